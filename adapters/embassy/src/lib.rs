@@ -1,0 +1,1 @@
+//! aplomb on embassy

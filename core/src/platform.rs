@@ -1,0 +1,56 @@
+//! What a pattern needs of the place where it runs.
+
+use mutex::{ConstInit, ScopedRawMutex};
+
+use crate::children::Children;
+use crate::storage::Storage;
+use crate::time::Clock;
+
+/// A runtime, seen from the patterns: one type parameter instead of four.
+///
+/// The adapters implement it for a unit struct each (`Tokio`, `Smol`, `Embassy`, `Sim`) and fill it in everywhere, so that their users never see it. Implement it
+/// to run aplomb on something else: a runtime of your own, or a mock clock with another lock.
+///
+/// # Examples
+///
+/// Another platform's time with storage for 4 waiters each, and no lock but a `RefCell`:
+///
+/// ```
+/// use aplomb::{Children, Inline, ParentWaker, Platform};
+/// # use aplomb::testing::TestClock;
+///
+/// struct Small;
+///
+/// impl Platform for Small {
+///     type Clock = TestClock;
+///     type RawMutex = aplomb::sync::LocalRawMutex;
+///     type Storage = Inline<4>;
+///     type Children = ParentWaker;
+///
+///     fn random() -> u64 { 4 }
+/// }
+/// ```
+pub trait Platform {
+    /// Tells the time, and makes timers.
+    type Clock: Clock;
+
+    /// The lock around all shared state: a critical section where interrupts share it, a spinning or parking lock between threads, a `RefCell` in
+    /// disguise where one executor has it alone.
+    type RawMutex: ScopedRawMutex + ConstInit;
+
+    /// Where tables lie unless their user says otherwise.
+    type Storage: Storage;
+
+    /// How the children of one task are woken.
+    type Children: Children;
+
+    /// A number that nobody foresees, for jitter: on servers, from the runtime's generator; in simulation, from the tape; on firmware, from a generator that the
+    /// application seeds.
+    fn random() -> u64;
+}
+
+/// A clock that is everywhere, so that a `static` needs none in hand: it has a constant.
+pub trait Ambient: Clock {
+    /// The clock.
+    const CLOCK: Self;
+}

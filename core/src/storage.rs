@@ -1,0 +1,127 @@
+//! Where tables lie: in place, with a fixed capacity, or on the heap. One algorithm serves both.
+
+use core::fmt::Debug;
+use core::num::{NonZeroU16, NonZeroU32};
+
+/// A place for tables.
+pub trait Storage {
+    /// What one entry of a table is linked to another by.
+    type Link: Link;
+
+    /// A table of `T`.
+    type Slots<T>: Slots<T>;
+}
+
+/// The entries of a table: they can be added, looked at and changed in place, and are never taken out again.
+pub trait Slots<T> {
+    /// The table without entries, which allocates nothing.
+    const EMPTY: Self;
+
+    /// All entries.
+    fn as_slice(&self) -> &[T];
+
+    /// All entries, to be changed.
+    fn as_mut_slice(&mut self) -> &mut [T];
+
+    /// Adds an entry.
+    ///
+    /// # Errors
+    ///
+    /// The entry comes back if there is no room.
+    fn try_push(&mut self, entry: T) -> Result<(), T>;
+}
+
+/// The number of an entry, so made that "none" is zero: an empty table is all zeroes then, lies in `.bss` and costs no flash.
+pub trait Link: Copy + Eq + Debug {
+    /// The link to the entry at `index`, or `None` if the type cannot count so far.
+    fn new(index: usize) -> Option<Self>;
+
+    /// The index of the entry.
+    fn index(self) -> usize;
+}
+
+/// Up to `N` entries in the owner itself; `N` at most 65,535.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb::storage::{Inline, Slots, Storage};
+///
+/// let mut slots = <Inline<2> as Storage>::Slots::<char>::EMPTY;
+/// assert_eq!(slots.try_push('a'), Ok(()));
+/// assert_eq!(slots.try_push('b'), Ok(()));
+/// assert_eq!(slots.try_push('c'), Err('c'));
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Inline<const N: usize>;
+
+impl<const N: usize> Storage for Inline<N> {
+    type Link = NonZeroU16;
+    type Slots<T> = heapless::Vec<T, N>;
+}
+
+impl<T, const N: usize> Slots<T> for heapless::Vec<T, N> {
+    const EMPTY: Self = Self::new();
+
+    fn as_slice(&self) -> &[T] {
+        self
+    }
+
+    fn as_mut_slice(&mut self) -> &mut [T] {
+        self
+    }
+
+    fn try_push(&mut self, entry: T) -> Result<(), T> {
+        self.push(entry)
+    }
+}
+
+/// As many entries as are needed, on the heap. It grows by doubling, keeps what it has, and allocates nothing before the first entry.
+#[cfg(feature = "alloc")]
+#[derive(Debug, Clone, Copy)]
+pub struct Heap;
+
+#[cfg(feature = "alloc")]
+impl Storage for Heap {
+    type Link = NonZeroU32;
+    type Slots<T> = alloc::vec::Vec<T>;
+}
+
+#[cfg(feature = "alloc")]
+impl<T> Slots<T> for alloc::vec::Vec<T> {
+    const EMPTY: Self = Self::new();
+
+    fn as_slice(&self) -> &[T] {
+        self
+    }
+
+    fn as_mut_slice(&mut self) -> &mut [T] {
+        self
+    }
+
+    fn try_push(&mut self, entry: T) -> Result<(), T> {
+        self.push(entry);
+        Ok(())
+    }
+}
+
+macro_rules! link {
+    ($nonzero:ty, $number:ty) => {
+        impl Link for $nonzero {
+            fn new(index: usize) -> Option<Self> {
+                <$number>::try_from(index)
+                    .ok()
+                    .and_then(|index| index.checked_add(1))
+                    .and_then(Self::new)
+            }
+
+            fn index(self) -> usize {
+                // A link is made from an index, so that it fits back into one.
+                self.get() as usize - 1
+            }
+        }
+    };
+}
+
+link!(NonZeroU16, u16);
+link!(NonZeroU32, u32);
