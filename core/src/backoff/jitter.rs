@@ -1,0 +1,97 @@
+use crate::config::ConfigError;
+use crate::ratio::Ratio;
+
+/// How delays are spread, so that callers that failed together don't come back together.
+///
+/// The names are those of Marc Brooker's article "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015). `d` is the delay without jitter, after the cap; no jitter exceeds the backoff's `max`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Jitter {
+    /// `d`.
+    #[default]
+    None,
+    /// Anything from zero to `d`: the best at taking load off a service.
+    Full,
+    /// Anything from `d / 2` to `d`: never a retry at once.
+    Equal,
+    /// Anything from the initial delay to three times the previous one. The growth of the backoff is not used.
+    Decorrelated,
+    /// `d`, more or less this share of it, which must be at most one.
+    Proportional(Ratio),
+}
+
+impl Jitter {
+    pub(super) const fn error(self) -> Option<ConfigError> {
+        match self {
+            Self::Proportional(value) if !value.is_at_most_one() => Some(ConfigError::Jitter { value }),
+            _ => None,
+        }
+    }
+
+    /// Spreads the delay; all in nanoseconds. `previous` is what this gave the last time, at first `initial`.
+    pub(super) fn spread(self, delay: u64, initial: u64, previous: u64, max: u64, random: u64) -> u64 {
+        let spread = match self {
+            Self::None => delay,
+            Self::Full => between(0, delay, random),
+            Self::Equal => between(delay / 2, delay, random),
+            Self::Decorrelated => between(initial, previous.saturating_mul(3).min(max), random),
+            Self::Proportional(share) => {
+                let share = share.of(delay);
+                between(delay.saturating_sub(share), delay.saturating_add(share), random)
+            }
+        };
+        spread.min(max)
+    }
+}
+
+/// A number from `low` to `high`, both included, uniformly distributed if `random` is.
+fn between(low: u64, high: u64, random: u64) -> u64 {
+    let width = u128::from(high.saturating_sub(low)) + 1;
+    // The high half of a product of 64 bits by at most 65 fits into 64 bits.
+    let offset = u64::try_from((u128::from(random) * width) >> 64).unwrap_or(u64::MAX);
+    low.saturating_add(offset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ratio::percent;
+
+    const EXTREMES: [u64; 5] = [0, 1, 1 << 63, u64::MAX - 1, u64::MAX];
+
+    #[test]
+    fn every_jitter_reaches_both_ends_and_stays_within_them() {
+        for (jitter, low, high) in [
+            (Jitter::None, 1_000, 1_000),
+            (Jitter::Full, 0, 1_000),
+            (Jitter::Equal, 500, 1_000),
+            (Jitter::Decorrelated, 100, 1_200),
+            (Jitter::Proportional(percent(20)), 800, 1_200),
+        ] {
+            assert_eq!(jitter.spread(1_000, 100, 400, 5_000, 0), low, "{jitter:?}");
+            assert_eq!(jitter.spread(1_000, 100, 400, 5_000, u64::MAX), high, "{jitter:?}");
+        }
+    }
+
+    #[test]
+    fn no_jitter_exceeds_the_maximum_nor_overflows() {
+        for jitter in [Jitter::Full, Jitter::Equal, Jitter::Decorrelated, Jitter::Proportional(Ratio::ONE)] {
+            for delay in EXTREMES {
+                for max in EXTREMES {
+                    for random in EXTREMES {
+                        let spread = jitter.spread(delay.min(max), delay.min(max), u64::MAX, max, random);
+                        assert!(spread <= max, "{jitter:?} of {delay} is {spread}, over {max}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_share_above_the_whole_is_refused() {
+        assert!(Jitter::Proportional(percent(100)).error().is_none());
+        assert_eq!(Jitter::Proportional(percent(101)).error(), Some(ConfigError::Jitter { value: percent(101) }));
+        assert!(Jitter::Proportional(Ratio::new(0, 0)).error().is_some());
+    }
+}

@@ -1,0 +1,94 @@
+//! What is wrong with a configuration.
+
+use core::error::Error;
+use core::fmt;
+
+use crate::ratio::Ratio;
+
+/// A setting that makes no sense: which field, what it is, and what it must be.
+///
+/// A configuration that came from outside is refused by its `check`, a constant one, at compile time, by [`checked!`](crate::checked). What has been checked by neither is refused, with this same error,
+/// when it is used, before anything is started. Nothing panics.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb::ConfigError;
+/// use aplomb_sim::prelude::*;
+///
+/// let refused = Retry::new().max_attempts(0).check();
+/// assert_eq!(refused.unwrap_err(), ConfigError::MaxAttempts { value: 0 });
+/// assert_eq!(refused.unwrap_err().to_string(), "max_attempts is 0, must be at least 1");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// `max_attempts` counts the first attempt too.
+    MaxAttempts {
+        /// The setting.
+        value: u32,
+    },
+    /// A delay can't shrink from one attempt to the next.
+    Factor {
+        /// The setting.
+        value: Ratio,
+    },
+    /// Proportional jitter can't take away more than the whole delay.
+    Jitter {
+        /// The setting.
+        value: Ratio,
+    },
+}
+
+impl ConfigError {
+    /// The field, and what it must be: all that can be said at compile time.
+    #[must_use]
+    pub const fn requirement(self) -> &'static str {
+        match self {
+            Self::MaxAttempts { .. } => "max_attempts must be at least 1",
+            Self::Factor { .. } => "factor must be at least 1",
+            Self::Jitter { .. } => "jitter must be at most 1",
+        }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MaxAttempts { value } => write!(f, "max_attempts is {value}, must be at least 1"),
+            Self::Factor { value } => write!(f, "factor is {value}, must be at least 1"),
+            Self::Jitter { value } => write!(f, "jitter is {value}, must be at most 1"),
+        }
+    }
+}
+
+impl Error for ConfigError {}
+
+/// A configuration that is checked while the program is compiled.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb_sim::prelude::*;
+///
+/// static RETRY: Retry = checked!(Retry::new().max_attempts(5));
+/// ```
+///
+/// ```compile_fail
+/// use aplomb_sim::prelude::*;
+///
+/// static RETRY: Retry = checked!(Retry::new().max_attempts(0)); // max_attempts must be at least 1
+/// ```
+#[macro_export]
+macro_rules! checked {
+    ($configuration:expr) => {
+        // A `const` block runs in the compiler only, and so does its panic.
+        const {
+            match $configuration.check() {
+                ::core::result::Result::Ok(checked) => checked,
+                ::core::result::Result::Err(error) => ::core::panic!("{}", error.requirement()),
+            }
+        }
+    };
+}

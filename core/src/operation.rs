@@ -1,0 +1,136 @@
+//! What the patterns guard: asynchronous work that can be started, and ends with a value or an error.
+
+use core::convert::Infallible;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+/// Work that can be started, and started again: every `FnMut() -> impl Future` is one.
+///
+/// A pattern that wraps an operation is an operation itself, so that patterns nest without a box between them.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb::Operation;
+///
+/// async fn twice<O: Operation>(mut operation: O) -> (O::Output, O::Output) {
+///     (operation.start().await, operation.start().await)
+/// }
+///
+/// let mut count = 0;
+/// let both = aplomb_sim::block_on(twice(|| { count += 1; let n = count; async move { n } }));
+/// assert_eq!(both, (1, 2));
+/// ```
+pub trait Operation {
+    /// What it ends with.
+    type Output;
+
+    /// One run of it.
+    type Future: Future<Output = Self::Output>;
+
+    /// Starts it.
+    fn start(&mut self) -> Self::Future;
+}
+
+impl<F, Fut> Operation for F
+where
+    F: FnMut() -> Fut,
+    Fut: Future,
+{
+    type Output = Fut::Output;
+    type Future = Fut;
+
+    fn start(&mut self) -> Fut {
+        self()
+    }
+}
+
+/// An asynchronous closure that borrows its argument, with a future that has a name.
+///
+/// Every `async |argument| ..` closure and every `async fn(argument)` is one. It exists for the sake of one bound, `for<'a> Lending<&'a mut C, R>`, under which such
+/// closures work inside `tokio::spawn` too, where `AsyncFnMut` alone is "not general enough".
+pub trait Lending<A, R>: AsyncFnMut(A) -> R + FnMut(A) -> <Self as Lending<A, R>>::Future {
+    /// One run of it.
+    type Future: Future<Output = R>;
+}
+
+impl<F, Fut, A, R> Lending<A, R> for F
+where
+    F: AsyncFnMut(A) -> R + FnMut(A) -> Fut,
+    Fut: Future<Output = R>,
+{
+    type Future = Fut;
+}
+
+/// The outcome of an operation that can fail: `Result`, and nothing else.
+///
+/// The patterns add their own ways to fail to those of the operation, in one flat error, so that one `?` is enough. Work that cannot fail is wrapped in [`infallible`].
+#[diagnostic::on_unimplemented(
+    message = "the operation ends with `{Self}`, not with a `Result`",
+    label = "this operation cannot fail",
+    note = "wrap work that cannot fail: `timeout(after, infallible(work))`"
+)]
+pub trait Fallible {
+    /// The value of success.
+    type Value;
+    /// The error.
+    type Error;
+
+    /// The outcome as what it is.
+    ///
+    /// # Errors
+    ///
+    /// Those of the operation.
+    fn into_result(self) -> Result<Self::Value, Self::Error>;
+}
+
+impl<T, E> Fallible for Result<T, E> {
+    type Value = T;
+    type Error = E;
+
+    fn into_result(self) -> Self {
+        self
+    }
+}
+
+/// Makes work that cannot fail into an operation: `recv()` on a channel, `wait_for_low()` on a pin.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb::infallible;
+/// use aplomb_sim::prelude::*;
+///
+/// aplomb_sim::block_on(async {
+///     let late = timeout(ms(10), infallible(std::future::pending::<u8>())).await;
+///     assert!(late.unwrap_err().is_timeout());
+/// });
+/// ```
+pub const fn infallible<F: Future>(future: F) -> InfallibleFuture<F> {
+    InfallibleFuture { future }
+}
+
+pin_project! {
+    /// Ends with `Ok` of what its future ends with; made by [`infallible`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As of the future within.
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct InfallibleFuture<F> {
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F: Future> Future for InfallibleFuture<F> {
+    type Output = Result<F::Output, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.project().future.poll(cx).map(Ok)
+    }
+}

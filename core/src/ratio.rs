@@ -1,0 +1,71 @@
+//! Fractions, for machines without floating point.
+
+use core::fmt;
+
+/// A fraction of two integers: a growth factor, a share of a delay.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb::ratio::{Ratio, percent};
+///
+/// assert_eq!(Ratio::new(3, 2).of(1_000), 1_500);
+/// assert_eq!(percent(10).of(u64::MAX), u64::MAX / 10);
+/// assert_eq!(percent(200).of(u64::MAX), u64::MAX, "it saturates");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Ratio {
+    numerator: u32,
+    denominator: u32,
+}
+
+impl Ratio {
+    /// One.
+    pub const ONE: Self = Self::new(1, 1);
+
+    /// `numerator / denominator`. With a denominator of zero it is no number, and every configuration refuses it.
+    #[must_use]
+    pub const fn new(numerator: u32, denominator: u32) -> Self {
+        Self { numerator, denominator }
+    }
+
+    /// Whether it is a number, and at least one.
+    #[must_use]
+    pub const fn is_at_least_one(self) -> bool {
+        self.denominator != 0 && self.numerator >= self.denominator
+    }
+
+    /// Whether it is a number, and at most one.
+    #[must_use]
+    pub const fn is_at_most_one(self) -> bool {
+        self.denominator != 0 && self.numerator <= self.denominator
+    }
+
+    /// This share of `whole`, rounded down; at most `u64::MAX`.
+    #[must_use]
+    #[allow(clippy::cast_lossless, reason = "`u64::from` is not const")]
+    pub const fn of(self, whole: u64) -> u64 {
+        let (numerator, denominator) = (self.numerator as u64, self.denominator as u64);
+        if denominator == 1 {
+            return whole.saturating_mul(numerator);
+        }
+        // In two parts, so that nothing overflows that doesn't have to.
+        let (Some(quotient), Some(rest)) = (whole.checked_div(denominator), whole.checked_rem(denominator)) else {
+            return 0;
+        };
+        quotient.saturating_mul(numerator).saturating_add(rest * numerator / denominator)
+    }
+}
+
+impl fmt::Display for Ratio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.denominator == 1 { self.numerator.fmt(f) } else { write!(f, "{}/{}", self.numerator, self.denominator) }
+    }
+}
+
+/// So many hundredths.
+#[must_use]
+pub const fn percent(hundredths: u32) -> Ratio {
+    Ratio::new(hundredths, 100)
+}

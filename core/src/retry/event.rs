@@ -1,0 +1,70 @@
+use core::fmt;
+use core::time::Duration;
+
+use super::error::StopReason;
+
+/// What a retry decided; handed to [`notify`](super::Retry::notify) and to observers.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'e, E> {
+    /// An attempt has failed, and there will be another.
+    Retrying {
+        /// The number of the attempt that failed; the first is 1.
+        attempt: u32,
+        /// How long the pause is.
+        delay: Duration,
+        /// What was wrong.
+        cause: Cause<'e, E>,
+    },
+    /// The call has succeeded.
+    Succeeded {
+        /// How many attempts that took.
+        attempts: u32,
+    },
+    /// The call has failed.
+    Stopped {
+        /// How many attempts were made.
+        attempts: u32,
+        /// Why there is no further one.
+        reason: StopReason,
+    },
+}
+
+/// What was wrong with an attempt.
+#[derive(Debug)]
+pub enum Cause<'e, E> {
+    /// The operation's error.
+    Error(&'e E),
+    /// It took too long.
+    TimedOut,
+    /// It ended with a value that is to be retried.
+    Value,
+}
+
+impl<E> Clone for Cause<'_, E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E> Copy for Cause<'_, E> {}
+
+impl<E: fmt::Display> fmt::Display for Cause<'_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Error(error) => error.fmt(f),
+            Self::TimedOut => f.write_str("the attempt timed out"),
+            Self::Value => f.write_str("the value is to be retried"),
+        }
+    }
+}
+
+/// An attempt, for an operation that wants to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Attempt {
+    /// Its number; the first is 1.
+    pub number: u32,
+    /// How long the call has lasted.
+    pub elapsed: Duration,
+}

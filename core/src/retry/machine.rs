@@ -1,0 +1,265 @@
+use core::time::Duration;
+
+use crate::backoff::Backoff;
+use crate::time::{Instant, duration, nanos};
+
+/// What bounds the attempts of a call. Durations are nanoseconds, `u64::MAX` is never.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) max_attempts: u32,
+    pub(super) attempt_timeout: u64,
+    pub(super) deadline: u64,
+    /// The deadline that came with the request.
+    pub(super) deadline_at: Instant,
+    pub(super) retry_after_max: u64,
+    pub(super) reset_after: u64,
+}
+
+impl Limits {
+    pub(super) const fn new(max_attempts: u32) -> Self {
+        Self {
+            max_attempts,
+            attempt_timeout: u64::MAX,
+            deadline: u64::MAX,
+            deadline_at: Instant::MAX,
+            retry_after_max: u64::MAX,
+            reset_after: u64::MAX,
+        }
+    }
+
+    /// Whether an attempt under way has to be watched by a clock.
+    const fn are_timed(&self) -> bool {
+        self.attempt_timeout != u64::MAX || self.has_deadline() || self.reset_after != u64::MAX
+    }
+
+    const fn has_deadline(&self) -> bool {
+        self.deadline != u64::MAX || !self.deadline_at.is_never()
+    }
+}
+
+/// The attempt loop, as a machine: it counts, and says when to go on and when to stop.
+#[derive(Debug)]
+pub(super) struct AttemptLoop<B: Backoff> {
+    limits: Limits,
+    backoff: B,
+    /// None until the first delay.
+    place: Option<B::State>,
+    attempt: u32,
+    /// The attempts that counted since the backoff began.
+    streak: u32,
+    /// When the call began; never, until somebody had to look at the clock.
+    began: Instant,
+    /// When the present attempt began, likewise.
+    attempt_began: Instant,
+}
+
+/// What follows a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// The next attempt, after the delay, at that instant.
+    Retry { delay: Duration, at: Instant },
+    /// No further attempt: as many as were allowed have been made.
+    Exhausted,
+    /// No further attempt: the deadline comes first.
+    Deadline,
+}
+
+impl<B: Backoff> AttemptLoop<B> {
+    pub(super) fn new(limits: Limits, backoff: B) -> Self {
+        Self {
+            limits,
+            backoff,
+            place: None,
+            attempt: 0,
+            streak: 0,
+            began: Instant::MAX,
+            attempt_began: Instant::MAX,
+        }
+    }
+
+    /// The number of the present attempt; the first is 1.
+    pub(super) fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// An attempt starts.
+    #[inline]
+    pub(super) fn start(&mut self) {
+        self.attempt = self.attempt.saturating_add(1);
+        self.streak = self.streak.saturating_add(1);
+        self.attempt_began = Instant::MAX;
+    }
+
+    /// How long the call has lasted.
+    pub(super) fn elapsed(&mut self, now: Instant) -> Duration {
+        self.note(now);
+        now - self.began
+    }
+
+    /// The instant at which the present attempt, which is pending, is to be cut off. Asks for the time only once an attempt, and only if it matters.
+    #[inline]
+    pub(super) fn cut_off(&mut self, now: impl FnOnce() -> Instant) -> Instant {
+        if !self.limits.are_timed() {
+            return Instant::MAX;
+        }
+        if self.attempt_began.is_never() {
+            self.note(now());
+        }
+        self.attempt_began.saturating_add_nanos(self.limits.attempt_timeout).min(self.deadline())
+    }
+
+    /// The attempt was cut off: says whether by the deadline.
+    pub(super) fn is_past_deadline(&self, now: Instant) -> bool {
+        self.limits.has_deadline() && now >= self.deadline()
+    }
+
+    /// The deadline of the call, as far as it is known.
+    pub(super) fn deadline(&self) -> Instant {
+        self.began.saturating_add_nanos(self.limits.deadline).min(self.limits.deadline_at)
+    }
+
+    /// Whether an attempt is cut off after a time of its own, and which.
+    pub(super) fn attempt_timeout(&self) -> Option<Duration> {
+        (self.limits.attempt_timeout != u64::MAX).then(|| duration(self.limits.attempt_timeout))
+    }
+
+    /// The attempt has failed. `retry_after` is what the failure itself asks for.
+    pub(super) fn failed(&mut self, now: Instant, retry_after: Option<Duration>, random: impl FnOnce() -> u64) -> Decision {
+        self.note(now);
+        if nanos(now - self.attempt_began) >= self.limits.reset_after {
+            self.streak = 1;
+            self.place = None;
+        }
+        if self.streak >= self.limits.max_attempts {
+            return Decision::Exhausted;
+        }
+        let place = self.place.get_or_insert_with(|| self.backoff.start());
+        let Some(delay) = self.backoff.delay(place, random()) else { return Decision::Exhausted };
+        let delay = retry_after.map_or(nanos(delay), |asked| nanos(asked).min(self.limits.retry_after_max));
+        let at = now.saturating_add_nanos(delay);
+        if at > self.deadline() {
+            return Decision::Deadline;
+        }
+        Decision::Retry { delay: duration(delay), at }
+    }
+
+    /// Notes the time at which the call and the attempt began, unless it is known.
+    fn note(&mut self, now: Instant) {
+        if self.began.is_never() {
+            self.began = now;
+        }
+        if self.attempt_began.is_never() {
+            self.attempt_began = now;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backoff::{Constant, Exponential, List};
+
+    const fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    fn at(millis: u64) -> Instant {
+        Instant::ORIGIN + ms(millis)
+    }
+
+    fn retry(delay: u64, when: u64) -> Decision {
+        Decision::Retry { delay: ms(delay), at: at(when) }
+    }
+
+    fn started<B: Backoff>(limits: Limits, backoff: B) -> AttemptLoop<B> {
+        let mut attempts = AttemptLoop::new(limits, backoff);
+        attempts.start();
+        attempts
+    }
+
+    #[test]
+    fn the_first_attempt_counts() {
+        let mut attempts = started(Limits::new(3), Constant::every(ms(10)));
+        assert_eq!(attempts.failed(at(5), None, || 0), retry(10, 15));
+        attempts.start();
+        assert_eq!(attempts.failed(at(20), None, || 0), retry(10, 30));
+        attempts.start();
+        assert_eq!(attempts.failed(at(40), None, || 0), Decision::Exhausted);
+        assert_eq!(attempts.attempt(), 3);
+    }
+
+    #[test]
+    fn the_end_of_the_backoff_is_the_end() {
+        let mut attempts = started(Limits::new(9), List::of(&[ms(10)]));
+        assert_eq!(attempts.failed(at(0), None, || 0), retry(10, 10));
+        attempts.start();
+        assert_eq!(attempts.failed(at(10), None, || 0), Decision::Exhausted);
+    }
+
+    #[test]
+    fn what_the_error_asks_for_wins_over_the_backoff_up_to_its_own_ceiling() {
+        let limits = Limits { retry_after_max: nanos(ms(500)), ..Limits::new(9) };
+        let mut attempts = started(limits, Exponential::from(ms(10)).max(ms(20)));
+        assert_eq!(attempts.failed(at(0), Some(ms(300)), || 0), retry(300, 300));
+        assert_eq!(attempts.failed(at(0), Some(ms(900)), || 0), retry(500, 500));
+        assert_eq!(attempts.failed(at(0), Some(Duration::ZERO), || 0), retry(0, 0));
+        assert_eq!(attempts.failed(at(0), None, || 0), retry(20, 20), "the backoff went on meanwhile");
+    }
+
+    #[test]
+    fn a_pause_may_end_at_the_deadline_but_not_after_it() {
+        let limits = Limits { deadline: nanos(ms(100)), ..Limits::new(9) };
+        let mut attempts = started(limits, Constant::every(ms(50)));
+        assert_eq!(attempts.failed(at(1_000), None, || 0), retry(50, 1_050));
+        assert_eq!(attempts.failed(at(1_050), None, || 0), retry(50, 1_100));
+        assert_eq!(attempts.failed(at(1_051), None, || 0), Decision::Deadline);
+    }
+
+    #[test]
+    fn an_attempt_is_cut_off_by_its_timeout_or_the_deadline_whichever_comes_first() {
+        let limits = Limits { deadline: nanos(ms(100)), attempt_timeout: nanos(ms(30)), ..Limits::new(9) };
+        let mut attempts = started(limits, Constant::every(ms(50)));
+        assert_eq!(attempts.cut_off(|| at(0)), at(30));
+        assert_eq!(attempts.cut_off(|| unreachable!("the time is known")), at(30));
+        assert!(!attempts.is_past_deadline(at(30)));
+        attempts.start();
+        assert_eq!(attempts.cut_off(|| at(80)), at(100));
+        assert!(attempts.is_past_deadline(at(100)));
+    }
+
+    #[test]
+    fn without_limits_in_time_nobody_looks_at_the_clock() {
+        let mut attempts = started(Limits::new(3), Constant::every(ms(10)));
+        assert_eq!(attempts.cut_off(|| unreachable!()), Instant::MAX);
+    }
+
+    #[test]
+    fn the_backoff_begins_anew_when_an_attempt_held_for_a_while() {
+        let limits = Limits { reset_after: nanos(ms(1_000)), ..Limits::new(3) };
+        let mut attempts = started(limits, Exponential::from(ms(10)));
+        attempts.cut_off(|| at(0));
+        assert_eq!(attempts.failed(at(1), None, || 0), retry(10, 11));
+        attempts.start();
+        attempts.cut_off(|| at(11));
+        assert_eq!(attempts.failed(at(12), None, || 0), retry(20, 32));
+        attempts.start();
+        attempts.cut_off(|| at(32));
+        assert_eq!(attempts.failed(at(1_032), None, || 0), retry(10, 1_042));
+        assert_eq!(attempts.attempt(), 3, "attempts are counted through");
+    }
+
+    #[test]
+    fn time_that_runs_backwards_is_no_time() {
+        let limits = Limits { deadline: nanos(ms(100)), reset_after: nanos(ms(10)), ..Limits::new(9) };
+        let mut attempts = started(limits, Constant::every(ms(50)));
+        attempts.cut_off(|| at(1_000));
+        assert_eq!(attempts.failed(at(10), None, || 0), retry(50, 60));
+        assert_eq!(attempts.elapsed(at(10)), Duration::ZERO);
+    }
+
+    #[test]
+    fn endless_delays_are_a_pause_without_end() {
+        let mut attempts = started(Limits::new(u32::MAX), Constant::every(Duration::MAX));
+        assert_eq!(attempts.failed(at(1), None, || 0), Decision::Retry { delay: Duration::MAX, at: Instant::MAX });
+    }
+}

@@ -1,0 +1,11 @@
+//! The few shared structures that all patterns are made of: the lock, the wait list, and the semaphore on top of it.
+
+pub mod semaphore;
+mod shared;
+pub mod wait_list;
+
+pub use mutex::raw_impls::local::LocalRawMutex;
+pub use mutex::{ConstInit, ScopedRawMutex};
+pub use semaphore::{Acquire, AcquireError, Permit, Semaphore, TryAcquireError};
+pub use shared::Shared;
+pub use wait_list::WaitList;

@@ -1,0 +1,272 @@
+//! The wait list: who waits, in which order, and who has been granted what they wait for.
+
+use core::fmt;
+use core::task::Waker;
+
+use crate::storage::{Link, Slots, Storage};
+
+/// A queue of waiters, first come first served: a doubly linked list in a slab.
+///
+/// It orders and keeps; what is waited for, and when there is enough of it, is its owner's business. Pushing, granting, and leaving from anywhere
+/// take constant time, and the slot of one who leaves is free at once.
+///
+/// A waiter is *waiting*, in the queue, until the owner [grants](WaitList::grant_front); then it is *granted*, out of the queue, and keeps its slot until it has learnt of it. Grants are made by whoever gives back, in the queue,
+/// so that a newcomer cannot take what an earlier one was woken for.
+///
+/// It lives behind a lock, where no foreign code may run; so wakers are handed out to be woken or dropped, never woken or dropped within.
+///
+/// A waiter takes 20 bytes on 32-bit machines, with a payload of four bytes and inline storage (40 on 64-bit ones).
+///
+/// # Examples
+///
+/// ```
+/// use aplomb::storage::Inline;
+/// use aplomb::sync::{WaitList, wait_list::Turn};
+/// use core::task::Waker;
+///
+/// let mut list: WaitList<u32, Inline<2>> = WaitList::new();
+/// let first = list.push(3, Waker::noop().clone()).unwrap();
+/// let second = list.push(1, Waker::noop().clone()).unwrap();
+/// assert!(list.push(1, Waker::noop().clone()).is_err(), "two places, both taken");
+///
+/// assert_eq!(list.front(), Some(&3));
+/// list.remove(first);
+/// assert_eq!(list.front(), Some(&1));
+///
+/// list.grant_front().unwrap().wake();
+/// assert!(matches!(list.poll(second, Waker::noop().clone()), Turn::Granted { payload: 1, .. }));
+/// assert!(list.is_empty());
+/// ```
+pub struct WaitList<T, S: Storage> {
+    queue: Queue<S::Link>,
+    slots: S::Slots<Slot<T, S::Link>>,
+}
+
+/// A waiter's number in its list.
+///
+/// It is stamped with a generation, so that a key used again after its waiter has left finds nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key<L> {
+    link: L,
+    generation: u16,
+}
+
+/// The list was full. The waker comes back, to be dropped outside the lock.
+pub struct Full(pub Waker);
+
+/// Where a waiter stands that asked.
+#[derive(Debug)]
+pub enum Turn<T> {
+    /// It has what it waited for, and is no longer in the list.
+    Granted {
+        /// What it brought.
+        payload: T,
+        /// A waker to be dropped outside the lock.
+        unused: Option<Waker>,
+    },
+    /// It waits on.
+    Waiting {
+        /// A waker to be dropped outside the lock: the earlier one if that wakes another task, else the one just given.
+        unused: Option<Waker>,
+    },
+    /// Nobody of that key is in the list.
+    Unknown {
+        /// The waker just given.
+        unused: Waker,
+    },
+}
+
+/// Who has left.
+#[derive(Debug)]
+pub struct Removed<T> {
+    /// What the waiter brought.
+    pub payload: T,
+    /// Whether it had been granted what it waited for: then that goes back.
+    pub granted: bool,
+    /// Its waker, to be dropped outside the lock.
+    pub waker: Option<Waker>,
+}
+
+/// An entry of the slab.
+pub struct Slot<T, L> {
+    waker: Option<Waker>,
+    /// Vacant slots have none.
+    payload: Option<T>,
+    next: Option<L>,
+    previous: Option<L>,
+    generation: u16,
+    granted: bool,
+}
+
+/// What the algorithm needs beside the slots. Its methods take those as a slice, so that they are compiled once for all capacities.
+struct Queue<L> {
+    head: Option<L>,
+    tail: Option<L>,
+    /// The first of the vacant slots, which are chained by `next`.
+    vacant: Option<L>,
+    waiting: usize,
+}
+
+impl<T, S: Storage> WaitList<T, S> {
+    /// A list without waiters, which allocates nothing.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { queue: Queue { head: None, tail: None, vacant: None, waiting: 0 }, slots: S::Slots::EMPTY }
+    }
+
+    /// Adds a waiter at the end of the queue.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`] if the storage has no room.
+    pub fn push(&mut self, payload: T, waker: Waker) -> Result<Key<S::Link>, Full> {
+        let link = match self.queue.take_vacant(self.slots.as_mut_slice()) {
+            Some(link) => link,
+            None => match Link::new(self.slots.as_slice().len()) {
+                Some(link) if self.slots.try_push(Slot::VACANT).is_ok() => link,
+                _ => return Err(Full(waker)),
+            },
+        };
+        Ok(self.queue.append(self.slots.as_mut_slice(), link, payload, waker))
+    }
+
+    /// What the first in the queue brought.
+    pub fn front(&self) -> Option<&T> {
+        self.slots.as_slice().get(self.queue.head?.index())?.payload.as_ref()
+    }
+
+    /// Grants the first in the queue what it waits for, and returns its waker, to be woken outside the lock.
+    pub fn grant_front(&mut self) -> Option<Waker> {
+        let head = self.queue.head?;
+        let slots = self.slots.as_mut_slice();
+        self.queue.unlink(slots, head);
+        let slot = slots.get_mut(head.index())?;
+        slot.granted = true;
+        slot.waker.take()
+    }
+
+    /// Asks for a waiter's turn: one who was granted leaves the list, one who waits on is woken through `waker` from now on.
+    pub fn poll(&mut self, key: Key<S::Link>, waker: Waker) -> Turn<T> {
+        let Some(slot) = occupied(self.slots.as_mut_slice(), key) else { return Turn::Unknown { unused: waker } };
+        if slot.granted {
+            return match self.remove(key) {
+                Some(Removed { payload, .. }) => Turn::Granted { payload, unused: Some(waker) },
+                None => Turn::Unknown { unused: waker },
+            };
+        }
+        let unused = match &mut slot.waker {
+            Some(known) if known.will_wake(&waker) => Some(waker),
+            known => known.replace(waker),
+        };
+        Turn::Waiting { unused }
+    }
+
+    /// Takes a waiter out, wherever it stands. Its owner then looks at the queue again: the one behind may be able to go.
+    pub fn remove(&mut self, key: Key<S::Link>) -> Option<Removed<T>> {
+        let slots = self.slots.as_mut_slice();
+        let slot = occupied(slots, key)?;
+        let payload = slot.payload.take()?;
+        let removed = Removed { payload, granted: slot.granted, waker: slot.waker.take() };
+        slot.generation = slot.generation.wrapping_add(1);
+        if !removed.granted {
+            self.queue.unlink(slots, key.link);
+        }
+        self.queue.give_vacant(slots, key.link);
+        Some(removed)
+    }
+
+    /// How many wait. Those who were granted wait no longer.
+    pub const fn len(&self) -> usize {
+        self.queue.waiting
+    }
+
+    /// Whether nobody waits.
+    pub const fn is_empty(&self) -> bool {
+        self.queue.waiting == 0
+    }
+}
+
+impl<T, S: Storage> Default for WaitList<T, S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T, L> Slot<T, L> {
+    const VACANT: Self =
+        Self { waker: None, payload: None, next: None, previous: None, generation: 0, granted: false };
+}
+
+fn occupied<T, L: Link>(slots: &mut [Slot<T, L>], key: Key<L>) -> Option<&mut Slot<T, L>> {
+    slots.get_mut(key.link.index()).filter(|slot| slot.generation == key.generation && slot.payload.is_some())
+}
+
+impl<L: Link> Queue<L> {
+    fn append<T>(&mut self, slots: &mut [Slot<T, L>], link: L, payload: T, waker: Waker) -> Key<L> {
+        let mut generation = 0;
+        if let Some(slot) = slots.get_mut(link.index()) {
+            generation = slot.generation;
+            *slot = Slot {
+                waker: Some(waker),
+                payload: Some(payload),
+                next: None,
+                previous: self.tail,
+                generation,
+                granted: false,
+            };
+        }
+        self.next_of(slots, self.tail, Some(link));
+        self.tail = Some(link);
+        self.waiting += 1;
+        Key { link, generation }
+    }
+
+    fn unlink<T>(&mut self, slots: &mut [Slot<T, L>], link: L) {
+        let Some(slot) = slots.get_mut(link.index()) else { return };
+        let (previous, next) = (slot.previous.take(), slot.next.take());
+        self.next_of(slots, previous, next);
+        self.previous_of(slots, next, previous);
+        self.waiting = self.waiting.saturating_sub(1);
+    }
+
+    /// Sets the link onward from `link`, or from the queue's entrance.
+    fn next_of<T>(&mut self, slots: &mut [Slot<T, L>], link: Option<L>, next: Option<L>) {
+        match link.and_then(|link| slots.get_mut(link.index())) {
+            Some(slot) => slot.next = next,
+            None => self.head = next,
+        }
+    }
+
+    /// Sets the link back from `link`, or from the queue's end.
+    fn previous_of<T>(&mut self, slots: &mut [Slot<T, L>], link: Option<L>, previous: Option<L>) {
+        match link.and_then(|link| slots.get_mut(link.index())) {
+            Some(slot) => slot.previous = previous,
+            None => self.tail = previous,
+        }
+    }
+
+    fn take_vacant<T>(&mut self, slots: &mut [Slot<T, L>]) -> Option<L> {
+        let link = self.vacant?;
+        self.vacant = slots.get_mut(link.index())?.next.take();
+        Some(link)
+    }
+
+    fn give_vacant<T>(&mut self, slots: &mut [Slot<T, L>], link: L) {
+        if let Some(slot) = slots.get_mut(link.index()) {
+            slot.next = self.vacant;
+            self.vacant = Some(link);
+        }
+    }
+}
+
+impl<T, S: Storage> fmt::Debug for WaitList<T, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitList").field("waiting", &self.len()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Full")
+    }
+}
