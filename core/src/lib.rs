@@ -8,20 +8,28 @@ extern crate alloc;
 extern crate std;
 
 pub mod alarm;
+pub mod backoff;
 pub mod children;
+mod config;
 mod deadline;
 pub mod observe;
 mod operation;
 pub mod platform;
+pub mod ratio;
+pub mod retry;
 pub mod storage;
 pub mod sync;
 pub mod time;
 pub mod timeout;
 
+pub use backoff::{Backoff, Jitter};
 pub use children::{Children, ParentWaker};
+pub use config::ConfigError;
 pub use deadline::Deadline;
 pub use operation::{Fallible, InfallibleFuture, Lending, Operation, infallible};
 pub use platform::{Ambient, Platform};
+pub use ratio::Ratio;
+pub use retry::{Retry, RetryBudget, RetryError};
 #[cfg(feature = "alloc")]
 pub use storage::Heap;
 pub use storage::{Inline, Storage};

@@ -1,6 +1,7 @@
 use core::error::Error;
 use core::fmt;
 
+use super::machine::Stop;
 use crate::config::ConfigError;
 use crate::timeout::TimeoutError;
 
@@ -70,7 +71,25 @@ pub enum StopReason {
     Config,
 }
 
+impl From<Stop> for StopReason {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Exhausted => Self::Exhausted,
+            Stop::Deadline => Self::Deadline,
+            Stop::Budget => Self::Budget,
+        }
+    }
+}
+
 impl<E> RetryError<E> {
+    pub(super) fn stopped(stop: Stop, attempts: u32, last: TimeoutError<E>) -> Self {
+        match stop {
+            Stop::Exhausted => Self::Exhausted { attempts, last },
+            Stop::Deadline => Self::Deadline { attempts, last: Some(last) },
+            Stop::Budget => Self::Budget { attempts, last },
+        }
+    }
+
     /// How many attempts were made.
     pub const fn attempts(&self) -> u32 {
         match self {

@@ -29,11 +29,10 @@ impl Limits {
 
     /// Whether an attempt under way has to be watched by a clock.
     const fn are_timed(&self) -> bool {
-        self.attempt_timeout != u64::MAX || self.has_deadline() || self.reset_after != u64::MAX
-    }
-
-    const fn has_deadline(&self) -> bool {
-        self.deadline != u64::MAX || !self.deadline_at.is_never()
+        self.attempt_timeout != u64::MAX
+            || self.deadline != u64::MAX
+            || !self.deadline_at.is_never()
+            || self.reset_after != u64::MAX
     }
 }
 
@@ -53,15 +52,22 @@ pub(super) struct AttemptLoop<B: Backoff> {
     attempt_began: Instant,
 }
 
-/// What follows a failure.
+/// What follows a failure: the next attempt, after the delay, at that instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Decision {
-    /// The next attempt, after the delay, at that instant.
-    Retry { delay: Duration, at: Instant },
-    /// No further attempt: as many as were allowed have been made.
+pub(super) struct Pause {
+    pub(super) delay: Duration,
+    pub(super) at: Instant,
+}
+
+/// Why no further attempt follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// As many as were allowed have been made.
     Exhausted,
-    /// No further attempt: the deadline comes first.
+    /// The deadline comes first.
     Deadline,
+    /// The retry budget is empty.
+    Budget,
 }
 
 impl<B: Backoff> AttemptLoop<B> {
@@ -108,11 +114,6 @@ impl<B: Backoff> AttemptLoop<B> {
         self.attempt_began.saturating_add_nanos(self.limits.attempt_timeout).min(self.deadline())
     }
 
-    /// The attempt was cut off: says whether by the deadline.
-    pub(super) fn is_past_deadline(&self, now: Instant) -> bool {
-        self.limits.has_deadline() && now >= self.deadline()
-    }
-
     /// The deadline of the call, as far as it is known.
     pub(super) fn deadline(&self) -> Instant {
         self.began.saturating_add_nanos(self.limits.deadline).min(self.limits.deadline_at)
@@ -124,23 +125,32 @@ impl<B: Backoff> AttemptLoop<B> {
     }
 
     /// The attempt has failed. `retry_after` is what the failure itself asks for.
-    pub(super) fn failed(&mut self, now: Instant, retry_after: Option<Duration>, random: impl FnOnce() -> u64) -> Decision {
+    ///
+    /// # Errors
+    ///
+    /// Why there is no further one.
+    pub(super) fn failed(
+        &mut self,
+        now: Instant,
+        retry_after: Option<Duration>,
+        random: impl FnOnce() -> u64,
+    ) -> Result<Pause, Stop> {
         self.note(now);
         if nanos(now - self.attempt_began) >= self.limits.reset_after {
             self.streak = 1;
             self.place = None;
         }
         if self.streak >= self.limits.max_attempts {
-            return Decision::Exhausted;
+            return Err(Stop::Exhausted);
         }
         let place = self.place.get_or_insert_with(|| self.backoff.start());
-        let Some(delay) = self.backoff.delay(place, random()) else { return Decision::Exhausted };
+        let Some(delay) = self.backoff.delay(place, random()) else { return Err(Stop::Exhausted) };
         let delay = retry_after.map_or(nanos(delay), |asked| nanos(asked).min(self.limits.retry_after_max));
         let at = now.saturating_add_nanos(delay);
         if at > self.deadline() {
-            return Decision::Deadline;
+            return Err(Stop::Deadline);
         }
-        Decision::Retry { delay: duration(delay), at }
+        Ok(Pause { delay: duration(delay), at })
     }
 
     /// Notes the time at which the call and the attempt began, unless it is known.
@@ -167,8 +177,8 @@ mod tests {
         Instant::ORIGIN + ms(millis)
     }
 
-    fn retry(delay: u64, when: u64) -> Decision {
-        Decision::Retry { delay: ms(delay), at: at(when) }
+    fn retry(delay: u64, when: u64) -> Result<Pause, Stop> {
+        Ok(Pause { delay: ms(delay), at: at(when) })
     }
 
     fn started<B: Backoff>(limits: Limits, backoff: B) -> AttemptLoop<B> {
@@ -184,7 +194,7 @@ mod tests {
         attempts.start();
         assert_eq!(attempts.failed(at(20), None, || 0), retry(10, 30));
         attempts.start();
-        assert_eq!(attempts.failed(at(40), None, || 0), Decision::Exhausted);
+        assert_eq!(attempts.failed(at(40), None, || 0), Err(Stop::Exhausted));
         assert_eq!(attempts.attempt(), 3);
     }
 
@@ -193,7 +203,7 @@ mod tests {
         let mut attempts = started(Limits::new(9), List::of(&[ms(10)]));
         assert_eq!(attempts.failed(at(0), None, || 0), retry(10, 10));
         attempts.start();
-        assert_eq!(attempts.failed(at(10), None, || 0), Decision::Exhausted);
+        assert_eq!(attempts.failed(at(10), None, || 0), Err(Stop::Exhausted));
     }
 
     #[test]
@@ -212,7 +222,7 @@ mod tests {
         let mut attempts = started(limits, Constant::every(ms(50)));
         assert_eq!(attempts.failed(at(1_000), None, || 0), retry(50, 1_050));
         assert_eq!(attempts.failed(at(1_050), None, || 0), retry(50, 1_100));
-        assert_eq!(attempts.failed(at(1_051), None, || 0), Decision::Deadline);
+        assert_eq!(attempts.failed(at(1_051), None, || 0), Err(Stop::Deadline));
     }
 
     #[test]
@@ -221,10 +231,9 @@ mod tests {
         let mut attempts = started(limits, Constant::every(ms(50)));
         assert_eq!(attempts.cut_off(|| at(0)), at(30));
         assert_eq!(attempts.cut_off(|| unreachable!("the time is known")), at(30));
-        assert!(!attempts.is_past_deadline(at(30)));
         attempts.start();
         assert_eq!(attempts.cut_off(|| at(80)), at(100));
-        assert!(attempts.is_past_deadline(at(100)));
+        assert_eq!(attempts.deadline(), at(100));
     }
 
     #[test]
@@ -260,6 +269,6 @@ mod tests {
     #[test]
     fn endless_delays_are_a_pause_without_end() {
         let mut attempts = started(Limits::new(u32::MAX), Constant::every(Duration::MAX));
-        assert_eq!(attempts.failed(at(1), None, || 0), Decision::Retry { delay: Duration::MAX, at: Instant::MAX });
+        assert_eq!(attempts.failed(at(1), None, || 0), Ok(Pause { delay: Duration::MAX, at: Instant::MAX }));
     }
 }

@@ -1,0 +1,87 @@
+use core::future::{Future, Ready, ready};
+
+use super::event::{Attempt, Cause};
+use crate::operation::Operation;
+
+/// An operation, as a retry starts it.
+pub trait Start {
+    /// What it ends with.
+    type Output;
+
+    /// One run of it.
+    type Future: Future<Output = Self::Output>;
+
+    /// Starts it. Whoever does not ask which attempt this is, saves a reading of the clock.
+    fn start(&mut self, attempt: impl FnOnce() -> Attempt) -> Self::Future;
+}
+
+/// An operation that doesn't care which attempt it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Plain<O>(pub(super) O);
+
+impl<O: Operation> Start for Plain<O> {
+    type Output = O::Output;
+    type Future = O::Future;
+
+    #[inline]
+    fn start(&mut self, _attempt: impl FnOnce() -> Attempt) -> O::Future {
+        self.0.start()
+    }
+}
+
+/// An operation that is told which attempt it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Numbered<F>(pub(super) F);
+
+impl<F, Fut> Start for Numbered<F>
+where
+    F: FnMut(Attempt) -> Fut,
+    Fut: Future,
+{
+    type Output = Fut::Output;
+    type Future = Fut;
+
+    fn start(&mut self, attempt: impl FnOnce() -> Attempt) -> Fut {
+        (self.0)(attempt())
+    }
+}
+
+/// What runs between two attempts: after the pause, before the next one. Every `FnMut(Cause<E>) -> impl Future<Output = ()>` is one.
+pub trait Between<E> {
+    /// One run of it.
+    type Future: Future<Output = ()>;
+
+    /// Starts it.
+    fn begin(&mut self, cause: Cause<'_, E>) -> Self::Future;
+}
+
+impl<E, F, Fut> Between<E> for F
+where
+    F: FnMut(Cause<'_, E>) -> Fut,
+    Fut: Future<Output = ()>,
+{
+    type Future = Fut;
+
+    fn begin(&mut self, cause: Cause<'_, E>) -> Fut {
+        self(cause)
+    }
+}
+
+/// Nothing runs between two attempts.
+#[derive(Debug, Clone, Copy)]
+pub struct Nothing;
+
+impl<E> Between<E> for Nothing {
+    type Future = Ready<()>;
+
+    fn begin(&mut self, _cause: Cause<'_, E>) -> Ready<()> {
+        ready(())
+    }
+}
+
+/// What a [`Retry`](super::Retry) is to call, where it is not a policy only.
+#[derive(Debug, Clone, Copy)]
+pub struct Call<S, K = Nothing> {
+    pub(super) operation: S,
+    pub(super) between: K,
+}

@@ -1,0 +1,150 @@
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+
+use super::call::{Between, Call, Start};
+use super::error::RetryError;
+use super::rules::Rules;
+use super::session::{DeadlinePassed, Session, Step};
+use crate::alarm::Alarm;
+use crate::backoff::Backoff;
+use crate::config::ConfigError;
+use crate::operation::Fallible;
+use crate::platform::Platform;
+use crate::time::{Clock, Instant};
+
+/// The error that an operation ends with.
+type ErrorOf<S> = <<S as Start>::Output as Fallible>::Error;
+
+/// A call with all it needs, or what is wrong with its policy.
+type Parts<'b, P, B, R, S, K> = Result<(Session<'b, P, B, R, ErrorOf<S>>, Call<S, K>), ConfigError>;
+
+pin_project! {
+    /// A call that is retried; made by [`Retry::run`](super::Retry::run), or by awaiting a call.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops the attempt that is under way, or the pause. What a retry costs goes back to the budget if it has not started.
+    /// Polled after its end, it is pending for ever.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Run<'b, P: Platform, B: Backoff, R, S: Start, K: Between<ErrorOf<S>>>
+    where
+        S::Output: Fallible,
+    {
+        parts: Parts<'b, P, B, R, S, K>,
+        #[pin]
+        stage: Stage<S::Future, K::Future>,
+        #[pin]
+        alarm: Alarm<<P::Clock as Clock>::Sleep>,
+    }
+}
+
+pin_project! {
+    #[project = StageProjection]
+    enum Stage<A, B> {
+        // The next attempt is to start.
+        Start,
+        Attempt { #[pin] attempt: A },
+        Pause { at: Instant },
+        // The pause is over.
+        Resume,
+        Between { #[pin] between: B },
+        Ended,
+    }
+}
+
+impl<'b, P, B, R, S, K> Run<'b, P, B, R, S, K>
+where
+    P: Platform,
+    B: Backoff,
+    S: Start<Output: Fallible>,
+    K: Between<ErrorOf<S>>,
+{
+    pub(super) fn new(parts: Parts<'b, P, B, R, S, K>) -> Self {
+        Self { parts, stage: Stage::Start, alarm: Alarm::new() }
+    }
+}
+
+impl<P, B, R, S, K, T, E> Future for Run<'_, P, B, R, S, K>
+where
+    P: Platform,
+    B: Backoff,
+    R: Rules<T, E>,
+    S: Start<Output = Result<T, E>>,
+    K: Between<E>,
+{
+    type Output = Result<T, RetryError<E>>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let (session, call) = match this.parts {
+            Ok(parts) => parts,
+            Err(error) => return Poll::Ready(Err(RetryError::Config(*error))),
+        };
+        loop {
+            let next = match this.stage.as_mut().project() {
+                StageProjection::Start => {
+                    session.start();
+                    Stage::Attempt { attempt: call.operation.start(|| session.describe()) }
+                }
+                StageProjection::Attempt { attempt } => {
+                    let outcome = ready!(session.poll_attempt(attempt, this.alarm.as_mut(), cx));
+                    // What the attempt holds is free before anything else happens.
+                    this.stage.set(Stage::Ended);
+                    match session.settle(outcome) {
+                        Step::End(result) => return Poll::Ready(result),
+                        Step::Pause(pause) if pause.delay.is_zero() => {
+                            // No timer for nothing; but the other tasks have their turn.
+                            this.stage.set(Stage::Resume);
+                            cx.waker().wake_by_ref();
+                            return Poll::Pending;
+                        }
+                        Step::Pause(pause) => Stage::Pause { at: pause.at },
+                    }
+                }
+                StageProjection::Pause { at } => {
+                    ready!(this.alarm.as_mut().poll_until(session.clock(), *at, cx));
+                    Stage::Resume
+                }
+                StageProjection::Resume => {
+                    session.resume();
+                    Stage::Between { between: call.between.begin(session.cause()) }
+                }
+                StageProjection::Between { between } => {
+                    match ready!(session.poll_between(between, this.alarm.as_mut(), cx)) {
+                        Ok(()) => Stage::Start,
+                        Err(DeadlinePassed) => {
+                            this.stage.set(Stage::Ended);
+                            return Poll::Ready(Err(session.past_deadline::<T>()));
+                        }
+                    }
+                }
+                StageProjection::Ended => return Poll::Pending,
+            };
+            this.stage.set(next);
+        }
+    }
+}
+
+impl<P, B, R, S, K> fmt::Debug for Run<'_, P, B, R, S, K>
+where
+    P: Platform,
+    B: Backoff,
+    S: Start<Output: Fallible>,
+    K: Between<ErrorOf<S>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stage = match self.stage {
+            Stage::Start => "start",
+            Stage::Attempt { .. } => "attempt",
+            Stage::Pause { .. } | Stage::Resume => "pause",
+            Stage::Between { .. } => "between",
+            Stage::Ended => "ended",
+        };
+        f.debug_struct("Run").field("stage", &stage).field("alarm", &self.alarm).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,80 @@
+//! The forms of a call whose operation lends. The compiler keeps such a future beside what it borrows, and so these futures have no names.
+
+use core::future::{Future, poll_fn};
+use core::pin::pin;
+use core::task::Poll;
+
+use super::error::RetryError;
+use super::event::Cause;
+use super::rules::Rules;
+use super::session::{DeadlinePassed, Session, Step};
+use crate::alarm::Alarm;
+use crate::backoff::Backoff;
+use crate::config::ConfigError;
+use crate::operation::Lending;
+use crate::platform::Platform;
+
+/// An asynchronous closure of a context and the [`Cause`] of a retry: what runs between two attempts. As [`Lending`], for two arguments.
+pub trait LendingBetween<A, B>: AsyncFnMut(A, B) + FnMut(A, B) -> <Self as LendingBetween<A, B>>::Future {
+    /// One run of it.
+    type Future: Future<Output = ()>;
+}
+
+impl<F, Fut, A, B> LendingBetween<A, B> for F
+where
+    F: AsyncFnMut(A, B) + FnMut(A, B) -> Fut,
+    Fut: Future<Output = ()>,
+{
+    type Future = Fut;
+}
+
+pub(super) async fn run<P, B, R, C, F, K, T, E>(
+    session: Result<Session<'_, P, B, R, E>, ConfigError>,
+    context: &mut C,
+    mut operation: F,
+    mut between: K,
+) -> Result<T, RetryError<E>>
+where
+    P: Platform,
+    B: Backoff,
+    R: Rules<T, E>,
+    C: ?Sized,
+    F: for<'a> Lending<&'a mut C, Result<T, E>>,
+    K: for<'a> LendingBetween<&'a mut C, Cause<'a, E>>,
+{
+    let mut session = session.map_err(RetryError::Config)?;
+    let mut alarm = pin!(Alarm::new());
+    loop {
+        session.start();
+        let outcome = {
+            let mut attempt = pin!(operation(&mut *context));
+            poll_fn(|cx| session.poll_attempt(attempt.as_mut(), alarm.as_mut(), cx)).await
+        };
+        match session.settle(outcome) {
+            Step::End(result) => return result,
+            Step::Pause(pause) if pause.delay.is_zero() => yield_now().await,
+            Step::Pause(pause) => poll_fn(|cx| alarm.as_mut().poll_until(session.clock(), pause.at, cx)).await,
+        }
+        session.resume();
+        let reached = {
+            let mut between = pin!(between(&mut *context, session.cause()));
+            poll_fn(|cx| session.poll_between(between.as_mut(), alarm.as_mut(), cx)).await
+        };
+        if let Err(DeadlinePassed) = reached {
+            return Err(session.past_deadline::<T>());
+        }
+    }
+}
+
+/// Lets the other tasks have their turn.
+async fn yield_now() {
+    let mut yielded = false;
+    poll_fn(|cx| {
+        if core::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}

@@ -1,0 +1,236 @@
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use core::time::Duration;
+
+use fastrand::Rng;
+
+use super::budget::{Charge, RetryBudget};
+use super::error::{RetryError, StopReason};
+use super::event::{Attempt, Cause, Event};
+use super::machine::{AttemptLoop, Pause, Stop};
+use super::rules::Rules;
+use crate::alarm::Alarm;
+use crate::backoff::Backoff;
+use crate::operation::Fallible;
+use crate::platform::Platform;
+use crate::time::{Clock, Instant};
+use crate::timeout::TimeoutError;
+
+/// One call under way: the machine, and the clock, rules and budget that it is driven by. The forms of a call differ only in who polls the attempts.
+pub(super) struct Session<'b, P: Platform, B: Backoff, R, E> {
+    clock: P::Clock,
+    attempts: AttemptLoop<B>,
+    rules: R,
+    budget: Option<&'b RetryBudget<P>>,
+    /// Of a retry that is decided and has not started.
+    charge: Option<Charge<'b, P>>,
+    rng: Option<Rng>,
+    /// How the last attempt ended, if not with a value.
+    last: Option<TimeoutError<E>>,
+}
+
+/// What follows an attempt.
+pub(super) enum Step<T, E> {
+    End(Result<T, RetryError<E>>),
+    Pause(Pause),
+}
+
+/// The deadline has passed.
+pub(super) struct DeadlinePassed;
+
+/// An attempt that is to be retried.
+enum Failure<T, E> {
+    Value(T),
+    Error(TimeoutError<E>),
+}
+
+impl<'b, P: Platform, B: Backoff, R, E> Session<'b, P, B, R, E> {
+    pub(super) fn new(
+        clock: P::Clock,
+        attempts: AttemptLoop<B>,
+        rules: R,
+        budget: Option<&'b RetryBudget<P>>,
+        seed: Option<u64>,
+    ) -> Self {
+        Self { clock, attempts, rules, budget, charge: None, rng: seed.map(Rng::with_seed), last: None }
+    }
+
+    pub(super) fn clock(&self) -> &P::Clock {
+        &self.clock
+    }
+
+    /// An attempt starts.
+    #[inline]
+    pub(super) fn start(&mut self) {
+        self.attempts.start();
+    }
+
+    /// Notes when the attempt starts, if that matters, for whoever cannot poll it.
+    pub(super) fn note_start(&mut self) {
+        self.attempts.cut_off(|| self.clock.now());
+    }
+
+    /// The attempt that starts, for whoever wants to know.
+    pub(super) fn describe(&mut self) -> Attempt {
+        let now = self.clock.now();
+        Attempt { number: self.attempts.attempt(), elapsed: self.attempts.elapsed(now) }
+    }
+
+    /// Polls the attempt, and then the alarm that cuts it off.
+    #[inline]
+    pub(super) fn poll_attempt<F>(
+        &mut self,
+        attempt: Pin<&mut F>,
+        alarm: Pin<&mut Alarm<<P::Clock as Clock>::Sleep>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<<F::Output as Fallible>::Value, TimeoutError<E>>>
+    where
+        F: Future<Output: Fallible<Error = E>>,
+    {
+        if let Poll::Ready(outcome) = attempt.poll(cx) {
+            return Poll::Ready(outcome.into_result().map_err(TimeoutError::Failed));
+        }
+        let at = self.attempts.cut_off(|| self.clock.now());
+        let cut_off = alarm.poll_until(&self.clock, at, cx);
+        cut_off.map(|()| Err(TimeoutError::TimedOut { after: self.attempts.attempt_timeout() }))
+    }
+
+    /// The attempt has ended, or was cut off, and is dropped: decides what follows.
+    #[inline]
+    pub(super) fn settle<T>(&mut self, outcome: Result<T, TimeoutError<E>>) -> Step<T, E>
+    where
+        R: Rules<T, E>,
+    {
+        let outcome = match outcome {
+            Ok(value) => Ok(value),
+            Err(TimeoutError::Failed(error)) => Err(error),
+            Err(timed_out @ TimeoutError::TimedOut { .. }) => return self.cut_off(timed_out),
+        };
+        if self.rules.retries(&outcome) {
+            return self.failed(outcome);
+        }
+        let attempts = self.attempts.attempt();
+        Step::End(match outcome {
+            Ok(value) => {
+                if let Some(budget) = self.budget {
+                    budget.deposit();
+                }
+                self.rules.observe(&Event::Succeeded { attempts });
+                Ok(value)
+            }
+            Err(error) => {
+                self.rules.observe(&Event::Stopped { attempts, reason: StopReason::Refused });
+                Err(RetryError::Refused { attempts, error })
+            }
+        })
+    }
+
+    fn failed<T>(&mut self, outcome: Result<T, E>) -> Step<T, E>
+    where
+        R: Rules<T, E>,
+    {
+        let now = self.clock.now();
+        let retry_after = self.rules.retry_after(&outcome);
+        let failure = match outcome {
+            Ok(value) => Failure::Value(value),
+            Err(error) => Failure::Error(TimeoutError::Failed(error)),
+        };
+        self.retry_or_stop(now, retry_after, failure)
+    }
+
+    fn cut_off<T>(&mut self, timed_out: TimeoutError<E>) -> Step<T, E>
+    where
+        R: Rules<T, E>,
+    {
+        // The alarm has fired, so that its instant has come, whatever a coarser clock says.
+        let now = self.clock.now().max(self.attempts.cut_off(|| Instant::ORIGIN));
+        if now >= self.attempts.deadline() {
+            return Step::End(Err(self.past_deadline::<T>()));
+        }
+        self.retry_or_stop(now, None, Failure::Error(timed_out))
+    }
+
+    fn retry_or_stop<T>(&mut self, now: Instant, retry_after: Option<Duration>, failure: Failure<T, E>) -> Step<T, E>
+    where
+        R: Rules<T, E>,
+    {
+        let attempt = self.attempts.attempt();
+        match self.decide(now, retry_after) {
+            Ok(pause) => {
+                self.last = match failure {
+                    Failure::Value(_) => None,
+                    Failure::Error(error) => Some(error),
+                };
+                self.rules.observe(&Event::Retrying { attempt, delay: pause.delay, cause: cause(self.last.as_ref()) });
+                Step::Pause(pause)
+            }
+            Err(stop) => {
+                self.rules.observe(&Event::Stopped { attempts: attempt, reason: stop.into() });
+                Step::End(match failure {
+                    // The last value is the answer, as it is.
+                    Failure::Value(value) => Ok(value),
+                    Failure::Error(last) => Err(RetryError::stopped(stop, attempt, last)),
+                })
+            }
+        }
+    }
+
+    /// Another attempt, if the machine and the budget allow it.
+    fn decide(&mut self, now: Instant, retry_after: Option<Duration>) -> Result<Pause, Stop> {
+        let rng = &mut self.rng;
+        let random = || rng.as_mut().map_or_else(P::random, |rng| rng.u64(..));
+        let pause = self.attempts.failed(now, retry_after, random)?;
+        if let Some(budget) = self.budget {
+            self.charge = Some(budget.withdraw().ok_or(Stop::Budget)?);
+        }
+        Ok(pause)
+    }
+
+    /// The pause is over: the retry is spent.
+    pub(super) fn resume(&mut self) {
+        if let Some(charge) = self.charge.take() {
+            charge.spend();
+        }
+    }
+
+    /// What made the retry necessary.
+    pub(super) fn cause(&self) -> Cause<'_, E> {
+        cause(self.last.as_ref())
+    }
+
+    /// Polls what runs between two attempts, and then the deadline.
+    ///
+    /// # Errors
+    ///
+    /// The deadline has passed, and says so by [`past_deadline`](Session::past_deadline).
+    pub(super) fn poll_between<F: Future<Output = ()>>(
+        &self,
+        between: Pin<&mut F>,
+        alarm: Pin<&mut Alarm<<P::Clock as Clock>::Sleep>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), DeadlinePassed>> {
+        if between.poll(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        alarm.poll_until(&self.clock, self.attempts.deadline(), cx).map(|()| Err(DeadlinePassed))
+    }
+
+    /// The call ends at its deadline.
+    pub(super) fn past_deadline<T>(&mut self) -> RetryError<E>
+    where
+        R: Rules<T, E>,
+    {
+        let attempts = self.attempts.attempt();
+        self.rules.observe(&Event::Stopped { attempts, reason: StopReason::Deadline });
+        RetryError::Deadline { attempts, last: self.last.take() }
+    }
+}
+
+fn cause<E>(last: Option<&TimeoutError<E>>) -> Cause<'_, E> {
+    match last {
+        Some(TimeoutError::Failed(error)) => Cause::Error(error),
+        Some(TimeoutError::TimedOut { .. }) => Cause::TimedOut,
+        None => Cause::Value,
+    }
+}
