@@ -15,6 +15,7 @@ mod deadline;
 pub mod observe;
 mod operation;
 pub mod platform;
+pub mod prelude;
 pub mod ratio;
 pub mod retry;
 pub mod storage;
@@ -23,6 +24,8 @@ pub mod time;
 pub mod timeout;
 
 pub use backoff::{Backoff, Jitter};
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+pub use children::OwnWakers;
 pub use children::{Children, ParentWaker};
 pub use config::ConfigError;
 pub use deadline::Deadline;

@@ -89,7 +89,7 @@ where
             let next = match this.stage.as_mut().project() {
                 StageProjection::Start => {
                     session.start();
-                    Stage::Attempt { attempt: call.operation.start(|| session.describe()) }
+                    Ok(Stage::Attempt { attempt: call.operation.start(|| session.describe()) })
                 }
                 StageProjection::Attempt { attempt } => {
                     let outcome = ready!(session.poll_attempt(attempt, this.alarm.as_mut(), cx));
@@ -103,29 +103,28 @@ where
                             cx.waker().wake_by_ref();
                             return Poll::Pending;
                         }
-                        Step::Pause(pause) => Stage::Pause { at: pause.at },
+                        Step::Pause(pause) => Ok(Stage::Pause { at: pause.at }),
                     }
                 }
                 StageProjection::Pause { at } => {
                     ready!(this.alarm.as_mut().poll_until(session.clock(), *at, cx));
-                    Stage::Resume
+                    Ok(Stage::Resume)
                 }
                 StageProjection::Resume => {
-                    session.resume();
-                    Stage::Between { between: call.between.begin(session.cause()) }
+                    session.resume().map(|()| Stage::Between { between: call.between.begin(session.cause()) })
                 }
                 StageProjection::Between { between } => {
-                    match ready!(session.poll_between(between, this.alarm.as_mut(), cx)) {
-                        Ok(()) => Stage::Start,
-                        Err(DeadlinePassed) => {
-                            this.stage.set(Stage::Ended);
-                            return Poll::Ready(Err(session.past_deadline::<T>()));
-                        }
-                    }
+                    ready!(session.poll_between(between, this.alarm.as_mut(), cx)).map(|()| Stage::Start)
                 }
                 StageProjection::Ended => return Poll::Pending,
             };
-            this.stage.set(next);
+            match next {
+                Ok(next) => this.stage.set(next),
+                Err(DeadlinePassed) => {
+                    this.stage.set(Stage::Ended);
+                    return Poll::Ready(Err(session.past_deadline::<T>()));
+                }
+            }
         }
     }
 }

@@ -55,11 +55,11 @@ where
             Step::Pause(pause) if pause.delay.is_zero() => yield_now().await,
             Step::Pause(pause) => poll_fn(|cx| alarm.as_mut().poll_until(session.clock(), pause.at, cx)).await,
         }
-        session.resume();
-        let reached = {
+        let mut reached = session.resume();
+        if reached.is_ok() {
             let mut between = pin!(between(&mut *context, session.cause()));
-            poll_fn(|cx| session.poll_between(between.as_mut(), alarm.as_mut(), cx)).await
-        };
+            reached = poll_fn(|cx| session.poll_between(between.as_mut(), alarm.as_mut(), cx)).await;
+        }
         if let Err(DeadlinePassed) = reached {
             return Err(session.past_deadline::<T>());
         }

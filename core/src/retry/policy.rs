@@ -10,7 +10,7 @@ use super::future::Run;
 use super::machine::{AttemptLoop, Limits};
 use super::lent::{self, LendingBetween};
 use super::rules::{Notify, RetryAfter, RetryAll, RetryIf, RetryIfValue, Rules};
-use super::session::{Session, Step};
+use super::session::{DeadlinePassed, Session, Step};
 use crate::backoff::{Backoff, Exponential, Jitter, Schedule};
 use crate::config::ConfigError;
 use crate::deadline::Deadline;
@@ -413,7 +413,9 @@ impl<'b, P: Platform, B: Backoff, R> Retry<'b, P, B, R> {
                 Step::Pause(pause) if pause.delay.is_zero() => {}
                 Step::Pause(pause) => sleep(pause.delay),
             }
-            session.resume();
+            if let Err(DeadlinePassed) = session.resume() {
+                return Err(session.past_deadline::<T>());
+            }
         }
     }
 

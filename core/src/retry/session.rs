@@ -36,7 +36,7 @@ pub(super) enum Step<T, E> {
     Pause(Pause),
 }
 
-/// The deadline has passed.
+/// The call ends, by [`Session::past_deadline`].
 pub(super) struct DeadlinePassed;
 
 /// An attempt that is to be retried.
@@ -60,9 +60,12 @@ impl<'b, P: Platform, B: Backoff, R, E> Session<'b, P, B, R, E> {
         &self.clock
     }
 
-    /// An attempt starts.
+    /// An attempt starts; if it is a retry, that is spent.
     #[inline]
     pub(super) fn start(&mut self) {
+        if let Some(charge) = self.charge.take() {
+            charge.spend();
+        }
         self.attempts.start();
     }
 
@@ -187,11 +190,14 @@ impl<'b, P: Platform, B: Backoff, R, E> Session<'b, P, B, R, E> {
         Ok(pause)
     }
 
-    /// The pause is over: the retry is spent.
-    pub(super) fn resume(&mut self) {
-        if let Some(charge) = self.charge.take() {
-            charge.spend();
-        }
+    /// The pause is over.
+    ///
+    /// # Errors
+    ///
+    /// The deadline has passed meanwhile: the clock jumped.
+    pub(super) fn resume(&mut self) -> Result<(), DeadlinePassed> {
+        let deadline = self.attempts.deadline();
+        if !deadline.is_never() && self.clock.now() > deadline { Err(DeadlinePassed) } else { Ok(()) }
     }
 
     /// What made the retry necessary.
@@ -200,10 +206,6 @@ impl<'b, P: Platform, B: Backoff, R, E> Session<'b, P, B, R, E> {
     }
 
     /// Polls what runs between two attempts, and then the deadline.
-    ///
-    /// # Errors
-    ///
-    /// The deadline has passed, and says so by [`past_deadline`](Session::past_deadline).
     pub(super) fn poll_between<F: Future<Output = ()>>(
         &self,
         between: Pin<&mut F>,
@@ -222,6 +224,7 @@ impl<'b, P: Platform, B: Backoff, R, E> Session<'b, P, B, R, E> {
         R: Rules<T, E>,
     {
         let attempts = self.attempts.attempt();
+        self.charge = None;
         self.rules.observe(&Event::Stopped { attempts, reason: StopReason::Deadline });
         RetryError::Deadline { attempts, last: self.last.take() }
     }

@@ -1,5 +1,8 @@
 //! Instants, clocks and sleeps: what every pattern knows of time.
 
+#[cfg(feature = "std")]
+mod std;
+
 use core::fmt;
 use core::ops::{Add, Sub};
 use core::pin::Pin;
@@ -117,6 +120,18 @@ pub const fn duration(nanos: u64) -> Duration {
     if nanos == u64::MAX { Duration::MAX } else { Duration::from_nanos(nanos) }
 }
 
+/// So many seconds.
+#[must_use]
+pub const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// So many milliseconds.
+#[must_use]
+pub const fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
 /// Where the time comes from, and who wakes a task when it has come.
 ///
 /// A clock is cheap to clone: a unit struct for a runtime whose time is everywhere, a reference for a mock clock that a test holds.
@@ -161,7 +176,7 @@ pub trait Clock: Clone {
     /// A sleep that is ready at `at`, or later, and never before.
     ///
     /// It is called within a poll, and only when something has to be waited for, so that it may need a runtime's context.
-    /// It is never called with [`Instant::MAX`].
+    /// [`Alarm`](crate::alarm::Alarm), which is who calls it, never asks for [`Instant::MAX`].
     fn sleep_until(&self, at: Instant) -> Self::Sleep;
 }
 

@@ -3,12 +3,18 @@
 //! A future that polls others (a pool, a parallel map, a hedge) keeps them in numbered slots and a [`Children`] beside them, which tells it at each poll which slots are worth polling.
 //! There are two ways, and the platform chooses:
 //!
-//! - `OwnWakers` (with `alloc`): each slot has a waker of its own, made once and used for every operation that passes through the slot. A wake costs O(1)
+//! - `OwnWakers` (with `alloc`, where the processor has compare-and-swap): each slot has a waker of its own, made once and used for every operation that passes through the slot. A wake costs O(1)
 //!   however many slots there are, and nothing is allocated for an operation.
 //! - [`ParentWaker`]: every child is polled, with the task's own waker, at every poll. It is right for up to some sixteen children, and the only way on embassy, whose timer queue finds its entry through the
 //!   task's waker and panics at a foreign one.
 
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+mod own;
+
 use core::task::{Context, Waker};
+
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+pub use own::OwnWakers;
 
 /// Keeps account of which children are to be polled.
 ///

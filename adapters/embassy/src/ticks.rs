@@ -1,0 +1,90 @@
+//! Between nanoseconds and ticks, at any tick rate, and without a division of 64 bits where the processor has none.
+
+use aplomb::Instant;
+use embassy_time_driver::TICK_HZ;
+
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
+
+/// The driver's tick rate.
+pub(crate) type Driver = Ticks<TICK_HZ>;
+
+/// Conversions for a clock of `HZ` ticks per second.
+pub(crate) struct Ticks<const HZ: u64>;
+
+impl<const HZ: u64> Ticks<HZ> {
+    /// A tick lasts `NANOS / TICKS` nanoseconds, in lowest terms. `TICKS` is 1 for all decimal rates, and a power of two for 32,768 Hz.
+    const NANOS: u64 = NANOS_PER_SECOND / gcd(NANOS_PER_SECOND, HZ);
+    const TICKS: u64 = HZ / gcd(NANOS_PER_SECOND, HZ);
+
+    /// `2^64 / nanoseconds per tick`, rounded down.
+    #[allow(clippy::cast_possible_truncation, reason = "at less than a tick per nanosecond it fits")]
+    const PER_NANO: u64 = if HZ < NANOS_PER_SECOND { (((HZ as u128) << 64) / NANOS_PER_SECOND as u128) as u64 } else { u64::MAX };
+
+    /// The instant of a tick, rounded down.
+    #[inline]
+    pub(crate) const fn instant(ticks: u64) -> Instant {
+        let whole = (ticks / Self::TICKS).saturating_mul(Self::NANOS);
+        let rest = (ticks % Self::TICKS) * Self::NANOS / Self::TICKS;
+        Instant::from_nanos(whole.saturating_add(rest))
+    }
+
+    /// The first tick that is not before `at`: a sleep until then does not end early.
+    #[inline]
+    pub(crate) const fn at_or_after(at: Instant) -> u64 {
+        // One tick too few at most, since the factor is rounded down.
+        let mut ticks = high_half(at.as_nanos(), Self::PER_NANO);
+        while Self::instant(ticks).as_nanos() < at.as_nanos() {
+            ticks += 1;
+        }
+        ticks
+    }
+}
+
+const fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// The upper 64 bits of the product, by four multiplications of 32 bits.
+const fn high_half(a: u64, b: u64) -> u64 {
+    const LOW: u64 = 0xffff_ffff;
+    let (a1, a0, b1, b0) = (a >> 32, a & LOW, b >> 32, b & LOW);
+    let middle = a1 * b0 + (a0 * b0 >> 32);
+    let carry = (middle & LOW) + a0 * b1;
+    a1 * b1 + (middle >> 32) + (carry >> 32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check<const HZ: u64>() {
+        let second = Ticks::<HZ>::instant(HZ);
+        assert_eq!(second, Instant::from_nanos(NANOS_PER_SECOND), "{HZ} Hz");
+        let mut nanos = 1_u64;
+        while nanos < u64::MAX / 3 {
+            for at in [nanos - 1, nanos, nanos + 1, nanos * 2 + 1].map(Instant::from_nanos) {
+                let ticks = Ticks::<HZ>::at_or_after(at);
+                assert!(Ticks::<HZ>::instant(ticks) >= at, "{HZ} Hz: {at:?} ends early");
+                assert!(ticks == 0 || Ticks::<HZ>::instant(ticks - 1) < at, "{HZ} Hz: {at:?} ends a tick late");
+            }
+            nanos = nanos * 3 + 1;
+        }
+    }
+
+    #[test]
+    fn no_sleep_ends_early_and_none_a_tick_late() {
+        check::<100>();
+        check::<1_000>();
+        check::<32_768>();
+        check::<1_000_000>();
+        check::<12_000_000>();
+        check::<1_000_000_000>();
+        check::<3>();
+    }
+
+    #[test]
+    fn the_end_of_time_is_reached() {
+        assert_eq!(Ticks::<1_000>::instant(u64::MAX), Instant::MAX);
+        assert_eq!(Ticks::<32_768>::at_or_after(Instant::from_nanos(u64::MAX - 1)), 604_462_909_807);
+    }
+}
