@@ -1,0 +1,104 @@
+//! The lock of the simulated platform, which notices when a pattern outlives its world.
+//!
+//! This is the only module with `unsafe` in it: a lock's trait is an unsafe one. The lock itself is parking_lot's.
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use mutex::raw_impls::lock_api_0_4::LockApiRawMutex;
+use mutex::{ConstInit, ScopedRawMutex};
+
+use crate::inner;
+
+/// The lock of the platform [`Sim`](crate::Sim), and the guard against state that leaks from one world into the next.
+///
+/// A pattern in a `static` keeps its state from seed to seed: permits that a dropped task took, a breaker that is open. What a seed
+/// finds then depends on the seeds before it, and cannot be replayed. Every pattern has exactly one lock, so the lock is where this is
+/// noticed: it remembers the world in which it was locked first, and fails any other world that locks it, with a text that says so. Build
+/// the pattern inside the closure of [`Explore::run`](crate::Explore::run), or put it into a [`Fresh`](crate::Fresh).
+///
+/// Outside a world it is an ordinary lock, and remembers nothing.
+///
+/// # Panics
+///
+/// Within a world, locking it again while it is held panics: a world has one thread, which would wait for itself for ever.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb::sync::Shared;
+/// use aplomb_sim::{FailureKind, SimRawMutex, World};
+///
+/// static COUNT: Shared<SimRawMutex, u32> = Shared::new(0);
+///
+/// let first = World::new();
+/// first.spawn("first", async { COUNT.with(|count| *count += 1) });
+/// assert!(first.run().is_ok());
+///
+/// let second = World::new();
+/// second.spawn("second", async { COUNT.with(|count| *count += 1) });
+/// let failure = second.run().unwrap_err();
+/// assert!(matches!(failure.kind(), FailureKind::SharedBetweenWorlds { .. }));
+/// ```
+pub struct SimRawMutex {
+    lock: LockApiRawMutex<parking_lot::RawMutex>,
+    /// The number of the world that locked it first, or 0.
+    owner: AtomicU64,
+    /// The number of the world that holds it, or 0 for whoever is outside. Of no meaning while the lock is free.
+    holder: AtomicU64,
+}
+
+impl ConstInit for SimRawMutex {
+    #[expect(clippy::declare_interior_mutable_const, reason = "it is a value to begin with, as the trait wants it")]
+    const INIT: Self = Self { lock: LockApiRawMutex::INIT, owner: AtomicU64::new(0), holder: AtomicU64::new(0) };
+}
+
+impl SimRawMutex {
+    fn enter(&self) -> u64 {
+        let world = inner::current_number();
+        if world != 0 {
+            let owner = self.owner.compare_exchange(0, world, Ordering::Relaxed, Ordering::Relaxed);
+            if let Err(owner) = owner
+                && owner != world
+            {
+                inner::report_shared(owner);
+            }
+        }
+        world
+    }
+}
+
+// SAFETY: `f` runs inside `self.lock` and nowhere else, and that is a lock. What is done besides are loads and stores of atomics.
+unsafe impl ScopedRawMutex for SimRawMutex {
+    fn try_with_lock<R>(&self, f: impl FnOnce() -> R) -> Option<R> {
+        let world = self.enter();
+        self.lock.try_with_lock(|| {
+            self.holder.store(world, Ordering::Relaxed);
+            f()
+        })
+    }
+
+    fn with_lock<R>(&self, f: impl FnOnce() -> R) -> R {
+        let world = self.enter();
+        assert!(
+            world == 0 || !self.is_locked() || self.holder.load(Ordering::Relaxed) != world,
+            "a lock was taken again by the world that holds it: foreign code (an operation, clone, drop or waker) runs inside it"
+        );
+        self.lock.with_lock(|| {
+            self.holder.store(world, Ordering::Relaxed);
+            f()
+        })
+    }
+
+    fn is_locked(&self) -> bool {
+        self.lock.is_locked()
+    }
+}
+
+impl fmt::Debug for SimRawMutex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let owner = self.owner.load(Ordering::Relaxed);
+        f.debug_struct("SimRawMutex").field("is_locked", &self.is_locked()).field("world", &owner).finish_non_exhaustive()
+    }
+}
