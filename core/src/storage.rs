@@ -109,10 +109,7 @@ macro_rules! link {
     ($nonzero:ty, $number:ty) => {
         impl Link for $nonzero {
             fn new(index: usize) -> Option<Self> {
-                <$number>::try_from(index)
-                    .ok()
-                    .and_then(|index| index.checked_add(1))
-                    .and_then(Self::new)
+                <$number>::try_from(index).ok().and_then(|index| index.checked_add(1)).and_then(Self::new)
             }
 
             fn index(self) -> usize {

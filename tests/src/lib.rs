@@ -1,1 +1,17 @@
-//! x
+//! The specification of aplomb by example, and what plays it: one interpreter, on every runtime.
+//!
+//! A scenario is a pattern with its configuration, an operation, a script, and the exact trace that must come out, in virtual time. [`scenario`] reads them, [`play`] plays them, [`trace`] compares.
+
+mod config;
+mod interpreter;
+pub mod millis;
+mod operation;
+mod patterns;
+mod runtimes;
+pub mod scenario;
+mod stage;
+pub mod trace;
+
+pub use config::Pattern;
+pub use patterns::Form;
+pub use runtimes::{Runtime, Unplayable, play};

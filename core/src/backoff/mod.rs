@@ -23,7 +23,9 @@ mod schedule;
 
 pub use delays::Delays;
 pub use jitter::Jitter;
-pub use schedule::{Arithmetic, Constant, Exponential, Fibonacci, Geometric, Growth, Linear, List, Listed, Same, Schedule, Sum};
+pub use schedule::{
+    Arithmetic, Constant, Exponential, Fibonacci, Geometric, Growth, Linear, List, Listed, Place, Same, Schedule, Sum,
+};
 
 use core::time::Duration;
 

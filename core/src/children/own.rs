@@ -68,9 +68,9 @@ impl<R: ScopedRawMutex + ConstInit + Send + Sync + 'static> Children for OwnWake
     const EMPTY: Self = Self { ready: None, slots: Vec::new(), turns: 0 };
 
     fn begin(&mut self, slots: usize, parent: &Waker) {
-        let ready = self.ready.get_or_insert_with(|| {
-            Arc::new(Ready { state: Shared::new(State { queue: VecDeque::new(), parent: None }) })
-        });
+        let ready = self
+            .ready
+            .get_or_insert_with(|| Arc::new(Ready { state: Shared::new(State { queue: VecDeque::new(), parent: None }) }));
         if let Some(more) = slots.checked_sub(self.slots.len()).filter(|more| *more > 0) {
             // A wake finds room in the queue: it allocates nothing.
             ready.state.with(|state| state.queue.reserve(slots));

@@ -139,7 +139,9 @@ impl<E> RetryError<E> {
     pub fn into_inner(self) -> Option<E> {
         match self {
             Self::Refused { error, .. } => Some(error),
-            Self::Exhausted { last, .. } | Self::Budget { last, .. } | Self::Deadline { last: Some(last), .. } => last.into_inner(),
+            Self::Exhausted { last, .. } | Self::Budget { last, .. } | Self::Deadline { last: Some(last), .. } => {
+                last.into_inner()
+            }
             Self::Deadline { last: None, .. } | Self::Config(_) => None,
         }
     }

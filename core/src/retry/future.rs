@@ -111,7 +111,7 @@ where
                     Ok(Stage::Resume)
                 }
                 StageProjection::Resume => {
-                    session.resume().map(|()| Stage::Between { between: call.between.begin(session.cause()) })
+                    session.check_deadline().map(|()| Stage::Between { between: call.between.begin(session.cause()) })
                 }
                 StageProjection::Between { between } => {
                     ready!(session.poll_between(between, this.alarm.as_mut(), cx)).map(|()| Stage::Start)

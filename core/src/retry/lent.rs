@@ -55,7 +55,7 @@ where
             Step::Pause(pause) if pause.delay.is_zero() => yield_now().await,
             Step::Pause(pause) => poll_fn(|cx| alarm.as_mut().poll_until(session.clock(), pause.at, cx)).await,
         }
-        let mut reached = session.resume();
+        let mut reached = session.check_deadline();
         if reached.is_ok() {
             let mut between = pin!(between(&mut *context, session.cause()));
             reached = poll_fn(|cx| session.poll_between(between.as_mut(), alarm.as_mut(), cx)).await;

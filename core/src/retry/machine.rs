@@ -72,15 +72,7 @@ pub(super) enum Stop {
 
 impl<B: Backoff> AttemptLoop<B> {
     pub(super) fn new(limits: Limits, backoff: B) -> Self {
-        Self {
-            limits,
-            backoff,
-            place: None,
-            attempt: 0,
-            streak: 0,
-            began: Instant::MAX,
-            attempt_began: Instant::MAX,
-        }
+        Self { limits, backoff, place: None, attempt: 0, streak: 0, began: Instant::MAX, attempt_began: Instant::MAX }
     }
 
     /// The number of the present attempt; the first is 1.

@@ -7,8 +7,8 @@ use super::call::{Between, Call, Nothing, Numbered, Plain, Start};
 use super::error::RetryError;
 use super::event::{Attempt, Cause, Event};
 use super::future::Run;
-use super::machine::{AttemptLoop, Limits};
 use super::lent::{self, LendingBetween};
+use super::machine::{AttemptLoop, Limits};
 use super::rules::{Notify, RetryAfter, RetryAll, RetryIf, RetryIfValue, Rules};
 use super::session::{DeadlinePassed, Session, Step};
 use crate::backoff::{Backoff, Exponential, Jitter, Schedule};
@@ -413,7 +413,7 @@ impl<'b, P: Platform, B: Backoff, R> Retry<'b, P, B, R> {
                 Step::Pause(pause) if pause.delay.is_zero() => {}
                 Step::Pause(pause) => sleep(pause.delay),
             }
-            if let Err(DeadlinePassed) = session.resume() {
+            if let Err(DeadlinePassed) = session.check_deadline() {
                 return Err(session.past_deadline::<T>());
             }
         }

@@ -190,12 +190,8 @@ impl<'b, P: Platform, B: Backoff, R, E> Session<'b, P, B, R, E> {
         Ok(pause)
     }
 
-    /// The pause is over.
-    ///
-    /// # Errors
-    ///
-    /// The deadline has passed meanwhile: the clock jumped.
-    pub(super) fn resume(&mut self) -> Result<(), DeadlinePassed> {
+    /// Whether the deadline has passed while nobody looked. Only a clock that jumps does that: pauses end before it, and what runs between attempts is cut off at it.
+    pub(super) fn check_deadline(&self) -> Result<(), DeadlinePassed> {
         let deadline = self.attempts.deadline();
         if !deadline.is_never() && self.clock.now() > deadline { Err(DeadlinePassed) } else { Ok(()) }
     }
@@ -213,7 +209,7 @@ impl<'b, P: Platform, B: Backoff, R, E> Session<'b, P, B, R, E> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), DeadlinePassed>> {
         if between.poll(cx).is_ready() {
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(self.check_deadline());
         }
         alarm.poll_until(&self.clock, self.attempts.deadline(), cx).map(|()| Err(DeadlinePassed))
     }

@@ -193,8 +193,7 @@ impl<T, S: Storage> Default for WaitList<T, S> {
 }
 
 impl<T, L> Slot<T, L> {
-    const VACANT: Self =
-        Self { waker: None, payload: None, next: None, previous: None, generation: 0, granted: false };
+    const VACANT: Self = Self { waker: None, payload: None, next: None, previous: None, generation: 0, granted: false };
 }
 
 fn occupied<T, L: Link>(slots: &mut [Slot<T, L>], key: Key<L>) -> Option<&mut Slot<T, L>> {
@@ -206,14 +205,8 @@ impl<L: Link> Queue<L> {
         let mut generation = 0;
         if let Some(slot) = slots.get_mut(link.index()) {
             generation = slot.generation;
-            *slot = Slot {
-                waker: Some(waker),
-                payload: Some(payload),
-                next: None,
-                previous: self.tail,
-                generation,
-                granted: false,
-            };
+            *slot =
+                Slot { waker: Some(waker), payload: Some(payload), next: None, previous: self.tail, generation, granted: false };
         }
         self.next_of(slots, self.tail, Some(link));
         self.tail = Some(link);

@@ -95,11 +95,7 @@ impl Sub for Instant {
 
 impl fmt::Debug for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_never() {
-            f.write_str("never")
-        } else {
-            write!(f, "{:?}", Duration::from_nanos(self.0))
-        }
+        if self.is_never() { f.write_str("never") } else { write!(f, "{:?}", Duration::from_nanos(self.0)) }
     }
 }
 
@@ -108,10 +104,7 @@ impl fmt::Debug for Instant {
 /// `Duration` counts seconds and nanoseconds apart, and its arithmetic costs accordingly. Machines keep this instead.
 #[must_use]
 pub const fn nanos(duration: Duration) -> u64 {
-    duration
-        .as_secs()
-        .saturating_mul(1_000_000_000)
-        .saturating_add(duration.subsec_nanos() as u64)
+    duration.as_secs().saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos() as u64)
 }
 
 /// The inverse of [`nanos`]: `u64::MAX` becomes [`Duration::MAX`].

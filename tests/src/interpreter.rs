@@ -1,0 +1,158 @@
+//! Plays a scenario on a stage, and records what happens.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use serde_json::Value;
+
+use crate::operation::Running;
+use crate::patterns::{Form, Guard};
+use crate::scenario::{Action, Operation, Scenario, Start};
+use crate::stage::Stage;
+use crate::trace::{Entry, Outcome, What};
+
+/// Where a scenario ends at the latest: after a day.
+const LONGEST: u64 = 24 * 3_600 * 1_000_000_000;
+
+/// A scenario being played.
+pub(crate) struct World<S> {
+    pub(crate) stage: S,
+    operation: Operation,
+    trace: RefCell<Vec<Entry>>,
+    starts: Cell<usize>,
+    /// The scenario is over, and what is dropped now doesn't count.
+    over: Cell<bool>,
+}
+
+impl<S: Stage> World<S> {
+    /// Records what has just happened.
+    pub(crate) fn record(&self, what: What) {
+        if !self.over.get() {
+            self.trace.borrow_mut().push(Entry { at: self.stage.now(), what });
+        }
+    }
+
+    /// A start of the operation, for that caller's call.
+    pub(crate) fn start(self: &Rc<Self>, by: &str, arg: Option<&Value>) -> Running<S> {
+        let number = self.starts.get() + 1;
+        self.starts.set(number);
+        self.record(What::Start { number, by: by.to_owned(), arg: arg.cloned() });
+        Running::new(Rc::clone(self), number, self.behaviour(number, by, arg), arg)
+    }
+
+    fn behaviour(&self, number: usize, by: &str, arg: Option<&Value>) -> Start {
+        match &self.operation {
+            Operation::InOrder(starts) => starts.get(number - 1).or(starts.last()).cloned().unwrap_or_default(),
+            Operation::ByName(starts) => {
+                let arg = arg.map(|arg| arg.as_str().map_or_else(|| arg.to_string(), str::to_owned));
+                arg.and_then(|arg| starts.get(&arg)).or_else(|| starts.get(by)).cloned().unwrap_or_default()
+            }
+        }
+    }
+}
+
+/// A caller: its future, which lives until it ends or the script drops it.
+struct Caller {
+    id: String,
+    future: RefCell<Option<Pin<Box<dyn Future<Output = Outcome>>>>>,
+    task: RefCell<Option<Waker>>,
+}
+
+/// Polls a caller's future, and records its end.
+struct CallerTask<S> {
+    caller: Rc<Caller>,
+    world: Rc<World<S>>,
+}
+
+impl<S: Stage> Future for CallerTask<S> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut place = self.caller.future.borrow_mut();
+        let Some(future) = place.as_mut() else { return Poll::Ready(()) };
+        match future.as_mut().poll(cx) {
+            Poll::Ready(result) => {
+                *place = None;
+                self.world.record(What::End { id: self.caller.id.clone(), result });
+                Poll::Ready(())
+            }
+            Poll::Pending => {
+                self.caller.task.replace(Some(cx.waker().clone()));
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// Plays a scenario in one of the forms of a call.
+pub(crate) async fn play<S: Stage + 'static>(stage: S, scenario: &Scenario, form: Form) -> Vec<Entry> {
+    let end = scenario.until.map_or(LONGEST, |until| until.0);
+    play_until(stage, scenario, form, end).await
+}
+
+/// Plays a scenario, at the longest until `end`.
+pub(crate) async fn play_until<S>(stage: S, scenario: &Scenario, form: Form, end: u64) -> Vec<Entry>
+where
+    S: Stage + 'static,
+{
+    let world = Rc::new(World {
+        stage,
+        operation: scenario.operation.clone(),
+        trace: RefCell::default(),
+        starts: Cell::new(0),
+        over: Cell::new(false),
+    });
+    let guard = Guard::<S::Platform>::new(&scenario.pattern, form);
+    let mut callers: Vec<Rc<Caller>> = Vec::new();
+    for line in &scenario.script {
+        if line.first {
+            world.stage.advance_before(line.at.0).await;
+            world.stage.set_clock(line.at.0).await;
+        } else {
+            world.stage.advance_to(line.at.0).await;
+        }
+        match line.action() {
+            Ok(Action::Call { id, arg }) => {
+                let future = guard.call(&world, id, arg.cloned());
+                let caller = Rc::new(Caller { id: id.to_owned(), future: RefCell::new(Some(future)), task: RefCell::default() });
+                world.stage.spawn(Box::pin(CallerTask { caller: Rc::clone(&caller), world: Rc::clone(&world) }));
+                callers.push(caller);
+            }
+            Ok(Action::Drop { id }) => {
+                for caller in callers.iter().filter(|caller| caller.id == id) {
+                    let future = caller.future.take();
+                    drop(future);
+                    let task = caller.task.take();
+                    task.into_iter().for_each(Waker::wake);
+                }
+            }
+            Ok(Action::Jump { nanos }) => {
+                let now = world.stage.now().saturating_add_signed(nanos);
+                world.stage.set_clock(now).await;
+                world.stage.advance_to(now).await;
+            }
+            Err(_) => {}
+        }
+        world.stage.settle().await;
+    }
+    let alive = || callers.iter().any(|caller| caller.future.borrow().is_some());
+    finish(&world.stage, alive, end).await;
+    world.over.set(true);
+    for caller in &callers {
+        caller.future.take();
+    }
+    world.trace.take()
+}
+
+/// Plays on until nobody is left, or the end has come. The last timer of all may be that of a caller that waits for ever.
+async fn finish<S: Stage>(stage: &S, alive: impl Fn() -> bool, end: u64) {
+    let mut step = 1_000_000;
+    while alive() && stage.now() < end {
+        // In ever longer steps: a stage may have no way to say that nothing is left to happen.
+        stage.advance_to(stage.now().saturating_add(step).min(end)).await;
+        step = step.saturating_mul(2);
+    }
+}

@@ -1,0 +1,76 @@
+//! The guarded operation, as a scenario tells it to behave.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use aplomb::{Ambient, Clock, Instant, Platform};
+use serde_json::Value;
+
+use crate::interpreter::World;
+use crate::millis::Millis;
+use crate::scenario::Start;
+use crate::stage::Stage;
+use crate::trace::What;
+
+/// The operation's own error.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Failure {
+    pub(crate) value: Value,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+type ClockOf<S> = <<S as Stage>::Platform as Platform>::Clock;
+
+/// A start of the operation. It sleeps by the runtime's own timer, made and polled by hand, and not by what is under test.
+pub(crate) struct Running<S: Stage> {
+    world: Rc<World<S>>,
+    number: usize,
+    takes: Millis,
+    result: Option<Result<Value, Failure>>,
+    sleep: Option<Pin<Box<<ClockOf<S> as Clock>::Sleep>>>,
+}
+
+impl<S: Stage> Running<S> {
+    pub(crate) fn new(world: Rc<World<S>>, number: usize, start: Start, arg: Option<&Value>) -> Self {
+        let echo = |value: Value| if value == "=arg" { arg.cloned().unwrap_or_default() } else { value };
+        let result = match start.err {
+            Some(value) => Err(Failure { value: echo(value), retry_after: start.retry_after.map(Millis::duration) }),
+            None => Ok(echo(start.ok)),
+        };
+        Self { world, number, takes: start.takes, result: Some(result), sleep: None }
+    }
+}
+
+impl<S: Stage> Future for Running<S> {
+    type Output = Result<Value, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.takes == Millis::NEVER {
+            return Poll::Pending;
+        }
+        if self.takes != Millis::ZERO {
+            let takes = self.takes.0;
+            let sleep = self.sleep.get_or_insert_with(|| {
+                let clock = ClockOf::<S>::CLOCK;
+                let at: Instant = clock.now().saturating_add_nanos(takes);
+                Box::pin(clock.sleep_until(at))
+            });
+            if sleep.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+        // An operation that was polled after its end would be a bug of the pattern: it hangs, and the trace shows it.
+        self.result.take().map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+impl<S: Stage> Drop for Running<S> {
+    fn drop(&mut self) {
+        if self.result.is_some() {
+            self.world.record(What::Drop { number: self.number });
+        }
+    }
+}

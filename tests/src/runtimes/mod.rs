@@ -1,0 +1,127 @@
+//! The four runtimes that scenarios are played on.
+
+mod embassy;
+mod sim;
+mod smol;
+mod tokio;
+
+use std::fmt;
+
+use crate::patterns::Form;
+use crate::scenario::{Action, Scenario};
+use crate::stage::{Jumps, Stage};
+use crate::trace::{Entry, Tolerance, compare};
+
+/// Where a scenario is played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Runtime {
+    /// aplomb's own deterministic executor.
+    Sim,
+    /// tokio, with its clock paused.
+    Tokio,
+    /// embassy's executor and timer queue, on a driver with virtual time.
+    Embassy,
+    /// smol, in real time.
+    Smol,
+}
+
+impl Runtime {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Sim, Self::Tokio, Self::Embassy, Self::Smol];
+
+    /// The name, as it is written in commands.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sim => "sim",
+            Self::Tokio => "tokio",
+            Self::Embassy => "embassy",
+            Self::Smol => "smol",
+        }
+    }
+}
+
+impl fmt::Display for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Why a runtime cannot play a scenario.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unplayable {
+    /// Its timers are coarser than what the scenario depends on.
+    Resolution,
+    /// Its clock cannot jump so.
+    Jump,
+    /// In real time it would take too long.
+    Length,
+}
+
+impl fmt::Display for Unplayable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Resolution => "finer than the runtime's timers",
+            Self::Jump => "the runtime's clock cannot jump so",
+            Self::Length => "too long for real time",
+        })
+    }
+}
+
+/// What came out of a scenario.
+#[derive(Debug)]
+pub struct Played {
+    /// What happened.
+    pub trace: Vec<Entry>,
+    /// The first difference to what was expected, if there is one.
+    pub difference: Option<String>,
+}
+
+/// Plays a scenario, and compares.
+///
+/// # Errors
+///
+/// Says why the runtime cannot play it.
+pub fn play(runtime: Runtime, scenario: &Scenario, form: Form) -> Result<Played, Unplayable> {
+    match runtime {
+        Runtime::Sim => sim::play(scenario, form),
+        Runtime::Tokio => tokio::play(scenario, form),
+        Runtime::Embassy => embassy::play(scenario, form),
+        Runtime::Smol => smol::play(scenario, form),
+    }
+}
+
+/// Whether a stage can play it.
+fn playable<S: Stage>(scenario: &Scenario) -> Result<(), Unplayable> {
+    let grid = S::TOLERANCE.grid;
+    let instants = scenario.instants();
+    if !instants.into_iter().all(|instant| instant.is_on(grid)) {
+        return Err(Unplayable::Resolution);
+    }
+    let mut jumps = Jumps::None;
+    for line in &scenario.script {
+        match line.action() {
+            Ok(Action::Jump { nanos: 0.. }) => jumps = jumps.max(Jumps::Forward),
+            Ok(Action::Jump { .. }) => jumps = Jumps::Both,
+            _ if line.first => jumps = jumps.max(Jumps::Forward),
+            _ => {}
+        }
+    }
+    if jumps > S::JUMPS { Err(Unplayable::Jump) } else { Ok(()) }
+}
+
+fn verdict(scenario: &Scenario, trace: Vec<Entry>, tolerance: &Tolerance) -> Played {
+    let difference = compare(scenario, &trace, tolerance).err();
+    Played { trace, difference }
+}
+
+/// Runs a future that never has to wait: on a stage that moves its clock itself, nothing does.
+fn run_at_once<F: Future>(future: F) -> F::Output {
+    let mut future = std::pin::pin!(future);
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    loop {
+        if let std::task::Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            return output;
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Scenario files, read strictly: what is not known is an error that says where it stands.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::config::Pattern;
+use crate::millis::Millis;
+use crate::trace::Expected;
+
+/// One scenario: what is set up, what is done to it, and what must come out.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// A sentence that says what it shows.
+    pub name: String,
+    /// The pattern with its configuration.
+    pub pattern: Pattern,
+    /// How the guarded operation behaves.
+    pub operation: Operation,
+    /// What is done, and when.
+    pub script: Vec<Line>,
+    /// The trace that must come out.
+    pub expect: Vec<Expected>,
+    /// Entries of one instant are compared in their order too.
+    pub strict_order: bool,
+    /// Only entries of these kinds are compared, if any is given.
+    pub compare: Option<Vec<EntryKind>>,
+    /// Where it stops, if not when nothing is left to happen.
+    pub until: Option<Millis>,
+}
+
+/// The scenario as it is written. The configuration is read when the pattern is known.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    name: String,
+    pattern: String,
+    config: Option<Map<String, Value>>,
+    #[serde(default)]
+    operation: Operation,
+    script: Vec<Line>,
+    expect: Vec<Expected>,
+    #[serde(default)]
+    strict_order: bool,
+    compare: Option<Vec<EntryKind>>,
+    until: Option<Millis>,
+    /// For patterns with a `run` loop; none of those here has one.
+    #[serde(default, rename = "driver")]
+    _driver: Option<bool>,
+}
+
+/// Behaviour by order of the starts, or by what is asked.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged, expecting = "a list of runs, or an object of one run for each argument, key or caller")]
+pub enum Operation {
+    /// The n-th start behaves as the n-th entry; the last one repeats.
+    InOrder(Vec<Start>),
+    /// A start behaves as the entry of its argument, key or caller.
+    ByName(BTreeMap<String, Start>),
+}
+
+impl Default for Operation {
+    fn default() -> Self {
+        Self::InOrder(vec![Start::default()])
+    }
+}
+
+/// How one start of the operation behaves.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Start {
+    /// How long it runs.
+    #[serde(default)]
+    pub takes: Millis,
+    /// The value it ends with, unless there is an error.
+    #[serde(default)]
+    pub ok: Value,
+    /// The error it ends with.
+    #[serde(default, deserialize_with = "present")]
+    pub err: Option<Value>,
+    /// The delay that the error asks for.
+    pub retry_after: Option<Millis>,
+}
+
+impl Default for Start {
+    fn default() -> Self {
+        Self { takes: Millis::ZERO, ok: Value::Null, err: None, retry_after: None }
+    }
+}
+
+/// A value that is there, be it `null`.
+pub(crate) fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+/// A line of the script.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Line {
+    /// When it acts.
+    pub at: Millis,
+    /// Whether it acts before the timers of its instant.
+    #[serde(default)]
+    pub first: bool,
+    /// Calls the pattern; the caller's name.
+    pub call: Option<String>,
+    /// Drops that caller's future.
+    pub drop: Option<String>,
+    /// Moves the clock, forward or back, while nothing is polled.
+    pub jump: Option<f64>,
+    /// The input of the operation.
+    #[serde(default, deserialize_with = "present")]
+    pub arg: Option<Value>,
+    /// A remark.
+    #[serde(default, rename = "label")]
+    _label: Option<String>,
+}
+
+/// What a line does.
+#[derive(Debug, Clone, Copy)]
+pub enum Action<'l> {
+    /// Calls the pattern.
+    Call { id: &'l str, arg: Option<&'l Value> },
+    /// Drops a caller's future.
+    Drop { id: &'l str },
+    /// Moves the clock by so many nanoseconds.
+    Jump { nanos: i64 },
+}
+
+impl Line {
+    /// What it does.
+    ///
+    /// # Errors
+    ///
+    /// It must do one thing.
+    pub fn action(&self) -> Result<Action<'_>, String> {
+        #[allow(clippy::cast_possible_truncation, reason = "it saturates")]
+        match (&self.call, &self.drop, self.jump) {
+            (Some(id), None, None) => Ok(Action::Call { id, arg: self.arg.as_ref() }),
+            (None, Some(id), None) => Ok(Action::Drop { id }),
+            (None, None, Some(millis)) => Ok(Action::Jump { nanos: (millis * 1e6).round() as i64 }),
+            _ => Err("a line has one of `call`, `drop`, `jump`".into()),
+        }
+    }
+}
+
+impl Scenario {
+    /// All instants and times that are written in it.
+    #[must_use]
+    pub fn instants(&self) -> Vec<Millis> {
+        let starts: Vec<&Start> = match &self.operation {
+            Operation::InOrder(starts) => starts.iter().collect(),
+            Operation::ByName(starts) => starts.values().collect(),
+        };
+        let mut instants: Vec<Millis> = self.script.iter().map(|line| line.at).collect();
+        instants.extend(starts.iter().flat_map(|start| [Some(start.takes), start.retry_after]).flatten());
+        instants.extend(self.expect.iter().flat_map(|entry| [entry.at.earliest(), entry.at.latest()]));
+        instants.extend(self.pattern.times());
+        instants
+    }
+
+    /// The same, where everything is a little late: what ends otherwise then hangs on what comes first at one instant.
+    #[must_use]
+    pub fn delayed(&self) -> Self {
+        const LATE: u64 = 1_000_000;
+        let mut delayed = self.clone();
+        for line in &mut delayed.script {
+            line.at.0 = line.at.0.saturating_add(LATE);
+        }
+        let starts: Vec<&mut Start> = match &mut delayed.operation {
+            Operation::InOrder(starts) => starts.iter_mut().collect(),
+            Operation::ByName(starts) => starts.values_mut().collect(),
+        };
+        for start in starts {
+            start.takes.0 = start.takes.0.saturating_add(2 * LATE);
+        }
+        delayed
+    }
+}
+
+/// A kind of trace entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EntryKind {
+    /// The operation starts.
+    Start,
+    /// A caller's future is ready.
+    End,
+    /// A started operation is dropped.
+    Drop,
+    /// A circuit breaker changes its state.
+    State,
+}
+
+/// A file that is not a scenario file, and where.
+#[derive(Debug)]
+pub struct Malformed {
+    file: PathBuf,
+    scenario: Option<String>,
+    what: String,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.file.display())?;
+        if let Some(scenario) = &self.scenario {
+            write!(f, "{scenario}: ")?;
+        }
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+/// Reads a file: one scenario, or an array of them.
+///
+/// # Errors
+///
+/// [`Malformed`] says where: the file, the scenario, the key.
+pub fn read(file: &Path) -> Result<Vec<Scenario>, Malformed> {
+    let malformed = |scenario, what| Malformed { file: file.to_owned(), scenario, what };
+    let text = fs::read_to_string(file).map_err(|error| malformed(None, error.to_string()))?;
+    let json: Value = serde_json::from_str(&text).map_err(|error| malformed(None, error.to_string()))?;
+    let scenarios = match json {
+        Value::Array(scenarios) => scenarios,
+        scenario => vec![scenario],
+    };
+    scenarios
+        .into_iter()
+        .enumerate()
+        .map(|(index, json)| {
+            let name =
+                json.get("name").and_then(Value::as_str).map_or_else(|| format!("scenario {index}"), |name| format!("{name:?}"));
+            parse(json).map_err(|what| malformed(Some(name), what))
+        })
+        .collect()
+}
+
+fn parse(json: Value) -> Result<Scenario, String> {
+    let written: Written = strictly(json, "")?;
+    let pattern = Pattern::parse(&written.pattern, written.config)?;
+    for (index, line) in written.script.iter().enumerate() {
+        line.action().map_err(|what| format!("script[{index}]: {what}"))?;
+    }
+    for (index, entry) in written.expect.iter().enumerate() {
+        entry.kind().map_err(|what| format!("expect[{index}]: {what}"))?;
+    }
+    if let Operation::InOrder(starts) = &written.operation {
+        if starts.is_empty() {
+            return Err("operation: the list is empty".into());
+        }
+    }
+    Ok(Scenario {
+        name: written.name,
+        pattern,
+        operation: written.operation,
+        script: written.script,
+        expect: written.expect,
+        strict_order: written.strict_order,
+        compare: written.compare,
+        until: written.until,
+    })
+}
+
+/// Reads a value, and says at which key it went wrong.
+pub(crate) fn strictly<T: for<'de> Deserialize<'de>>(json: Value, within: &str) -> Result<T, String> {
+    serde_path_to_error::deserialize(json).map_err(|error| {
+        let path = error.path().to_string();
+        let path = if path == "." { String::new() } else { path };
+        let separator = if within.is_empty() || path.is_empty() { "" } else { "." };
+        match format!("{within}{separator}{path}") {
+            key if key.is_empty() => error.inner().to_string(),
+            key => format!("{key}: {}", error.inner()),
+        }
+    })
+}

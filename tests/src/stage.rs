@@ -1,0 +1,53 @@
+//! What the interpreter needs of a runtime: to start tasks, and to move the clock.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use aplomb::{Ambient, Platform};
+
+use crate::trace::Tolerance;
+
+/// A task of a scenario.
+pub type Task = Pin<Box<dyn Future<Output = ()>>>;
+
+/// A runtime, with a clock that a scenario can move. All instants are nanoseconds since the scenario began.
+#[allow(async_fn_in_trait, reason = "scenarios are played on one thread")]
+pub trait Stage {
+    /// The platform whose patterns are played.
+    type Platform: Platform<Clock: Ambient + Copy> + 'static;
+
+    /// How exact its timers are.
+    const TOLERANCE: Tolerance;
+
+    /// Whether the clock can be moved while nothing is polled: forward, and back.
+    const JUMPS: Jumps;
+
+    /// The present instant.
+    fn now(&self) -> u64;
+
+    /// Starts a task. It is polled when the stage next settles.
+    fn spawn(&self, task: Task);
+
+    /// Polls all tasks that can go on, until none can. The clock stands still, where that is possible.
+    async fn settle(&self);
+
+    /// Moves the clock to `at`, by way of every timer that is due up to there; each settles before the next.
+    async fn advance_to(&self, at: u64);
+
+    /// As [`advance_to`](Stage::advance_to), but without the timers of `at` itself: those come when the stage advances again.
+    async fn advance_before(&self, at: u64);
+
+    /// Sets the clock, and polls nothing.
+    async fn set_clock(&self, at: u64);
+}
+
+/// Which jumps of the clock a runtime can play.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Jumps {
+    /// None: the clock is the system's.
+    None,
+    /// Forward only.
+    Forward,
+    /// Forward and back.
+    Both,
+}
