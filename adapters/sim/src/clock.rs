@@ -10,10 +10,11 @@ use aplomb::{Ambient, Clock, Instant, Sleep};
 use crate::inner;
 use crate::timers::{Shared, TimerKey};
 
-/// The clock of the world that runs on this thread: it stands while anything can run, and then goes to the next timer.
+/// The clock of the world that runs on this thread: it stands while anything can run, and then goes to the next
+/// timer.
 ///
-/// It has no tick, and takes no time for a poll: its instants are exact to the nanosecond. Every world begins at [`Instant::ORIGIN`];
-/// outside a world that is the time, too.
+/// It has no tick, and takes no time for a poll: its instants are exact to the nanosecond. Every world begins at
+/// [`Instant::ORIGIN`]; outside a world that is the time, too.
 ///
 /// # Examples
 ///

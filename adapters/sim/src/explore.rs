@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::panic::Location;
 use std::time::Duration;
 
 use crate::catch::silently;
@@ -19,16 +20,17 @@ const SHRINK_POLLS: u64 = 20_000_000;
 
 /// Runs a world for each of many seeds; the first that fails is shrunk, and told with all that led to it.
 ///
-/// The closure builds one world: it makes the patterns, spawns the tasks, draws faults, states invariants. A world has ended when all its
-/// tasks have (but for those in the [background](crate::JoinHandle::background)); tasks that cannot end are a deadlock. A seed decides everything: the order
-/// of tasks, what [`Sim::choose`] and its kin draw, the jitter of backoffs, where a task is dropped.
+/// The closure builds one world: it makes the patterns, spawns the tasks, draws faults, states invariants. A world
+/// has ended when all its tasks have (but for those in the [background](crate::JoinHandle::background)); tasks that
+/// cannot end are a deadlock. A seed decides everything: the order of tasks, what [`Sim::choose`] and its kin draw,
+/// the jitter of backoffs, where a task is dropped.
 ///
 /// | variable | meaning |
 /// | --- | --- |
 /// | `APLOMB_SEED=7` | only this seed |
 /// | `APLOMB_SEEDS=0..100000`, or `100000` | these seeds instead of those in the code |
 /// | `APLOMB_TAPE=0,3,1` | one world from this tape, as printed by a failure |
-/// | `APLOMB_TRACE=out.json` | write the trace of the world that failed, else of the last one: as JSON lines if the name ends in `.jsonl`, else as Chrome trace events (<https://ui.perfetto.dev>) |
+/// | `APLOMB_TRACE=out.json` | write the last trace: Chrome trace events, or JSON lines to `*.jsonl` |
 ///
 /// # Examples
 ///
@@ -76,6 +78,9 @@ pub struct Explore {
     limits: Limits,
     shrink_runs: u32,
 }
+
+/// A world that has ended, and how.
+type Played = (World, Result<(), Failure>);
 
 /// Which worlds are run twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,13 +130,15 @@ impl Explore {
         self
     }
 
-    /// Runs every world twice and fails if the second differs; `false` checks none. Default: the first world is checked, which finds most of what there is.
+    /// Runs every world twice and fails if the second differs; `false` checks none. Default: the first world is
+    /// checked, which finds most of what there is.
     pub fn check_determinism(mut self, all: bool) -> Self {
         self.check = if all { Check::All } else { Check::None };
         self
     }
 
-    /// Fails a world whose clock would go beyond this. Default: none, so that a world that goes on for ever is stopped by [`max_polls`](Explore::max_polls).
+    /// Fails a world whose clock would go beyond this. Default: none, so that a world that goes on for ever is
+    /// stopped by [`max_polls`](Explore::max_polls).
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.limits.time = limit;
         self
@@ -159,10 +166,10 @@ impl Explore {
     ///
     /// # Panics
     ///
-    /// If a world fails, with the whole report: what went wrong, the tasks and where each was spawned, the timeline, the seed, the shrunk tape, and the line that replays it. Also if one of the
-    /// environment's variables makes no sense.
+    /// If a world fails, with the whole report: what went wrong, the tasks and where each was spawned, the timeline,
+    /// the seed, the shrunk tape, and the line that replays it. Also if one of the environment's variables makes no
+    /// sense.
     #[track_caller]
-    #[expect(clippy::must_use_candidate, reason = "that it returns is the good news")]
     pub fn run<F, Fut>(&self, world: F) -> Report
     where
         F: Fn(Sim) -> Fut,
@@ -193,11 +200,14 @@ impl Explore {
     /// assert!(matches!(failure.kind(), FailureKind::Panicked { .. }));
     /// assert_eq!(failure.tape().choices(), [90]);
     /// ```
+    #[track_caller]
     pub fn try_run<F, Fut>(&self, world: F) -> Result<Report, Failure>
     where
         F: Fn(Sim) -> Fut,
         Fut: Future<Output = ()>,
     {
+        let called_at = Location::caller();
+        let world = |source| self.play(&world, called_at, source);
         let overrides = Overrides::read();
         let tape = overrides.tape.clone().or_else(|| self.tape.clone());
         let seeds = overrides.seeds.clone().unwrap_or_else(|| self.seeds.clone());
@@ -221,19 +231,15 @@ impl Explore {
     }
 
     /// Runs one world, a second time if that is asked for.
-    fn one<F, Fut>(
+    fn one(
         &self,
-        play: &F,
+        play: &impl Fn(Source) -> Played,
         seed: Option<u64>,
         source: Source,
         report: &mut Report,
         last: &mut Option<World>,
-    ) -> Result<(), Failure>
-    where
-        F: Fn(Sim) -> Fut,
-        Fut: Future<Output = ()>,
-    {
-        let (world, played) = self.play(play, source);
+    ) -> Result<(), Failure> {
+        let (world, played) = play(source);
         report.worlds += 1;
         report.polls += world.polls();
         if let Err(failure) = played {
@@ -241,62 +247,58 @@ impl Explore {
             return Err(explain(shrunk.with_seed(seed)));
         }
         if self.check == Check::All || (self.check == Check::First && report.worlds == 1) {
-            let (again, _) = self.play(play, Source::replay(world.tape()));
+            let (again, played) = play(Source::replay(world.tape()));
             report.polls += again.polls();
-            if world.hash() != again.hash() {
-                let kind = difference(&world.trace(), &again.trace());
-                return Err(explain(again.failure(kind).with_seed(seed)));
+            let failure = match played {
+                // It says more than that the runs differ.
+                Err(failure) if matches!(failure.kind(), FailureKind::SharedBetweenWorlds { .. }) => Some(failure),
+                _ if world.hash() == again.hash() => None,
+                _ => Some(again.failure(difference(&world.trace(), &again.trace()))),
+            };
+            if let Some(failure) = failure {
+                return Err(explain(failure.with_seed(seed)));
             }
         }
         *last = Some(world);
         Ok(())
     }
 
-    fn play<F, Fut>(&self, play: &F, source: Source) -> (World, Result<(), Failure>)
+    fn play<F, Fut>(&self, play: &F, called_at: &'static Location<'static>, source: Source) -> Played
     where
         F: Fn(Sim) -> Fut,
         Fut: Future<Output = ()>,
     {
         let world = World::with(source, self.order, self.limits);
-        let played = world.block_on(async { play(Sim).await }).and_then(|()| world.run());
+        let played = world.block_on_from(called_at, async { play(Sim).await }).and_then(|()| world.run());
         (world, played)
     }
 
     /// Looks for the smallest tape that fails in the same way.
-    fn shrunk<F, Fut>(&self, play: &F, found: Failure) -> Failure
-    where
-        F: Fn(Sim) -> Fut,
-        Fut: Future<Output = ()>,
-    {
+    fn shrunk(&self, play: &impl Fn(Source) -> Played, found: Failure) -> Failure {
         if self.shrink_runs == 0 {
             return found;
         }
         let original = found.tape().clone();
         let mut polls = 0;
-        let mut best = None;
         let (smallest, runs) = shrink(original.clone(), self.shrink_runs, |candidate| {
             if polls > SHRINK_POLLS {
                 return None;
             }
-            let (world, played) = self.play(play, Source::replay(candidate.clone()));
+            let (world, played) = play(Source::replay(candidate.clone()));
             polls += world.polls();
             let failure = played.err().filter(|failure| failure.kind().is_like(found.kind()))?;
             Some(failure.tape().clone())
         });
-        if let (_, Err(failure)) = self.play(play, Source::replay(smallest.clone()))
-            && failure.kind().is_like(found.kind())
-        {
-            best = Some(failure);
-        }
-        match best {
-            Some(failure) => failure.with_remark(format!(
+        match play(Source::replay(smallest.clone())).1 {
+            Err(failure) if failure.kind().is_like(found.kind()) => failure.with_remark(format!(
                 "shrunk from {} to {} choices that are not the plainest, in {runs} runs",
                 original.deviations(),
                 smallest.deviations()
             )),
-            None => found.with_remark(
-                "its own tape does not lead to this failure again, so that it could not be shrunk: the world is not deterministic".to_owned(),
-            ),
+            other => {
+                let instead = other.map_or_else(|failure| failure.kind().to_string(), |()| "no failure".to_owned());
+                found.with_remark(format!("could not be shrunk, because its own tape led to something else: {instead}"))
+            }
         }
     }
 }

@@ -152,7 +152,12 @@ impl fmt::Display for TaskReport {
         if self.background {
             f.write_str(" (in the background)")?;
         }
-        write!(f, ", spawned at {}, polled {} times", self.spawned_at, self.polls)?;
+        write!(f, ", spawned at {}, ", self.spawned_at)?;
+        match self.polls {
+            0 => f.write_str("never polled")?,
+            1 => f.write_str("polled once")?,
+            polls => write!(f, "polled {polls} times")?,
+        }
         for what in &self.waits_for {
             write!(f, ", waits for {what}")?;
         }

@@ -8,7 +8,8 @@ use crate::inner;
 
 /// A `static` that has one value for each world, made when it is first used there.
 ///
-/// A pattern in an ordinary `static` carries its state from seed to seed, and the [lock](crate::SimRawMutex) fails the second world that uses it. In this one it is made anew.
+/// A pattern in an ordinary `static` carries its state from seed to seed, and the [lock](crate::SimRawMutex) fails
+/// the second world that uses it. In this one it is made anew.
 ///
 /// # Panics
 ///

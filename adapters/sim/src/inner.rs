@@ -31,7 +31,7 @@ use crate::trace::{Kind, NOBODY, Recorder};
 pub enum Order {
     /// Whoever was woken first.
     Fifo,
-    /// Whoever the tape names: a bug that needs an unlucky order is found some eight times as often.
+    /// Whoever the tape names: no order that tasks can be woken in is taken for granted.
     #[default]
     Random,
 }

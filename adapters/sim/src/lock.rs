@@ -1,6 +1,6 @@
 //! The lock of the simulated platform, which notices when a pattern outlives its world.
 //!
-//! This is the only module with `unsafe` in it: a lock's trait is an unsafe one. The lock itself is parking_lot's.
+//! This is the only module with `unsafe` in it: a lock's trait is an unsafe one. The lock itself is that of `parking_lot`.
 #![allow(unsafe_code)]
 
 use std::fmt;
@@ -13,16 +13,18 @@ use crate::inner;
 
 /// The lock of the platform [`Sim`](crate::Sim), and the guard against state that leaks from one world into the next.
 ///
-/// A pattern in a `static` keeps its state from seed to seed: permits that a dropped task took, a breaker that is open. What a seed
-/// finds then depends on the seeds before it, and cannot be replayed. Every pattern has exactly one lock, so the lock is where this is
-/// noticed: it remembers the world in which it was locked first, and fails any other world that locks it, with a text that says so. Build
-/// the pattern inside the closure of [`Explore::run`](crate::Explore::run), or put it into a [`Fresh`](crate::Fresh).
+/// A pattern in a `static` keeps its state from seed to seed: permits that a dropped task took, a breaker that is
+/// open. What a seed finds then depends on the seeds before it, and cannot be replayed. Every pattern has exactly one
+/// lock, so the lock is where this is noticed: it remembers the world in which it was locked first, and fails any
+/// other world that locks it, with a text that says so. Build the pattern inside the closure of
+/// [`Explore::run`](crate::Explore::run), or put it into a [`Fresh`](crate::Fresh).
 ///
 /// Outside a world it is an ordinary lock, and remembers nothing.
 ///
 /// # Panics
 ///
-/// Within a world, locking it again while it is held panics: a world has one thread, which would wait for itself for ever.
+/// Within a world, locking it again while it is held panics: a world has one thread, which would wait for itself for
+/// ever.
 ///
 /// # Examples
 ///
@@ -50,7 +52,6 @@ pub struct SimRawMutex {
 }
 
 impl ConstInit for SimRawMutex {
-    #[expect(clippy::declare_interior_mutable_const, reason = "it is a value to begin with, as the trait wants it")]
     const INIT: Self = Self { lock: LockApiRawMutex::INIT, owner: AtomicU64::new(0), holder: AtomicU64::new(0) };
 }
 
@@ -69,7 +70,8 @@ impl SimRawMutex {
     }
 }
 
-// SAFETY: `f` runs inside `self.lock` and nowhere else, and that is a lock. What is done besides are loads and stores of atomics.
+// SAFETY: `f` runs inside `self.lock` and nowhere else, and that is a lock. What is done besides are loads and stores
+// of atomics.
 unsafe impl ScopedRawMutex for SimRawMutex {
     fn try_with_lock<R>(&self, f: impl FnOnce() -> R) -> Option<R> {
         let world = self.enter();

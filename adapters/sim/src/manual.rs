@@ -14,14 +14,16 @@ use aplomb::{Clock, Inline, Instant, ParentWaker, Platform, Sleep};
 
 /// A clock that stands until it is moved, with room for `N` pending sleeps.
 ///
-/// It wakes the sleeps that are due, in the order of their instants and then of their first polls, and polls nothing itself: that is left to whatever executor a test uses, if any.
-/// It is for one thread, and every method can be called from a waker.
+/// It wakes the sleeps that are due, in the order of their instants and then of their first polls, and polls nothing
+/// itself: that is left to whatever executor a test uses, if any. It is for one thread, and every method can be
+/// called from a waker.
 ///
-/// A sleep takes its place when it is first polled, and gives it back when it is dropped. When there are more sleeps than places, the earliest have them. One without a place
-/// wakes its task at once, again and again, until it is ready or finds a place: nothing is lost, but an executor that runs until nothing is ready would not come to an end.
-/// [`overflows`](ManualClock::overflows) tells whether that has happened: give the clock more room then.
+/// A sleep takes its place when it is first polled, and gives it back when it is dropped. When there are more sleeps
+/// than places, the earliest have them. One without a place wakes its task at once, again and again, until it is
+/// ready or finds a place: nothing is lost, but an executor that runs until nothing is ready would not come to an
+/// end. [`overflows`](ManualClock::overflows) tells whether that has happened: give the clock more room then.
 ///
-/// It takes 40 bytes a place on 64 bits, 32 on 32.
+/// A place takes 32 bytes on 64 bits, 24 on 32.
 ///
 /// # Examples
 ///
@@ -80,14 +82,17 @@ impl<const N: usize> ManualClock<N> {
 
     /// Moves the clock forward, and wakes all sleeps that are due then.
     ///
-    /// They all see the new time. Where it matters that each sees its own, use [`advance_to_next`](ManualClock::advance_to_next) and run the tasks after each step.
+    /// They all see the new time. Where it matters that each sees its own, use
+    /// [`advance_to_next`](ManualClock::advance_to_next) and run the tasks after each step.
     pub fn advance(&self, duration: Duration) {
         self.set(self.now() + duration);
     }
 
-    /// Moves the clock to the instant of the earliest pending sleep and wakes all that are due then; gives that instant, or `None` if no sleep is pending.
+    /// Moves the clock to the instant of the earliest pending sleep and wakes all that are due then; gives that
+    /// instant, or `None` if no sleep is pending.
     ///
-    /// A sleep that is overdue, because nobody polled it before the clock passed by, was woken then and isn't pending.
+    /// A sleep that is overdue, because nobody polled it before the clock passed by, was woken then and isn't
+    /// pending.
     pub fn advance_to_next(&self) -> Option<Instant> {
         let next = self.next_deadline()?;
         self.set(next.max(self.now()));
@@ -102,7 +107,8 @@ impl<const N: usize> ManualClock<N> {
 
     /// Sets the clock, forward or backward, and wakes all sleeps that are due then.
     ///
-    /// A sleep that was woken and not polled before the clock was set back finds that its instant lies ahead, and waits again.
+    /// A sleep that was woken and not polled before the clock was set back finds that its instant lies ahead, and
+    /// waits again.
     pub fn set(&self, at: Instant) {
         self.state.borrow_mut().now = at;
         // A waker may run a task at once, which may move the clock or register a sleep.
@@ -277,8 +283,9 @@ impl<const N: usize> Drop for ManualSleep<'_, N> {
 
 /// The platform of a [`ManualClock`]: for tests of firmware on the desk, and for tables in virtual time.
 ///
-/// Its lock is for one thread, its tables hold 16 entries, children are polled with the waker of their parent, and [`random`](Platform::random) is always
-/// `1 << 63`, the middle of its range: jitter comes out as the middle of what it can be.
+/// Its lock is for one thread, its tables hold 16 entries, children are polled with the waker of their parent, and
+/// [`random`](Platform::random) is always `1 << 63`, the middle of its range: jitter comes out as the middle of what
+/// it can be.
 ///
 /// # Examples
 ///

@@ -47,7 +47,8 @@ impl Trace {
         Ok(())
     }
 
-    /// One JSON object a line: `{"at":5.0,"event":"noted","task":"a","number":0,"note":"awake"}`, with `at` in milliseconds.
+    /// One JSON object a line: `{"at":5.0,"event":"noted","task":"a","number":0,"note":"awake"}`, with `at` in
+    /// milliseconds.
     ///
     /// # Examples
     ///
@@ -79,8 +80,8 @@ impl Trace {
         out
     }
 
-    /// Chrome trace events, for <https://ui.perfetto.dev> and `chrome://tracing`: a row for each task, on which the time between two
-    /// polls is a bar named `waiting`, and all else a mark.
+    /// Chrome trace events, for <https://ui.perfetto.dev> and `chrome://tracing`: a row for each task, on which the
+    /// time between two polls is a bar named `waiting`, and all else a mark.
     ///
     /// # Examples
     ///

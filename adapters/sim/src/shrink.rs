@@ -1,10 +1,12 @@
 //! Makes a tape that fails as plain as it can be.
 //!
-//! It knows nothing of what the choices mean: it deletes some, makes zeroes of some, lowers some, and keeps what still fails. (The idea is Hypothesis'.)
+//! It knows nothing of what the choices mean: it deletes some, makes zeroes of some, lowers some, and keeps what
+//! still fails. (The idea is Hypothesis'.)
 
 use crate::tape::Tape;
 
-/// Shrinks `tape` with at most `budget` tries. `fails` gives the tape that was really drawn, if the candidate still fails; the second result is the number of tries.
+/// Shrinks `tape` with at most `budget` tries. `fails` gives the tape that was really drawn, if the candidate still
+/// fails; the second result is the number of tries.
 pub(crate) fn shrink(tape: Tape, budget: u32, fails: impl FnMut(&Tape) -> Option<Tape>) -> (Tape, u32) {
     let mut search = Search { best: tape, tries: 0, budget, fails };
     loop {
@@ -27,12 +29,12 @@ struct Search<F> {
 
 impl<F: FnMut(&Tape) -> Option<Tape>> Search<F> {
     /// Takes the candidate if it is plainer and still fails.
-    fn attempt(&mut self, candidate: Tape) -> bool {
-        if self.tries >= self.budget || !is_plainer(&candidate, &self.best) {
+    fn attempt(&mut self, candidate: &Tape) -> bool {
+        if self.tries >= self.budget || !is_plainer(candidate, &self.best) {
             return false;
         }
         self.tries += 1;
-        match (self.fails)(&candidate) {
+        match (self.fails)(candidate) {
             Some(drawn) if is_plainer(&drawn, &self.best) => {
                 self.best = drawn;
                 true
@@ -50,7 +52,7 @@ impl<F: FnMut(&Tape) -> Option<Tape>> Search<F> {
                 let from = to.saturating_sub(size);
                 let mut choices = self.best.choices().to_vec();
                 edit(&mut choices, from, to);
-                self.attempt(Tape::new(choices));
+                self.attempt(&Tape::new(choices));
                 to = from.min(self.best.choices().len());
             }
             size /= 2;
@@ -71,7 +73,7 @@ impl<F: FnMut(&Tape) -> Option<Tape>> Search<F> {
                 if let Some(choice) = choices.get_mut(index) {
                     *choice = middle;
                 }
-                if !self.attempt(Tape::new(choices)) {
+                if !self.attempt(&Tape::new(choices)) {
                     low = middle + 1;
                 }
             }

@@ -6,7 +6,7 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::time::Duration;
 
-use aplomb::{Heap, Instant, ParentWaker, Platform};
+use aplomb::{Heap, Instant, OwnWakers, Platform};
 
 use crate::clock::SimClock;
 use crate::inner::{self, Inner, Invariant};
@@ -18,8 +18,9 @@ use crate::waits::{Settle, UntilIdle, YieldNow};
 
 /// The simulated platform, and the world that runs on this thread.
 ///
-/// As a type it is what the patterns are filled in with: `RateLimiter<Sim>`. As a value it is what a task says to its world: spawn this,
-/// draw that, note it down. It has no size and can be copied; all worlds look the same from inside, and a thread runs one at a time.
+/// As a type it is what the patterns are filled in with: `RateLimiter<Sim>`. As a value it is what a task says to its
+/// world: spawn this, draw that, note it down. It has no size and can be copied; all worlds look the same from
+/// inside, and a thread runs one at a time.
 ///
 /// Tasks must be `'static`, though not `Send`: what they share is put into an [`Rc`].
 ///
@@ -54,7 +55,7 @@ impl Platform for Sim {
     type Clock = SimClock;
     type RawMutex = SimRawMutex;
     type Storage = Heap;
-    type Children = ParentWaker;
+    type Children = OwnWakers<SimRawMutex>;
 
     /// Any number, from the tape: zero where the tape is plain, and outside a world.
     fn random() -> u64 {
@@ -124,9 +125,11 @@ impl Sim {
         self.choose(of) >= of.saturating_sub(hits).max(1)
     }
 
-    /// Draws a latency from the shortest to the longest, both included, in sixteen equal steps: the shortest on a plain tape.
+    /// Draws a latency from the shortest to the longest, both included, in sixteen equal steps: the shortest on a
+    /// plain tape.
     ///
-    /// The steps are coarse on purpose, for the bugs are where two things happen at the same instant. Use [`choose`](Sim::choose) for any other distribution.
+    /// The steps are coarse on purpose, for the bugs are where two things happen at the same instant. Use
+    /// [`choose`](Sim::choose) for any other distribution.
     ///
     /// # Examples
     ///
@@ -152,8 +155,9 @@ impl Sim {
 
     /// Lets the tape choose for each task of this name whether it is dropped before it ends, and when.
     ///
-    /// It may be dropped before its first poll, or after any later one that left it pending: at once, in place of the next poll (it was
-    /// woken, and never gets to know), or some polls of other tasks later. On a plain tape it lives.
+    /// It may be dropped before its first poll, or after any later one that left it pending: at once, in place of the
+    /// next poll (it was woken, and never gets to know), or some polls of other tasks later. On a plain tape it
+    /// lives.
     ///
     /// # Panics
     ///
@@ -234,7 +238,8 @@ impl Sim {
         YieldNow::new()
     }
 
-    /// Sets the clock, forward or backward, without polling anything: what was pending and is due now fires before the next poll.
+    /// Sets the clock, forward or backward, without polling anything: what was pending and is due now fires before
+    /// the next poll.
     ///
     /// # Examples
     ///

@@ -71,8 +71,8 @@ impl std::error::Error for Aborted {}
 ///
 /// # Cancel safety
 ///
-/// Dropping the handle detaches the task, which runs on. The output goes to whoever polls the handle when the task has ended; polling by reference (`&mut handle`) and
-/// dropping that loses nothing.
+/// Dropping the handle detaches the task, which runs on. The output goes to whoever polls the handle when the task
+/// has ended; polling by reference (`&mut handle`) and dropping that loses nothing.
 ///
 /// # Panics
 ///
@@ -112,7 +112,8 @@ impl<T: 'static> JoinHandle<T> {
 }
 
 impl<T> JoinHandle<T> {
-    /// Drops the task's future: at once or, if the task aborts itself, at the end of its poll. A task that has ended is left alone.
+    /// Drops the task's future: at once or, if the task aborts itself, at the end of its poll. A task that has ended
+    /// is left alone.
     pub fn abort(&self) {
         if let Some(world) = self.world.upgrade() {
             let _entered = crate::inner::enter(Rc::clone(&world));
@@ -126,7 +127,8 @@ impl<T> JoinHandle<T> {
         self.outcome.finished.get()
     }
 
-    /// The output, if the task has ended and nobody took it yet: for those who drive a [`World`](crate::World) from outside.
+    /// The output, if the task has ended and nobody took it yet: for those who drive a [`World`](crate::World) from
+    /// outside.
     ///
     /// # Examples
     ///
@@ -161,8 +163,7 @@ impl<T> JoinHandle<T> {
     ///     sim.spawn("server", sleep(Duration::MAX)).background();
     /// });
     /// ```
-    #[expect(clippy::must_use_candidate, reason = "the handle is given back only to be used further")]
-    pub fn background(self) -> Self {
+    pub fn background(&self) {
         if let Some(world) = self.world.upgrade() {
             let waiting = {
                 let mut state = world.state.borrow_mut();
@@ -178,10 +179,10 @@ impl<T> JoinHandle<T> {
             };
             waiting.into_iter().for_each(Waker::wake);
         }
-        self
     }
 
-    /// Lets the tape choose whether, and at which await point, the task is dropped: as [`Sim::drop_at_random`](crate::Sim::drop_at_random), for this task alone.
+    /// Lets the tape choose whether, and at which await point, the task is dropped: as
+    /// [`Sim::drop_at_random`](crate::Sim::drop_at_random), for this task alone.
     pub fn drop_at_random(&self) {
         if let Some(world) = self.world.upgrade() {
             world.doom(self.number);

@@ -7,8 +7,8 @@ use fastrand::Rng;
 
 /// The choices of one world, in order; zero is the plainest, and past the end all are zero.
 ///
-/// A tape is what a seed becomes and what a failure is replayed from: it is printed as numbers between commas, and read back from
-/// them (which is how `APLOMB_TAPE` is given). Zeroes at its end say nothing and are left out.
+/// A tape is what a seed becomes and what a failure is replayed from: it is printed as numbers between commas, and
+/// read back from them (which is how `APLOMB_TAPE` is given). Zeroes at its end say nothing and are left out.
 ///
 /// # Examples
 ///

@@ -13,7 +13,8 @@ use crate::timers::Shared;
 
 pub(crate) type BoxedTask = Pin<Box<dyn Future<Output = ()>>>;
 
-/// Puts its task among those that can run, once until it has run. It works on every thread and outlives the world without harm.
+/// Puts its task among those that can run, once until it has run. It works on every thread and outlives the world
+/// without harm.
 pub(crate) struct TaskWaker {
     shared: Arc<Shared>,
     task: u32,

@@ -101,8 +101,8 @@ pub(crate) struct TracedTask {
 
 /// Everything that happened in a world, in order.
 ///
-/// It is shown as a timeline, and written as JSON lines or as Chrome trace events, which <https://ui.perfetto.dev> opens. Of a long
-/// world the last 32,768 to 65,536 events are kept; the [hash](Trace::hash) is over all of them.
+/// It is shown as a timeline, and written as JSON lines or as Chrome trace events, which <https://ui.perfetto.dev>
+/// opens. Of a long world the last 32,768 to 65,536 events are kept; the [hash](Trace::hash) is over all of them.
 ///
 /// # Examples
 ///
@@ -155,8 +155,7 @@ impl Trace {
 
     /// The first event of which `other` knows another version.
     pub(crate) fn first_difference(&self, other: &Self) -> Option<usize> {
-        let both = self.entries.iter().zip(&other.entries);
-        let same = both.take_while(|(mine, theirs)| mine == theirs).count();
+        let same = self.events().zip(other.events()).take_while(|(mine, theirs)| mine == theirs).count();
         (same < self.entries.len() || same < other.entries.len()).then_some(same)
     }
 

@@ -52,7 +52,7 @@ impl Future for UntilIdle {
             self.label.clear();
             return Poll::Ready(());
         }
-        self.label.set(&Cow::Borrowed("all other tasks to end"));
+        self.label.set(|| Cow::Borrowed("all other tasks to end"));
         enlist(&mut world.state.borrow_mut().waiting_for_idle, cx.waker());
         Poll::Pending
     }
@@ -168,7 +168,7 @@ struct Label {
 impl Label {
     const NONE: Self = Self { task: 0, number: None };
 
-    fn set(&mut self, what: &Cow<'static, str>) {
+    fn set(&mut self, what: impl FnOnce() -> Cow<'static, str>) {
         if self.number.is_none()
             && let Some(world) = inner::current()
         {
@@ -176,7 +176,7 @@ impl Label {
             state.labels += 1;
             let number = state.labels;
             if let Some(task) = state.tasks.get_mut(world.polling() as usize) {
-                task.labels.push((number, what.clone()));
+                task.labels.push((number, what()));
                 *self = Self { task: world.polling(), number: Some(number) };
             }
         }
@@ -224,7 +224,7 @@ impl<F: Future> Future for WaitingFor<F> {
         if polled.is_ready() {
             this.label.clear();
         } else {
-            this.label.set(this.what);
+            this.label.set(|| this.what.clone());
         }
         polled
     }

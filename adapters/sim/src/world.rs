@@ -18,10 +18,12 @@ use crate::trace::{Kind, Trace, TracedTask};
 
 /// A world with a clock, a tape and tasks, driven step by step from outside.
 ///
-/// [`block_on`] and [`Explore`](crate::Explore) are made of it; use it where a test must say when time passes and look at what happened in between. From inside, tasks see it as [`Sim`](crate::Sim).
+/// [`block_on`] and [`Explore`](crate::Explore) are made of it; use it where a test must say when time passes and
+/// look at what happened in between. From inside, tasks see it as [`Sim`](crate::Sim).
 ///
-/// Time and tasks are apart: [`settle`](World::settle) runs whatever can run and moves no clock, [`set_clock`](World::set_clock) moves the clock and runs nothing, [`advance_to`](World::advance_to)
-/// does both, timer by timer.
+/// Time and tasks are apart: [`settle`](World::settle) runs whatever can run and moves no clock,
+/// [`set_clock`](World::set_clock) moves the clock and runs nothing, [`advance_to`](World::advance_to) does both,
+/// timer by timer.
 ///
 /// Dropping it drops its tasks.
 ///
@@ -48,7 +50,8 @@ pub struct World {
 }
 
 impl World {
-    /// A world at the origin of its clock: tasks run in the order in which they were woken, and every choice is the plainest.
+    /// A world at the origin of its clock: tasks run in the order in which they were woken, and every choice is the
+    /// plainest.
     #[must_use]
     pub fn new() -> Self {
         Self::with(Source::Plain, Order::Fifo, Limits::default())
@@ -88,7 +91,8 @@ impl World {
         Self { inner: Rc::new(Inner::new(source, order, limits)) }
     }
 
-    /// Calls `act` inside the world, outside all tasks: the clock, `Sim` and the simulated locks are those of this world meanwhile.
+    /// Calls `act` inside the world, outside all tasks: the clock, `Sim` and the simulated locks are those of this
+    /// world meanwhile.
     ///
     /// # Examples
     ///
@@ -127,7 +131,8 @@ impl World {
         self.inner.shared().next()
     }
 
-    /// Runs all that can run, without moving the clock: timers that are due fire, tasks are polled until none is ready.
+    /// Runs all that can run, without moving the clock: timers that are due fire, tasks are polled until none is
+    /// ready.
     ///
     /// # Errors
     ///
@@ -213,7 +218,8 @@ impl World {
         self.inner.set_now(at, Kind::Jumped);
     }
 
-    /// Runs until all tasks have ended, but for those in the [background](JoinHandle::background); the clock goes to the next timer whenever nothing can run.
+    /// Runs until all tasks have ended, but for those in the [background](JoinHandle::background); the clock goes to
+    /// the next timer whenever nothing can run.
     ///
     /// # Errors
     ///
@@ -247,7 +253,10 @@ impl World {
     /// ```
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> Result<F::Output, Failure> {
-        let location = Location::caller();
+        self.block_on_from(Location::caller(), future)
+    }
+
+    pub(crate) fn block_on_from<F: Future>(&self, location: &'static Location<'static>, future: F) -> Result<F::Output, Failure> {
         let _driving = self.inner.begin_driving();
         let number = self.inner.add_task(Cow::Borrowed("main"), location, Body::Root);
         let mut output = None;
@@ -343,12 +352,13 @@ impl fmt::Debug for World {
 
 /// Runs `future` in a world of its own, in virtual time, and gives its output.
 ///
-/// Tasks run in the order in which they were woken, and every choice is the plainest: examples and ordinary tests are written with it.
-/// Tasks that `future` spawned and that have not ended with it are dropped.
+/// Tasks run in the order in which they were woken, and every choice is the plainest: examples and ordinary tests are
+/// written with it. Tasks that `future` spawned and that have not ended with it are dropped.
 ///
 /// # Panics
 ///
-/// If the world fails: a panic in a task goes on here, and for a deadlock or a loop without progress the text names the tasks and what they wait for.
+/// If the world fails: a panic in a task goes on here, and for a deadlock or a loop without progress the text names
+/// the tasks and what they wait for.
 ///
 /// # Examples
 ///
