@@ -32,6 +32,7 @@ pub(crate) fn silently<T>(act: impl FnOnce() -> T) -> T {
     impl Drop for Restore {
         fn drop(&mut self) {
             SILENT.set(self.0);
+            LOCATION.set(None);
         }
     }
 

@@ -81,7 +81,8 @@ impl Inner {
             let waiting = mem::take(&mut self.state.borrow_mut().waiting_to_settle);
             let step = if waiting.is_empty() { Step::Idle } else { Step::Ran };
             waiting.into_iter().for_each(Waker::wake);
-            return Ok(step);
+            // What was done from outside may have used a lock of another world.
+            return self.take_fault().map_or(Ok(step), Err);
         };
         self.poll(task, root)?;
         self.drop_doomed()?;

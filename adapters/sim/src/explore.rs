@@ -310,6 +310,14 @@ impl Default for Explore {
 }
 
 /// What was explored without a failure.
+///
+/// # Examples
+///
+/// ```
+/// let explore = aplomb_sim::Explore::new().seeds(0..10).check_determinism(false);
+/// let report = explore.run(|sim| async move { sim.yield_now().await });
+/// assert_eq!(report.to_string(), "10 worlds, 20 polls");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Report {

@@ -14,6 +14,18 @@ use crate::trace::Trace;
 const TIMELINE: usize = 80;
 
 /// What went wrong.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb_sim::{Explore, FailureKind, sleep};
+/// use core::time::Duration;
+///
+/// let explore = Explore::new().time_limit(Duration::from_secs(60));
+/// let failure = explore.try_run(|_| sleep(Duration::from_secs(61))).unwrap_err();
+/// assert_eq!(failure.kind().to_string(), "time limit: the next timer is due at 61s, the limit is 60s");
+/// assert!(matches!(failure.kind(), FailureKind::TimeLimit { .. }));
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum FailureKind {
@@ -122,7 +134,22 @@ impl fmt::Display for FailureKind {
     }
 }
 
-/// A task, when its world failed.
+/// A task that has not ended, as it stands.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb_sim::{World, sleep};
+/// use core::time::Duration;
+///
+/// let world = World::new();
+/// world.spawn("sleeper", sleep(Duration::from_millis(5)));
+/// world.settle()?;
+/// let tasks = world.tasks();
+/// assert_eq!((&*tasks[0].name, tasks[0].polls), ("sleeper", 1));
+/// assert!(tasks[0].to_string().ends_with("polled once, has a timer at 5ms"));
+/// # Ok::<(), aplomb_sim::Failure>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct TaskReport {

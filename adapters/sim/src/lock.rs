@@ -59,10 +59,14 @@ impl SimRawMutex {
     fn enter(&self) -> u64 {
         let world = inner::current_number();
         if world != 0 {
-            let owner = self.owner.compare_exchange(0, world, Ordering::Relaxed, Ordering::Relaxed);
-            if let Err(owner) = owner
-                && owner != world
-            {
+            let owner = match self.owner.load(Ordering::Relaxed) {
+                0 => self
+                    .owner
+                    .compare_exchange(0, world, Ordering::Relaxed, Ordering::Relaxed)
+                    .map_or_else(|owner| owner, |_| world),
+                owner => owner,
+            };
+            if owner != world {
                 inner::report_shared(owner);
             }
         }

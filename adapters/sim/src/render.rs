@@ -17,14 +17,12 @@ impl Trace {
     /// The last `lines` lines of the timeline.
     pub(crate) fn write_timeline(&self, out: &mut impl Write, lines: usize) -> fmt::Result {
         let width = self.tasks().iter().map(|task| task.name.chars().count()).max().unwrap_or(0);
-        // A poll says nothing that the end of the same poll does not say.
-        let told: Vec<_> = self.events().collect();
-        let skipped = told.len().saturating_sub(lines);
+        let skipped = self.events().count().saturating_sub(lines);
         let before = self.forgotten() + skipped as u64;
         if before > 0 {
             writeln!(out, "  .. {before} earlier events")?;
         }
-        for event in told.into_iter().skip(skipped) {
+        for event in self.events().skip(skipped) {
             let at = format!("{:?}", event.at);
             let task = event.task.unwrap_or("");
             write!(out, "  {at:>14}  {task:<width$}  ")?;

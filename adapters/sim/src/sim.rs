@@ -65,6 +65,14 @@ impl Platform for Sim {
 
 impl Sim {
     /// Adds a task, which is polled after all that are ready now.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::{Sim, block_on};
+    ///
+    /// assert_eq!(block_on(async { Sim.spawn("adder", async { 1 + 1 }).await }), Ok(2));
+    /// ```
     #[track_caller]
     pub fn spawn<F>(self, name: impl Into<Cow<'static, str>>, future: F) -> JoinHandle<F::Output>
     where

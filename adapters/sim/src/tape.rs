@@ -74,6 +74,13 @@ impl FromStr for Tape {
 }
 
 /// Something on a tape was not a number.
+///
+/// # Examples
+///
+/// ```
+/// let error = "0,one".parse::<aplomb_sim::Tape>().unwrap_err();
+/// assert_eq!(error.index(), 1);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ParseTapeError {
     index: usize,

@@ -188,6 +188,20 @@ impl Trace {
 }
 
 /// Something that happened.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb_sim::{What, World};
+///
+/// let world = World::new();
+/// world.spawn("a", async {});
+/// world.run()?;
+/// let trace = world.trace();
+/// let last = trace.events().last();
+/// assert!(last.is_some_and(|event| event.task == Some("a") && event.what == What::Ended));
+/// # Ok::<(), aplomb_sim::Failure>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Event<'t> {

@@ -357,8 +357,8 @@ impl fmt::Debug for World {
 ///
 /// # Panics
 ///
-/// If the world fails: a panic in a task goes on here, and for a deadlock or a loop without progress the text names
-/// the tasks and what they wait for.
+/// If the world fails. A panic in a task goes on here. For a deadlock, a loop without progress, or a world that has not come
+/// to its end after ten million polls, the text names the tasks and what they wait for.
 ///
 /// # Examples
 ///
@@ -374,7 +374,7 @@ impl fmt::Debug for World {
 /// ```
 #[track_caller]
 pub fn block_on<F: Future>(future: F) -> F::Output {
-    let world = World::new();
+    let world = World::with(Source::Plain, Order::Fifo, Limits { polls: 10_000_000, ..Limits::default() });
     match world.block_on(future) {
         Ok(output) => output,
         Err(failure) => {

@@ -64,3 +64,13 @@ fn a_fresh_static_begins_anew_in_each_world() {
         assert_eq!(FRESH.get().available(), 0);
     });
 }
+
+#[test]
+fn a_driver_that_uses_a_static_is_told_when_it_settles() {
+    static DRIVEN: Semaphore<Sim> = Semaphore::new(1);
+    let (first, second) = (World::new(), World::new());
+    assert!(first.enter(|| DRIVEN.try_acquire(1).is_ok()) && first.settle().is_ok());
+    assert!(second.enter(|| DRIVEN.try_acquire(1).is_ok()));
+    let failure = second.settle().unwrap_err();
+    assert!(failure.to_string().contains("someone outside all tasks used a lock"), "{failure}");
+}

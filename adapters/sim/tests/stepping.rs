@@ -111,7 +111,7 @@ fn a_world_can_go_on_after_a_deadlock() {
         .await;
     });
     assert_eq!(*world.run().unwrap_err().kind(), FailureKind::Deadlock);
-    waker.take().map(std::task::Waker::wake);
+    waker.take().into_iter().for_each(std::task::Waker::wake);
     assert!(world.run().is_ok());
     assert!(task.is_finished());
 }
