@@ -3,6 +3,7 @@
 use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll};
+use core::time::Duration;
 
 use pin_project_lite::pin_project;
 
@@ -88,6 +89,30 @@ impl<S: Sleep> Alarm<S> {
         if fired.is_ready() {
             // No longer set to anything, so that another poll would set it anew.
             *this.at = Instant::MAX;
+        }
+        fired
+    }
+}
+
+impl<S: Sleep> Alarm<S> {
+    /// Waits for so long, counted from the first of these polls. It is for those who need not know the instant: runtimes save the way there and back.
+    ///
+    /// # Cancel safety
+    ///
+    /// The time that has been waited for is kept in the alarm.
+    #[inline]
+    pub fn poll_for<C: Clock<Sleep = S>>(self: Pin<&mut Self>, clock: &C, time: Duration, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        if time == Duration::MAX {
+            return Poll::Pending;
+        }
+        if this.sleep.is_none() {
+            this.sleep.set(Some(clock.sleep_for(time)));
+        }
+        let Some(sleep) = this.sleep.as_mut().as_pin_mut() else { return Poll::Pending };
+        let fired = sleep.poll(cx);
+        if fired.is_ready() {
+            this.sleep.set(None);
         }
         fired
     }

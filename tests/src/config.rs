@@ -197,7 +197,7 @@ impl Backoff for AnyBackoff {
         }
     }
 
-    fn delay(&self, state: &mut AnyPlace, random: u64) -> Option<Duration> {
+    fn delay(&self, state: &mut AnyPlace, random: impl FnOnce() -> u64) -> Option<Duration> {
         match (self, state) {
             (Self::Constant(backoff), AnyPlace::Constant(place)) => backoff.delay(place, random),
             (Self::Linear(backoff), AnyPlace::Grown(place)) => backoff.delay(place, random),

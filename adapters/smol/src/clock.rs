@@ -1,6 +1,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use aplomb::{Ambient, Clock, Instant, Sleep};
 use async_io::Timer;
@@ -36,6 +37,11 @@ impl Clock for SmolClock {
     #[inline]
     fn sleep_until(&self, at: Instant) -> SmolSleep {
         SmolSleep { timer: Option::from(at).map_or_else(Timer::never, Timer::at) }
+    }
+
+    #[inline]
+    fn sleep_for(&self, duration: Duration) -> SmolSleep {
+        SmolSleep { timer: Timer::after(duration) }
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aplomb::{Ambient, Clock, Instant, Sleep};
 use pin_project_lite::pin_project;
+use tokio::task::coop::{has_budget_remaining, unconstrained};
 
 /// tokio's clock, which stands still under [`tokio::time::pause`].
 ///
@@ -42,6 +43,11 @@ impl Clock for TokioClock {
     fn sleep_until(&self, at: Instant) -> TokioSleep {
         TokioSleep { sleep: tokio::time::sleep_until(instant(at)) }
     }
+
+    #[inline]
+    fn sleep_for(&self, duration: Duration) -> TokioSleep {
+        TokioSleep { sleep: tokio::time::sleep(duration) }
+    }
 }
 
 /// tokio's instant for ours; for what it cannot tell, one that is far enough away.
@@ -69,7 +75,8 @@ impl Future for TokioSleep {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        pin!(tokio::task::unconstrained(self.project().sleep)).poll(cx)
+        let sleep = self.project().sleep;
+        if has_budget_remaining() { sleep.poll(cx) } else { pin!(unconstrained(sleep)).poll(cx) }
     }
 }
 

@@ -22,6 +22,6 @@ impl<B: Backoff> Iterator for Delays<B> {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
-        self.backoff.delay(&mut self.state, self.rng.u64(..))
+        self.backoff.delay(&mut self.state, || self.rng.u64(..))
     }
 }

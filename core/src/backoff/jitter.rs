@@ -30,15 +30,15 @@ impl Jitter {
     }
 
     /// Spreads the delay; all in nanoseconds. `previous` is what this gave the last time, at first `initial`.
-    pub(super) fn spread(self, delay: u64, initial: u64, previous: u64, max: u64, random: u64) -> u64 {
+    pub(super) fn spread(self, delay: u64, initial: u64, previous: u64, max: u64, random: impl FnOnce() -> u64) -> u64 {
         let spread = match self {
             Self::None => delay,
-            Self::Full => between(0, delay, random),
-            Self::Equal => between(delay / 2, delay, random),
-            Self::Decorrelated => between(initial, previous.saturating_mul(3).min(max), random),
+            Self::Full => between(0, delay, random()),
+            Self::Equal => between(delay / 2, delay, random()),
+            Self::Decorrelated => between(initial, previous.saturating_mul(3).min(max), random()),
             Self::Proportional(share) => {
                 let share = share.of(delay);
-                between(delay.saturating_sub(share), delay.saturating_add(share), random)
+                between(delay.saturating_sub(share), delay.saturating_add(share), random())
             }
         };
         spread.min(max)
@@ -69,8 +69,8 @@ mod tests {
             (Jitter::Decorrelated, 100, 1_200),
             (Jitter::Proportional(percent(20)), 800, 1_200),
         ] {
-            assert_eq!(jitter.spread(1_000, 100, 400, 5_000, 0), low, "{jitter:?}");
-            assert_eq!(jitter.spread(1_000, 100, 400, 5_000, u64::MAX), high, "{jitter:?}");
+            assert_eq!(jitter.spread(1_000, 100, 400, 5_000, || 0), low, "{jitter:?}");
+            assert_eq!(jitter.spread(1_000, 100, 400, 5_000, || u64::MAX), high, "{jitter:?}");
         }
     }
 
@@ -80,7 +80,7 @@ mod tests {
             for delay in EXTREMES {
                 for max in EXTREMES {
                     for random in EXTREMES {
-                        let spread = jitter.spread(delay.min(max), delay.min(max), u64::MAX, max, random);
+                        let spread = jitter.spread(delay.min(max), delay.min(max), u64::MAX, max, || random);
                         assert!(spread <= max, "{jitter:?} of {delay} is {spread}, over {max}");
                     }
                 }

@@ -54,8 +54,8 @@ pub trait Backoff {
     /// The state before the first delay.
     fn start(&self) -> Self::State;
 
-    /// The next delay, or `None` if there is to be no further attempt. `random` is a uniformly distributed number, for jitter.
-    fn delay(&self, state: &mut Self::State, random: u64) -> Option<Duration>;
+    /// The next delay, or `None` if there is to be no further attempt. `random` draws a uniformly distributed number, for jitter.
+    fn delay(&self, state: &mut Self::State, random: impl FnOnce() -> u64) -> Option<Duration>;
 
     /// Whether it makes sense.
     ///
@@ -82,7 +82,7 @@ impl<I: Iterator<Item = Duration> + Clone> Backoff for I {
         self.clone()
     }
 
-    fn delay(&self, state: &mut I, _random: u64) -> Option<Duration> {
+    fn delay(&self, state: &mut I, _random: impl FnOnce() -> u64) -> Option<Duration> {
         state.next()
     }
 }

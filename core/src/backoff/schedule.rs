@@ -140,7 +140,7 @@ impl<G: Growth> Backoff for Schedule<G> {
     }
 
     #[inline]
-    fn delay(&self, state: &mut Self::State, random: u64) -> Option<Duration> {
+    fn delay(&self, state: &mut Self::State, random: impl FnOnce() -> u64) -> Option<Duration> {
         let delay = self.growth.next(&mut state.growth)?.min(self.max);
         let initial = self.growth.initial().min(self.max);
         state.previous = self.jitter.spread(delay, initial, state.previous, self.max, random);

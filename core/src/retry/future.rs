@@ -7,20 +7,18 @@ use pin_project_lite::pin_project;
 
 use super::call::{Between, Call, Start};
 use super::error::RetryError;
+use super::policy::AsPolicy;
 use super::rules::Rules;
 use super::session::{DeadlinePassed, Session, Step};
 use crate::alarm::Alarm;
-use crate::backoff::Backoff;
-use crate::config::ConfigError;
 use crate::operation::Fallible;
 use crate::platform::Platform;
 use crate::time::{Clock, Instant};
 
 /// The error that an operation ends with.
 type ErrorOf<S> = <<S as Start>::Output as Fallible>::Error;
-
-/// A call with all it needs, or what is wrong with its policy.
-type Parts<'b, P, B, R, S, K> = Result<(Session<'b, P, B, R, ErrorOf<S>>, Call<S, K>), ConfigError>;
+/// The timer of a policy's platform.
+type SleepOf<'b, Q> = <<<Q as AsPolicy<'b>>::Platform as Platform>::Clock as Clock>::Sleep;
 
 pin_project! {
     /// A call that is retried; made by [`Retry::run`](super::Retry::run), or by awaiting a call.
@@ -30,15 +28,16 @@ pin_project! {
     /// Dropping it drops the attempt that is under way, or the pause. What a retry costs goes back to the budget if it has not started.
     /// Polled after its end, it is pending for ever.
     #[must_use = "futures do nothing unless polled"]
-    pub struct Run<'b, P: Platform, B: Backoff, R, S: Start, K: Between<ErrorOf<S>>>
+    pub struct Run<'b, Q: AsPolicy<'b>, R, S: Start, K: Between<ErrorOf<S>>>
     where
         S::Output: Fallible,
     {
-        parts: Parts<'b, P, B, R, S, K>,
+        session: Session<'b, Q, R, ErrorOf<S>>,
+        call: Call<S, K>,
         #[pin]
         stage: Stage<S::Future, K::Future>,
         #[pin]
-        alarm: Alarm<<P::Clock as Clock>::Sleep>,
+        alarm: Alarm<SleepOf<'b, Q>>,
     }
 }
 
@@ -56,22 +55,21 @@ pin_project! {
     }
 }
 
-impl<'b, P, B, R, S, K> Run<'b, P, B, R, S, K>
+impl<'b, Q, R, S, K> Run<'b, Q, R, S, K>
 where
-    P: Platform,
-    B: Backoff,
+    Q: AsPolicy<'b>,
     S: Start<Output: Fallible>,
     K: Between<ErrorOf<S>>,
 {
-    pub(super) fn new(parts: Parts<'b, P, B, R, S, K>) -> Self {
-        Self { parts, stage: Stage::Start, alarm: Alarm::new() }
+    #[inline]
+    pub(super) fn new(policy: Q, rules: R, call: Call<S, K>) -> Self {
+        Self { session: Session::new(policy, rules), call, stage: Stage::Start, alarm: Alarm::new() }
     }
 }
 
-impl<P, B, R, S, K, T, E> Future for Run<'_, P, B, R, S, K>
+impl<'b, Q, R, S, K, T, E> Future for Run<'b, Q, R, S, K>
 where
-    P: Platform,
-    B: Backoff,
+    Q: AsPolicy<'b>,
     R: Rules<T, E>,
     S: Start<Output = Result<T, E>>,
     K: Between<E>,
@@ -81,13 +79,14 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let (session, call) = match this.parts {
-            Ok(parts) => parts,
-            Err(error) => return Poll::Ready(Err(RetryError::Config(*error))),
-        };
+        let (session, call) = (this.session, this.call);
         loop {
             let next = match this.stage.as_mut().project() {
                 StageProjection::Start => {
+                    if let Err(error) = session.check() {
+                        this.stage.set(Stage::Ended);
+                        return Poll::Ready(Err(RetryError::Config(error)));
+                    }
                     session.start();
                     Ok(Stage::Attempt { attempt: call.operation.start(|| session.describe()) })
                 }
@@ -129,10 +128,9 @@ where
     }
 }
 
-impl<P, B, R, S, K> fmt::Debug for Run<'_, P, B, R, S, K>
+impl<'b, Q, R, S, K> fmt::Debug for Run<'b, Q, R, S, K>
 where
-    P: Platform,
-    B: Backoff,
+    Q: AsPolicy<'b>,
     S: Start<Output: Fallible>,
     K: Between<ErrorOf<S>>,
 {

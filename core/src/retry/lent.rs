@@ -6,13 +6,11 @@ use core::task::Poll;
 
 use super::error::RetryError;
 use super::event::Cause;
+use super::policy::AsPolicy;
 use super::rules::Rules;
 use super::session::{DeadlinePassed, Session, Step};
 use crate::alarm::Alarm;
-use crate::backoff::Backoff;
-use crate::config::ConfigError;
 use crate::operation::Lending;
-use crate::platform::Platform;
 
 /// An asynchronous closure of a context and the [`Cause`] of a retry: what runs between two attempts. As [`Lending`], for two arguments.
 pub trait LendingBetween<A, B>: AsyncFnMut(A, B) + FnMut(A, B) -> <Self as LendingBetween<A, B>>::Future {
@@ -28,21 +26,20 @@ where
     type Future = Fut;
 }
 
-pub(super) async fn run<P, B, R, C, F, K, T, E>(
-    session: Result<Session<'_, P, B, R, E>, ConfigError>,
+pub(super) async fn run<'b, Q, R, C, F, K, T, E>(
+    mut session: Session<'b, Q, R, E>,
     context: &mut C,
     mut operation: F,
     mut between: K,
 ) -> Result<T, RetryError<E>>
 where
-    P: Platform,
-    B: Backoff,
+    Q: AsPolicy<'b>,
     R: Rules<T, E>,
     C: ?Sized,
     F: for<'a> Lending<&'a mut C, Result<T, E>>,
     K: for<'a> LendingBetween<&'a mut C, Cause<'a, E>>,
 {
-    let mut session = session.map_err(RetryError::Config)?;
+    session.check().map_err(RetryError::Config)?;
     let mut alarm = pin!(Alarm::new());
     loop {
         session.start();

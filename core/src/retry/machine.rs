@@ -27,6 +27,11 @@ impl Limits {
         }
     }
 
+    /// The time an attempt has, if there is a limit to it.
+    pub(super) fn attempt_timeout(&self) -> Option<Duration> {
+        (self.attempt_timeout != u64::MAX).then(|| duration(self.attempt_timeout))
+    }
+
     /// Whether an attempt under way has to be watched by a clock.
     const fn are_timed(&self) -> bool {
         self.attempt_timeout != u64::MAX
@@ -36,13 +41,20 @@ impl Limits {
     }
 }
 
-/// The attempt loop, as a machine: it counts, and says when to go on and when to stop.
+/// What a policy says of attempts, to all its calls.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms<B> {
+    pub(super) limits: Limits,
+    pub(super) backoff: B,
+}
+
+/// The attempt loop, as a machine: it counts, and says when to go on and when to stop. `S` is the state of its backoff.
+///
+/// Where the present instant may not be needed, it is asked for: on servers the clock costs more than all the rest.
 #[derive(Debug)]
-pub(super) struct AttemptLoop<B: Backoff> {
-    limits: Limits,
-    backoff: B,
+pub(super) struct AttemptLoop<S> {
     /// None until the first delay.
-    place: Option<B::State>,
+    place: Option<S>,
     attempt: u32,
     /// The attempts that counted since the backoff began.
     streak: u32,
@@ -52,7 +64,7 @@ pub(super) struct AttemptLoop<B: Backoff> {
     attempt_began: Instant,
 }
 
-/// What follows a failure: the next attempt, after the delay, at that instant.
+/// What follows a failure: the next attempt, after the delay, at that instant. Without a delay, the instant is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Pause {
     pub(super) delay: Duration,
@@ -70,9 +82,9 @@ pub(super) enum Stop {
     Budget,
 }
 
-impl<B: Backoff> AttemptLoop<B> {
-    pub(super) fn new(limits: Limits, backoff: B) -> Self {
-        Self { limits, backoff, place: None, attempt: 0, streak: 0, began: Instant::MAX, attempt_began: Instant::MAX }
+impl<S> AttemptLoop<S> {
+    pub(super) const fn new() -> Self {
+        Self { place: None, attempt: 0, streak: 0, began: Instant::MAX, attempt_began: Instant::MAX }
     }
 
     /// The number of the present attempt; the first is 1.
@@ -94,26 +106,21 @@ impl<B: Backoff> AttemptLoop<B> {
         now - self.began
     }
 
-    /// The instant at which the present attempt, which is pending, is to be cut off. Asks for the time only once an attempt, and only if it matters.
+    /// The instant at which the present attempt, which is pending, is to be cut off. Asks for the time once an attempt, if it matters.
     #[inline]
-    pub(super) fn cut_off(&mut self, now: impl FnOnce() -> Instant) -> Instant {
-        if !self.limits.are_timed() {
+    pub(super) fn cut_off(&mut self, limits: &Limits, now: impl FnOnce() -> Instant) -> Instant {
+        if !limits.are_timed() {
             return Instant::MAX;
         }
         if self.attempt_began.is_never() {
             self.note(now());
         }
-        self.attempt_began.saturating_add_nanos(self.limits.attempt_timeout).min(self.deadline())
+        self.attempt_began.saturating_add_nanos(limits.attempt_timeout).min(self.deadline(limits))
     }
 
     /// The deadline of the call, as far as it is known.
-    pub(super) fn deadline(&self) -> Instant {
-        self.began.saturating_add_nanos(self.limits.deadline).min(self.limits.deadline_at)
-    }
-
-    /// Whether an attempt is cut off after a time of its own, and which.
-    pub(super) fn attempt_timeout(&self) -> Option<Duration> {
-        (self.limits.attempt_timeout != u64::MAX).then(|| duration(self.limits.attempt_timeout))
+    pub(super) fn deadline(&self, limits: &Limits) -> Instant {
+        self.began.saturating_add_nanos(limits.deadline).min(limits.deadline_at)
     }
 
     /// The attempt has failed. `retry_after` is what the failure itself asks for.
@@ -121,28 +128,39 @@ impl<B: Backoff> AttemptLoop<B> {
     /// # Errors
     ///
     /// Why there is no further one.
-    pub(super) fn failed(
+    pub(super) fn failed<B: Backoff<State = S>>(
         &mut self,
-        now: Instant,
+        terms: &Terms<B>,
+        now: impl Fn() -> Instant,
         retry_after: Option<Duration>,
         random: impl FnOnce() -> u64,
     ) -> Result<Pause, Stop> {
-        self.note(now);
-        if nanos(now - self.attempt_began) >= self.limits.reset_after {
-            self.streak = 1;
-            self.place = None;
+        let limits = &terms.limits;
+        let noted = limits.are_timed().then(&now);
+        if let Some(now) = noted {
+            self.note(now);
+            if nanos(now - self.attempt_began) >= limits.reset_after {
+                self.streak = 1;
+                self.place = None;
+            }
         }
-        if self.streak >= self.limits.max_attempts {
+        if self.streak >= limits.max_attempts {
             return Err(Stop::Exhausted);
         }
-        let place = self.place.get_or_insert_with(|| self.backoff.start());
-        let Some(delay) = self.backoff.delay(place, random()) else { return Err(Stop::Exhausted) };
-        let delay = retry_after.map_or(nanos(delay), |asked| nanos(asked).min(self.limits.retry_after_max));
-        let at = now.saturating_add_nanos(delay);
-        if at > self.deadline() {
+        let place = self.place.get_or_insert_with(|| terms.backoff.start());
+        let Some(delay) = terms.backoff.delay(place, random) else { return Err(Stop::Exhausted) };
+        let delay = match retry_after {
+            Some(asked) => duration(nanos(asked).min(limits.retry_after_max)),
+            None => delay,
+        };
+        if delay.is_zero() && noted.is_none() {
+            return Ok(Pause { delay, at: Instant::ORIGIN });
+        }
+        let at = noted.unwrap_or_else(now) + delay;
+        if at > self.deadline(limits) {
             return Err(Stop::Deadline);
         }
-        Ok(Pause { delay: duration(delay), at })
+        Ok(Pause { delay, at })
     }
 
     /// Notes the time at which the call and the attempt began, unless it is known.
@@ -173,48 +191,68 @@ mod tests {
         Ok(Pause { delay: ms(delay), at: at(when) })
     }
 
-    fn started<B: Backoff>(limits: Limits, backoff: B) -> AttemptLoop<B> {
-        let mut attempts = AttemptLoop::new(limits, backoff);
+    /// A machine with its terms, and a clock that stands where a test says.
+    struct Driven<B: Backoff> {
+        terms: Terms<B>,
+        machine: AttemptLoop<B::State>,
+    }
+
+    fn started<B: Backoff>(limits: Limits, backoff: B) -> Driven<B> {
+        let mut attempts = Driven { terms: Terms { limits, backoff }, machine: AttemptLoop::new() };
         attempts.start();
         attempts
+    }
+
+    impl<B: Backoff> Driven<B> {
+        fn start(&mut self) {
+            self.machine.start();
+        }
+
+        fn failed(&mut self, now: Instant, retry_after: Option<Duration>) -> Result<Pause, Stop> {
+            self.machine.failed(&self.terms, || now, retry_after, || 0)
+        }
+
+        fn cut_off(&mut self, now: impl FnOnce() -> Instant) -> Instant {
+            self.machine.cut_off(&self.terms.limits, now)
+        }
     }
 
     #[test]
     fn the_first_attempt_counts() {
         let mut attempts = started(Limits::new(3), Constant::every(ms(10)));
-        assert_eq!(attempts.failed(at(5), None, || 0), retry(10, 15));
+        assert_eq!(attempts.failed(at(5), None), retry(10, 15));
         attempts.start();
-        assert_eq!(attempts.failed(at(20), None, || 0), retry(10, 30));
+        assert_eq!(attempts.failed(at(20), None), retry(10, 30));
         attempts.start();
-        assert_eq!(attempts.failed(at(40), None, || 0), Err(Stop::Exhausted));
-        assert_eq!(attempts.attempt(), 3);
+        assert_eq!(attempts.failed(at(40), None), Err(Stop::Exhausted));
+        assert_eq!(attempts.machine.attempt(), 3);
     }
 
     #[test]
     fn the_end_of_the_backoff_is_the_end() {
         let mut attempts = started(Limits::new(9), List::of(&[ms(10)]));
-        assert_eq!(attempts.failed(at(0), None, || 0), retry(10, 10));
+        assert_eq!(attempts.failed(at(0), None), retry(10, 10));
         attempts.start();
-        assert_eq!(attempts.failed(at(10), None, || 0), Err(Stop::Exhausted));
+        assert_eq!(attempts.failed(at(10), None), Err(Stop::Exhausted));
     }
 
     #[test]
     fn what_the_error_asks_for_wins_over_the_backoff_up_to_its_own_ceiling() {
         let limits = Limits { retry_after_max: nanos(ms(500)), ..Limits::new(9) };
         let mut attempts = started(limits, Exponential::from(ms(10)).max(ms(20)));
-        assert_eq!(attempts.failed(at(0), Some(ms(300)), || 0), retry(300, 300));
-        assert_eq!(attempts.failed(at(0), Some(ms(900)), || 0), retry(500, 500));
-        assert_eq!(attempts.failed(at(0), Some(Duration::ZERO), || 0), retry(0, 0));
-        assert_eq!(attempts.failed(at(0), None, || 0), retry(20, 20), "the backoff went on meanwhile");
+        assert_eq!(attempts.failed(at(0), Some(ms(300))), retry(300, 300));
+        assert_eq!(attempts.failed(at(0), Some(ms(900))), retry(500, 500));
+        assert_eq!(attempts.failed(at(0), Some(Duration::ZERO)), Ok(Pause { delay: Duration::ZERO, at: Instant::ORIGIN }));
+        assert_eq!(attempts.failed(at(0), None), retry(20, 20), "the backoff went on meanwhile");
     }
 
     #[test]
     fn a_pause_may_end_at_the_deadline_but_not_after_it() {
         let limits = Limits { deadline: nanos(ms(100)), ..Limits::new(9) };
         let mut attempts = started(limits, Constant::every(ms(50)));
-        assert_eq!(attempts.failed(at(1_000), None, || 0), retry(50, 1_050));
-        assert_eq!(attempts.failed(at(1_050), None, || 0), retry(50, 1_100));
-        assert_eq!(attempts.failed(at(1_051), None, || 0), Err(Stop::Deadline));
+        assert_eq!(attempts.failed(at(1_000), None), retry(50, 1_050));
+        assert_eq!(attempts.failed(at(1_050), None), retry(50, 1_100));
+        assert_eq!(attempts.failed(at(1_051), None), Err(Stop::Deadline));
     }
 
     #[test]
@@ -225,7 +263,7 @@ mod tests {
         assert_eq!(attempts.cut_off(|| unreachable!("the time is known")), at(30));
         attempts.start();
         assert_eq!(attempts.cut_off(|| at(80)), at(100));
-        assert_eq!(attempts.deadline(), at(100));
+        assert_eq!(attempts.machine.deadline(&limits), at(100));
     }
 
     #[test]
@@ -239,14 +277,14 @@ mod tests {
         let limits = Limits { reset_after: nanos(ms(1_000)), ..Limits::new(3) };
         let mut attempts = started(limits, Exponential::from(ms(10)));
         attempts.cut_off(|| at(0));
-        assert_eq!(attempts.failed(at(1), None, || 0), retry(10, 11));
+        assert_eq!(attempts.failed(at(1), None), retry(10, 11));
         attempts.start();
         attempts.cut_off(|| at(11));
-        assert_eq!(attempts.failed(at(12), None, || 0), retry(20, 32));
+        assert_eq!(attempts.failed(at(12), None), retry(20, 32));
         attempts.start();
         attempts.cut_off(|| at(32));
-        assert_eq!(attempts.failed(at(1_032), None, || 0), retry(10, 1_042));
-        assert_eq!(attempts.attempt(), 3, "attempts are counted through");
+        assert_eq!(attempts.failed(at(1_032), None), retry(10, 1_042));
+        assert_eq!(attempts.machine.attempt(), 3, "attempts are counted through");
     }
 
     #[test]
@@ -254,13 +292,13 @@ mod tests {
         let limits = Limits { deadline: nanos(ms(100)), reset_after: nanos(ms(10)), ..Limits::new(9) };
         let mut attempts = started(limits, Constant::every(ms(50)));
         attempts.cut_off(|| at(1_000));
-        assert_eq!(attempts.failed(at(10), None, || 0), retry(50, 60));
-        assert_eq!(attempts.elapsed(at(10)), Duration::ZERO);
+        assert_eq!(attempts.failed(at(10), None), retry(50, 60));
+        assert_eq!(attempts.machine.elapsed(at(10)), Duration::ZERO);
     }
 
     #[test]
     fn endless_delays_are_a_pause_without_end() {
         let mut attempts = started(Limits::new(u32::MAX), Constant::every(Duration::MAX));
-        assert_eq!(attempts.failed(at(1), None, || 0), Ok(Pause { delay: Duration::MAX, at: Instant::MAX }));
+        assert_eq!(attempts.failed(at(1), None), Ok(Pause { delay: Duration::MAX, at: Instant::MAX }));
     }
 }

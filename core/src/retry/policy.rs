@@ -8,7 +8,7 @@ use super::error::RetryError;
 use super::event::{Attempt, Cause, Event};
 use super::future::Run;
 use super::lent::{self, LendingBetween};
-use super::machine::{AttemptLoop, Limits};
+use super::machine::{Limits, Terms};
 use super::rules::{Notify, RetryAfter, RetryAll, RetryIf, RetryIfValue, Rules};
 use super::session::{DeadlinePassed, Session, Step};
 use crate::backoff::{Backoff, Exponential, Jitter, Schedule};
@@ -21,7 +21,7 @@ use crate::timeout::TimeoutError;
 
 /// A policy of retrying, and, once it has been given an operation, a call.
 ///
-/// As a policy it is plain data: `const`, `Copy`, shared by any number of calls. [`run`](Retry::run) and its sisters make a call of it; [`call`](Retry::call), and the adapters' `retry(op)`, make a call that can be
+/// As a policy it is plain data: `const`, `Copy`, and referred to by any number of calls. [`run`](Retry::run) and its sisters make a call of it; [`call`](Retry::call), and the adapters' `retry(op)`, make a call that can be
 /// told more before it is awaited.
 ///
 /// | setting | default |
@@ -56,13 +56,49 @@ use crate::timeout::TimeoutError;
 /// });
 /// ```
 pub struct Retry<'b, P: Platform, B = Exponential, R = RetryAll, O = ()> {
-    clock: P::Clock,
-    limits: Limits,
-    seed: Option<u64>,
-    backoff: B,
+    policy: Policy<'b, P, B>,
     rules: R,
-    budget: Option<&'b RetryBudget<P>>,
     call: O,
+}
+
+/// What a [`Retry`] has besides its rules: all that its calls share. A call made from a `static` only refers to it.
+pub struct Policy<'b, P: Platform, B> {
+    pub(super) clock: P::Clock,
+    pub(super) terms: Terms<B>,
+    pub(super) seed: Option<u64>,
+    pub(super) budget: Option<&'b RetryBudget<P>>,
+}
+
+/// A policy, held or referred to.
+pub trait AsPolicy<'b> {
+    /// Its platform.
+    type Platform: Platform;
+
+    /// Its backoff.
+    type Backoff: Backoff;
+
+    /// The policy.
+    fn policy(&self) -> &Policy<'b, Self::Platform, Self::Backoff>;
+}
+
+impl<'b, P: Platform, B: Backoff> AsPolicy<'b> for Policy<'b, P, B> {
+    type Platform = P;
+    type Backoff = B;
+
+    #[inline]
+    fn policy(&self) -> &Self {
+        self
+    }
+}
+
+impl<'b, P: Platform, B: Backoff> AsPolicy<'b> for &Policy<'b, P, B> {
+    type Platform = P;
+    type Backoff = B;
+
+    #[inline]
+    fn policy(&self) -> &Policy<'b, P, B> {
+        self
+    }
 }
 
 const DEFAULT_BACKOFF: Exponential =
@@ -94,14 +130,23 @@ impl<'b, P: Platform<Clock: Ambient>> Retry<'b, P> {
 
 impl<'b, P: Platform> Retry<'b, P> {
     const fn with_backoff(mut self, backoff: Exponential) -> Self {
-        self.backoff = backoff;
+        self.policy.terms.backoff = backoff;
         self
     }
 
     /// The policy with all defaults, on a clock that is held in hand.
     #[must_use]
     pub const fn with_clock(clock: P::Clock) -> Self {
-        Self { clock, limits: Limits::new(3), seed: None, backoff: DEFAULT_BACKOFF, rules: RetryAll, budget: None, call: () }
+        Self {
+            policy: Policy {
+                clock,
+                terms: Terms { limits: Limits::new(3), backoff: DEFAULT_BACKOFF },
+                seed: None,
+                budget: None,
+            },
+            rules: RetryAll,
+            call: (),
+        }
     }
 }
 
@@ -110,7 +155,7 @@ impl<'b, P: Platform, B, R, O> Retry<'b, P, B, R, O> {
     /// Makes at most so many attempts, the first included. Default: 3.
     #[must_use]
     pub const fn max_attempts(mut self, attempts: u32) -> Self {
-        self.limits.max_attempts = attempts;
+        self.policy.terms.limits.max_attempts = attempts;
         self
     }
 
@@ -123,28 +168,28 @@ impl<'b, P: Platform, B, R, O> Retry<'b, P, B, R, O> {
     /// Drops an attempt after that time, counted from the first poll that left it pending; it has failed then, and is retried. Default: never.
     #[must_use]
     pub const fn attempt_timeout(mut self, after: Duration) -> Self {
-        self.limits.attempt_timeout = nanos(after);
+        self.policy.terms.limits.attempt_timeout = nanos(after);
         self
     }
 
     /// Ends the call at the latest so long after it began: an attempt under way is dropped then, and no pause begins that would end later. Default: never.
     #[must_use]
     pub const fn deadline(mut self, after: Duration) -> Self {
-        self.limits.deadline = nanos(after);
+        self.policy.terms.limits.deadline = nanos(after);
         self
     }
 
     /// Ends the call at that deadline at the latest, which came with the request; as [`deadline`](Retry::deadline) does.
     #[must_use]
     pub const fn deadline_at(mut self, deadline: Deadline) -> Self {
-        self.limits.deadline_at = deadline.instant();
+        self.policy.terms.limits.deadline_at = deadline.instant();
         self
     }
 
     /// Waits no longer than that when an outcome says itself [when to come again](Retry::retry_after). Default: no ceiling. The backoff's own `max` does not bound it.
     #[must_use]
     pub const fn retry_after_max(mut self, max: Duration) -> Self {
-        self.limits.retry_after_max = nanos(max);
+        self.policy.terms.limits.retry_after_max = nanos(max);
         self
     }
 
@@ -152,21 +197,21 @@ impl<'b, P: Platform, B, R, O> Retry<'b, P, B, R, O> {
     /// failure in a row. Default: never.
     #[must_use]
     pub const fn reset_after(mut self, held: Duration) -> Self {
-        self.limits.reset_after = nanos(held);
+        self.policy.terms.limits.reset_after = nanos(held);
         self
     }
 
     /// Draws jitter from a generator that begins with `seed` at each call, instead of from the platform's.
     #[must_use]
     pub const fn seed(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
+        self.policy.seed = Some(seed);
         self
     }
 
     /// Pays for retries out of a budget that many callers share. Default: none.
     #[must_use]
     pub const fn budget(mut self, budget: &'b RetryBudget<P>) -> Self {
-        self.budget = Some(budget);
+        self.policy.budget = Some(budget);
         self
     }
 }
@@ -176,29 +221,15 @@ impl<'b, P: Platform<Clock: Copy>, B: Copy, R: Copy> Retry<'b, P, B, R> {
     /// Waits between attempts as `backoff` says.
     #[must_use]
     pub const fn backoff<B2: Backoff>(self, backoff: B2) -> Retry<'b, P, B2, R> {
-        Retry {
-            clock: self.clock,
-            limits: self.limits,
-            seed: self.seed,
-            backoff,
-            rules: self.rules,
-            budget: self.budget,
-            call: (),
-        }
+        let Policy { clock, terms, seed, budget } = self.policy;
+        let policy = Policy { clock, terms: Terms { limits: terms.limits, backoff }, seed, budget };
+        Retry { policy, rules: self.rules, call: () }
     }
 
     /// Decides by rules of your own what is retried, and when.
     #[must_use]
     pub const fn rules<R2>(self, rules: R2) -> Retry<'b, P, B, R2> {
-        Retry {
-            clock: self.clock,
-            limits: self.limits,
-            seed: self.seed,
-            backoff: self.backoff,
-            rules,
-            budget: self.budget,
-            call: (),
-        }
+        Retry { policy: self.policy, rules, call: () }
     }
 }
 
@@ -212,10 +243,10 @@ impl<P: Platform, G: Copy, R, O> Retry<'_, P, Schedule<G>, R, O> {
     where
         Self: Copy,
     {
-        if self.limits.max_attempts == 0 {
+        if self.policy.terms.limits.max_attempts == 0 {
             return Err(ConfigError::MaxAttempts { value: 0 });
         }
-        match self.backoff.error() {
+        match self.policy.terms.backoff.error() {
             Some(error) => Err(error),
             None => Ok(self),
         }
@@ -245,13 +276,15 @@ impl<'b, P: Platform, B: Backoff, R> Retry<'b, P, B, R> {
     /// # assert_eq!(length, 6);
     /// # Ok::<_, aplomb::retry::RetryError<&str>>(()) }).unwrap();
     /// ```
-    pub fn run<F, Fut, T, E>(self, operation: F) -> Run<'b, P, B, R, Plain<F>, Nothing>
+    #[inline]
+    pub fn run<'p, F, Fut, T, E>(&'p self, operation: F) -> Run<'b, &'p Policy<'b, P, B>, R, Plain<F>, Nothing>
     where
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<T, E>>,
-        R: Rules<T, E>,
+        R: Rules<T, E> + Clone,
     {
-        self.call(operation).into_future()
+        let call = Call { operation: Plain(operation), between: Nothing };
+        Run::new(&self.policy, self.rules.clone(), call)
     }
 
     /// As [`run`](Retry::run), with an operation that borrows a context mutably for each attempt. It works under `tokio::spawn` too.
@@ -287,11 +320,11 @@ impl<'b, P: Platform, B: Backoff, R> Retry<'b, P, B, R> {
     ///     assert_eq!(modem.sent, 3);
     /// });
     /// ```
-    pub fn run_with<C, F, T, E>(self, context: &mut C, operation: F) -> impl Future<Output = Result<T, RetryError<E>>>
+    pub fn run_with<C, F, T, E>(&self, context: &mut C, operation: F) -> impl Future<Output = Result<T, RetryError<E>>>
     where
         C: ?Sized,
         F: for<'a> Lending<&'a mut C, Result<T, E>>,
-        R: Rules<T, E>,
+        R: Rules<T, E> + Clone,
     {
         lent::run(self.session(), context, operation, async |_: &mut C, _: Cause<'_, E>| {})
     }
@@ -325,7 +358,7 @@ impl<'b, P: Platform, B: Backoff, R> Retry<'b, P, B, R> {
     /// assert_eq!(aplomb_sim::block_on(answer), Ok(7));
     /// ```
     pub fn run_with_between<C, F, K, T, E>(
-        self,
+        &self,
         context: &mut C,
         operation: F,
         between: K,
@@ -334,7 +367,7 @@ impl<'b, P: Platform, B: Backoff, R> Retry<'b, P, B, R> {
         C: ?Sized,
         F: for<'a> Lending<&'a mut C, Result<T, E>>,
         K: for<'a> LendingBetween<&'a mut C, Cause<'a, E>>,
-        R: Rules<T, E>,
+        R: Rules<T, E> + Clone,
     {
         lent::run(self.session(), context, operation, between)
     }
@@ -366,10 +399,10 @@ impl<'b, P: Platform, B: Backoff, R> Retry<'b, P, B, R> {
     /// let answer = aplomb_sim::block_on(RETRY.run_mut(async || transfer(&mut frame).await));
     /// assert_eq!(answer, Ok(2));
     /// ```
-    pub fn run_mut<F, T, E>(self, operation: F) -> impl Future<Output = Result<T, RetryError<E>>>
+    pub fn run_mut<F, T, E>(&self, operation: F) -> impl Future<Output = Result<T, RetryError<E>>>
     where
         F: AsyncFnMut() -> Result<T, E>,
-        R: Rules<T, E>,
+        R: Rules<T, E> + Clone,
     {
         let mut operation = operation;
         async move { self.run_with(&mut operation, async |operation: &mut F| operation().await).await }
@@ -396,14 +429,15 @@ impl<'b, P: Platform, B: Backoff, R> Retry<'b, P, B, R> {
     /// assert_eq!(slept, ms(20));
     /// ```
     pub fn run_blocking<T, E>(
-        self,
+        &self,
         mut operation: impl FnMut() -> Result<T, E>,
         mut sleep: impl FnMut(Duration),
     ) -> Result<T, RetryError<E>>
     where
-        R: Rules<T, E>,
+        R: Rules<T, E> + Clone,
     {
-        let mut session = self.session().map_err(RetryError::Config)?;
+        let mut session = self.session();
+        session.check().map_err(RetryError::Config)?;
         loop {
             session.start();
             session.note_start();
@@ -451,12 +485,14 @@ impl<'b, P: Platform, B: Backoff, R> Retry<'b, P, B, R> {
     }
 
     fn with_call<O>(self, call: O) -> Retry<'b, P, B, R, O> {
-        let Self { clock, limits, seed, backoff, rules, budget, call: () } = self;
-        Retry { clock, limits, seed, backoff, rules, budget, call }
+        Retry { policy: self.policy, rules: self.rules, call }
     }
 
-    fn session<E>(self) -> Result<Session<'b, P, B, R, E>, ConfigError> {
-        self.into_parts().map(|(session, ())| session)
+    fn session<E>(&self) -> Session<'b, &Policy<'b, P, B>, R, E>
+    where
+        R: Clone,
+    {
+        Session::new(&self.policy, self.rules.clone())
     }
 }
 
@@ -469,8 +505,9 @@ where
     /// Waits between attempts as `backoff` says.
     #[must_use]
     pub fn backoff<B2: Backoff>(self, backoff: B2) -> Retry<'b, P, B2, R, Call<S, K>> {
-        let Self { clock, limits, seed, backoff: _, rules, budget, call } = self;
-        Retry { clock, limits, seed, backoff, rules, budget, call }
+        let Policy { clock, terms, seed, budget } = self.policy;
+        let policy = Policy { clock, terms: Terms { limits: terms.limits, backoff }, seed, budget };
+        Retry { policy, rules: self.rules, call: self.call }
     }
 
     /// Retries errors of which `predicate` is true, and hands on all others as they are. Default: all are retried.
@@ -507,9 +544,8 @@ where
         F: FnMut(Cause<'_, E>) -> Fut,
         Fut: Future<Output = ()>,
     {
-        let Self { clock, limits, seed, backoff, rules, budget, call } = self;
-        let call = Call { operation: call.operation, between };
-        Retry { clock, limits, seed, backoff, rules, budget, call }
+        let call = Call { operation: self.call.operation, between };
+        Retry { policy: self.policy, rules: self.rules, call }
     }
 }
 
@@ -522,42 +558,48 @@ where
     K: Between<E>,
 {
     type Output = Result<T, RetryError<E>>;
-    type IntoFuture = Run<'b, P, B, R, S, K>;
+    type IntoFuture = Run<'b, Policy<'b, P, B>, R, S, K>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Run::new(self.into_parts())
-    }
-}
-
-impl<'b, P: Platform, B: Backoff, R, O> Retry<'b, P, B, R, O> {
-    fn into_parts<E>(self) -> Result<(Session<'b, P, B, R, E>, O), ConfigError> {
-        if self.limits.max_attempts == 0 {
-            return Err(ConfigError::MaxAttempts { value: 0 });
-        }
-        self.backoff.check()?;
-        let attempts = AttemptLoop::new(self.limits, self.backoff);
-        Ok((Session::new(self.clock, attempts, self.rules, self.budget, self.seed), self.call))
+        Run::new(self.policy, self.rules, self.call)
     }
 }
 
 impl<'b, P: Platform, B, R, O> Retry<'b, P, B, R, O> {
     fn map_rules<R2>(self, map: impl FnOnce(R) -> R2) -> Retry<'b, P, B, R2, O> {
-        let Self { clock, limits, seed, backoff, rules, budget, call } = self;
-        Retry { clock, limits, seed, backoff, rules: map(rules), budget, call }
+        Retry { policy: self.policy, rules: map(self.rules), call: self.call }
+    }
+}
+
+impl<P: Platform, B: Backoff> Policy<'_, P, B> {
+    /// Whether it makes sense.
+    #[inline]
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        if self.terms.limits.max_attempts == 0 {
+            return Err(ConfigError::MaxAttempts { value: 0 });
+        }
+        self.terms.backoff.check()
+    }
+}
+
+impl<P: Platform, B: Clone> Clone for Policy<'_, P, B> {
+    fn clone(&self) -> Self {
+        let terms = Terms { limits: self.terms.limits, backoff: self.terms.backoff.clone() };
+        Self { clock: self.clock.clone(), terms, seed: self.seed, budget: self.budget }
+    }
+}
+
+impl<P: Platform<Clock: Copy>, B: Copy> Copy for Policy<'_, P, B> {}
+
+impl<P: Platform, B: fmt::Debug> fmt::Debug for Policy<'_, P, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy").field("terms", &self.terms).field("budget", &self.budget).finish_non_exhaustive()
     }
 }
 
 impl<P: Platform, B: Clone, R: Clone, O: Clone> Clone for Retry<'_, P, B, R, O> {
     fn clone(&self) -> Self {
-        Self {
-            clock: self.clock.clone(),
-            limits: self.limits,
-            seed: self.seed,
-            backoff: self.backoff.clone(),
-            rules: self.rules.clone(),
-            budget: self.budget,
-            call: self.call.clone(),
-        }
+        Self { policy: self.policy.clone(), rules: self.rules.clone(), call: self.call.clone() }
     }
 }
 
@@ -565,11 +607,7 @@ impl<P: Platform<Clock: Copy>, B: Copy, R: Copy, O: Copy> Copy for Retry<'_, P, 
 
 impl<P: Platform, B: fmt::Debug, R, O> fmt::Debug for Retry<'_, P, B, R, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Retry")
-            .field("limits", &self.limits)
-            .field("backoff", &self.backoff)
-            .field("budget", &self.budget)
-            .finish_non_exhaustive()
+        f.debug_struct("Retry").field("policy", &self.policy).finish_non_exhaustive()
     }
 }
 

@@ -5,27 +5,29 @@ use core::time::Duration;
 
 use fastrand::Rng;
 
-use super::budget::{Charge, RetryBudget};
+use super::budget::Charge;
 use super::error::{RetryError, StopReason};
 use super::event::{Attempt, Cause, Event};
 use super::machine::{AttemptLoop, Pause, Stop};
+use super::policy::AsPolicy;
 use super::rules::Rules;
 use crate::alarm::Alarm;
 use crate::backoff::Backoff;
+use crate::config::ConfigError;
 use crate::operation::Fallible;
 use crate::platform::Platform;
 use crate::time::{Clock, Instant};
 use crate::timeout::TimeoutError;
 
-/// One call under way: the machine, and the clock, rules and budget that it is driven by. The forms of a call differ only in who polls the attempts.
-pub(super) struct Session<'b, P: Platform, B: Backoff, R, E> {
-    clock: P::Clock,
-    attempts: AttemptLoop<B>,
+/// One call under way: the machine, and the policy and rules that it is driven by. The forms of a call differ only in who polls the attempts.
+pub(super) struct Session<'b, Q: AsPolicy<'b>, R, E> {
+    policy: Q,
+    attempts: AttemptLoop<<Q::Backoff as Backoff>::State>,
     rules: R,
-    budget: Option<&'b RetryBudget<P>>,
     /// Of a retry that is decided and has not started.
-    charge: Option<Charge<'b, P>>,
-    rng: Option<Rng>,
+    charge: Option<Charge<'b, Q::Platform>>,
+    /// Used if the policy has a seed.
+    rng: Rng,
     /// How the last attempt ended, if not with a value.
     last: Option<TimeoutError<E>>,
 }
@@ -45,19 +47,28 @@ enum Failure<T, E> {
     Error(TimeoutError<E>),
 }
 
-impl<'b, P: Platform, B: Backoff, R, E> Session<'b, P, B, R, E> {
-    pub(super) fn new(
-        clock: P::Clock,
-        attempts: AttemptLoop<B>,
-        rules: R,
-        budget: Option<&'b RetryBudget<P>>,
-        seed: Option<u64>,
-    ) -> Self {
-        Self { clock, attempts, rules, budget, charge: None, rng: seed.map(Rng::with_seed), last: None }
+type SleepOf<'b, Q> = <ClockOf<'b, Q> as Clock>::Sleep;
+type ClockOf<'b, Q> = <<Q as AsPolicy<'b>>::Platform as Platform>::Clock;
+
+impl<'b, Q: AsPolicy<'b>, R, E> Session<'b, Q, R, E> {
+    #[inline]
+    pub(super) fn new(policy: Q, rules: R) -> Self {
+        let rng = Rng::with_seed(policy.policy().seed.unwrap_or(0));
+        Self { policy, attempts: AttemptLoop::new(), rules, charge: None, rng, last: None }
     }
 
-    pub(super) fn clock(&self) -> &P::Clock {
-        &self.clock
+    pub(super) fn clock(&self) -> &ClockOf<'b, Q> {
+        &self.policy.policy().clock
+    }
+
+    /// Whether the policy makes sense; asked before the first attempt.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    #[inline]
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        if self.attempts.attempt() == 0 { self.policy.policy().check() } else { Ok(()) }
     }
 
     /// An attempt starts; if it is a retry, that is spent.
@@ -71,12 +82,13 @@ impl<'b, P: Platform, B: Backoff, R, E> Session<'b, P, B, R, E> {
 
     /// Notes when the attempt starts, if that matters, for whoever cannot poll it.
     pub(super) fn note_start(&mut self) {
-        self.attempts.cut_off(|| self.clock.now());
+        let policy = self.policy.policy();
+        self.attempts.cut_off(&policy.terms.limits, || policy.clock.now());
     }
 
     /// The attempt that starts, for whoever wants to know.
     pub(super) fn describe(&mut self) -> Attempt {
-        let now = self.clock.now();
+        let now = self.clock().now();
         Attempt { number: self.attempts.attempt(), elapsed: self.attempts.elapsed(now) }
     }
 
@@ -85,7 +97,7 @@ impl<'b, P: Platform, B: Backoff, R, E> Session<'b, P, B, R, E> {
     pub(super) fn poll_attempt<F>(
         &mut self,
         attempt: Pin<&mut F>,
-        alarm: Pin<&mut Alarm<<P::Clock as Clock>::Sleep>>,
+        alarm: Pin<&mut Alarm<SleepOf<'b, Q>>>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<<F::Output as Fallible>::Value, TimeoutError<E>>>
     where
@@ -94,9 +106,10 @@ impl<'b, P: Platform, B: Backoff, R, E> Session<'b, P, B, R, E> {
         if let Poll::Ready(outcome) = attempt.poll(cx) {
             return Poll::Ready(outcome.into_result().map_err(TimeoutError::Failed));
         }
-        let at = self.attempts.cut_off(|| self.clock.now());
-        let cut_off = alarm.poll_until(&self.clock, at, cx);
-        cut_off.map(|()| Err(TimeoutError::TimedOut { after: self.attempts.attempt_timeout() }))
+        let policy = self.policy.policy();
+        let limits = &policy.terms.limits;
+        let at = self.attempts.cut_off(limits, || policy.clock.now());
+        alarm.poll_until(&policy.clock, at, cx).map(|()| Err(TimeoutError::TimedOut { after: limits.attempt_timeout() }))
     }
 
     /// The attempt has ended, or was cut off, and is dropped: decides what follows.
@@ -116,7 +129,7 @@ impl<'b, P: Platform, B: Backoff, R, E> Session<'b, P, B, R, E> {
         let attempts = self.attempts.attempt();
         Step::End(match outcome {
             Ok(value) => {
-                if let Some(budget) = self.budget {
+                if let Some(budget) = self.policy.policy().budget {
                     budget.deposit();
                 }
                 self.rules.observe(&Event::Succeeded { attempts });
@@ -133,13 +146,12 @@ impl<'b, P: Platform, B: Backoff, R, E> Session<'b, P, B, R, E> {
     where
         R: Rules<T, E>,
     {
-        let now = self.clock.now();
         let retry_after = self.rules.retry_after(&outcome);
         let failure = match outcome {
             Ok(value) => Failure::Value(value),
             Err(error) => Failure::Error(TimeoutError::Failed(error)),
         };
-        self.retry_or_stop(now, retry_after, failure)
+        self.retry_or_stop(Instant::ORIGIN, retry_after, failure)
     }
 
     fn cut_off<T>(&mut self, timed_out: TimeoutError<E>) -> Step<T, E>
@@ -147,19 +159,21 @@ impl<'b, P: Platform, B: Backoff, R, E> Session<'b, P, B, R, E> {
         R: Rules<T, E>,
     {
         // The alarm has fired, so that its instant has come, whatever a coarser clock says.
-        let now = self.clock.now().max(self.attempts.cut_off(|| Instant::ORIGIN));
-        if now >= self.attempts.deadline() {
+        let limits = &self.policy.policy().terms.limits;
+        let fired = self.attempts.cut_off(limits, || Instant::ORIGIN);
+        if self.clock().now().max(fired) >= self.attempts.deadline(limits) {
             return Step::End(Err(self.past_deadline::<T>()));
         }
-        self.retry_or_stop(now, None, Failure::Error(timed_out))
+        self.retry_or_stop(fired, None, Failure::Error(timed_out))
     }
 
-    fn retry_or_stop<T>(&mut self, now: Instant, retry_after: Option<Duration>, failure: Failure<T, E>) -> Step<T, E>
+    /// Goes on, or not. It is `earliest` or later, whatever the clock says.
+    fn retry_or_stop<T>(&mut self, earliest: Instant, retry_after: Option<Duration>, failure: Failure<T, E>) -> Step<T, E>
     where
         R: Rules<T, E>,
     {
         let attempt = self.attempts.attempt();
-        match self.decide(now, retry_after) {
+        match self.decide(earliest, retry_after) {
             Ok(pause) => {
                 self.last = match failure {
                     Failure::Value(_) => None,
@@ -180,11 +194,12 @@ impl<'b, P: Platform, B: Backoff, R, E> Session<'b, P, B, R, E> {
     }
 
     /// Another attempt, if the machine and the budget allow it.
-    fn decide(&mut self, now: Instant, retry_after: Option<Duration>) -> Result<Pause, Stop> {
+    fn decide(&mut self, earliest: Instant, retry_after: Option<Duration>) -> Result<Pause, Stop> {
+        let policy = self.policy.policy();
         let rng = &mut self.rng;
-        let random = || rng.as_mut().map_or_else(P::random, |rng| rng.u64(..));
-        let pause = self.attempts.failed(now, retry_after, random)?;
-        if let Some(budget) = self.budget {
+        let random = || if policy.seed.is_some() { rng.u64(..) } else { Q::Platform::random() };
+        let pause = self.attempts.failed(&policy.terms, || policy.clock.now().max(earliest), retry_after, random)?;
+        if let Some(budget) = policy.budget {
             self.charge = Some(budget.withdraw().ok_or(Stop::Budget)?);
         }
         Ok(pause)
@@ -192,8 +207,8 @@ impl<'b, P: Platform, B: Backoff, R, E> Session<'b, P, B, R, E> {
 
     /// Whether the deadline has passed while nobody looked. Only a clock that jumps does that: pauses end before it, and what runs between attempts is cut off at it.
     pub(super) fn check_deadline(&self) -> Result<(), DeadlinePassed> {
-        let deadline = self.attempts.deadline();
-        if !deadline.is_never() && self.clock.now() > deadline { Err(DeadlinePassed) } else { Ok(()) }
+        let deadline = self.attempts.deadline(&self.policy.policy().terms.limits);
+        if !deadline.is_never() && self.clock().now() > deadline { Err(DeadlinePassed) } else { Ok(()) }
     }
 
     /// What made the retry necessary.
@@ -205,13 +220,14 @@ impl<'b, P: Platform, B: Backoff, R, E> Session<'b, P, B, R, E> {
     pub(super) fn poll_between<F: Future<Output = ()>>(
         &self,
         between: Pin<&mut F>,
-        alarm: Pin<&mut Alarm<<P::Clock as Clock>::Sleep>>,
+        alarm: Pin<&mut Alarm<SleepOf<'b, Q>>>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), DeadlinePassed>> {
         if between.poll(cx).is_ready() {
             return Poll::Ready(self.check_deadline());
         }
-        alarm.poll_until(&self.clock, self.attempts.deadline(), cx).map(|()| Err(DeadlinePassed))
+        let deadline = self.attempts.deadline(&self.policy.policy().terms.limits);
+        alarm.poll_until(self.clock(), deadline, cx).map(|()| Err(DeadlinePassed))
     }
 
     /// The call ends at its deadline.

@@ -171,6 +171,12 @@ pub trait Clock: Clone {
     /// It is called within a poll, and only when something has to be waited for, so that it may need a runtime's context.
     /// [`Alarm`](crate::alarm::Alarm), which is who calls it, never asks for [`Instant::MAX`].
     fn sleep_until(&self, at: Instant) -> Self::Sleep;
+
+    /// A sleep that is ready so long from now, or later, and never before: for runtimes that reach it by a shorter way.
+    #[inline]
+    fn sleep_for(&self, duration: Duration) -> Self::Sleep {
+        self.sleep_until(self.now() + duration)
+    }
 }
 
 /// A timer that can be set anew, which is far cheaper than to make a new one.

@@ -7,6 +7,7 @@ use super::{Instant, duration, nanos};
 /// Where the process's anchor lies on our scale: in the middle of it. A paused or mocked clock may show times before the process first looked at a clock.
 const ANCHOR: u64 = 1 << 62;
 
+#[inline]
 fn anchor() -> std::time::Instant {
     static ANCHOR: OnceLock<std::time::Instant> = OnceLock::new();
     *ANCHOR.get_or_init(std::time::Instant::now)

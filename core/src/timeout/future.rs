@@ -10,7 +10,7 @@ use super::TimeoutError;
 use crate::alarm::Alarm;
 use crate::deadline::Deadline;
 use crate::operation::Fallible;
-use crate::time::{Clock, Instant, duration, nanos};
+use crate::time::{Clock, duration, nanos};
 
 pin_project! {
     /// An operation with a limit to its time.
@@ -39,9 +39,9 @@ pin_project! {
     pub struct Timeout<F, C: Clock> {
         #[pin]
         operation: Option<F>,
-        // Nanoseconds; with a deadline, and for never, `u64::MAX`.
+        // Nanoseconds; unused with a deadline.
         after: u64,
-        // Set to the deadline, or, as soon as the operation was pending, to the end of `after`.
+        // Set to the deadline, if there is one.
         #[pin]
         alarm: Alarm<C::Sleep>,
         clock: C,
@@ -76,19 +76,20 @@ where
         let mut this = self.project();
         let Some(operation) = this.operation.as_mut().as_pin_mut() else { return Poll::Pending };
         if let Poll::Ready(outcome) = operation.poll(cx) {
+            this.operation.set(None);
             return Poll::Ready(outcome.into_result().map_err(TimeoutError::Failed));
         }
-        let at = match this.alarm.at() {
-            Instant::MAX if *this.after == u64::MAX => return Poll::Pending,
-            Instant::MAX => this.clock.now().saturating_add_nanos(*this.after),
-            at => at,
+        let after = duration(*this.after);
+        let deadline = this.alarm.at();
+        let fired = if deadline.is_never() {
+            this.alarm.poll_for(this.clock, after, cx)
+        } else {
+            this.alarm.poll_until(this.clock, deadline, cx)
         };
-        if this.alarm.poll_until(this.clock, at, cx).is_pending() {
-            return Poll::Pending;
-        }
-        this.operation.set(None);
-        let after = (*this.after != u64::MAX).then(|| duration(*this.after));
-        Poll::Ready(Err(TimeoutError::TimedOut { after }))
+        fired.map(|()| {
+            this.operation.set(None);
+            Err(TimeoutError::TimedOut { after: deadline.is_never().then_some(after) })
+        })
     }
 }
 

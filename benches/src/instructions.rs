@@ -1,0 +1,45 @@
+//! Counts instructions: the program runs itself under callgrind, with one member only, for so many calls and for twice as many; the difference is theirs.
+
+use std::env;
+use std::process::Command;
+
+const TIMES: u32 = 20_000;
+
+pub(crate) enum Mode {
+    /// Measure time.
+    Time,
+    /// Count instructions.
+    Count,
+    /// Only run one member: callgrind counts.
+    Row { group: String, member: String, times: u32 },
+}
+
+impl Mode {
+    pub(crate) fn from_args() -> Self {
+        let args: Vec<String> = env::args().collect();
+        match args.iter().position(|arg| arg == "--row") {
+            Some(at) => Self::Row {
+                group: args.get(at + 1).cloned().unwrap_or_default(),
+                member: args.get(at + 2).cloned().unwrap_or_default(),
+                times: args.get(at + 3).and_then(|times| times.parse().ok()).unwrap_or(0),
+            },
+            None if args.iter().any(|arg| arg == "--instructions") => Self::Count,
+            None => Self::Time,
+        }
+    }
+}
+
+/// Instructions per call; `None` without callgrind.
+pub(crate) fn per_call(group: &str, member: &str) -> Option<f64> {
+    let count = |times: u32| -> Option<f64> {
+        let output = Command::new("valgrind")
+            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+            .arg(env::current_exe().ok()?)
+            .args(["--row", group, member, &times.to_string()])
+            .output()
+            .ok()?;
+        let log = String::from_utf8_lossy(&output.stderr);
+        log.lines().find_map(|line| line.split("Collected :").nth(1))?.trim().parse().ok()
+    };
+    Some((count(2 * TIMES)? - count(TIMES)?) / f64::from(TIMES))
+}

@@ -1,0 +1,145 @@
+//! A small harness: members of a group take turns, so that what disturbs the machine disturbs all, and what counts is the ratio of medians.
+//!
+//! `cargo bench -p benches` prints nanoseconds, allocations and the ratio to the first peer of each group. With `--instructions` it prints instructions instead, counted by callgrind (which must be
+//! installed), in runs of their own; those repeat to the digit.
+
+mod allocations;
+mod instructions;
+
+use std::future::Future;
+use std::hint::black_box;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+pub use allocations::allocations;
+
+/// Calls of a member in one measurement, and measurements.
+const BATCH: u32 = 20_000;
+const ROUNDS: usize = 31;
+
+/// Things that do the same, beside each other. The first one is ours.
+pub struct Group {
+    name: &'static str,
+    members: Vec<Member>,
+}
+
+struct Member {
+    name: &'static str,
+    /// Bytes of the future, the operation included.
+    size: usize,
+    run: Box<dyn FnMut(u32)>,
+}
+
+impl Group {
+    /// A group without members.
+    #[must_use]
+    pub const fn new(name: &'static str) -> Self {
+        Self { name, members: Vec::new() }
+    }
+
+    /// Adds a member: what makes the future. It is polled by hand until it is ready.
+    #[must_use]
+    pub fn member<F: Future>(mut self, name: &'static str, mut make: impl FnMut() -> F + 'static) -> Self {
+        let run = Box::new(move |times| {
+            for _ in 0..times {
+                black_box(poll_to_end(make()));
+            }
+        });
+        self.members.push(Member { name, size: size_of::<F>(), run });
+        self
+    }
+
+    /// Measures, and prints a table.
+    pub fn run(mut self) {
+        match instructions::Mode::from_args() {
+            instructions::Mode::Time => self.time(),
+            instructions::Mode::Count => self.count(),
+            instructions::Mode::Row { group, member, times } => {
+                if group == self.name {
+                    self.members.iter_mut().filter(|row| row.name == member).for_each(|row| (row.run)(times));
+                }
+            }
+        }
+    }
+
+    fn time(&mut self) {
+        let mut samples = vec![Vec::with_capacity(ROUNDS); self.members.len()];
+        let mut allocated = vec![0; self.members.len()];
+        for _ in 0..ROUNDS {
+            for (member, samples) in self.members.iter_mut().zip(&mut samples) {
+                (member.run)(BATCH / 10);
+                let began = Instant::now();
+                (member.run)(BATCH);
+                samples.push(began.elapsed().as_secs_f64() * 1e9 / f64::from(BATCH));
+            }
+        }
+        for (member, allocated) in self.members.iter_mut().zip(&mut allocated) {
+            *allocated = allocations(|| (member.run)(BATCH)) / u64::from(BATCH);
+        }
+        println!("\n{:<44} {:>9} {:>8} {:>7} {:>7}", self.name, "ns", "ratio", "allocs", "bytes");
+        let medians: Vec<f64> = samples.iter_mut().map(|samples| median(samples)).collect();
+        for ((member, median), allocated) in self.members.iter().zip(&medians).zip(allocated) {
+            println!("  {:<42} {median:>9.2} {:>8.2} {allocated:>7} {:>7}", member.name, median / medians[0], member.size);
+        }
+    }
+
+    fn count(&self) {
+        println!("\n{:<44} {:>13} {:>8}", self.name, "instructions", "ratio");
+        let counts: Vec<f64> =
+            self.members.iter().map(|member| instructions::per_call(self.name, member.name).unwrap_or(f64::NAN)).collect();
+        for (member, count) in self.members.iter().zip(&counts) {
+            println!("  {:<42} {count:>13.1} {:>8.2}", member.name, count / counts[0]);
+        }
+    }
+}
+
+fn median(samples: &mut [f64]) -> f64 {
+    samples.sort_by(f64::total_cmp);
+    samples[samples.len() / 2]
+}
+
+/// Polls a future until it is ready, as an executor without anything else to do would.
+pub fn poll_to_end<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let mut cx = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            return output;
+        }
+    }
+}
+
+/// Pending once, then ready.
+pub struct YieldOnce(bool);
+
+impl YieldOnce {
+    /// One that has not been polled.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(false)
+    }
+}
+
+impl Default for YieldOnce {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Future for YieldOnce {
+    type Output = Result<u32, u32>;
+
+    fn poll(mut self: std::pin::Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if std::mem::replace(&mut self.0, true) {
+            return Poll::Ready(Ok(7));
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+/// Polls a future once.
+pub fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) {
+    let _ = future.poll(&mut Context::from_waker(Waker::noop()));
+}
