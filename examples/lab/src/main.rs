@@ -1,0 +1,3 @@
+//! The lab: aplomb at work on a real service, and its scenarios replayed.
+
+fn main() {}
