@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::operation::Running;
 use crate::patterns::{Form, Guard};
-use crate::scenario::{Action, Operation, Scenario, Start};
+use crate::scenario::{Action, Operation, Scenario};
 use crate::stage::Stage;
 use crate::trace::{Entry, Outcome, What};
 
@@ -40,17 +40,7 @@ impl<S: Stage> World<S> {
         let number = self.starts.get() + 1;
         self.starts.set(number);
         self.record(What::Start { number, by: by.to_owned(), arg: arg.cloned() });
-        Running::new(Rc::clone(self), number, self.behaviour(number, by, arg), arg)
-    }
-
-    fn behaviour(&self, number: usize, by: &str, arg: Option<&Value>) -> Start {
-        match &self.operation {
-            Operation::InOrder(starts) => starts.get(number - 1).or(starts.last()).cloned().unwrap_or_default(),
-            Operation::ByName(starts) => {
-                let arg = arg.map(|arg| arg.as_str().map_or_else(|| arg.to_string(), str::to_owned));
-                arg.and_then(|arg| starts.get(&arg)).or_else(|| starts.get(by)).cloned().unwrap_or_default()
-            }
-        }
+        Running::new(Rc::clone(self), number, self.operation.behaviour(number, by, arg), arg)
     }
 }
 

@@ -10,8 +10,10 @@ mod patterns;
 mod runtimes;
 pub mod scenario;
 mod stage;
+mod suite;
 pub mod trace;
 
 pub use config::Pattern;
 pub use patterns::Form;
-pub use runtimes::{Runtime, Unplayable, play};
+pub use runtimes::{Played, Runtime, Unplayable, play};
+pub use suite::{Verdict, play_all};

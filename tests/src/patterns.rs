@@ -31,6 +31,15 @@ pub enum Form {
 impl Form {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Call, Self::Numbered, Self::With];
+
+    /// Those that a pattern has.
+    #[must_use]
+    pub fn of(pattern: &Pattern) -> &'static [Self] {
+        match pattern {
+            Pattern::Timeout(_) => &[Self::Call],
+            Pattern::Retry(_) => &Self::ALL,
+        }
+    }
 }
 
 /// The pattern of a scenario, which its callers share.

@@ -69,6 +69,20 @@ impl Default for Operation {
     }
 }
 
+impl Operation {
+    /// How the n-th start behaves, for that caller's call.
+    #[must_use]
+    pub fn behaviour(&self, number: usize, by: &str, arg: Option<&Value>) -> Start {
+        match self {
+            Self::InOrder(starts) => starts.get(number - 1).or(starts.last()).cloned().unwrap_or_default(),
+            Self::ByName(starts) => {
+                let arg = arg.map(|arg| arg.as_str().map_or_else(|| arg.to_string(), str::to_owned));
+                arg.and_then(|arg| starts.get(&arg)).or_else(|| starts.get(by)).cloned().unwrap_or_default()
+            }
+        }
+    }
+}
+
 /// How one start of the operation behaves.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -163,12 +177,12 @@ impl Scenario {
         instants
     }
 
-    /// The same, where everything is a little late: what ends otherwise then hangs on what comes first at one instant.
+    /// The same, where all but a drop is a little late: what ends otherwise then hangs on what comes first at one instant.
     #[must_use]
     pub fn delayed(&self) -> Self {
         const LATE: u64 = 1_000_000;
         let mut delayed = self.clone();
-        for line in &mut delayed.script {
+        for line in delayed.script.iter_mut().filter(|line| line.drop.is_none()) {
             line.at.0 = line.at.0.saturating_add(LATE);
         }
         let starts: Vec<&mut Start> = match &mut delayed.operation {

@@ -228,29 +228,52 @@ impl Tolerance {
     }
 }
 
+/// Two traces side by side: how far they agree, and how each goes on.
+#[derive(Debug)]
+pub struct Alignment<'t> {
+    /// What should have happened and did, in the order in which it did.
+    pub agreed: Vec<(&'t Expected, &'t Entry)>,
+    /// What should have happened next.
+    pub expected: Vec<&'t Expected>,
+    /// What happened instead.
+    pub actual: Vec<&'t Entry>,
+}
+
+/// Lays what happened beside what should have, up to the first difference. What the scenario doesn't compare is left out.
+#[must_use]
+pub fn align<'t>(scenario: &'t Scenario, trace: &'t [Entry], tolerance: &Tolerance) -> Alignment<'t> {
+    let compared = |kind| scenario.compare.as_ref().is_none_or(|kinds| kinds.contains(&kind));
+    let mut expected: Vec<&Expected> = scenario.expect.iter().filter(|entry| entry.kind().is_ok_and(compared)).collect();
+    let mut actual: Vec<&Entry> = trace.iter().filter(|entry| compared(entry.kind())).collect();
+    let mut agreed = Vec::new();
+    for entry in &actual {
+        // Of what is still to come, an entry may be any that belongs to the same instant as the first.
+        let Some(first) = expected.first() else { break };
+        let instant = first.at.latest();
+        let candidates =
+            if scenario.strict_order { 1 } else { expected.iter().take_while(|other| other.at.earliest() <= instant).count() };
+        match expected.iter().take(candidates).position(|expected| expected.describes(entry, tolerance)) {
+            Some(position) => agreed.push((expected.remove(position), *entry)),
+            None => break,
+        }
+    }
+    actual.drain(..agreed.len());
+    Alignment { agreed, expected, actual }
+}
+
 /// Compares what happened with what should have; the first difference, if there is one.
 ///
 /// # Errors
 ///
 /// The difference, in a line.
 pub fn compare(scenario: &Scenario, trace: &[Entry], tolerance: &Tolerance) -> Result<(), String> {
-    let compared = |kind| scenario.compare.as_ref().is_none_or(|kinds| kinds.contains(&kind));
-    let mut expected: Vec<&Expected> = scenario.expect.iter().filter(|entry| entry.kind().is_ok_and(compared)).collect();
-    let actual: Vec<&Entry> = trace.iter().filter(|entry| compared(entry.kind())).collect();
-    for entry in &actual {
-        // Of what is still to come, an entry may be any that belongs to the same instant as the first.
-        let Some(first) = expected.first() else { return Err(format!("unexpected: {}", entry.to_json())) };
-        let instant = first.at.latest();
-        let candidates =
-            if scenario.strict_order { 1 } else { expected.iter().take_while(|other| other.at.earliest() <= instant).count() };
-        match expected.iter().take(candidates).position(|expected| expected.describes(entry, tolerance)) {
-            Some(position) => {
-                expected.remove(position);
-            }
-            None => return Err(format!("expected {}, but {} came", describe(first), entry.to_json())),
-        }
+    let Alignment { expected, actual, .. } = align(scenario, trace, tolerance);
+    match (expected.first(), actual.first()) {
+        (None, None) => Ok(()),
+        (Some(missing), None) => Err(format!("missing: {}", describe(missing))),
+        (None, Some(entry)) => Err(format!("unexpected: {}", entry.to_json())),
+        (Some(first), Some(entry)) => Err(format!("expected {}, but {} came", describe(first), entry.to_json())),
     }
-    expected.first().map_or(Ok(()), |missing| Err(format!("missing: {}", describe(missing))))
 }
 
 /// An expected entry as it is written.

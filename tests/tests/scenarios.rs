@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use conformance::scenario::{self, Scenario};
-use conformance::{Form, Pattern, Runtime, play};
+use conformance::{Runtime, Verdict, play_all};
 
 /// The files of a pattern, each with its scenarios.
 fn scenarios() -> Vec<(PathBuf, Scenario)> {
@@ -24,36 +23,19 @@ fn scenarios() -> Vec<(PathBuf, Scenario)> {
         .collect()
 }
 
-fn forms(scenario: &Scenario) -> &'static [Form] {
-    match scenario.pattern {
-        Pattern::Timeout(_) => &[Form::Call],
-        Pattern::Retry(_) => &Form::ALL,
-    }
-}
-
-/// Plays all, on so many threads, and panics with what differed.
-fn play_all(runtime: Runtime, threads: usize, tries: usize, at_least: usize) {
+/// Plays all, of which so many can be played there, and panics with what differed.
+fn play_on(runtime: Runtime, at_least: usize) {
     let scenarios = scenarios();
-    let (next, played, failures) = (AtomicUsize::new(0), AtomicUsize::new(0), Mutex::new(Vec::new()));
-    thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while let Some((file, scenario)) = scenarios.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    for &form in forms(scenario) {
-                        let difference = (0..tries).find_map(|_| match play(runtime, scenario, form) {
-                            Ok(outcome) => {
-                                played.fetch_add(1, Ordering::Relaxed);
-                                outcome.difference.map_or(Some(None), |difference| (tries == 1).then_some(Some(difference)))
-                            }
-                            Err(_) => Some(None),
-                        });
-                        if let Some(difference) = difference.unwrap_or(Some("differs at every try".into())) {
-                            let file = file.file_name().unwrap_or_default().display();
-                            failures.lock().unwrap().push(format!("{file}: {:?} ({form:?}): {difference}", scenario.name));
-                        }
-                    }
-                }
-            });
+    let (played, failures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    play_all(runtime, &scenarios.iter().map(|(_, scenario)| scenario).collect::<Vec<_>>(), |index, verdict| {
+        let (file, scenario) = &scenarios[index];
+        match verdict {
+            Verdict::Passed { .. } => _ = played.fetch_add(1, Ordering::Relaxed),
+            Verdict::Failed { form, difference, .. } => {
+                let file = file.file_name().unwrap_or_default().display();
+                failures.lock().unwrap().push(format!("{file}: {:?} ({form:?}): {difference}", scenario.name));
+            }
+            Verdict::Skipped(_) => {}
         }
     });
     let failures = failures.into_inner().unwrap();
@@ -64,21 +46,21 @@ fn play_all(runtime: Runtime, threads: usize, tries: usize, at_least: usize) {
 
 #[test]
 fn on_sim() {
-    play_all(Runtime::Sim, 1, 1, 900);
+    play_on(Runtime::Sim, 350);
 }
 
 #[test]
 fn on_tokio_with_time_paused() {
-    play_all(Runtime::Tokio, 2, 1, 700);
+    play_on(Runtime::Tokio, 330);
 }
 
 #[test]
 fn on_embassy_with_a_virtual_driver() {
-    play_all(Runtime::Embassy, 1, 1, 850);
+    play_on(Runtime::Embassy, 340);
 }
 
-/// In real time, where a busy machine may be late: what fails is played again.
+/// In real time, where a busy machine may be late.
 #[test]
 fn on_smol_in_real_time() {
-    play_all(Runtime::Smol, 48, 3, 100);
+    play_on(Runtime::Smol, 190);
 }

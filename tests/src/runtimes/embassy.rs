@@ -13,7 +13,7 @@ use crate::trace::Tolerance;
 /// The driver counts microseconds.
 const NANOS_PER_TICK: u64 = 1_000;
 
-struct EmbassyStage(Rc<Host>);
+pub(super) struct EmbassyStage(Rc<Host>);
 
 impl Stage for EmbassyStage {
     type Platform = Embassy;

@@ -39,6 +39,23 @@ impl Runtime {
             Self::Smol => "smol",
         }
     }
+
+    /// How exact its timers are.
+    #[must_use]
+    pub const fn tolerance(self) -> Tolerance {
+        match self {
+            Self::Sim => sim::SimStage::TOLERANCE,
+            Self::Tokio => tokio::TokioStage::TOLERANCE,
+            Self::Embassy => embassy::EmbassyStage::TOLERANCE,
+            Self::Smol => smol::SmolStage::TOLERANCE,
+        }
+    }
+
+    /// Whether scenarios take as long there as they say, and a busy machine can be late.
+    #[must_use]
+    pub const fn is_real_time(self) -> bool {
+        matches!(self, Self::Smol)
+    }
 }
 
 impl fmt::Display for Runtime {

@@ -12,7 +12,7 @@ use crate::stage::{Jumps, Stage, Task};
 use crate::trace::Tolerance;
 
 #[derive(Clone)]
-struct SimStage {
+pub(super) struct SimStage {
     world: Rc<World>,
     /// What went wrong in the world, if anything did.
     failure: Rc<RefCell<Option<Failure>>>,

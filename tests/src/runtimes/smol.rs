@@ -20,7 +20,7 @@ const LONGEST: u64 = 1_200 * MILLISECOND;
 /// What happens at different instants must be so far apart that a busy machine keeps the order.
 const APART: u64 = 10 * MILLISECOND;
 
-struct SmolStage {
+pub(super) struct SmolStage {
     began: Instant,
     executor: Rc<LocalExecutor<'static>>,
 }

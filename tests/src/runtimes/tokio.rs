@@ -19,7 +19,7 @@ use crate::trace::Tolerance;
 
 const MILLISECOND: u64 = 1_000_000;
 
-struct TokioStage {
+pub(super) struct TokioStage {
     began: Instant,
     /// How many tasks have been polled: when that stands still, they have settled.
     polls: Rc<Cell<u64>>,
