@@ -76,44 +76,66 @@ where
 {
     type Output = Result<T, RetryError<E>>;
 
+    // The way of a first attempt that succeeds is straight, and all else stands aside: most calls go no other.
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            if !matches!(self.stage, Stage::Start | Stage::Attempt { .. }) {
+                if let Err(error) = ready!(self.as_mut().poll_pause(cx)) {
+                    return Poll::Ready(Err(error));
+                }
+            }
+            let mut this = self.as_mut().project();
+            if let StageProjection::Start = this.stage.as_mut().project() {
+                if let Err(error) = this.session.check() {
+                    this.stage.set(Stage::Ended);
+                    return Poll::Ready(Err(RetryError::Config(error)));
+                }
+                this.session.start();
+                let attempt = this.call.operation.start(|| this.session.describe());
+                this.stage.set(Stage::Attempt { attempt });
+            }
+            let StageProjection::Attempt { attempt } = this.stage.as_mut().project() else { continue };
+            let outcome = ready!(this.session.poll_attempt(attempt, this.alarm, cx));
+            // What the attempt holds is free before anything else happens.
+            this.stage.set(Stage::Ended);
+            match this.session.settle(outcome) {
+                Step::End(result) => return Poll::Ready(result),
+                Step::Pause(pause) if pause.delay.is_zero() => {
+                    // No timer for nothing; but the other tasks have their turn.
+                    this.stage.set(Stage::Resume);
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Step::Pause(pause) => this.stage.set(Stage::Pause { at: pause.at }),
+            }
+        }
+    }
+}
+
+impl<'b, Q, R, S, K, T, E> Run<'b, Q, R, S, K>
+where
+    Q: AsPolicy<'b>,
+    R: Rules<T, E>,
+    S: Start<Output = Result<T, E>>,
+    K: Between<E>,
+{
+    /// Waits until the next attempt is to start.
+    fn poll_pause(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), RetryError<E>>> {
         let mut this = self.project();
-        let (session, call) = (this.session, this.call);
         loop {
             let next = match this.stage.as_mut().project() {
-                StageProjection::Start => {
-                    if let Err(error) = session.check() {
-                        this.stage.set(Stage::Ended);
-                        return Poll::Ready(Err(RetryError::Config(error)));
-                    }
-                    session.start();
-                    Ok(Stage::Attempt { attempt: call.operation.start(|| session.describe()) })
-                }
-                StageProjection::Attempt { attempt } => {
-                    let outcome = ready!(session.poll_attempt(attempt, this.alarm.as_mut(), cx));
-                    // What the attempt holds is free before anything else happens.
-                    this.stage.set(Stage::Ended);
-                    match session.settle(outcome) {
-                        Step::End(result) => return Poll::Ready(result),
-                        Step::Pause(pause) if pause.delay.is_zero() => {
-                            // No timer for nothing; but the other tasks have their turn.
-                            this.stage.set(Stage::Resume);
-                            cx.waker().wake_by_ref();
-                            return Poll::Pending;
-                        }
-                        Step::Pause(pause) => Ok(Stage::Pause { at: pause.at }),
-                    }
-                }
+                StageProjection::Start | StageProjection::Attempt { .. } => return Poll::Ready(Ok(())),
                 StageProjection::Pause { at } => {
-                    ready!(this.alarm.as_mut().poll_until(session.clock(), *at, cx));
+                    ready!(this.alarm.as_mut().poll_until(this.session.clock(), *at, cx));
                     Ok(Stage::Resume)
                 }
-                StageProjection::Resume => {
-                    session.check_deadline().map(|()| Stage::Between { between: call.between.begin(session.cause()) })
-                }
+                StageProjection::Resume => this
+                    .session
+                    .check_deadline()
+                    .map(|()| Stage::Between { between: this.call.between.begin(this.session.cause()) }),
                 StageProjection::Between { between } => {
-                    ready!(session.poll_between(between, this.alarm.as_mut(), cx)).map(|()| Stage::Start)
+                    ready!(this.session.poll_between(between, this.alarm.as_mut(), cx)).map(|()| Stage::Start)
                 }
                 StageProjection::Ended => return Poll::Pending,
             };
@@ -121,7 +143,7 @@ where
                 Ok(next) => this.stage.set(next),
                 Err(DeadlinePassed) => {
                     this.stage.set(Stage::Ended);
-                    return Poll::Ready(Err(session.past_deadline::<T>()));
+                    return Poll::Ready(Err(this.session.past_deadline::<T>()));
                 }
             }
         }

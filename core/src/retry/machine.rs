@@ -1,5 +1,7 @@
 use core::time::Duration;
 
+use fastrand::Rng;
+
 use crate::backoff::Backoff;
 use crate::time::{Instant, duration, nanos};
 
@@ -53,15 +55,27 @@ pub(super) struct Terms<B> {
 /// Where the present instant may not be needed, it is asked for: on servers the clock costs more than all the rest.
 #[derive(Debug)]
 pub(super) struct AttemptLoop<S> {
-    /// None until the first delay.
-    place: Option<S>,
     attempt: u32,
-    /// The attempts that counted since the backoff began.
-    streak: u32,
+    /// None while there is nothing to remember: a first attempt without limits in time leaves it so.
+    past: Option<Past<S>>,
+}
+
+#[derive(Debug)]
+struct Past<S> {
     /// When the call began; never, until somebody had to look at the clock.
     began: Instant,
     /// When the present attempt began, likewise.
     attempt_began: Instant,
+    /// Where the backoff stands, with the generator of its jitter. None until the first delay.
+    place: Option<(S, Rng)>,
+    /// The attempts that don't count any more, because the backoff has begun anew since.
+    forgiven: u32,
+}
+
+impl<S> Default for Past<S> {
+    fn default() -> Self {
+        Self { began: Instant::MAX, attempt_began: Instant::MAX, place: None, forgiven: 0 }
+    }
 }
 
 /// What follows a failure: the next attempt, after the delay, at that instant. Without a delay, the instant is none.
@@ -84,7 +98,7 @@ pub(super) enum Stop {
 
 impl<S> AttemptLoop<S> {
     pub(super) const fn new() -> Self {
-        Self { place: None, attempt: 0, streak: 0, began: Instant::MAX, attempt_began: Instant::MAX }
+        Self { attempt: 0, past: None }
     }
 
     /// The number of the present attempt; the first is 1.
@@ -96,14 +110,11 @@ impl<S> AttemptLoop<S> {
     #[inline]
     pub(super) fn start(&mut self) {
         self.attempt = self.attempt.saturating_add(1);
-        self.streak = self.streak.saturating_add(1);
-        self.attempt_began = Instant::MAX;
     }
 
     /// How long the call has lasted.
     pub(super) fn elapsed(&mut self, now: Instant) -> Duration {
-        self.note(now);
-        now - self.began
+        now - self.note(now).began
     }
 
     /// The instant at which the present attempt, which is pending, is to be cut off. Asks for the time once an attempt, if it matters.
@@ -112,18 +123,20 @@ impl<S> AttemptLoop<S> {
         if !limits.are_timed() {
             return Instant::MAX;
         }
-        if self.attempt_began.is_never() {
-            self.note(now());
-        }
-        self.attempt_began.saturating_add_nanos(limits.attempt_timeout).min(self.deadline(limits))
+        let attempt_began = match &self.past {
+            Some(past) if !past.attempt_began.is_never() => past.attempt_began,
+            _ => self.note(now()).attempt_began,
+        };
+        attempt_began.saturating_add_nanos(limits.attempt_timeout).min(self.deadline(limits))
     }
 
     /// The deadline of the call, as far as it is known.
     pub(super) fn deadline(&self, limits: &Limits) -> Instant {
-        self.began.saturating_add_nanos(limits.deadline).min(limits.deadline_at)
+        let began = self.past.as_ref().map_or(Instant::MAX, |past| past.began);
+        began.saturating_add_nanos(limits.deadline).min(limits.deadline_at)
     }
 
-    /// The attempt has failed. `retry_after` is what the failure itself asks for.
+    /// The attempt has failed. `retry_after` is what the failure itself asks for; `seed` starts the generator of jitter, once a call.
     ///
     /// # Errors
     ///
@@ -133,22 +146,26 @@ impl<S> AttemptLoop<S> {
         terms: &Terms<B>,
         now: impl Fn() -> Instant,
         retry_after: Option<Duration>,
-        random: impl FnOnce() -> u64,
+        seed: impl FnOnce() -> u64,
     ) -> Result<Pause, Stop> {
-        let limits = &terms.limits;
+        let (limits, attempt) = (&terms.limits, self.attempt);
         let noted = limits.are_timed().then(&now);
+        let past = match noted {
+            Some(now) => self.note(now),
+            None => self.past.get_or_insert_default(),
+        };
         if let Some(now) = noted {
-            self.note(now);
-            if nanos(now - self.attempt_began) >= limits.reset_after {
-                self.streak = 1;
-                self.place = None;
+            if nanos(now - past.attempt_began) >= limits.reset_after {
+                past.forgiven = attempt.saturating_sub(1);
+                past.place = None;
             }
+            past.attempt_began = Instant::MAX;
         }
-        if self.streak >= limits.max_attempts {
+        if attempt.saturating_sub(past.forgiven) >= limits.max_attempts {
             return Err(Stop::Exhausted);
         }
-        let place = self.place.get_or_insert_with(|| terms.backoff.start());
-        let Some(delay) = terms.backoff.delay(place, random) else { return Err(Stop::Exhausted) };
+        let (place, rng) = past.place.get_or_insert_with(|| (terms.backoff.start(), Rng::with_seed(seed())));
+        let Some(delay) = terms.backoff.delay(place, || rng.u64(..)) else { return Err(Stop::Exhausted) };
         let delay = match retry_after {
             Some(asked) => duration(nanos(asked).min(limits.retry_after_max)),
             None => delay,
@@ -164,13 +181,15 @@ impl<S> AttemptLoop<S> {
     }
 
     /// Notes the time at which the call and the attempt began, unless it is known.
-    fn note(&mut self, now: Instant) {
-        if self.began.is_never() {
-            self.began = now;
+    fn note(&mut self, now: Instant) -> &mut Past<S> {
+        let past = self.past.get_or_insert_default();
+        if past.began.is_never() {
+            past.began = now;
         }
-        if self.attempt_began.is_never() {
-            self.attempt_began = now;
+        if past.attempt_began.is_never() {
+            past.attempt_began = now;
         }
+        past
     }
 }
 
@@ -230,7 +249,8 @@ mod tests {
 
     #[test]
     fn the_end_of_the_backoff_is_the_end() {
-        let mut attempts = started(Limits::new(9), List::of(&[ms(10)]));
+        let delays = [ms(10)];
+        let mut attempts = started(Limits::new(9), List::of(&delays));
         assert_eq!(attempts.failed(at(0), None), retry(10, 10));
         attempts.start();
         assert_eq!(attempts.failed(at(10), None), Err(Stop::Exhausted));
@@ -261,6 +281,7 @@ mod tests {
         let mut attempts = started(limits, Constant::every(ms(50)));
         assert_eq!(attempts.cut_off(|| at(0)), at(30));
         assert_eq!(attempts.cut_off(|| unreachable!("the time is known")), at(30));
+        assert_eq!(attempts.failed(at(30), None), retry(50, 80));
         attempts.start();
         assert_eq!(attempts.cut_off(|| at(80)), at(100));
         assert_eq!(attempts.machine.deadline(&limits), at(100));

@@ -3,8 +3,6 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
 
-use fastrand::Rng;
-
 use super::budget::Charge;
 use super::error::{RetryError, StopReason};
 use super::event::{Attempt, Cause, Event};
@@ -24,11 +22,15 @@ pub(super) struct Session<'b, Q: AsPolicy<'b>, R, E> {
     policy: Q,
     attempts: AttemptLoop<<Q::Backoff as Backoff>::State>,
     rules: R,
-    /// Of a retry that is decided and has not started.
-    charge: Option<Charge<'b, Q::Platform>>,
-    /// Used if the policy has a seed.
-    rng: Rng,
-    /// How the last attempt ended, if not with a value.
+    /// Of the last attempt that failed, if one has.
+    failed: Option<Failed<'b, Q::Platform, E>>,
+}
+
+/// What an attempt that failed leaves behind.
+struct Failed<'b, P: Platform, E> {
+    /// Of the retry, until it starts.
+    charge: Option<Charge<'b, P>>,
+    /// How the attempt ended, if not with a value.
     last: Option<TimeoutError<E>>,
 }
 
@@ -53,8 +55,7 @@ type ClockOf<'b, Q> = <<Q as AsPolicy<'b>>::Platform as Platform>::Clock;
 impl<'b, Q: AsPolicy<'b>, R, E> Session<'b, Q, R, E> {
     #[inline]
     pub(super) fn new(policy: Q, rules: R) -> Self {
-        let rng = Rng::with_seed(policy.policy().seed.unwrap_or(0));
-        Self { policy, attempts: AttemptLoop::new(), rules, charge: None, rng, last: None }
+        Self { policy, attempts: AttemptLoop::new(), rules, failed: None }
     }
 
     pub(super) fn clock(&self) -> &ClockOf<'b, Q> {
@@ -74,7 +75,7 @@ impl<'b, Q: AsPolicy<'b>, R, E> Session<'b, Q, R, E> {
     /// An attempt starts; if it is a retry, that is spent.
     #[inline]
     pub(super) fn start(&mut self) {
-        if let Some(charge) = self.charge.take() {
+        if let Some(charge) = self.failed.as_mut().and_then(|failed| failed.charge.take()) {
             charge.spend();
         }
         self.attempts.start();
@@ -142,6 +143,7 @@ impl<'b, Q: AsPolicy<'b>, R, E> Session<'b, Q, R, E> {
         })
     }
 
+    #[cold]
     fn failed<T>(&mut self, outcome: Result<T, E>) -> Step<T, E>
     where
         R: Rules<T, E>,
@@ -154,6 +156,7 @@ impl<'b, Q: AsPolicy<'b>, R, E> Session<'b, Q, R, E> {
         self.retry_or_stop(Instant::ORIGIN, retry_after, failure)
     }
 
+    #[cold]
     fn cut_off<T>(&mut self, timed_out: TimeoutError<E>) -> Step<T, E>
     where
         R: Rules<T, E>,
@@ -174,12 +177,14 @@ impl<'b, Q: AsPolicy<'b>, R, E> Session<'b, Q, R, E> {
     {
         let attempt = self.attempts.attempt();
         match self.decide(earliest, retry_after) {
-            Ok(pause) => {
-                self.last = match failure {
+            Ok((pause, charge)) => {
+                let last = match failure {
                     Failure::Value(_) => None,
                     Failure::Error(error) => Some(error),
                 };
-                self.rules.observe(&Event::Retrying { attempt, delay: pause.delay, cause: cause(self.last.as_ref()) });
+                let event = Event::Retrying { attempt, delay: pause.delay, cause: cause(last.as_ref()) };
+                self.rules.observe(&event);
+                self.failed = Some(Failed { charge, last });
                 Step::Pause(pause)
             }
             Err(stop) => {
@@ -194,15 +199,19 @@ impl<'b, Q: AsPolicy<'b>, R, E> Session<'b, Q, R, E> {
     }
 
     /// Another attempt, if the machine and the budget allow it.
-    fn decide(&mut self, earliest: Instant, retry_after: Option<Duration>) -> Result<Pause, Stop> {
+    fn decide(
+        &mut self,
+        earliest: Instant,
+        retry_after: Option<Duration>,
+    ) -> Result<(Pause, Option<Charge<'b, Q::Platform>>), Stop> {
         let policy = self.policy.policy();
-        let rng = &mut self.rng;
-        let random = || if policy.seed.is_some() { rng.u64(..) } else { Q::Platform::random() };
-        let pause = self.attempts.failed(&policy.terms, || policy.clock.now().max(earliest), retry_after, random)?;
-        if let Some(budget) = policy.budget {
-            self.charge = Some(budget.withdraw().ok_or(Stop::Budget)?);
-        }
-        Ok(pause)
+        let seed = || policy.seed.unwrap_or_else(Q::Platform::random);
+        let pause = self.attempts.failed(&policy.terms, || policy.clock.now().max(earliest), retry_after, seed)?;
+        let charge = match policy.budget {
+            Some(budget) => Some(budget.withdraw().ok_or(Stop::Budget)?),
+            None => None,
+        };
+        Ok((pause, charge))
     }
 
     /// Whether the deadline has passed while nobody looked. Only a clock that jumps does that: pauses end before it, and what runs between attempts is cut off at it.
@@ -213,7 +222,7 @@ impl<'b, Q: AsPolicy<'b>, R, E> Session<'b, Q, R, E> {
 
     /// What made the retry necessary.
     pub(super) fn cause(&self) -> Cause<'_, E> {
-        cause(self.last.as_ref())
+        cause(self.failed.as_ref().and_then(|failed| failed.last.as_ref()))
     }
 
     /// Polls what runs between two attempts, and then the deadline.
@@ -236,9 +245,9 @@ impl<'b, Q: AsPolicy<'b>, R, E> Session<'b, Q, R, E> {
         R: Rules<T, E>,
     {
         let attempts = self.attempts.attempt();
-        self.charge = None;
         self.rules.observe(&Event::Stopped { attempts, reason: StopReason::Deadline });
-        RetryError::Deadline { attempts, last: self.last.take() }
+        // What the retry would have cost goes back.
+        RetryError::Deadline { attempts, last: self.failed.take().and_then(|failed| failed.last) }
     }
 }
 
