@@ -7,13 +7,13 @@ use std::time::Duration;
 use benches::{Group, YieldOnce};
 use embassy_host as _; // embassy's time driver
 
-const AFTER: Duration = Duration::from_secs(7_200);
+const AFTER: Duration = Duration::from_hours(2);
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let _entered = runtime.enter();
     // On an empty wheel every registration of tokio's wakes its driver: this timer keeps it from being empty, as on a busy server.
-    let mut earlier = Box::pin(tokio::time::timeout(Duration::from_secs(3_600), std::future::pending::<()>()));
+    let mut earlier = Box::pin(tokio::time::timeout(Duration::from_hours(1), std::future::pending::<()>()));
     benches::poll_once(earlier.as_mut());
 
     Group::new("timeout, ready at once")

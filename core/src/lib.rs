@@ -1,4 +1,51 @@
-//! aplomb
+//! Resilience patterns for async Rust that are right everywhere: pure state machines, and futures over an abstract clock. No allocator needed, no `unsafe`, no path that panics.
+//!
+//! This is the core. Its users take an adapter, which hands on all of it with a platform filled in:
+//!
+//! | | | |
+//! | --- | --- | --- |
+//! | `aplomb-tokio` | servers | tokio's clock, and its paused time in tests |
+//! | `aplomb-smol` | smol apps | async-io's timers |
+//! | `aplomb-embassy` | firmware | embassy's time driver, no allocator |
+//! | `aplomb-sim` | tests | virtual time, seeded schedules that shrink and replay; a clock moved by hand |
+//!
+//! ```
+//! use aplomb_sim::prelude::*; // or aplomb_tokio, aplomb_smol, aplomb_embassy
+//!
+//! static BUDGET: RetryBudget = RetryBudget::new(500);
+//! static RETRY: Retry = checked!(Retry::standard(&BUDGET).max_attempts(5));
+//!
+//! async fn fetch_user(id: u32) -> Result<String, &'static str> {
+//!     Ok(format!("user {id}"))
+//! }
+//!
+//! aplomb_sim::block_on(async {
+//!     let user = RETRY.run(|| timeout(secs(2), fetch_user(7))).await;
+//!     assert_eq!(user.as_deref(), Ok("user 7"));
+//! });
+//! ```
+//!
+//! # Patterns
+//!
+//! - [`timeout`]: so long, and no longer.
+//! - [`retry`]: once more, with [`backoff`], jitter, deadlines, and a budget.
+//!
+//! Below them lies what all patterns are made of: [`time`], [`alarm`], [`platform`], [`storage`], [`sync`], [`children`], [`observe`].
+//!
+//! # Operations
+//!
+//! What a pattern guards is a future that ends with a `Result`. The pattern's own ways to fail are added to the operation's in one flat error, so that one `?` is enough. Work that cannot fail is
+//! wrapped in [`infallible`].
+//!
+//! # Features
+//!
+//! None is on by default, all are additive.
+//!
+//! - `alloc`: storage on the heap ([`storage`]), and wakers of their own for the children of a task ([`children`]).
+//! - `std`: implies `alloc`; conversions between the system's instants and ours.
+//! - `defmt`: `defmt::Format` for configurations, errors and events.
+//! - `tracing`: an observer that writes events to `tracing`.
+
 #![no_std]
 #![forbid(unsafe_code)]
 

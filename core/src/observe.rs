@@ -34,3 +34,53 @@ pub struct Silent;
 impl<Event> Observer<Event> for Silent {
     fn observe(&mut self, _event: &Event) {}
 }
+
+#[cfg(feature = "tracing")]
+pub use self::tracing::Tracing;
+
+#[cfg(feature = "tracing")]
+mod tracing {
+    use core::fmt;
+
+    use super::Observer;
+    use crate::retry::Event;
+
+    /// Writes events to the `tracing` subscriber: what goes on by itself at DEBUG, what the caller gets to feel at WARN, success at the first attempt not at all.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb::observe::Tracing;
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// # aplomb_sim::block_on(async {
+    /// let answer = retry(|| async { Ok::<_, String>(42) }).notify(Tracing::named("billing")).await;
+    /// # assert_eq!(answer, Ok(42)); });
+    /// ```
+    #[derive(Debug, Clone, Copy)]
+    pub struct Tracing {
+        name: &'static str,
+    }
+
+    impl Tracing {
+        /// Events carry this name.
+        #[must_use]
+        pub const fn named(name: &'static str) -> Self {
+            Self { name }
+        }
+    }
+
+    impl<E: fmt::Display> Observer<Event<'_, E>> for Tracing {
+        fn observe(&mut self, event: &Event<'_, E>) {
+            let name = self.name;
+            match event {
+                Event::Retrying { attempt, delay, cause } => {
+                    tracing::debug!(name, attempt, ?delay, %cause, "retrying");
+                }
+                Event::Succeeded { attempts: 1 } => {}
+                Event::Succeeded { attempts } => tracing::debug!(name, attempts, "succeeded after retrying"),
+                Event::Stopped { attempts, reason } => tracing::warn!(name, attempts, ?reason, "gave up"),
+            }
+        }
+    }
+}

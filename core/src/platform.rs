@@ -13,16 +13,16 @@ use crate::time::Clock;
 ///
 /// # Examples
 ///
-/// Another platform's time with storage for 4 waiters each, and no lock but a `RefCell`:
+/// Simulated time with room for four waiters each, and no lock but a `RefCell` in disguise:
 ///
 /// ```
-/// use aplomb::{Children, Inline, ParentWaker, Platform};
-/// # use aplomb::testing::TestClock;
+/// use aplomb::{Inline, ParentWaker, Platform};
+/// use aplomb_sim::SimClock;
 ///
 /// struct Small;
 ///
 /// impl Platform for Small {
-///     type Clock = TestClock;
+///     type Clock = SimClock;
 ///     type RawMutex = aplomb::sync::LocalRawMutex;
 ///     type Storage = Inline<4>;
 ///     type Children = ParentWaker;

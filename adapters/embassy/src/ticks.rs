@@ -48,7 +48,7 @@ const fn gcd(a: u64, b: u64) -> u64 {
 const fn high_half(a: u64, b: u64) -> u64 {
     const LOW: u64 = 0xffff_ffff;
     let (a1, a0, b1, b0) = (a >> 32, a & LOW, b >> 32, b & LOW);
-    let middle = a1 * b0 + (a0 * b0 >> 32);
+    let middle = a1 * b0 + ((a0 * b0) >> 32);
     let carry = (middle & LOW) + a0 * b1;
     a1 * b1 + (middle >> 32) + (carry >> 32)
 }

@@ -34,7 +34,7 @@ pub use clock::{SmolClock, SmolSleep};
 use aplomb::backoff::Exponential;
 use aplomb::retry::{Call, Plain, RetryAll};
 
-/// The platform: the system's clock with async-io's timers, parking_lot's lock, storage on the heap, wakers of our own for the children of a task.
+/// The platform: the system's clock with async-io's timers, `parking_lot`'s lock, storage on the heap, wakers of our own for the children of a task.
 #[derive(Debug, Clone, Copy)]
 pub struct Smol;
 

@@ -52,7 +52,7 @@ impl Clock for TokioClock {
 
 /// tokio's instant for ours; for what it cannot tell, one that is far enough away.
 fn instant(at: Instant) -> tokio::time::Instant {
-    const FAR: Duration = Duration::from_secs(86_400 * 365 * 30);
+    const FAR: Duration = Duration::from_hours(24 * 365 * 30);
     Option::<std::time::Instant>::from(at).map_or_else(|| tokio::time::Instant::now() + FAR, tokio::time::Instant::from_std)
 }
 

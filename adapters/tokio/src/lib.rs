@@ -32,7 +32,7 @@ pub use clock::{TokioClock, TokioSleep};
 use aplomb::backoff::Exponential;
 use aplomb::retry::{Call, Plain, RetryAll};
 
-/// The platform: tokio's clock, parking_lot's lock, storage on the heap, wakers of our own for the children of a task.
+/// The platform: tokio's clock, `parking_lot`'s lock, storage on the heap, wakers of our own for the children of a task.
 #[derive(Debug, Clone, Copy)]
 pub struct Tokio;
 

@@ -101,11 +101,11 @@ impl<R: ScopedRawMutex + ConstInit + Send + Sync + 'static> Children for OwnWake
     }
 
     fn renew(&mut self, slot: usize) {
-        if let Some((slot, _)) = self.slots.get(slot) {
-            if !slot.queued.swap(true, Ordering::AcqRel) {
-                slot.ready.state.with(|state| state.queue.push_front(slot.index));
-                self.turns = self.turns.saturating_add(1);
-            }
+        if let Some((slot, _)) = self.slots.get(slot)
+            && !slot.queued.swap(true, Ordering::AcqRel)
+        {
+            slot.ready.state.with(|state| state.queue.push_front(slot.index));
+            self.turns = self.turns.saturating_add(1);
         }
     }
 

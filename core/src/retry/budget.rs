@@ -97,7 +97,7 @@ impl<P: Platform> fmt::Debug for RetryBudget<P> {
             .field("retry_cost", &self.retry_cost)
             .field("success_refund", &self.success_refund)
             .field("reserve", &self.reserve)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

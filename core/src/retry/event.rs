@@ -5,6 +5,7 @@ use super::error::StopReason;
 
 /// What a retry decided; handed to [`notify`](super::Retry::notify) and to observers.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Event<'e, E> {
     /// An attempt has failed, and there will be another.
@@ -32,6 +33,7 @@ pub enum Event<'e, E> {
 
 /// What was wrong with an attempt.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Cause<'e, E> {
     /// The operation's error.
     Error(&'e E),

@@ -9,7 +9,7 @@ use super::call::{Between, Call, Start};
 use super::error::RetryError;
 use super::policy::AsPolicy;
 use super::rules::Rules;
-use super::session::{DeadlinePassed, Session, Step};
+use super::session::{Session, Step};
 use crate::alarm::Alarm;
 use crate::operation::Fallible;
 use crate::platform::Platform;
@@ -80,10 +80,10 @@ where
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
-            if !matches!(self.stage, Stage::Start | Stage::Attempt { .. }) {
-                if let Err(error) = ready!(self.as_mut().poll_pause(cx)) {
-                    return Poll::Ready(Err(error));
-                }
+            if !matches!(self.stage, Stage::Start | Stage::Attempt { .. })
+                && let Err(error) = ready!(self.as_mut().poll_pause(cx))
+            {
+                return Poll::Ready(Err(error));
             }
             let mut this = self.as_mut().project();
             if let StageProjection::Start = this.stage.as_mut().project() {
@@ -139,13 +139,11 @@ where
                 }
                 StageProjection::Ended => return Poll::Pending,
             };
-            match next {
-                Ok(next) => this.stage.set(next),
-                Err(DeadlinePassed) => {
-                    this.stage.set(Stage::Ended);
-                    return Poll::Ready(Err(this.session.past_deadline::<T>()));
-                }
-            }
+            let Ok(next) = next else {
+                this.stage.set(Stage::Ended);
+                return Poll::Ready(Err(this.session.past_deadline::<T>()));
+            };
+            this.stage.set(next);
         }
     }
 }

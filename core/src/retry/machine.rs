@@ -206,8 +206,8 @@ mod tests {
         Instant::ORIGIN + ms(millis)
     }
 
-    fn retry(delay: u64, when: u64) -> Result<Pause, Stop> {
-        Ok(Pause { delay: ms(delay), at: at(when) })
+    const fn pause(delay: u64, at: u64) -> Pause {
+        Pause { delay: ms(delay), at: Instant::from_nanos(at * 1_000_000) }
     }
 
     /// A machine with its terms, and a clock that stands where a test says.
@@ -239,9 +239,9 @@ mod tests {
     #[test]
     fn the_first_attempt_counts() {
         let mut attempts = started(Limits::new(3), Constant::every(ms(10)));
-        assert_eq!(attempts.failed(at(5), None), retry(10, 15));
+        assert_eq!(attempts.failed(at(5), None), Ok(pause(10, 15)));
         attempts.start();
-        assert_eq!(attempts.failed(at(20), None), retry(10, 30));
+        assert_eq!(attempts.failed(at(20), None), Ok(pause(10, 30)));
         attempts.start();
         assert_eq!(attempts.failed(at(40), None), Err(Stop::Exhausted));
         assert_eq!(attempts.machine.attempt(), 3);
@@ -251,7 +251,7 @@ mod tests {
     fn the_end_of_the_backoff_is_the_end() {
         let delays = [ms(10)];
         let mut attempts = started(Limits::new(9), List::of(&delays));
-        assert_eq!(attempts.failed(at(0), None), retry(10, 10));
+        assert_eq!(attempts.failed(at(0), None), Ok(pause(10, 10)));
         attempts.start();
         assert_eq!(attempts.failed(at(10), None), Err(Stop::Exhausted));
     }
@@ -260,18 +260,18 @@ mod tests {
     fn what_the_error_asks_for_wins_over_the_backoff_up_to_its_own_ceiling() {
         let limits = Limits { retry_after_max: nanos(ms(500)), ..Limits::new(9) };
         let mut attempts = started(limits, Exponential::from(ms(10)).max(ms(20)));
-        assert_eq!(attempts.failed(at(0), Some(ms(300))), retry(300, 300));
-        assert_eq!(attempts.failed(at(0), Some(ms(900))), retry(500, 500));
+        assert_eq!(attempts.failed(at(0), Some(ms(300))), Ok(pause(300, 300)));
+        assert_eq!(attempts.failed(at(0), Some(ms(900))), Ok(pause(500, 500)));
         assert_eq!(attempts.failed(at(0), Some(Duration::ZERO)), Ok(Pause { delay: Duration::ZERO, at: Instant::ORIGIN }));
-        assert_eq!(attempts.failed(at(0), None), retry(20, 20), "the backoff went on meanwhile");
+        assert_eq!(attempts.failed(at(0), None), Ok(pause(20, 20)), "the backoff went on meanwhile");
     }
 
     #[test]
     fn a_pause_may_end_at_the_deadline_but_not_after_it() {
         let limits = Limits { deadline: nanos(ms(100)), ..Limits::new(9) };
         let mut attempts = started(limits, Constant::every(ms(50)));
-        assert_eq!(attempts.failed(at(1_000), None), retry(50, 1_050));
-        assert_eq!(attempts.failed(at(1_050), None), retry(50, 1_100));
+        assert_eq!(attempts.failed(at(1_000), None), Ok(pause(50, 1_050)));
+        assert_eq!(attempts.failed(at(1_050), None), Ok(pause(50, 1_100)));
         assert_eq!(attempts.failed(at(1_051), None), Err(Stop::Deadline));
     }
 
@@ -281,7 +281,7 @@ mod tests {
         let mut attempts = started(limits, Constant::every(ms(50)));
         assert_eq!(attempts.cut_off(|| at(0)), at(30));
         assert_eq!(attempts.cut_off(|| unreachable!("the time is known")), at(30));
-        assert_eq!(attempts.failed(at(30), None), retry(50, 80));
+        assert_eq!(attempts.failed(at(30), None), Ok(pause(50, 80)));
         attempts.start();
         assert_eq!(attempts.cut_off(|| at(80)), at(100));
         assert_eq!(attempts.machine.deadline(&limits), at(100));
@@ -298,13 +298,13 @@ mod tests {
         let limits = Limits { reset_after: nanos(ms(1_000)), ..Limits::new(3) };
         let mut attempts = started(limits, Exponential::from(ms(10)));
         attempts.cut_off(|| at(0));
-        assert_eq!(attempts.failed(at(1), None), retry(10, 11));
+        assert_eq!(attempts.failed(at(1), None), Ok(pause(10, 11)));
         attempts.start();
         attempts.cut_off(|| at(11));
-        assert_eq!(attempts.failed(at(12), None), retry(20, 32));
+        assert_eq!(attempts.failed(at(12), None), Ok(pause(20, 32)));
         attempts.start();
         attempts.cut_off(|| at(32));
-        assert_eq!(attempts.failed(at(1_032), None), retry(10, 1_042));
+        assert_eq!(attempts.failed(at(1_032), None), Ok(pause(10, 1_042)));
         assert_eq!(attempts.machine.attempt(), 3, "attempts are counted through");
     }
 
@@ -313,7 +313,7 @@ mod tests {
         let limits = Limits { deadline: nanos(ms(100)), reset_after: nanos(ms(10)), ..Limits::new(9) };
         let mut attempts = started(limits, Constant::every(ms(50)));
         attempts.cut_off(|| at(1_000));
-        assert_eq!(attempts.failed(at(10), None), retry(50, 60));
+        assert_eq!(attempts.failed(at(10), None), Ok(pause(50, 60)));
         assert_eq!(attempts.machine.elapsed(at(10)), Duration::ZERO);
     }
 

@@ -14,6 +14,7 @@ use super::session::{DeadlinePassed, Session, Step};
 use crate::backoff::{Backoff, Exponential, Jitter, Schedule};
 use crate::config::ConfigError;
 use crate::deadline::Deadline;
+use crate::observe::Observer;
 use crate::operation::Lending;
 use crate::platform::{Ambient, Platform};
 use crate::time::nanos;
@@ -105,7 +106,7 @@ const DEFAULT_BACKOFF: Exponential =
     Exponential::from(Duration::from_millis(100)).max(Duration::from_secs(20)).jitter(Jitter::Full);
 
 const RECONNECT_BACKOFF: Exponential =
-    Exponential::from(Duration::from_millis(500)).max(Duration::from_secs(60)).jitter(Jitter::Equal);
+    Exponential::from(Duration::from_millis(500)).max(Duration::from_mins(1)).jitter(Jitter::Equal);
 
 impl<'b, P: Platform<Clock: Ambient>> Retry<'b, P> {
     /// The policy with all defaults.
@@ -124,11 +125,11 @@ impl<'b, P: Platform<Clock: Ambient>> Retry<'b, P> {
     /// connection that held for a minute.
     #[must_use]
     pub const fn reconnect() -> Self {
-        Self::new().with_backoff(RECONNECT_BACKOFF).forever().reset_after(Duration::from_secs(60))
+        Self::new().with_backoff(RECONNECT_BACKOFF).forever().reset_after(Duration::from_mins(1))
     }
 }
 
-impl<'b, P: Platform> Retry<'b, P> {
+impl<P: Platform> Retry<'_, P> {
     const fn with_backoff(mut self, backoff: Exponential) -> Self {
         self.policy.terms.backoff = backoff;
         self
@@ -138,12 +139,7 @@ impl<'b, P: Platform> Retry<'b, P> {
     #[must_use]
     pub const fn with_clock(clock: P::Clock) -> Self {
         Self {
-            policy: Policy {
-                clock,
-                terms: Terms { limits: Limits::new(3), backoff: DEFAULT_BACKOFF },
-                seed: None,
-                budget: None,
-            },
+            policy: Policy { clock, terms: Terms { limits: Limits::new(3), backoff: DEFAULT_BACKOFF }, seed: None, budget: None },
             rules: RetryAll,
             call: (),
         }
@@ -421,7 +417,7 @@ impl<'b, P: Platform, B: Backoff, R> Retry<'b, P, B, R> {
     /// ```
     /// use aplomb_sim::prelude::*;
     ///
-    /// static RETRY: Retry = Retry::new().backoff(Constant::every(ms(10)));
+    /// static RETRY: Retry<Constant> = Retry::new().backoff(Constant::every(ms(10)));
     ///
     /// let mut slept = secs(0);
     /// let refused = RETRY.run_blocking(|| Err::<(), _>("busy"), |pause| slept += pause);
@@ -533,7 +529,10 @@ where
 
     /// Tells `observer` what is decided: each retry before its pause, and the end.
     #[must_use]
-    pub fn notify<F: FnMut(&Event<'_, E>)>(self, observer: F) -> Retry<'b, P, B, Notify<R, F>, Call<S, K>> {
+    pub fn notify<V>(self, observer: V) -> Retry<'b, P, B, Notify<R, V>, Call<S, K>>
+    where
+        V: for<'e> Observer<Event<'e, E>>,
+    {
         self.map_rules(|rules| Notify { rules, observer })
     }
 

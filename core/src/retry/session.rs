@@ -26,6 +26,9 @@ pub(super) struct Session<'b, Q: AsPolicy<'b>, R, E> {
     failed: Option<Failed<'b, Q::Platform, E>>,
 }
 
+/// A pause, and what the retry after it has cost.
+type Paid<'b, P> = (Pause, Option<Charge<'b, P>>);
+
 /// What an attempt that failed leaves behind.
 struct Failed<'b, P: Platform, E> {
     /// Of the retry, until it starts.
@@ -199,11 +202,7 @@ impl<'b, Q: AsPolicy<'b>, R, E> Session<'b, Q, R, E> {
     }
 
     /// Another attempt, if the machine and the budget allow it.
-    fn decide(
-        &mut self,
-        earliest: Instant,
-        retry_after: Option<Duration>,
-    ) -> Result<(Pause, Option<Charge<'b, Q::Platform>>), Stop> {
+    fn decide(&mut self, earliest: Instant, retry_after: Option<Duration>) -> Result<Paid<'b, Q::Platform>, Stop> {
         let policy = self.policy.policy();
         let seed = || policy.seed.unwrap_or_else(Q::Platform::random);
         let pause = self.attempts.failed(&policy.terms, || policy.clock.now().max(earliest), retry_after, seed)?;

@@ -220,6 +220,7 @@ pub struct Permit<'s, P: Platform, S: Storage = <P as Platform>::Storage> {
 
 impl<P: Platform, S: Storage> Permit<'_, P, S> {
     /// How many permits these are.
+    #[must_use]
     pub const fn count(&self) -> u32 {
         self.n
     }

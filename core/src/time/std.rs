@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn instants_of_the_system_come_back_as_they_were() {
         let now = std::time::Instant::now();
-        for instant in [now, now + Duration::from_nanos(1), now + Duration::from_secs(3_600), now - Duration::from_millis(1)] {
+        for instant in [now, now + Duration::from_nanos(1), now + Duration::from_hours(1)] {
             assert_eq!(Option::from(Instant::from(instant)), Some(instant));
         }
         assert_eq!(Option::<std::time::Instant>::from(Instant::MAX), None);

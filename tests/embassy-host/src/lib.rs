@@ -91,6 +91,7 @@ impl Host {
     }
 
     /// Fires and settles, until nothing more happens at this tick; says when the next timer is due.
+    #[must_use]
     pub fn fire_and_settle(&self) -> Option<u64> {
         loop {
             let next = self.fire();

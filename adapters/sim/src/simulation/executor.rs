@@ -8,11 +8,11 @@ use std::task::{Context, Poll, Waker};
 
 use aplomb::Instant;
 
-use crate::catch::{Caught, catch};
-use crate::failure::FailureKind;
-use crate::inner::Inner;
-use crate::task::{Body, Doom, Task};
-use crate::trace::{Kind, NOBODY};
+use super::catch::{Caught, catch};
+use super::failure::FailureKind;
+use super::inner::Inner;
+use super::task::{Body, Doom, Task};
+use super::trace::{Kind, NOBODY};
 
 /// Polls the future that `block_on` has on its stack.
 pub(crate) type PollRoot<'r> = &'r mut dyn FnMut(&mut Context<'_>) -> Poll<()>;
@@ -321,7 +321,7 @@ impl Inner {
 
     /// Drops every task, in the order in which they were spawned.
     pub(crate) fn clear(self: &Rc<Self>) {
-        let _entered = crate::inner::enter(Rc::clone(self));
+        let _entered = super::inner::enter(Rc::clone(self));
         let mut next = 0;
         loop {
             let count = self.state.borrow().tasks.len();

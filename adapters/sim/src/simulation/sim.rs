@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use aplomb::{Heap, Instant, OwnWakers, Platform};
 
-use crate::clock::SimClock;
-use crate::inner::{self, Inner, Invariant};
-use crate::lock::SimRawMutex;
-use crate::spawn::JoinHandle;
-use crate::task::{Body, Doom};
-use crate::trace::Kind;
-use crate::waits::{Settle, UntilIdle, YieldNow};
+use super::clock::SimClock;
+use super::inner::{self, Inner, Invariant};
+use super::lock::SimRawMutex;
+use super::spawn::JoinHandle;
+use super::task::{Body, Doom};
+use super::trace::Kind;
+use super::waits::{Settle, UntilIdle, YieldNow};
 
 /// The simulated platform, and the world that runs on this thread.
 ///
@@ -59,7 +59,7 @@ impl Platform for Sim {
 
     /// Any number, from the tape: zero where the tape is plain, and outside a world.
     fn random() -> u64 {
-        inner::current().map_or(0, |world| world.draw(crate::tape::Draws::any))
+        inner::current().map_or(0, |world| world.draw(super::tape::Draws::any))
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use mutex::raw_impls::lock_api_0_4::LockApiRawMutex;
 use mutex::{ConstInit, ScopedRawMutex};
 
-use crate::inner;
+use super::inner;
 
 /// The lock of the platform [`Sim`](crate::Sim), and the guard against state that leaks from one world into the next.
 ///

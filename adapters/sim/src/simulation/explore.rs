@@ -5,15 +5,15 @@ use std::ops::Range;
 use std::panic::Location;
 use std::time::Duration;
 
-use crate::catch::silently;
-use crate::failure::{Failure, FailureKind};
-use crate::inner::{Limits, Order};
-use crate::overrides::Overrides;
-use crate::shrink::shrink;
-use crate::sim::Sim;
-use crate::tape::{Source, Tape};
-use crate::trace::Trace;
-use crate::world::World;
+use super::catch::silently;
+use super::failure::{Failure, FailureKind};
+use super::inner::{Limits, Order};
+use super::overrides::Overrides;
+use super::shrink::shrink;
+use super::sim::Sim;
+use super::tape::{Source, Tape};
+use super::trace::Trace;
+use super::world::World;
 
 /// Shrinking gives up after so many polls, so that it takes seconds at most.
 const SHRINK_POLLS: u64 = 20_000_000;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use aplomb::Instant;
 
-use crate::tape::Tape;
-use crate::trace::Trace;
+use super::tape::Tape;
+use super::trace::Trace;
 
 /// So many lines of the timeline are shown; the whole is in [`Failure::trace`].
 const TIMELINE: usize = 80;

@@ -3,7 +3,7 @@
 //! It knows nothing of what the choices mean: it deletes some, makes zeroes of some, lowers some, and keeps what
 //! still fails. (The idea is Hypothesis'.)
 
-use crate::tape::Tape;
+use super::tape::Tape;
 
 /// Shrinks `tape` with at most `budget` tries. `fails` gives the tape that was really drawn, if the candidate still
 /// fails; the second result is the number of tries.
@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn what_does_not_matter_goes() {
         assert_eq!(least(&[3, 1, 4, 1, 5, 9, 2, 6], |choices| choices.contains(&9)), [9]);
-        assert_eq!(least(&[3, 1, 4, 1, 5], |_| true), []);
+        assert!(least(&[3, 1, 4, 1, 5], |_| true).is_empty());
     }
 
     #[test]

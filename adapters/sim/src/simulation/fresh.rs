@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::rc::Rc;
 
-use crate::inner;
+use super::inner;
 
 /// A `static` that has one value for each world, made when it is first used there.
 ///

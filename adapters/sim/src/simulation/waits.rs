@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use pin_project_lite::pin_project;
 
-use crate::inner;
+use super::inner;
 
 /// Waits until all other tasks have ended: see [`Sim::run_until_idle`](crate::Sim::run_until_idle).
 ///

@@ -3,8 +3,8 @@
 use std::ops::Range;
 use std::path::Path;
 
-use crate::tape::Tape;
-use crate::trace::Trace;
+use super::tape::Tape;
+use super::trace::Trace;
 
 #[derive(Debug, Default)]
 pub(crate) struct Overrides {

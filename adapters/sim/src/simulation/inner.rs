@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use aplomb::Instant;
 
-use crate::failure::FailureKind;
-use crate::tape::{Draws, Source};
-use crate::task::Task;
-use crate::timers::Shared;
-use crate::trace::{Kind, NOBODY, Recorder};
+use super::failure::FailureKind;
+use super::tape::{Draws, Source};
+use super::task::Task;
+use super::timers::Shared;
+use super::trace::{Kind, NOBODY, Recorder};
 
 /// In which order tasks run that can run at the same time.
 ///

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use pin_project_lite::pin_project;
 
-use crate::inner::Inner;
+use super::inner::Inner;
 
 /// What a task has come to, shared between it and its handle.
 struct Outcome<T> {
@@ -116,7 +116,7 @@ impl<T> JoinHandle<T> {
     /// is left alone.
     pub fn abort(&self) {
         if let Some(world) = self.world.upgrade() {
-            let _entered = crate::inner::enter(Rc::clone(&world));
+            let _entered = super::inner::enter(Rc::clone(&world));
             world.abort(self.number);
         }
     }

@@ -9,12 +9,12 @@ use std::task::Poll;
 
 use aplomb::Instant;
 
-use crate::failure::{Failure, FailureKind, TaskReport};
-use crate::inner::{self, Inner, Limits, Order};
-use crate::spawn::JoinHandle;
-use crate::tape::{Source, Tape};
-use crate::task::Body;
-use crate::trace::{Kind, Trace, TracedTask};
+use super::failure::{Failure, FailureKind, TaskReport};
+use super::inner::{self, Inner, Limits, Order};
+use super::spawn::JoinHandle;
+use super::tape::{Source, Tape};
+use super::task::Body;
+use super::trace::{Kind, Trace, TracedTask};
 
 /// A world with a clock, a tape and tasks, driven step by step from outside.
 ///
@@ -278,7 +278,7 @@ impl World {
     #[must_use]
     pub fn trace(&self) -> Trace {
         let state = self.inner.state.borrow();
-        let traced = |task: &crate::task::Task| TracedTask { name: task.name.clone(), spawned_at: task.spawned_at };
+        let traced = |task: &super::task::Task| TracedTask { name: task.name.clone(), spawned_at: task.spawned_at };
         state.trace.read(state.tasks.iter().map(traced).collect())
     }
 

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use aplomb::Instant;
 
-use crate::trace::{Trace, What};
+use super::trace::{Trace, What};
 
 impl fmt::Display for Trace {
     /// The timeline, one event a line.

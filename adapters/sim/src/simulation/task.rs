@@ -9,7 +9,7 @@ use std::task::{Wake, Waker};
 
 use aplomb::Instant;
 
-use crate::timers::Shared;
+use super::timers::Shared;
 
 pub(crate) type BoxedTask = Pin<Box<dyn Future<Output = ()>>>;
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use aplomb::{Ambient, Clock, Instant, Sleep};
 
-use crate::inner;
-use crate::timers::{Shared, TimerKey};
+use super::inner;
+use super::timers::{Shared, TimerKey};
 
 /// The clock of the world that runs on this thread: it stands while anything can run, and then goes to the next
 /// timer.
