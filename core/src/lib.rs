@@ -56,6 +56,7 @@ extern crate std;
 
 pub mod alarm;
 pub mod backoff;
+mod bind;
 pub mod children;
 mod config;
 mod deadline;

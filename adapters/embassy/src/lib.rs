@@ -39,15 +39,9 @@ mod clock;
 mod random;
 mod ticks;
 
-use core::future::Future;
-use core::time::Duration;
-
 pub use aplomb::*;
 pub use clock::{EmbassyClock, EmbassySleep};
 pub use random::seed;
-
-use aplomb::backoff::Exponential;
-use aplomb::retry::{Call, Plain, RetryAll};
 
 /// The platform: the time driver's clock, a critical section, inline storage for 16, children polled with their task's waker.
 #[derive(Debug, Clone, Copy)]
@@ -64,132 +58,4 @@ impl Platform for Embassy {
     }
 }
 
-/// [`aplomb::Timeout`] on embassy's clock.
-pub type Timeout<F> = aplomb::Timeout<F, EmbassyClock>;
-/// [`aplomb::Retry`] on embassy.
-pub type Retry<B = Exponential, R = RetryAll, O = ()> = aplomb::Retry<'static, Embassy, B, R, O>;
-/// [`aplomb::RetryBudget`] on embassy.
-pub type RetryBudget = aplomb::RetryBudget<Embassy>;
-/// [`aplomb::sync::Semaphore`] on embassy, with room for `S` waiters.
-pub type Semaphore<S = Inline<16>> = aplomb::sync::Semaphore<Embassy, S>;
-
-/// Gives an operation so much time, from its first poll on.
-///
-/// See [`aplomb::timeout`] for what it promises.
-///
-/// # Errors
-///
-/// [`TimeoutError::TimedOut`] when the time is up; [`TimeoutError::Failed`] with the operation's own error.
-///
-/// # Examples
-///
-/// ```
-/// use aplomb_embassy::prelude::*;
-///
-/// async fn read_sensor() -> Result<u16, &'static str> { Ok(21) }
-///
-/// # embassy_host::block_on(async {
-/// assert_eq!(timeout(ms(50), read_sensor()).await, Ok(21));
-///
-/// let late = timeout(ms(50), core::future::pending::<Result<(), &str>>()).await;
-/// assert!(late.is_err_and(|error| error.is_timeout()));
-/// # });
-/// ```
-pub const fn timeout<F: Future<Output: Fallible>>(after: Duration, operation: F) -> Timeout<F> {
-    Timeout::with_clock(EmbassyClock, after, operation)
-}
-
-/// Gives an operation time until a deadline.
-///
-/// # Errors
-///
-/// As [`timeout`].
-///
-/// # Examples
-///
-/// ```
-/// use aplomb_embassy::prelude::*;
-///
-/// # async fn measure() -> Result<u16, &'static str> { Ok(21) }
-/// # embassy_host::block_on(async {
-/// let deadline = deadline(ms(500)); // for the whole round
-/// let inside = timeout_at(deadline, measure()).await?;
-/// let outside = timeout_at(deadline, measure()).await?;
-/// # Ok::<_, TimeoutError<&str>>(()) }).unwrap();
-/// ```
-pub const fn timeout_at<F: Future<Output: Fallible>>(deadline: Deadline, operation: F) -> Timeout<F> {
-    Timeout::at_with_clock(EmbassyClock, deadline, operation)
-}
-
-/// The deadline so long from now.
-#[must_use]
-pub fn deadline(after: Duration) -> Deadline {
-    Deadline::after(EmbassyClock.now(), after)
-}
-
-/// Calls an operation, and calls it again when it fails. Before it is awaited, it takes the settings of a [`Retry`].
-///
-/// See [`aplomb::retry`] for what it promises. An operation that borrows mutably, as most drivers do, is called by [`Retry::run_mut`](aplomb::Retry::run_mut) instead.
-///
-/// # Errors
-///
-/// [`RetryError`] has the last error, the number of attempts, and why there was no further one.
-///
-/// # Examples
-///
-/// ```
-/// use aplomb_embassy::prelude::*;
-///
-/// # #[derive(Debug)] enum BusError { Nack, Arbitration }
-/// async fn read_sensor() -> Result<u16, BusError> { Ok(21) }
-///
-/// # embassy_host::block_on(async {
-/// let degrees = retry(read_sensor)
-///     .backoff(Constant::every(ms(10)))
-///     .max_attempts(3)
-///     .retry_if(|e| matches!(e, BusError::Nack))
-///     .await;
-/// # assert_eq!(degrees.ok(), Some(21)); });
-/// ```
-#[must_use = "a call does nothing unless awaited"]
-pub fn retry<F, Fut, T, E>(operation: F) -> Retry<Exponential, RetryAll, Call<Plain<F>>>
-where
-    F: FnMut() -> Fut,
-    Fut: Future<Output = Result<T, E>>,
-{
-    Retry::new().call(operation)
-}
-
-/// Timeouts as methods of every operation.
-///
-/// # Examples
-///
-/// ```
-/// use aplomb_embassy::prelude::*;
-///
-/// # embassy_host::block_on(async {
-/// async fn answer() -> Result<u32, &'static str> { Ok(42) }
-///
-/// assert_eq!(answer().timeout(secs(1)).await, Ok(42));
-/// # });
-/// ```
-pub trait TimeoutExt: Future<Output: Fallible> + Sized {
-    /// As [`timeout`](crate::timeout()).
-    fn timeout(self, after: Duration) -> Timeout<Self> {
-        timeout(after, self)
-    }
-
-    /// As [`timeout_at`].
-    fn timeout_at(self, deadline: Deadline) -> Timeout<Self> {
-        timeout_at(deadline, self)
-    }
-}
-
-impl<F: Future<Output: Fallible>> TimeoutExt for F {}
-
-/// What every user on embassy needs.
-pub mod prelude {
-    pub use aplomb::prelude::*;
-
-    pub use crate::{Retry, RetryBudget, TimeoutError, TimeoutExt, deadline, retry, timeout, timeout_at};
-}
+aplomb::bind!(Embassy, in "aplomb_embassy", main "# embassy_host::block_on(async {" to "# });");

@@ -53,6 +53,7 @@ mod budget;
 mod call;
 mod error;
 mod event;
+mod forms;
 mod future;
 mod lent;
 mod machine;

@@ -15,7 +15,7 @@ use crate::storage::{Link, Slots, Storage};
 ///
 /// It lives behind a lock, where no foreign code may run; so wakers are handed out to be woken or dropped, never woken or dropped within.
 ///
-/// A waiter takes 20 bytes on 32-bit machines, with a payload of four bytes and inline storage (40 on 64-bit ones).
+/// A waiter with a payload of four bytes takes 24 bytes in inline storage on 32-bit machines, 32 on 64-bit ones.
 ///
 /// # Examples
 ///

@@ -1,0 +1,192 @@
+//! One macro, by which an adapter hands on the patterns with its platform filled in.
+
+/// Fills a platform in: defines, in the module where it stands, the names that an adapter's users know.
+///
+/// These are the types `Timeout`, `Retry`, `RetryBudget` and `Semaphore`, the functions `timeout`, `timeout_at`, `deadline` and `retry`, the trait `TimeoutExt`, and the module `prelude`. The crate has to hand on all of
+/// core, by `pub use aplomb::*`. Docs and their examples come along: they are told the crate's name, and the lines that open and close an asynchronous `main`.
+///
+/// # Examples
+///
+/// A platform of one's own:
+///
+/// ```
+/// use aplomb::{Inline, ParentWaker, Platform};
+/// use aplomb_sim::SimClock;
+///
+/// pub struct Own;
+///
+/// impl Platform for Own {
+///     type Clock = SimClock;
+///     type RawMutex = aplomb_sim::SimRawMutex;
+///     type Storage = Inline<4>;
+///     type Children = ParentWaker;
+///
+///     fn random() -> u64 { 4 }
+/// }
+///
+/// aplomb::bind!(Own, in "own", main "# own::block_on(async {" to "# });");
+///
+/// use prelude::*;
+///
+/// static RETRY: Retry = checked!(Retry::new().max_attempts(2));
+/// # fn main() {
+/// let answer = aplomb_sim::block_on(RETRY.run(|| timeout(ms(5), async { Ok::<_, ()>(42) })));
+/// assert_eq!(answer.ok(), Some(42));
+/// # }
+/// ```
+#[macro_export]
+macro_rules! bind {
+    ($platform:ident, in $name:literal, main $open:literal to $close:literal) => {
+        /// A [`Timeout`](struct@$crate::Timeout) on this platform's clock.
+        pub type Timeout<F> = $crate::Timeout<F, <$platform as $crate::Platform>::Clock>;
+
+        /// A [`Retry`](struct@$crate::Retry) on this platform.
+        pub type Retry<B = $crate::backoff::Exponential, R = $crate::retry::RetryAll, O = ()> =
+            $crate::Retry<'static, $platform, B, R, O>;
+
+        /// A [`RetryBudget`](struct@$crate::RetryBudget) on this platform.
+        pub type RetryBudget = $crate::RetryBudget<$platform>;
+
+        /// A [`Semaphore`]($crate::sync::Semaphore) on this platform, whose waiters are kept in `S`.
+        pub type Semaphore<S = <$platform as $crate::Platform>::Storage> = $crate::sync::Semaphore<$platform, S>;
+
+        /// Gives an operation so much time, from its first poll on. The module of this name tells what it promises.
+        ///
+        /// # Errors
+        ///
+        /// [`TimedOut`]($crate::TimeoutError::TimedOut) when the time is up; [`Failed`]($crate::TimeoutError::Failed) with the operation's own error.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        #[doc = concat!("use ", $name, "::prelude::*;")]
+        ///
+        /// async fn fetch_user(id: u32) -> Result<String, std::io::Error> { Ok(format!("user {id}")) }
+        ///
+        #[doc = $open]
+        /// # let id = 7;
+        /// # async {
+        /// let user = timeout(secs(5), fetch_user(id)).await?;
+        /// assert_eq!(user, "user 7");
+        /// # Ok::<_, TimeoutError<std::io::Error>>(()) }.await.unwrap();
+        ///
+        /// let late = timeout(ms(50), std::future::pending::<Result<(), std::io::Error>>()).await;
+        /// assert!(late.is_err_and(|error| error.is_timeout()));
+        #[doc = $close]
+        /// ```
+        pub const fn timeout<F>(after: ::core::time::Duration, operation: F) -> Timeout<F>
+        where
+            F: ::core::future::Future<Output: $crate::Fallible>,
+        {
+            Timeout::with_clock(<<$platform as $crate::Platform>::Clock as $crate::Ambient>::CLOCK, after, operation)
+        }
+
+        /// Gives an operation time until a deadline.
+        ///
+        /// # Errors
+        ///
+        /// As [`timeout`](fn@timeout).
+        ///
+        /// # Examples
+        ///
+        /// ```
+        #[doc = concat!("use ", $name, "::prelude::*;")]
+        ///
+        /// # async fn fetch_user(id: u32) -> Result<String, std::io::Error> { Ok(format!("user {id}")) }
+        #[doc = $open]
+        /// # async {
+        /// let deadline = deadline(secs(5)); // for all that this request needs
+        /// let user = timeout_at(deadline, fetch_user(7)).await?;
+        /// let friend = timeout_at(deadline, fetch_user(8)).await?;
+        /// # Ok::<_, TimeoutError<std::io::Error>>(()) }.await.unwrap();
+        #[doc = $close]
+        /// ```
+        pub const fn timeout_at<F>(deadline: $crate::Deadline, operation: F) -> Timeout<F>
+        where
+            F: ::core::future::Future<Output: $crate::Fallible>,
+        {
+            Timeout::at_with_clock(<<$platform as $crate::Platform>::Clock as $crate::Ambient>::CLOCK, deadline, operation)
+        }
+
+        /// The deadline so long from now.
+        #[must_use]
+        pub fn deadline(after: ::core::time::Duration) -> $crate::Deadline {
+            $crate::Deadline::after(
+                $crate::Clock::now(&<<$platform as $crate::Platform>::Clock as $crate::Ambient>::CLOCK),
+                after,
+            )
+        }
+
+        /// Calls an operation, and calls it again when it fails. Before it is awaited, it takes the settings of a [`Retry`]. The module of this name tells what it promises.
+        ///
+        /// # Errors
+        ///
+        /// [`RetryError`]($crate::RetryError) has the last error, the number of attempts, and why there was no further one.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        #[doc = concat!("use ", $name, "::prelude::*;")]
+        ///
+        /// # #[derive(Debug)] struct HttpError(u16);
+        /// # impl HttpError { fn is_server_error(&self) -> bool { self.0 >= 500 } }
+        /// async fn fetch_user(id: u32) -> Result<String, HttpError> { Ok(format!("user {id}")) }
+        ///
+        #[doc = $open]
+        /// # let id = 7;
+        /// # async {
+        /// let user = retry(|| fetch_user(id))
+        ///     .backoff(Exponential::from(ms(100)).max(secs(30)).jitter(Jitter::Full))
+        ///     .max_attempts(5)
+        ///     .retry_if(|e| e.is_server_error())
+        ///     .await?;
+        /// # assert_eq!(user, "user 7");
+        /// # Ok::<_, RetryError<HttpError>>(()) }.await.unwrap();
+        #[doc = $close]
+        /// ```
+        #[must_use = "a call does nothing unless awaited"]
+        pub fn retry<F, Fut, T, E>(
+            operation: F,
+        ) -> Retry<$crate::backoff::Exponential, $crate::retry::RetryAll, $crate::retry::Call<$crate::retry::Plain<F>>>
+        where
+            F: FnMut() -> Fut,
+            Fut: ::core::future::Future<Output = ::core::result::Result<T, E>>,
+        {
+            Retry::new().call(operation)
+        }
+
+        /// Timeouts as methods of every operation.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        #[doc = concat!("use ", $name, "::prelude::*;")]
+        ///
+        /// async fn answer() -> Result<u32, std::io::Error> { Ok(42) }
+        ///
+        #[doc = $open]
+        /// assert_eq!(answer().timeout(secs(1)).await.ok(), Some(42));
+        #[doc = $close]
+        /// ```
+        pub trait TimeoutExt: ::core::future::Future<Output: $crate::Fallible> + Sized {
+            /// As the function [`timeout`](fn@timeout).
+            fn timeout(self, after: ::core::time::Duration) -> Timeout<Self> {
+                timeout(after, self)
+            }
+
+            /// As the function [`timeout_at`].
+            fn timeout_at(self, deadline: $crate::Deadline) -> Timeout<Self> {
+                timeout_at(deadline, self)
+            }
+        }
+
+        impl<F: ::core::future::Future<Output: $crate::Fallible>> TimeoutExt for F {}
+
+        /// What every user needs.
+        pub mod prelude {
+            pub use $crate::prelude::*;
+
+            pub use super::{Retry, RetryBudget, TimeoutExt, deadline, retry, timeout, timeout_at};
+        }
+    };
+}
