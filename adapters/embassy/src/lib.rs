@@ -1,4 +1,4 @@
-//! [aplomb](aplomb) on embassy: all of core, with the clock of embassy's time driver, a critical section as lock, and inline storage filled in. No allocator.
+//! [`aplomb`] on embassy: all of core, with the clock of embassy's time driver, a critical section as lock, and inline storage filled in. No allocator.
 //!
 //! ```
 //! use aplomb_embassy::prelude::*;

@@ -1,4 +1,4 @@
-//! [aplomb](aplomb) on smol: all of core, with async-io's timers, a parking lock and storage on the heap filled in.
+//! [`aplomb`] on smol: all of core, with async-io's timers, a parking lock and storage on the heap filled in.
 //!
 //! ```
 //! use aplomb_smol::prelude::*;

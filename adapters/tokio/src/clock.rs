@@ -7,7 +7,7 @@ use aplomb::{Ambient, Clock, Instant, Sleep};
 use pin_project_lite::pin_project;
 use tokio::task::coop::{has_budget_remaining, unconstrained};
 
-/// tokio's clock, which stands still under [`tokio::time::pause`].
+/// tokio's clock, which stands still under `tokio::time::pause`.
 ///
 /// It tells the time anywhere; only a sleep needs a runtime, with its time driver enabled, and only when it is polled.
 ///

@@ -1,4 +1,4 @@
-//! [aplomb](aplomb) on tokio: all of core, with tokio's clock, a parking lock and storage on the heap filled in.
+//! [`aplomb`] on tokio: all of core, with tokio's clock, a parking lock and storage on the heap filled in.
 //!
 //! ```
 //! use aplomb_tokio::prelude::*;
@@ -17,7 +17,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Under [`tokio::time::pause`] every pattern keeps the paused time, so that tests take none. tokio's timers are precise to the millisecond, rounded up.
+//! Under `tokio::time::pause` every pattern keeps the paused time, so that tests take none. tokio's timers are precise to the millisecond, rounded up.
 
 #![forbid(unsafe_code)]
 

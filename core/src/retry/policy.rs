@@ -1,17 +1,12 @@
 use core::fmt;
-use core::future::{Future, IntoFuture};
 use core::time::Duration;
 
 use super::budget::RetryBudget;
-use super::call::{Between, Start};
-use super::lent::LendingBetween;
 use super::machine::{Limits, Terms};
-use super::rules::{RetryAll, Rules};
+use super::rules::RetryAll;
 use crate::backoff::{Backoff, Exponential, Jitter, Schedule};
 use crate::config::ConfigError;
 use crate::deadline::Deadline;
-use crate::observe::Observer;
-use crate::operation::Lending;
 use crate::platform::{Ambient, Platform};
 use crate::time::nanos;
 
