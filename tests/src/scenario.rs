@@ -138,11 +138,22 @@ pub struct Line {
 #[derive(Debug, Clone, Copy)]
 pub enum Action<'l> {
     /// Calls the pattern.
-    Call { id: &'l str, arg: Option<&'l Value> },
+    Call {
+        /// The caller's name.
+        id: &'l str,
+        /// The operation's input.
+        arg: Option<&'l Value>,
+    },
     /// Drops a caller's future.
-    Drop { id: &'l str },
+    Drop {
+        /// The caller's name.
+        id: &'l str,
+    },
     /// Moves the clock by so many nanoseconds.
-    Jump { nanos: i64 },
+    Jump {
+        /// Forward, or back.
+        nanos: i64,
+    },
 }
 
 impl Line {
@@ -263,10 +274,8 @@ fn parse(json: Value) -> Result<Scenario, String> {
     for (index, entry) in written.expect.iter().enumerate() {
         entry.kind().map_err(|what| format!("expect[{index}]: {what}"))?;
     }
-    if let Operation::InOrder(starts) = &written.operation {
-        if starts.is_empty() {
-            return Err("operation: the list is empty".into());
-        }
+    if matches!(&written.operation, Operation::InOrder(starts) if starts.is_empty()) {
+        return Err("operation: the list is empty".into());
     }
     Ok(Scenario {
         name: written.name,

@@ -8,11 +8,10 @@ use aplomb::{Ambient, Platform};
 use crate::trace::Tolerance;
 
 /// A task of a scenario.
-pub type Task = Pin<Box<dyn Future<Output = ()>>>;
+pub(crate) type Task = Pin<Box<dyn Future<Output = ()>>>;
 
 /// A runtime, with a clock that a scenario can move. All instants are nanoseconds since the scenario began.
-#[allow(async_fn_in_trait, reason = "scenarios are played on one thread")]
-pub trait Stage {
+pub(crate) trait Stage {
     /// The platform whose patterns are played.
     type Platform: Platform<Clock: Ambient + Copy> + 'static;
 
@@ -43,7 +42,7 @@ pub trait Stage {
 
 /// Which jumps of the clock a runtime can play.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Jumps {
+pub(crate) enum Jumps {
     /// None: the clock is the system's.
     None,
     /// Forward only.

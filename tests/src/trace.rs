@@ -19,11 +19,26 @@ pub struct Entry {
 #[derive(Debug, Clone, PartialEq)]
 pub enum What {
     /// The n-th start of the operation, by that caller's call.
-    Start { number: usize, by: String, arg: Option<Value> },
+    Start {
+        /// Which start it is; the first is 1.
+        number: usize,
+        /// The caller.
+        by: String,
+        /// The operation's input, if it has one.
+        arg: Option<Value>,
+    },
     /// The n-th started operation was dropped before it ended.
-    Drop { number: usize },
+    Drop {
+        /// Which start it was.
+        number: usize,
+    },
     /// That caller's future is ready.
-    End { id: String, result: Outcome },
+    End {
+        /// The caller.
+        id: String,
+        /// How it ended.
+        result: Outcome,
+    },
 }
 
 /// How a caller's future ended: with a value, or with a kind of error and what that carries.
@@ -165,8 +180,8 @@ impl Expected {
         match &entry.what {
             What::Start { number, by, arg } => {
                 self.start == Some(*number)
-                    && agrees(self.by.as_ref(), Some(by))
-                    && (self.arg.is_none() || same_option(&self.arg, arg))
+                    && agrees(self.by.as_deref(), by)
+                    && (self.arg.is_none() || same_option(self.arg.as_ref(), arg.as_ref()))
             }
             What::Drop { number } => self.drop == Some(*number),
             What::End { id, result: Ok(value) } => {
@@ -178,7 +193,7 @@ impl Expected {
                 };
                 self.end.as_ref() == Some(id)
                     && self.ok.is_none()
-                    && agrees(self.err.as_deref(), Some(kind))
+                    && agrees(self.err.as_deref(), kind)
                     && detail("value", self.value.clone())
                     && detail("last", self.last.clone())
                     && detail("attempts", self.attempts.map(Value::from))
@@ -188,11 +203,11 @@ impl Expected {
     }
 }
 
-fn agrees<T: PartialEq>(expected: Option<T>, actual: Option<T>) -> bool {
-    expected.is_none() || expected == actual
+fn agrees(expected: Option<&str>, actual: &str) -> bool {
+    expected.is_none_or(|expected| expected == actual)
 }
 
-fn same_option(expected: &Option<Value>, actual: &Option<Value>) -> bool {
+fn same_option(expected: Option<&Value>, actual: Option<&Value>) -> bool {
     matches!((expected, actual), (Some(expected), Some(actual)) if same(expected, actual))
 }
 
