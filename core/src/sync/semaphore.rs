@@ -101,9 +101,11 @@ impl<P: Platform, S: Storage> Semaphore<P, S> {
 
 impl<S: Storage> State<S> {
     fn take(&mut self, n: u32) -> Result<(), TryAcquireError> {
-        let free = if self.waiters.is_empty() { self.free } else { 0 };
-        if n > free {
-            return Err(TryAcquireError { requested: n, free });
+        if !self.waiters.is_empty() {
+            return Err(TryAcquireError { requested: n, free: 0 });
+        }
+        if n > self.free {
+            return Err(TryAcquireError { requested: n, free: self.free });
         }
         self.free -= n;
         Ok(())

@@ -1,0 +1,170 @@
+//! Every interleaving of two threads (loom), and many of three (shuttle): for core, a model checker is one more lock.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::OnceLock;
+use std::task::{Context, Waker};
+
+use aplomb::sync::{ConstInit, ScopedRawMutex, Semaphore};
+use aplomb::{Heap, ParentWaker, Platform, RetryBudget};
+use aplomb_sim::SimClock;
+
+/// A platform whose lock is the given one; it has no time.
+macro_rules! checked_platform {
+    ($platform:ident, $lock:ident, $mutex:ty) => {
+        struct $platform;
+
+        impl Platform for $platform {
+            type Clock = SimClock;
+            type RawMutex = $lock;
+            type Storage = Heap;
+            type Children = ParentWaker;
+
+            fn random() -> u64 {
+                0
+            }
+        }
+
+        /// Made when it is first locked: the checker's own is no constant.
+        struct $lock(OnceLock<$mutex>);
+
+        impl ConstInit for $lock {
+            #[allow(clippy::declare_interior_mutable_const, reason = "each use of it is a new lock")]
+            const INIT: Self = Self(OnceLock::new());
+        }
+
+        // SAFETY: the checker's mutex is locked while `f` runs, and one lock has one mutex.
+        unsafe impl ScopedRawMutex for $lock {
+            fn try_with_lock<R>(&self, f: impl FnOnce() -> R) -> Option<R> {
+                let _guard = self.0.get_or_init(Default::default).try_lock().ok()?;
+                Some(f())
+            }
+
+            fn with_lock<R>(&self, f: impl FnOnce() -> R) -> R {
+                let _guard = self.0.get_or_init(Default::default).lock().unwrap();
+                f()
+            }
+
+            fn is_locked(&self) -> bool {
+                self.0.get_or_init(Default::default).try_lock().is_err()
+            }
+        }
+    };
+}
+
+checked_platform!(Loom, LoomLock, loom::sync::Mutex<()>);
+checked_platform!(Shuttle, ShuttleLock, shuttle::sync::Mutex<()>);
+
+/// Waits in line for a moment, and leaves.
+fn look_in_and_leave<P: Platform>(semaphore: &Semaphore<P>) {
+    let mut waiting = pin!(semaphore.acquire(1));
+    let _ = waiting.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+}
+
+/// As [`look_in_and_leave`], with the bug that all this is about: the place in line is not given up.
+fn look_in_and_forget<P: Platform>(semaphore: &Semaphore<P>) {
+    let mut waiting = std::mem::ManuallyDrop::new(semaphore.acquire(1));
+    // SAFETY: it is neither moved nor dropped.
+    #[allow(unsafe_code, reason = "what must never be forgotten is forgotten here on purpose")]
+    let pinned = unsafe { std::pin::Pin::new_unchecked(&mut *waiting) };
+    let _ = pinned.poll(&mut Context::from_waker(Waker::noop()));
+}
+
+/// Who is set to play the bug.
+const FORGET: &str = "APLOMB_FORGET_A_WAITER";
+
+fn passer_by<P: Platform>() -> fn(&Semaphore<P>) {
+    if std::env::var_os(FORGET).is_some() { look_in_and_forget } else { look_in_and_leave }
+}
+
+/// Runs a test of this file anew with the bug in it, in a process of its own, and expects that it is found.
+fn is_found_by(test: &str) {
+    let this = std::env::current_exe().unwrap();
+    let run = std::process::Command::new(this).args(["--exact", test, "--nocapture"]).env(FORGET, "1").output().unwrap();
+    let told = String::from_utf8_lossy(&run.stderr).to_lowercase();
+    assert!(!run.status.success() && told.contains("deadlock"), "the forgotten waiter went unnoticed:\n{told}");
+}
+
+#[test]
+fn no_wake_up_is_lost_when_a_waiter_leaves() {
+    let passer_by = passer_by::<Loom>();
+    loom::model(move || {
+        let semaphore = loom::sync::Arc::new(Semaphore::<Loom>::new(1));
+        let held = semaphore.try_acquire(1).unwrap();
+        let waits = {
+            let semaphore = semaphore.clone();
+            loom::thread::spawn(move || drop(loom::future::block_on(semaphore.acquire(1)).unwrap()))
+        };
+        passer_by(&semaphore);
+        drop(held);
+        waits.join().unwrap();
+        assert_eq!((semaphore.available(), semaphore.waiting()), (1, 0));
+    });
+}
+
+#[test]
+fn loom_finds_a_waiter_that_was_forgotten() {
+    is_found_by("no_wake_up_is_lost_when_a_waiter_leaves");
+}
+
+#[test]
+fn a_waiter_that_leaves_while_it_is_granted_hands_on() {
+    loom::model(|| {
+        let semaphore = loom::sync::Arc::new(Semaphore::<Loom>::new(1));
+        let held = semaphore.try_acquire(1).unwrap();
+        let mut first = Box::pin(semaphore.acquire(1));
+        let mut second = Box::pin(semaphore.acquire(1));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(first.as_mut().poll(&mut cx).is_pending());
+        assert!(second.as_mut().poll(&mut cx).is_pending());
+        let other = semaphore.clone();
+        let gives_back = loom::thread::spawn(move || drop(other.try_acquire(1)));
+        drop(held);
+        drop(first);
+        gives_back.join().unwrap();
+        assert!(second.as_mut().poll(&mut cx).is_ready());
+    });
+}
+
+#[test]
+fn a_budget_neither_loses_nor_makes_tokens() {
+    loom::model(|| {
+        let budget = loom::sync::Arc::new(RetryBudget::<Loom>::new(10).retry_cost(5).success_refund(1));
+        let other = budget.clone();
+        let retries = loom::thread::spawn(move || other.withdraw().map(aplomb::retry::Charge::spend).is_some());
+        drop(budget.withdraw());
+        budget.deposit();
+        let retried = retries.join().unwrap();
+        assert!(retried);
+        assert!((5..=6).contains(&budget.available()), "{}", budget.available());
+    });
+}
+
+#[test]
+fn many_threads_wait_and_leave() {
+    let passer_by = passer_by::<Shuttle>();
+    let world = move || {
+        let semaphore = shuttle::sync::Arc::new(Semaphore::<Shuttle>::new(2));
+        let waiters = [1, 2, 1].map(|n| {
+            let semaphore = semaphore.clone();
+            shuttle::thread::spawn(move || {
+                for _ in 0..3 {
+                    drop(shuttle::future::block_on(semaphore.acquire(n)).unwrap());
+                }
+            })
+        });
+        for _ in 0..3 {
+            passer_by(&semaphore);
+        }
+        for waiter in waiters {
+            waiter.join().unwrap();
+        }
+        assert_eq!((semaphore.available(), semaphore.waiting()), (2, 0));
+    };
+    shuttle::check_random(world, 500);
+}
+
+#[test]
+fn shuttle_finds_a_waiter_that_was_forgotten() {
+    is_found_by("many_threads_wait_and_leave");
+}
