@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-use aplomb::retry::{Attempt, Cause, Rules};
+use aplomb::retry::{Attempt, Rules};
 use aplomb::{Ambient, Clock, Platform, Retry, RetryBudget, RetryError, Timeout, TimeoutError};
 use serde_json::{Map, Value, json};
 
@@ -125,7 +125,7 @@ async fn retry<S: Stage + 'static>(
                 *count += 1;
                 world.start(id, arg).await
             };
-            let between = async |_: &mut u32, _: Cause<'_, Failure>| pause::<S>(between).await;
+            let between = async |_: &mut u32| pause::<S>(between).await;
             policy.rules(Written(config)).run_with_between(&mut count, operation, between).await
         }
     }

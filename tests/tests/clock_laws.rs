@@ -180,7 +180,11 @@ fn the_cooperative_budget_holds_no_timeout_back() {
                 tokio::time::advance(ms(1)).await;
             }
         });
-        let outcome = aplomb_tokio::timeout(ms(50), async { greedy.await; Ok::<(), ()>(()) }).await;
+        let outcome = aplomb_tokio::timeout(ms(50), async {
+            greedy.await;
+            Ok::<(), ()>(())
+        })
+        .await;
         assert!(outcome.unwrap_err().is_timeout());
         clock.abort();
     });

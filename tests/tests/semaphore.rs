@@ -232,7 +232,11 @@ fn play<S: Storage>(seed: u64, places: usize) {
         assert_eq!(semaphore.waiting(), model.queue.len(), "seed {seed}, step {step}");
         for (id, _, wakes) in &waiting {
             let granted = model.granted.iter().any(|(granted, _)| granted == id);
-            assert_eq!(wakes.0.load(Ordering::Relaxed) > 0, granted, "seed {seed}, step {step}: who was granted was woken, and no other");
+            assert_eq!(
+                wakes.0.load(Ordering::Relaxed) > 0,
+                granted,
+                "seed {seed}, step {step}: who was granted was woken, and no other"
+            );
         }
     }
     drop((waiting, held));

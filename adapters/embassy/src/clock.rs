@@ -1,4 +1,5 @@
 use core::future::Future;
+use core::num::NonZeroU64;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
@@ -26,7 +27,7 @@ impl Clock for EmbassyClock {
 
     #[inline]
     fn sleep_until(&self, at: Instant) -> EmbassySleep {
-        EmbassySleep { tick: Driver::at_or_after(at) }
+        EmbassySleep::until(at)
     }
 }
 
@@ -40,7 +41,14 @@ impl Clock for EmbassyClock {
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct EmbassySleep {
-    tick: u64,
+    /// One more than the tick that it waits for: an `Option` of it takes no further word.
+    beyond: NonZeroU64,
+}
+
+impl EmbassySleep {
+    fn until(at: Instant) -> Self {
+        Self { beyond: NonZeroU64::MIN.saturating_add(Driver::at_or_after(at)) }
+    }
 }
 
 impl Future for EmbassySleep {
@@ -48,10 +56,11 @@ impl Future for EmbassySleep {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if embassy_time_driver::now() >= self.tick {
+        let tick = self.beyond.get() - 1;
+        if embassy_time_driver::now() >= tick {
             return Poll::Ready(());
         }
-        embassy_time_driver::schedule_wake(self.tick, cx.waker());
+        embassy_time_driver::schedule_wake(tick, cx.waker());
         Poll::Pending
     }
 }
@@ -59,6 +68,6 @@ impl Future for EmbassySleep {
 impl Sleep for EmbassySleep {
     #[inline]
     fn reset(mut self: Pin<&mut Self>, at: Instant) {
-        self.tick = Driver::at_or_after(at);
+        *self = Self::until(at);
     }
 }

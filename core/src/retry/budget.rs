@@ -84,6 +84,11 @@ impl<P: Platform> RetryBudget<P> {
         self.put_back(self.success_refund);
     }
 
+    /// Puts back what a retry costs.
+    pub(super) fn give_back(&self) {
+        self.put_back(self.retry_cost);
+    }
+
     fn put_back(&self, refund: u32) {
         self.tokens.with(|tokens| *tokens = tokens.saturating_add(refund).min(self.capacity));
     }
@@ -116,7 +121,7 @@ impl<P: Platform> Charge<'_, P> {
 
 impl<P: Platform> Drop for Charge<'_, P> {
     fn drop(&mut self) {
-        self.budget.put_back(self.budget.retry_cost);
+        self.budget.give_back();
     }
 }
 

@@ -7,7 +7,7 @@ use super::call::{Between, Call, Nothing, Numbered, Plain, Start};
 use super::error::RetryError;
 use super::event::{Attempt, Cause, Event};
 use super::future::Run;
-use super::lent::{self, LendingBetween};
+use super::lent;
 use super::machine::Terms;
 use super::policy::{Policy, Retry};
 use super::rules::{Notify, RetryAfter, RetryIf, RetryIfValue, Rules};
@@ -42,7 +42,7 @@ impl<'b, P: Platform, B: Backoff, R> Retry<'b, P, B, R> {
     /// # Ok::<_, aplomb::retry::RetryError<&str>>(()) }).unwrap();
     /// ```
     #[inline]
-    pub fn run<'p, F, Fut, T, E>(&'p self, operation: F) -> Run<'b, &'p Policy<'b, P, B>, R, Plain<F>, Nothing>
+    pub fn run<'p, F, Fut, T, E>(&'p self, operation: F) -> Run<&'p Policy<'b, P, B>, R, Plain<F>, Nothing>
     where
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<T, E>>,
@@ -52,7 +52,8 @@ impl<'b, P: Platform, B: Backoff, R> Retry<'b, P, B, R> {
         Run::new(&self.policy, self.rules.clone(), call)
     }
 
-    /// As [`run`](Retry::run), with an operation that borrows a context mutably for each attempt. It works under `tokio::spawn` too.
+    /// As [`run`](Retry::run), with an operation that borrows a context mutably for each attempt. It works under `tokio::spawn` too, with an error type that has no
+    /// lifetime in it; of `&'static str` the compiler cannot see there that it is always the same.
     ///
     /// # Cancel safety
     ///
@@ -91,7 +92,7 @@ impl<'b, P: Platform, B: Backoff, R> Retry<'b, P, B, R> {
         F: for<'a> Lending<&'a mut C, Result<T, E>>,
         R: Rules<T, E> + Clone,
     {
-        lent::run(self.session(), context, operation, async |_: &mut C, _: Cause<'_, E>| {})
+        lent::run(self.session(), context, operation, async |_: &mut C| {})
     }
 
     /// As [`run_with`](Retry::run_with), with a step between two attempts: after the pause, before the next one. It resets the bus, or connects anew.
@@ -119,7 +120,7 @@ impl<'b, P: Platform, B: Backoff, R> Retry<'b, P, B, R> {
     /// static RETRY: Retry = Retry::new().attempt_timeout(ms(50));
     ///
     /// let mut bus = Bus { stuck: true };
-    /// let answer = RETRY.run_with_between(&mut bus, async |bus| bus.read().await, async |bus, _| bus.reset().await);
+    /// let answer = RETRY.run_with_between(&mut bus, async |bus| bus.read().await, async |bus| bus.reset().await);
     /// assert_eq!(aplomb_sim::block_on(answer), Ok(7));
     /// ```
     pub fn run_with_between<C, F, K, T, E>(
@@ -131,7 +132,7 @@ impl<'b, P: Platform, B: Backoff, R> Retry<'b, P, B, R> {
     where
         C: ?Sized,
         F: for<'a> Lending<&'a mut C, Result<T, E>>,
-        K: for<'a> LendingBetween<&'a mut C, Cause<'a, E>>,
+        K: for<'a> Lending<&'a mut C, ()>,
         R: Rules<T, E> + Clone,
     {
         lent::run(self.session(), context, operation, between)
@@ -253,7 +254,7 @@ impl<'b, P: Platform, B: Backoff, R> Retry<'b, P, B, R> {
         Retry { policy: self.policy, rules: self.rules, call }
     }
 
-    fn session<E>(&self) -> Session<'b, &Policy<'b, P, B>, R, E>
+    fn session<E>(&self) -> Session<&Policy<'b, P, B>, R, E>
     where
         R: Clone,
     {
@@ -326,7 +327,7 @@ where
     K: Between<E>,
 {
     type Output = Result<T, RetryError<E>>;
-    type IntoFuture = Run<'b, Policy<'b, P, B>, R, S, K>;
+    type IntoFuture = Run<Policy<'b, P, B>, R, S, K>;
 
     fn into_future(self) -> Self::IntoFuture {
         Run::new(self.policy, self.rules, self.call)

@@ -18,7 +18,7 @@ use crate::time::{Clock, Instant};
 /// The error that an operation ends with.
 type ErrorOf<S> = <<S as Start>::Output as Fallible>::Error;
 /// The timer of a policy's platform.
-type SleepOf<'b, Q> = <<<Q as AsPolicy<'b>>::Platform as Platform>::Clock as Clock>::Sleep;
+type SleepOf<Q> = <<<Q as AsPolicy>::Platform as Platform>::Clock as Clock>::Sleep;
 
 pin_project! {
     /// A call that is retried; made by [`Retry::run`](super::Retry::run), or by awaiting a call.
@@ -28,16 +28,16 @@ pin_project! {
     /// Dropping it drops the attempt that is under way, or the pause. What a retry costs goes back to the budget if it has not started.
     /// Polled after its end, it is pending for ever.
     #[must_use = "futures do nothing unless polled"]
-    pub struct Run<'b, Q: AsPolicy<'b>, R, S: Start, K: Between<ErrorOf<S>>>
+    pub struct Run<Q: AsPolicy, R, S: Start, K: Between<ErrorOf<S>>>
     where
         S::Output: Fallible,
     {
-        session: Session<'b, Q, R, ErrorOf<S>>,
+        session: Session<Q, R, ErrorOf<S>>,
         call: Call<S, K>,
         #[pin]
         stage: Stage<S::Future, K::Future>,
         #[pin]
-        alarm: Alarm<SleepOf<'b, Q>>,
+        alarm: Alarm<SleepOf<Q>>,
     }
 }
 
@@ -55,9 +55,9 @@ pin_project! {
     }
 }
 
-impl<'b, Q, R, S, K> Run<'b, Q, R, S, K>
+impl<Q, R, S, K> Run<Q, R, S, K>
 where
-    Q: AsPolicy<'b>,
+    Q: AsPolicy,
     S: Start<Output: Fallible>,
     K: Between<ErrorOf<S>>,
 {
@@ -67,9 +67,9 @@ where
     }
 }
 
-impl<'b, Q, R, S, K, T, E> Future for Run<'b, Q, R, S, K>
+impl<Q, R, S, K, T, E> Future for Run<Q, R, S, K>
 where
-    Q: AsPolicy<'b>,
+    Q: AsPolicy,
     R: Rules<T, E>,
     S: Start<Output = Result<T, E>>,
     K: Between<E>,
@@ -113,9 +113,9 @@ where
     }
 }
 
-impl<'b, Q, R, S, K, T, E> Run<'b, Q, R, S, K>
+impl<Q, R, S, K, T, E> Run<Q, R, S, K>
 where
-    Q: AsPolicy<'b>,
+    Q: AsPolicy,
     R: Rules<T, E>,
     S: Start<Output = Result<T, E>>,
     K: Between<E>,
@@ -148,9 +148,9 @@ where
     }
 }
 
-impl<'b, Q, R, S, K> fmt::Debug for Run<'b, Q, R, S, K>
+impl<Q, R, S, K> fmt::Debug for Run<Q, R, S, K>
 where
-    Q: AsPolicy<'b>,
+    Q: AsPolicy,
     S: Start<Output: Fallible>,
     K: Between<ErrorOf<S>>,
 {

@@ -1,43 +1,28 @@
 //! The forms of a call whose operation lends. The compiler keeps such a future beside what it borrows, and so these futures have no names.
 
-use core::future::{Future, poll_fn};
+use core::future::poll_fn;
 use core::pin::pin;
 use core::task::Poll;
 
 use super::error::RetryError;
-use super::event::Cause;
 use super::policy::AsPolicy;
 use super::rules::Rules;
 use super::session::{DeadlinePassed, Session, Step};
 use crate::alarm::Alarm;
 use crate::operation::Lending;
 
-/// An asynchronous closure of a context and the [`Cause`] of a retry: what runs between two attempts. As [`Lending`], for two arguments.
-pub trait LendingBetween<A, B>: AsyncFnMut(A, B) + FnMut(A, B) -> <Self as LendingBetween<A, B>>::Future {
-    /// One run of it.
-    type Future: Future<Output = ()>;
-}
-
-impl<F, Fut, A, B> LendingBetween<A, B> for F
-where
-    F: AsyncFnMut(A, B) + FnMut(A, B) -> Fut,
-    Fut: Future<Output = ()>,
-{
-    type Future = Fut;
-}
-
-pub(super) async fn run<'b, Q, R, C, F, K, T, E>(
-    mut session: Session<'b, Q, R, E>,
+pub(super) async fn run<Q, R, C, F, K, T, E>(
+    mut session: Session<Q, R, E>,
     context: &mut C,
     mut operation: F,
     mut between: K,
 ) -> Result<T, RetryError<E>>
 where
-    Q: AsPolicy<'b>,
+    Q: AsPolicy,
     R: Rules<T, E>,
     C: ?Sized,
     F: for<'a> Lending<&'a mut C, Result<T, E>>,
-    K: for<'a> LendingBetween<&'a mut C, Cause<'a, E>>,
+    K: for<'a> Lending<&'a mut C, ()>,
 {
     session.check().map_err(RetryError::Config)?;
     let mut alarm = pin!(Alarm::new());
@@ -54,7 +39,7 @@ where
         }
         let mut reached = session.check_deadline();
         if reached.is_ok() {
-            let mut between = pin!(between(&mut *context, session.cause()));
+            let mut between = pin!(between(&mut *context));
             reached = poll_fn(|cx| session.poll_between(between.as_mut(), alarm.as_mut(), cx)).await;
         }
         if let Err(DeadlinePassed) = reached {

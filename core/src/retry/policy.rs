@@ -61,7 +61,9 @@ pub struct Policy<'b, P: Platform, B> {
 }
 
 /// A policy, held or referred to.
-pub trait AsPolicy<'b> {
+///
+/// It has no parameter for the budget's lifetime: under `tokio::spawn` the compiler would take its two occurrences for two different lifetimes.
+pub trait AsPolicy {
     /// Its platform.
     type Platform: Platform;
 
@@ -69,25 +71,25 @@ pub trait AsPolicy<'b> {
     type Backoff: Backoff;
 
     /// The policy.
-    fn policy(&self) -> &Policy<'b, Self::Platform, Self::Backoff>;
+    fn policy(&self) -> &Policy<'_, Self::Platform, Self::Backoff>;
 }
 
-impl<'b, P: Platform, B: Backoff> AsPolicy<'b> for Policy<'b, P, B> {
+impl<P: Platform, B: Backoff> AsPolicy for Policy<'_, P, B> {
     type Platform = P;
     type Backoff = B;
 
     #[inline]
-    fn policy(&self) -> &Self {
+    fn policy(&self) -> &Policy<'_, P, B> {
         self
     }
 }
 
-impl<'b, P: Platform, B: Backoff> AsPolicy<'b> for &Policy<'b, P, B> {
+impl<P: Platform, B: Backoff> AsPolicy for &Policy<'_, P, B> {
     type Platform = P;
     type Backoff = B;
 
     #[inline]
-    fn policy(&self) -> &Policy<'b, P, B> {
+    fn policy(&self) -> &Policy<'_, P, B> {
         self
     }
 }

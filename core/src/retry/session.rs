@@ -3,7 +3,6 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
 
-use super::budget::Charge;
 use super::error::{RetryError, StopReason};
 use super::event::{Attempt, Cause, Event};
 use super::machine::{AttemptLoop, Pause, Stop};
@@ -18,21 +17,18 @@ use crate::time::{Clock, Instant};
 use crate::timeout::TimeoutError;
 
 /// One call under way: the machine, and the policy and rules that it is driven by. The forms of a call differ only in who polls the attempts.
-pub(super) struct Session<'b, Q: AsPolicy<'b>, R, E> {
+pub(super) struct Session<Q: AsPolicy, R, E> {
     policy: Q,
     attempts: AttemptLoop<<Q::Backoff as Backoff>::State>,
     rules: R,
     /// Of the last attempt that failed, if one has.
-    failed: Option<Failed<'b, Q::Platform, E>>,
+    failed: Option<Failed<E>>,
 }
 
-/// A pause, and what the retry after it has cost.
-type Paid<'b, P> = (Pause, Option<Charge<'b, P>>);
-
 /// What an attempt that failed leaves behind.
-struct Failed<'b, P: Platform, E> {
-    /// Of the retry, until it starts.
-    charge: Option<Charge<'b, P>>,
+struct Failed<E> {
+    /// Whether the retry has been paid for, and has not started.
+    paid: bool,
     /// How the attempt ended, if not with a value.
     last: Option<TimeoutError<E>>,
 }
@@ -52,16 +48,16 @@ enum Failure<T, E> {
     Error(TimeoutError<E>),
 }
 
-type SleepOf<'b, Q> = <ClockOf<'b, Q> as Clock>::Sleep;
-type ClockOf<'b, Q> = <<Q as AsPolicy<'b>>::Platform as Platform>::Clock;
+type SleepOf<Q> = <ClockOf<Q> as Clock>::Sleep;
+type ClockOf<Q> = <<Q as AsPolicy>::Platform as Platform>::Clock;
 
-impl<'b, Q: AsPolicy<'b>, R, E> Session<'b, Q, R, E> {
+impl<Q: AsPolicy, R, E> Session<Q, R, E> {
     #[inline]
     pub(super) fn new(policy: Q, rules: R) -> Self {
         Self { policy, attempts: AttemptLoop::new(), rules, failed: None }
     }
 
-    pub(super) fn clock(&self) -> &ClockOf<'b, Q> {
+    pub(super) fn clock(&self) -> &ClockOf<Q> {
         &self.policy.policy().clock
     }
 
@@ -78,8 +74,8 @@ impl<'b, Q: AsPolicy<'b>, R, E> Session<'b, Q, R, E> {
     /// An attempt starts; if it is a retry, that is spent.
     #[inline]
     pub(super) fn start(&mut self) {
-        if let Some(charge) = self.failed.as_mut().and_then(|failed| failed.charge.take()) {
-            charge.spend();
+        if let Some(failed) = &mut self.failed {
+            failed.paid = false;
         }
         self.attempts.start();
     }
@@ -101,7 +97,7 @@ impl<'b, Q: AsPolicy<'b>, R, E> Session<'b, Q, R, E> {
     pub(super) fn poll_attempt<F>(
         &mut self,
         attempt: Pin<&mut F>,
-        alarm: Pin<&mut Alarm<SleepOf<'b, Q>>>,
+        alarm: Pin<&mut Alarm<SleepOf<Q>>>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<<F::Output as Fallible>::Value, TimeoutError<E>>>
     where
@@ -180,14 +176,15 @@ impl<'b, Q: AsPolicy<'b>, R, E> Session<'b, Q, R, E> {
     {
         let attempt = self.attempts.attempt();
         match self.decide(earliest, retry_after) {
-            Ok((pause, charge)) => {
+            Ok(pause) => {
                 let last = match failure {
                     Failure::Value(_) => None,
                     Failure::Error(error) => Some(error),
                 };
-                let event = Event::Retrying { attempt, delay: pause.delay, cause: cause(last.as_ref()) };
+                // Noted before anybody is told, so that what was paid goes back if they panic.
+                let failed = self.failed.insert(Failed { paid: true, last });
+                let event = Event::Retrying { attempt, delay: pause.delay, cause: cause(failed.last.as_ref()) };
                 self.rules.observe(&event);
-                self.failed = Some(Failed { charge, last });
                 Step::Pause(pause)
             }
             Err(stop) => {
@@ -202,15 +199,21 @@ impl<'b, Q: AsPolicy<'b>, R, E> Session<'b, Q, R, E> {
     }
 
     /// Another attempt, if the machine and the budget allow it.
-    fn decide(&mut self, earliest: Instant, retry_after: Option<Duration>) -> Result<Paid<'b, Q::Platform>, Stop> {
+    fn decide(&mut self, earliest: Instant, retry_after: Option<Duration>) -> Result<Pause, Stop> {
         let policy = self.policy.policy();
         let seed = || policy.seed.unwrap_or_else(Q::Platform::random);
         let pause = self.attempts.failed(&policy.terms, || policy.clock.now().max(earliest), retry_after, seed)?;
-        let charge = match policy.budget {
-            Some(budget) => Some(budget.withdraw().ok_or(Stop::Budget)?),
-            None => None,
-        };
-        Ok((pause, charge))
+        if let Some(budget) = policy.budget {
+            budget.withdraw().ok_or(Stop::Budget)?.spend();
+        }
+        Ok(pause)
+    }
+
+    /// What was paid for a retry that will not start goes back.
+    fn give_back(&mut self) {
+        if let (Some(Failed { paid: true, .. }), Some(budget)) = (&self.failed, self.policy.policy().budget) {
+            budget.give_back();
+        }
     }
 
     /// Whether the deadline has passed while nobody looked. Only a clock that jumps does that: pauses end before it, and what runs between attempts is cut off at it.
@@ -228,7 +231,7 @@ impl<'b, Q: AsPolicy<'b>, R, E> Session<'b, Q, R, E> {
     pub(super) fn poll_between<F: Future<Output = ()>>(
         &self,
         between: Pin<&mut F>,
-        alarm: Pin<&mut Alarm<SleepOf<'b, Q>>>,
+        alarm: Pin<&mut Alarm<SleepOf<Q>>>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), DeadlinePassed>> {
         if between.poll(cx).is_ready() {
@@ -245,8 +248,17 @@ impl<'b, Q: AsPolicy<'b>, R, E> Session<'b, Q, R, E> {
     {
         let attempts = self.attempts.attempt();
         self.rules.observe(&Event::Stopped { attempts, reason: StopReason::Deadline });
-        // What the retry would have cost goes back.
+        self.give_back();
         RetryError::Deadline { attempts, last: self.failed.take().and_then(|failed| failed.last) }
+    }
+}
+
+impl<Q: AsPolicy, R, E> Drop for Session<Q, R, E> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.failed.is_some() {
+            self.give_back();
+        }
     }
 }
 

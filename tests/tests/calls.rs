@@ -1,0 +1,245 @@
+//! What callers write: each shape of a call, where it has to work.
+
+use std::future::{Future, IntoFuture, ready};
+use std::time::Duration;
+
+use aplomb_tokio::prelude::*;
+use tokio::runtime::Builder;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct HttpError(u16);
+
+impl HttpError {
+    fn is_server_error(self) -> bool {
+        self.0 >= 500
+    }
+}
+
+impl std::fmt::Display for HttpError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "status {}", self.0)
+    }
+}
+
+impl std::error::Error for HttpError {}
+
+#[derive(Debug, PartialEq)]
+struct User(u32);
+
+async fn fetch_user(id: u32) -> Result<User, HttpError> {
+    tokio::task::yield_now().await;
+    Ok(User(id))
+}
+
+type Anything = Box<dyn std::error::Error + Send + Sync>;
+
+/// On all threads of a real runtime, where futures have to be `Send`.
+fn on_threads<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
+    runtime.block_on(async { tokio::spawn(future).await.unwrap() })
+}
+
+static BUDGET: RetryBudget = RetryBudget::new(500);
+static RETRY: Retry = checked!(Retry::standard(&BUDGET).max_attempts(4).deadline(secs(10)));
+static AT_ONCE: Retry<Constant> = checked!(Retry::new().backoff(Constant::every(Duration::ZERO)));
+
+#[test]
+fn the_lines_of_the_design_compile_as_written() {
+    let user = on_threads(async {
+        let id = 7;
+        let user = timeout(secs(5), fetch_user(id)).await?;
+        assert_eq!(user, User(7));
+        let user = retry(|| fetch_user(id))
+            .backoff(Exponential::from(ms(100)).max(secs(30)).jitter(Jitter::Full))
+            .max_attempts(5)
+            .retry_if(|e| e.is_server_error())
+            .await?;
+        Ok::<_, Anything>(user)
+    });
+    assert_eq!(user.unwrap(), User(7));
+}
+
+struct Client {
+    calls: std::sync::atomic::AtomicU32,
+}
+
+impl Client {
+    async fn get(&self, path: &str) -> Result<usize, HttpError> {
+        tokio::task::yield_now().await;
+        let before = self.calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        if before % 3 < 2 { Err(HttpError(503)) } else { Ok(path.len()) }
+    }
+
+    /// A method that hands out a retried future.
+    fn get_often<'c>(&'c self, path: &'c str) -> impl Future<Output = Result<usize, RetryError<HttpError>>> + Send + 'c {
+        AT_ONCE.run(move || self.get(path))
+    }
+}
+
+fn client() -> Client {
+    Client { calls: 0.into() }
+}
+
+#[test]
+fn closures_may_capture_references_under_spawn() {
+    let got = on_threads(async {
+        let (client, path) = (client(), String::from("/users"));
+        let mut counted = 0;
+        let counting = AT_ONCE.run(|| {
+            counted += 1;
+            client.get(&path)
+        });
+        let first = counting.await?;
+        let second = client.get_often(&path).await?;
+        let boxed: std::pin::Pin<Box<dyn Future<Output = _> + Send + '_>> = Box::pin(AT_ONCE.run(|| client.get("/")));
+        Ok::<_, RetryError<HttpError>>((first, second, boxed.await?, counted))
+    });
+    assert_eq!(got, Ok((6, 6, 1, 3)));
+}
+
+#[test]
+fn a_function_by_its_name_and_a_generic_caller() {
+    async fn fetch() -> Result<u32, HttpError> {
+        Ok(1)
+    }
+    fn go<F, Fut>(operation: F) -> tokio::task::JoinHandle<Result<u32, RetryError<HttpError>>>
+    where
+        F: FnMut() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<u32, HttpError>> + Send + 'static,
+    {
+        tokio::spawn(retry(operation).into_future())
+    }
+    assert_eq!(on_threads(async { go(fetch).await.unwrap() }), Ok(1));
+    assert_eq!(on_threads(RETRY.run(fetch)), Ok(1));
+}
+
+#[derive(Debug, PartialEq)]
+struct NoCarrier;
+
+#[derive(Default)]
+struct Modem {
+    sent: u32,
+    resets: u32,
+}
+
+impl Modem {
+    async fn send(&mut self, frame: &mut [u8]) -> Result<u32, NoCarrier> {
+        tokio::task::yield_now().await;
+        self.sent += 1;
+        frame[0] += 1;
+        if self.sent < 3 { Err(NoCarrier) } else { Ok(self.sent) }
+    }
+
+    async fn reset(&mut self) {
+        self.resets += 1;
+    }
+}
+
+#[test]
+fn one_thing_may_be_lent_mutably_under_spawn() {
+    let (sent, frame) = on_threads(async {
+        let mut lent = (Modem::default(), [0; 4]);
+        let sent = AT_ONCE.run_with(&mut lent, async |(modem, frame)| modem.send(frame).await).await;
+        (sent, lent.1[0])
+    });
+    assert_eq!((sent, frame), (Ok(3), 3));
+    let (sent, resets) = on_threads(async {
+        let mut modem = Modem::default();
+        let sent = AT_ONCE
+            .run_with_between(&mut modem, async |modem| modem.send(&mut [0]).await, async |modem| modem.reset().await)
+            .await;
+        (sent, modem.resets)
+    });
+    assert_eq!((sent, resets), (Ok(3), 2));
+}
+
+#[test]
+fn a_method_by_its_path_may_be_what_is_lent_to() {
+    impl Modem {
+        async fn dial(&mut self) -> Result<u32, NoCarrier> {
+            self.send(&mut [0]).await
+        }
+    }
+    let dialled = on_threads(async { AT_ONCE.run_with(&mut Modem::default(), Modem::dial).await });
+    assert_eq!(dialled, Ok(3));
+}
+
+#[test]
+fn what_is_captured_may_be_lent_on_one_thread() {
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    let (mut modem, mut frame) = (Modem::default(), [0; 4]);
+    let sent = runtime.block_on(AT_ONCE.run_mut(async || modem.send(&mut frame).await));
+    assert_eq!((sent, frame[0]), (Ok(3), 3));
+}
+
+#[test]
+fn patterns_nest_without_a_box() {
+    let outcome = on_threads(async {
+        let client = client();
+        let inner = || AT_ONCE.run(|| timeout(secs(1), client.get("/users")));
+        RETRY.run(|| inner().timeout(secs(2))).await
+    });
+    assert_eq!(outcome.unwrap(), 6);
+}
+
+#[test]
+fn a_call_can_be_told_everything() {
+    let told = on_threads(async {
+        let client = client();
+        let (mut events, mut hooks) = (Vec::new(), 0);
+        let got = RETRY
+            .call(|| client.get("/users"))
+            .backoff(Linear::from(ms(1)).step(ms(1)).max(ms(2)))
+            .max_attempts(9)
+            .attempt_timeout(secs(1))
+            .retry_if(|e| e.is_server_error())
+            .retry_if_value(|length| *length == 0)
+            .retry_after(|outcome| outcome.as_ref().err().map(|_| ms(1)))
+            .retry_after_max(secs(1))
+            .reset_after(secs(60))
+            .seed(7)
+            .notify(|event: &aplomb::retry::Event<'_, HttpError>| events.push(format!("{event:?}")))
+            .between(|_| {
+                hooks += 1;
+                ready(())
+            })
+            .await;
+        (got, events, hooks)
+    });
+    assert_eq!(told.0, Ok(6));
+    assert_eq!(told.1.len(), 3, "{:?}", told.1);
+    assert!(told.1[0].contains("Retrying") && told.1[2].contains("Succeeded { attempts: 3 }"), "{:?}", told.1);
+    assert_eq!(told.2, 2);
+}
+
+#[test]
+fn a_numbered_operation_knows_its_attempt_and_the_time() {
+    use aplomb_sim::prelude::*;
+    static RETRY: Retry<Constant> = Retry::new().backoff(Constant::every(ms(10)));
+    let mut seen = Vec::new();
+    let failed = aplomb_sim::block_on(async {
+        RETRY
+            .call_numbered(|attempt| {
+                seen.push((attempt.number, attempt.elapsed));
+                ready(Err::<(), _>(()))
+            })
+            .await
+    });
+    assert_eq!(failed.unwrap_err().attempts(), 3);
+    assert_eq!(seen, [(1, ms(0)), (2, ms(10)), (3, ms(20))]);
+}
+
+#[test]
+fn code_without_futures_retries_too() {
+    let (mut left, mut slept) = (2, Vec::new());
+    let got = RETRY.run_blocking(
+        || {
+            left -= 1;
+            if left >= 0 { Err("busy") } else { Ok(7) }
+        },
+        |pause| slept.push(pause),
+    );
+    assert_eq!((got, slept.len()), (Ok(7), 2));
+    let refused = Retry::new().max_attempts(0).run_blocking(|| -> Result<(), ()> { panic!("started") }, |_| {});
+    assert_eq!(refused, Err(RetryError::Config(ConfigError::MaxAttempts { value: 0 })));
+}
