@@ -1,0 +1,209 @@
+//! Both ways of waking children, under the same tests.
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use aplomb::children::Children;
+use aplomb::{OwnWakers, ParentWaker, Platform};
+use aplomb_sim::{Sim, World};
+
+type Own = OwnWakers<<aplomb_tokio::Tokio as Platform>::RawMutex>;
+type Child = Pin<Box<dyn Future<Output = ()>>>;
+
+/// All children, until all have ended; notes who was polled.
+struct All<C> {
+    wakers: C,
+    children: Vec<Option<Child>>,
+    polled: Rc<RefCell<Vec<usize>>>,
+}
+
+impl<C: Children> All<C> {
+    fn new(children: Vec<Child>) -> (Self, Rc<RefCell<Vec<usize>>>) {
+        let polled = Rc::default();
+        let all = Self { wakers: C::EMPTY, children: children.into_iter().map(Some).collect(), polled: Rc::clone(&polled) };
+        (all, polled)
+    }
+}
+
+impl<C: Children + Unpin> Future for All<C> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        this.wakers.begin(this.children.len(), cx.waker());
+        while let Some(index) = this.wakers.next_ready() {
+            let Some(child) = this.children[index].as_mut() else { continue };
+            this.polled.borrow_mut().push(index);
+            if this.wakers.poll_child(index, cx, |cx| child.as_mut().poll(cx)).is_ready() {
+                this.children[index] = None;
+            }
+        }
+        if this.children.iter().all(Option::is_none) { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+/// A waker that counts.
+#[derive(Default)]
+struct Wakes(AtomicU32);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A child that is ready when its gate opens, and whoever opens it.
+fn gated() -> (Child, impl Fn()) {
+    let (open, waker) = (Rc::new(Cell::new(false)), Rc::new(RefCell::new(None::<Waker>)));
+    let (seen, kept) = (Rc::clone(&open), Rc::clone(&waker));
+    let child = poll_fn(move |cx| {
+        kept.replace(Some(cx.waker().clone()));
+        if seen.get() { Poll::Ready(()) } else { Poll::Pending }
+    });
+    let opener = move || {
+        open.set(true);
+        if let Some(waker) = waker.borrow().as_ref() {
+            waker.wake_by_ref();
+        }
+    };
+    (Box::pin(child), opener)
+}
+
+fn yields(times: u32) -> Child {
+    let mut left = times;
+    Box::pin(poll_fn(move |cx| {
+        if left == 0 {
+            return Poll::Ready(());
+        }
+        left -= 1;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }))
+}
+
+fn all_end<C: Children + Unpin + 'static>() {
+    let world = World::new();
+    let sleeper = |nanos| Box::pin(aplomb_sim::sleep(std::time::Duration::from_nanos(nanos))) as Child;
+    let (all, _) = All::<C>::new(vec![sleeper(30), yields(5), sleeper(10), yields(0), sleeper(20)]);
+    let ended = world.spawn("all", all);
+    world.run().unwrap();
+    assert!(ended.is_finished());
+    assert_eq!(world.now().as_nanos(), 30);
+}
+
+#[test]
+fn all_children_end_whoever_wakes_them() {
+    all_end::<ParentWaker>();
+    all_end::<Own>();
+    all_end::<<Sim as Platform>::Children>();
+}
+
+#[test]
+fn with_wakers_of_their_own_only_those_are_polled_that_were_woken() {
+    let (children, openers): (Vec<Child>, Vec<_>) = (0..100).map(|_| gated()).unzip();
+    let (mut all, polled) = All::<Own>::new(children);
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(Arc::clone(&wakes));
+    let mut cx = Context::from_waker(&waker);
+    assert!(Pin::new(&mut all).poll(&mut cx).is_pending());
+    assert_eq!(polled.take(), (0..100).collect::<Vec<_>>());
+    assert_eq!(wakes.0.load(Ordering::Relaxed), 0);
+    for index in [70, 3] {
+        openers[index]();
+    }
+    assert_eq!(wakes.0.load(Ordering::Relaxed), 1, "the parent is woken once for both");
+    assert!(Pin::new(&mut all).poll(&mut cx).is_pending());
+    assert_eq!(polled.take(), [70, 3]);
+    for opener in &openers {
+        opener();
+    }
+    assert!(Pin::new(&mut all).poll(&mut cx).is_ready());
+}
+
+#[test]
+fn a_child_that_wakes_itself_has_its_next_turn_in_the_next_poll() {
+    let (mut all, polled) = All::<Own>::new(vec![yields(3), yields(1)]);
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(Arc::clone(&wakes));
+    for expected in [vec![0, 1], vec![0, 1], vec![0]] {
+        assert!(Pin::new(&mut all).poll(&mut Context::from_waker(&waker)).is_pending());
+        assert_eq!(polled.take(), expected);
+        assert_eq!(wakes.0.swap(0, Ordering::Relaxed), 1);
+    }
+    assert!(Pin::new(&mut all).poll(&mut Context::from_waker(&waker)).is_ready());
+}
+
+#[test]
+fn a_renewed_slot_is_polled_at_once_and_slots_may_be_added() {
+    fn check<C: Children>(mut wakers: C) {
+        wakers.begin(1, Waker::noop());
+        assert_eq!(wakers.next_ready(), Some(0));
+        wakers.renew(0);
+        assert_eq!(wakers.next_ready(), Some(0));
+        assert_eq!(wakers.next_ready(), None);
+        wakers.begin(3, Waker::noop());
+        let ready: Vec<usize> = std::iter::from_fn(|| wakers.next_ready()).collect();
+        assert!(ready.ends_with(&[1, 2]), "{ready:?}");
+    }
+    check(ParentWaker::EMPTY);
+    check(Own::EMPTY);
+}
+
+#[test]
+fn a_wake_from_another_thread_is_not_lost() {
+    for _ in 0..200 {
+        let (sender, receiver) = std::sync::mpsc::channel::<Waker>();
+        let ready = Arc::new(AtomicU32::new(0));
+        let thread = std::thread::spawn({
+            let ready = Arc::clone(&ready);
+            move || {
+                for waker in receiver {
+                    ready.fetch_add(1, Ordering::SeqCst);
+                    waker.wake();
+                }
+            }
+        });
+        let child = |sender: std::sync::mpsc::Sender<Waker>, ready: Arc<AtomicU32>| -> Child {
+            let mut sent = false;
+            Box::pin(poll_fn(move |cx| {
+                if !std::mem::replace(&mut sent, true) {
+                    sender.send(cx.waker().clone()).unwrap();
+                    return Poll::Pending;
+                }
+                if ready.load(Ordering::SeqCst) == 3 {
+                    Poll::Ready(())
+                } else {
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+            }))
+        };
+        let children = (0..3).map(|_| child(sender.clone(), Arc::clone(&ready))).collect();
+        drop(sender);
+        let (all, _) = All::<Own>::new(children);
+        async_io::block_on(all);
+        thread.join().unwrap();
+    }
+}
+
+#[test]
+fn nothing_is_allocated_for_a_child_in_a_slot_that_has_been_used() {
+    let mut wakers = Own::EMPTY;
+    wakers.begin(2, Waker::noop());
+    let mut identities = Vec::new();
+    for _ in 0..3 {
+        while let Some(slot) = wakers.next_ready() {
+            let mut cx = Context::from_waker(Waker::noop());
+            identities.push((slot, wakers.poll_child(slot, &mut cx, |cx| cx.waker().data() as usize)));
+        }
+        wakers.begin(2, Waker::noop());
+        wakers.renew(0);
+    }
+    let first = identities[0].1;
+    assert!(identities.iter().filter(|(slot, _)| *slot == 0).all(|(_, waker)| *waker == first), "{identities:?}");
+}
