@@ -1,4 +1,5 @@
 //! Delays, against arithmetic that is slow and obvious; and beside backon.
+#![allow(clippy::unwrap_used, reason = "a test may")]
 
 use std::time::Duration;
 

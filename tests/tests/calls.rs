@@ -1,4 +1,5 @@
 //! What callers write: each shape of a call, where it has to work.
+#![allow(clippy::unwrap_used, reason = "a test may")]
 
 use std::future::{Future, IntoFuture, ready};
 use std::time::Duration;
@@ -131,7 +132,12 @@ impl Modem {
     }
 
     async fn reset(&mut self) {
+        tokio::task::yield_now().await;
         self.resets += 1;
+    }
+
+    async fn dial(&mut self) -> Result<u32, NoCarrier> {
+        self.send(&mut [0]).await
     }
 }
 
@@ -155,11 +161,6 @@ fn one_thing_may_be_lent_mutably_under_spawn() {
 
 #[test]
 fn a_method_by_its_path_may_be_what_is_lent_to() {
-    impl Modem {
-        async fn dial(&mut self) -> Result<u32, NoCarrier> {
-            self.send(&mut [0]).await
-        }
-    }
     let dialled = on_threads(async { AT_ONCE.run_with(&mut Modem::default(), Modem::dial).await });
     assert_eq!(dialled, Ok(3));
 }

@@ -1,4 +1,5 @@
 //! Both ways of waking children, under the same tests.
+#![allow(clippy::unwrap_used, reason = "a test may")]
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -105,22 +106,22 @@ fn all_children_end_whoever_wakes_them() {
 
 #[test]
 fn with_wakers_of_their_own_only_those_are_polled_that_were_woken() {
-    let (children, openers): (Vec<Child>, Vec<_>) = (0..100).map(|_| gated()).unzip();
+    let (children, open): (Vec<Child>, Vec<_>) = (0..100).map(|_| gated()).unzip();
     let (mut all, polled) = All::<Own>::new(children);
-    let wakes = Arc::new(Wakes::default());
-    let waker = Waker::from(Arc::clone(&wakes));
+    let count = Arc::new(Wakes::default());
+    let waker = Waker::from(Arc::clone(&count));
     let mut cx = Context::from_waker(&waker);
     assert!(Pin::new(&mut all).poll(&mut cx).is_pending());
     assert_eq!(polled.take(), (0..100).collect::<Vec<_>>());
-    assert_eq!(wakes.0.load(Ordering::Relaxed), 0);
+    assert_eq!(count.0.load(Ordering::Relaxed), 0);
     for index in [70, 3] {
-        openers[index]();
+        open[index]();
     }
-    assert_eq!(wakes.0.load(Ordering::Relaxed), 1, "the parent is woken once for both");
+    assert_eq!(count.0.load(Ordering::Relaxed), 1, "the parent is woken once for both");
     assert!(Pin::new(&mut all).poll(&mut cx).is_pending());
     assert_eq!(polled.take(), [70, 3]);
-    for opener in &openers {
-        opener();
+    for open in &open {
+        open();
     }
     assert!(Pin::new(&mut all).poll(&mut cx).is_ready());
 }
@@ -128,12 +129,12 @@ fn with_wakers_of_their_own_only_those_are_polled_that_were_woken() {
 #[test]
 fn a_child_that_wakes_itself_has_its_next_turn_in_the_next_poll() {
     let (mut all, polled) = All::<Own>::new(vec![yields(3), yields(1)]);
-    let wakes = Arc::new(Wakes::default());
-    let waker = Waker::from(Arc::clone(&wakes));
+    let count = Arc::new(Wakes::default());
+    let waker = Waker::from(Arc::clone(&count));
     for expected in [vec![0, 1], vec![0, 1], vec![0]] {
         assert!(Pin::new(&mut all).poll(&mut Context::from_waker(&waker)).is_pending());
         assert_eq!(polled.take(), expected);
-        assert_eq!(wakes.0.swap(0, Ordering::Relaxed), 1);
+        assert_eq!(count.0.swap(0, Ordering::Relaxed), 1);
     }
     assert!(Pin::new(&mut all).poll(&mut Context::from_waker(&waker)).is_ready());
 }
@@ -157,12 +158,12 @@ fn a_renewed_slot_is_polled_at_once_and_slots_may_be_added() {
 #[test]
 fn a_wake_from_another_thread_is_not_lost() {
     for _ in 0..200 {
-        let (sender, receiver) = std::sync::mpsc::channel::<Waker>();
+        let (sender, wakers) = std::sync::mpsc::channel::<Waker>();
         let ready = Arc::new(AtomicU32::new(0));
         let thread = std::thread::spawn({
             let ready = Arc::clone(&ready);
             move || {
-                for waker in receiver {
+                for waker in wakers {
                     ready.fetch_add(1, Ordering::SeqCst);
                     waker.wake();
                 }

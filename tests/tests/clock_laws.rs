@@ -1,4 +1,5 @@
 //! The laws of clocks, sleeps and alarms: one suite, on every runtime.
+#![allow(clippy::unwrap_used, reason = "a test may")]
 
 use std::cell::Cell;
 use std::future::{Future, IntoFuture, pending, poll_fn, ready};
@@ -155,10 +156,10 @@ fn the_simulation_keeps_the_laws() {
 /// What is made outside a runtime needs none until it waits.
 #[test]
 fn a_constructor_needs_no_runtime() {
+    static RETRY: aplomb_tokio::Retry = aplomb_tokio::Retry::new();
     let guarded = aplomb_tokio::timeout(ms(50), ready(Ok::<_, ()>(7)));
     let mut guarded = pin!(guarded);
     assert_eq!(guarded.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(7)));
-    static RETRY: aplomb_tokio::Retry = aplomb_tokio::Retry::new();
     let mut retried = pin!(RETRY.run(|| ready(Ok::<_, ()>(7))));
     assert_eq!(retried.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(7)));
 }
@@ -336,7 +337,11 @@ fn never_leaves_no_timer_behind() {
     world.spawn("never", async { Timeout::with_clock(SimClock, Duration::MAX, pending::<Result<(), ()>>()).await.unwrap() });
     world.spawn("dropped", async {
         let mut dropped = Box::pin(Timeout::with_clock(SimClock, ms(5), pending::<Result<(), ()>>()));
-        poll_fn(|cx| Poll::Ready(assert!(dropped.as_mut().poll(cx).is_pending()))).await;
+        poll_fn(|cx| {
+            assert!(dropped.as_mut().poll(cx).is_pending());
+            Poll::Ready(())
+        })
+        .await;
     });
     world.settle().unwrap();
     assert_eq!(world.next_timer(), None);

@@ -1,4 +1,5 @@
 //! Every interleaving of two threads (loom), and many of three (shuttle): for core, a model checker is one more lock.
+#![allow(clippy::unwrap_used, reason = "a test may")]
 
 use std::future::Future;
 use std::pin::pin;
@@ -134,8 +135,7 @@ fn a_budget_neither_loses_nor_makes_tokens() {
         let retries = loom::thread::spawn(move || other.withdraw().map(aplomb::retry::Charge::spend).is_some());
         drop(budget.withdraw());
         budget.deposit();
-        let retried = retries.join().unwrap();
-        assert!(retried);
+        assert!(retries.join().unwrap());
         assert!((5..=6).contains(&budget.available()), "{}", budget.available());
     });
 }
@@ -156,8 +156,8 @@ fn many_threads_wait_and_leave() {
         for _ in 0..3 {
             passer_by(&semaphore);
         }
-        for waiter in waiters {
-            waiter.join().unwrap();
+        for thread in waiters {
+            thread.join().unwrap();
         }
         assert_eq!((semaphore.available(), semaphore.waiting()), (2, 0));
     };

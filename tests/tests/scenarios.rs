@@ -1,4 +1,5 @@
 //! Every scenario, on every runtime, in every form of a call.
+#![allow(clippy::unwrap_used, reason = "a test may")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;

@@ -1,4 +1,5 @@
 //! What the types promise: who may send them, how large they are, what their errors say, and what does not compile.
+#![allow(clippy::unwrap_used, reason = "a test may")]
 
 use std::error::Error;
 use std::future::{Future, Pending, Ready, pending, ready};
@@ -24,6 +25,8 @@ fn is_send<T: Send>(_: &T) -> bool {
     true
 }
 
+static RETRY: aplomb_tokio::Retry = aplomb_tokio::Retry::new();
+
 type Op = Ready<Result<u32, u32>>;
 
 #[test]
@@ -47,8 +50,15 @@ fn what_servers_share_may_be_shared_and_sent() {
     copy::<Instant>();
     copy::<Deadline>();
     copy::<Exponential>();
-    static RETRY: aplomb_tokio::Retry = aplomb_tokio::Retry::new();
     assert!(is_send(&RETRY.run(|| ready(Ok::<u32, u32>(1)))));
+}
+
+struct Eight(#[expect(dead_code, reason = "it is there for its size")] u64);
+impl Future for Eight {
+    type Output = Result<u32, u32>;
+    fn poll(self: std::pin::Pin<&mut Self>, _: &mut std::task::Context<'_>) -> std::task::Poll<Self::Output> {
+        std::task::Poll::Pending
+    }
 }
 
 #[test]
@@ -56,13 +66,6 @@ fn a_timeout_is_its_operation_its_sleep_and_at_most_24_bytes() {
     fn check<C: Clock, F: Future<Output = Result<u32, u32>>>(name: &str) {
         let (whole, parts) = (size_of::<Timeout<F, C>>(), size_of::<F>() + size_of::<C::Sleep>());
         assert!(whole <= parts + 24, "{name}: {whole} bytes for {parts}");
-    }
-    struct Eight(#[expect(dead_code, reason = "it is there for its size")] u64);
-    impl Future for Eight {
-        type Output = Result<u32, u32>;
-        fn poll(self: std::pin::Pin<&mut Self>, _: &mut std::task::Context<'_>) -> std::task::Poll<Self::Output> {
-            std::task::Poll::Pending
-        }
     }
     check::<TokioClock, Op>("tokio");
     check::<TokioClock, Eight>("tokio");
@@ -74,7 +77,6 @@ fn a_timeout_is_its_operation_its_sleep_and_at_most_24_bytes() {
 
 #[test]
 fn a_call_of_a_policy_costs_what_its_docs_say() {
-    static RETRY: aplomb_tokio::Retry = aplomb_tokio::Retry::new();
     let call = RETRY.run(|| ready(Ok::<u32, u32>(1)));
     let parts = size_of::<Op>() + size_of::<<TokioClock as Clock>::Sleep>();
     assert!(size_of_val(&call) <= parts + 112, "{} bytes for {parts}", size_of_val(&call));

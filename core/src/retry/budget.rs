@@ -89,6 +89,8 @@ impl<P: Platform> RetryBudget<P> {
         self.put_back(self.retry_cost);
     }
 
+    // Kept out of line: it would weigh on calls that have no budget.
+    #[inline(never)]
     fn put_back(&self, refund: u32) {
         self.tokens.with(|tokens| *tokens = tokens.saturating_add(refund).min(self.capacity));
     }

@@ -210,6 +210,8 @@ impl<Q: AsPolicy, R, E> Session<Q, R, E> {
     }
 
     /// What was paid for a retry that will not start goes back.
+    #[cold]
+    #[inline(never)]
     fn give_back(&mut self) {
         if let (Some(Failed { paid: true, .. }), Some(budget)) = (&self.failed, self.policy.policy().budget) {
             budget.give_back();
