@@ -1,0 +1,73 @@
+use std::io;
+use std::net::SocketAddr;
+
+use aplomb_tokio::prelude::*;
+use futures_lite::FutureExt;
+use hyper::body::Bytes;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::runtime::{Builder, Runtime};
+
+use super::guard::{ATTEMPT_TIMEOUT, BACKOFF, BUDGET, MAX_ATTEMPTS, Mode, Outcome, RETRY_COST};
+use super::http::{self, HttpError, is_transient, retry_after};
+use super::round::{Call, Client};
+
+static SHARED: RetryBudget = RetryBudget::new(BUDGET * RETRY_COST).retry_cost(RETRY_COST);
+
+async fn fetch(address: SocketAddr) -> Result<Bytes, HttpError> {
+    http::request(TcpStream::connect(address).await.map(TokioIo::new), address).await
+}
+
+async fn bare(address: SocketAddr) -> Outcome {
+    Outcome::bare(&fetch(address).await)
+}
+
+async fn guarded(address: SocketAddr) -> Outcome {
+    let mut attempts = 0;
+    let attempt = || {
+        attempts += 1;
+        timeout(ATTEMPT_TIMEOUT, fetch(address))
+    };
+    let result = retry(attempt)
+        .max_attempts(MAX_ATTEMPTS)
+        .backoff(BACKOFF)
+        .budget(&SHARED)
+        .retry_if(is_transient)
+        .retry_after(retry_after)
+        .into_future()
+        .boxed()
+        .await;
+    Outcome::guarded(attempts, &result)
+}
+
+/// Calls from tokio's multi-threaded runtime.
+pub(super) struct OnTokio {
+    runtime: Runtime,
+}
+
+impl OnTokio {
+    /// Starts the runtime.
+    ///
+    /// # Errors
+    ///
+    /// What the system says, if it gives no threads.
+    pub(super) fn start() -> io::Result<Self> {
+        Ok(Self { runtime: Builder::new_multi_thread().worker_threads(2).enable_all().build()? })
+    }
+}
+
+impl Client for OnTokio {
+    fn name(&self) -> &'static str {
+        "tokio"
+    }
+
+    fn start_call(&self, mode: Mode, call: Call) {
+        self.runtime.spawn(async move {
+            let outcome = match mode {
+                Mode::Bare => bare(call.address).await,
+                Mode::Guarded => guarded(call.address).await,
+            };
+            call.end(outcome);
+        });
+    }
+}
