@@ -73,11 +73,10 @@ impl Plan {
         let mut draw = Rng::with_seed(self.seed.wrapping_add(number.wrapping_mul(0x9E37_79B9_7F4A_7C15)));
         let usual = Answer::Value { after: Duration::from_micros(draw.u64(2_000..8_000)) };
         match self.phase(at) {
-            Phase::Healthy | Phase::Recovered => usual,
             Phase::Failing if draw.u8(0..100) < FAILING => {
                 Answer::Unavailable { retry_after: (draw.u8(0..100) < ASKING).then_some(RETRY_AFTER) }
             }
-            Phase::Failing => usual,
+            Phase::Healthy | Phase::Failing | Phase::Recovered => usual,
             Phase::Stalling => Answer::Value { after: self.stall() },
         }
     }

@@ -106,11 +106,8 @@ impl Measured {
 
     /// Hears of the ends of calls until it is time for the next one.
     fn listen_until(&mut self, at: Instant, ends: &Receiver<Ended>) {
-        loop {
-            match ends.recv_timeout(at.saturating_duration_since(Instant::now())) {
-                Ok(end) => self.add(&end),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
-            }
+        while let Ok(end) = ends.recv_timeout(at.saturating_duration_since(Instant::now())) {
+            self.add(&end);
         }
     }
 

@@ -42,14 +42,18 @@ pub(super) fn introduce(out: &mut dyn Write, address: SocketAddr, plan: &Plan, c
     )
 }
 
+/// The cells side by side, each to the right of its column.
+fn row<'c>(cells: impl Iterator<Item = &'c str>) -> String {
+    cells.zip(WIDTHS).map(|(cell, width)| format!("{cell:>width$}")).collect::<Vec<_>>().concat()
+}
+
 /// Prints the table, and what follows from it.
 pub(super) fn conclude(out: &mut dyn Write, rounds: &[Measured]) -> io::Result<()> {
     let heads = [["", ""], ["", ""], ["calls that", "succeeded"], ["attempts", "per call"], ["latency", "p50"], ["", "p99"]];
     let tail = [["requests to", "the service"], ["refused by", "the budget"]];
     for line in 0..2 {
-        let heads = heads.iter().chain(&tail).zip(WIDTHS);
-        let cells: String = heads.map(|(head, width)| format!("{:>width$}", head[line])).collect();
-        writeln!(out, "{}", style(cells).bold())?;
+        let heads = row(heads.iter().chain(&tail).map(|head| head[line]));
+        writeln!(out, "{}", style(heads).bold())?;
     }
     for round in rounds {
         let cells = [
@@ -62,8 +66,7 @@ pub(super) fn conclude(out: &mut dyn Write, rounds: &[Measured]) -> io::Result<(
             round.requests.to_string(),
             if round.mode == Mode::Bare { "-".into() } else { round.refused.to_string() },
         ];
-        let cells: String = cells.iter().zip(WIDTHS).map(|(cell, width)| format!("{cell:>width$}")).collect();
-        writeln!(out, "{cells}")?;
+        writeln!(out, "{}", row(cells.iter().map(String::as_str)))?;
     }
     writeln!(out)?;
     for pair in rounds.chunks_exact(2) {
