@@ -82,6 +82,20 @@ fn a_call_of_a_policy_costs_what_its_docs_say() {
     assert!(size_of_val(&call) <= parts + 112, "{} bytes for {parts}", size_of_val(&call));
 }
 
+/// An error with a cause of its own.
+#[derive(Debug)]
+struct Caused(std::io::Error);
+impl std::fmt::Display for Caused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("unreachable")
+    }
+}
+impl Error for Caused {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
 #[test]
 fn errors_say_what_happened_and_lead_to_their_source() {
     let io = || std::io::Error::other("refused");
@@ -91,8 +105,11 @@ fn errors_say_what_happened_and_lead_to_their_source() {
     assert!(timed_out.is_timeout() && timed_out.source().is_none() && timed_out.into_inner().is_none());
     let exhausted = RetryError::Exhausted { attempts: 3, last: TimeoutError::Failed(io()) };
     assert_eq!(exhausted.to_string(), "gave up after 3 attempts: refused");
-    assert_eq!(exhausted.source().map(ToString::to_string).as_deref(), Some("refused"));
+    assert!(exhausted.source().is_none(), "what is told already is not told twice");
     assert_eq!((exhausted.attempts(), exhausted.reason()), (3, StopReason::Exhausted));
+    let caused = RetryError::Exhausted { attempts: 3, last: TimeoutError::Failed(Caused(io())) };
+    assert_eq!(caused.to_string(), "gave up after 3 attempts: unreachable");
+    assert_eq!(caused.source().map(ToString::to_string).as_deref(), Some("refused"));
     let budget = RetryError::Budget { attempts: 1, last: TimeoutError::Failed(io()) };
     assert_eq!(budget.to_string(), "retry budget empty after 1 attempts: refused");
     assert!(budget.is_rejected() && !budget.is_timeout());

@@ -161,12 +161,8 @@ impl<E: fmt::Display> fmt::Display for RetryError<E> {
 }
 
 impl<E: Error + 'static> Error for RetryError<E> {
+    /// That of the last error, whose text is in this one's already.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            // Its text is this error's text already.
-            Self::Refused { error, .. } => error.source(),
-            Self::Exhausted { last, .. } | Self::Budget { last, .. } | Self::Deadline { last: Some(last), .. } => Some(last),
-            Self::Deadline { last: None, .. } | Self::Config(_) => None,
-        }
+        self.inner()?.source()
     }
 }

@@ -60,11 +60,8 @@ impl<E: fmt::Display> fmt::Display for TimeoutError<E> {
 }
 
 impl<E: Error + 'static> Error for TimeoutError<E> {
+    /// That of the operation's error, whose text is this one's already.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::TimedOut { .. } => None,
-            // Its text is this error's text already.
-            Self::Failed(error) => error.source(),
-        }
+        self.inner()?.source()
     }
 }
