@@ -261,13 +261,17 @@ fn a_panic_in_a_waker_leaves_it_usable() {
             panic!("in a waker");
         }
     }
-    let semaphore: Semaphore<Sim> = Semaphore::new(1);
-    let held = semaphore.try_acquire(1).unwrap();
+    let semaphore: Semaphore<Sim> = Semaphore::new(2);
+    let held = semaphore.try_acquire(2).unwrap();
     let mut waiting = Box::pin(semaphore.acquire(1));
     let waker = Waker::from(Arc::new(Panics));
     assert!(waiting.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    let (mut behind, count) = waiter(&semaphore, 1);
     let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(held)));
     assert!(caught.is_err());
+    assert_eq!(woken(&count), 1, "the one behind has its turn all the same");
+    assert!(poll(&mut behind, &count).is_ready());
     drop(waiting);
-    assert_eq!(semaphore.available(), 1);
+    drop(behind);
+    assert_eq!(semaphore.available(), 2);
 }

@@ -88,14 +88,25 @@ impl<P: Platform, S: Storage> Semaphore<P, S> {
                 state.free = state.free.saturating_add(core::mem::take(&mut given));
                 state.grant()
             });
-            // Woken outside the lock, one at a time.
+            // Woken outside the lock, one at a time. If one panics, those behind it have their turn all the same.
+            let rest = more.then(|| Rest(self));
             if let Some(waker) = waker {
                 waker.wake();
             }
+            core::mem::forget(rest);
             if !more {
                 return;
             }
         }
+    }
+}
+
+/// Those who are still to be granted what they wait for, when a waker panics.
+struct Rest<'s, P: Platform, S: Storage>(&'s Semaphore<P, S>);
+
+impl<P: Platform, S: Storage> Drop for Rest<'_, P, S> {
+    fn drop(&mut self) {
+        self.0.give_back(0);
     }
 }
 
