@@ -1,13 +1,14 @@
 //! Every interleaving of two threads (loom), and many of three (shuttle): for core, a model checker is one more lock.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::OnceLock;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 
+use aplomb::children::Children;
 use aplomb::sync::{ConstInit, ScopedRawMutex, Semaphore};
-use aplomb::{Heap, ParentWaker, Platform, RetryBudget};
+use aplomb::{Heap, OwnWakers, ParentWaker, Platform, RetryBudget};
 use aplomb_sim::SimClock;
 
 /// A platform whose lock is the given one; it has no time.
@@ -167,4 +168,74 @@ fn many_threads_wait_and_leave() {
 #[test]
 fn shuttle_finds_a_waiter_that_was_forgotten() {
     is_found_by("many_threads_wait_and_leave");
+}
+
+/// A child's wake from another thread is not lost: neither while it is polled, nor while it is in the queue already, since it has woken itself. What the waker wrote before is seen.
+#[test]
+fn the_wake_of_a_child_is_never_lost() {
+    use loom::sync::atomic::{AtomicBool, Ordering};
+    loom::model(|| {
+        let written = loom::sync::Arc::new(AtomicBool::new(false));
+        let mut children = OwnWakers::<LoomLock>::EMPTY;
+        let (mut polls, mut other) = (0, None);
+        loom::future::block_on(poll_fn(|cx| {
+            children.begin(1, cx.waker());
+            while let Some(slot) = children.next_ready() {
+                let ended = children.poll_child(slot, cx, |cx| {
+                    if written.load(Ordering::Relaxed) {
+                        return true;
+                    }
+                    polls += 1;
+                    if polls == 1 {
+                        let (written, waker) = (written.clone(), cx.waker().clone());
+                        other = Some(loom::thread::spawn(move || {
+                            written.store(true, Ordering::Relaxed);
+                            waker.wake();
+                        }));
+                        cx.waker().wake_by_ref();
+                    }
+                    false
+                });
+                if ended {
+                    return Poll::Ready(());
+                }
+            }
+            Poll::Pending
+        }));
+        other.take().unwrap().join().unwrap();
+    });
+}
+
+/// Several children, each woken by a thread of its own, more than once.
+#[test]
+fn the_wakes_of_many_children_are_never_lost() {
+    use shuttle::sync::atomic::{AtomicU32, Ordering};
+    const WAKES: u32 = 3;
+    let world = || {
+        let written = shuttle::sync::Arc::new([const { AtomicU32::new(0) }; 3]);
+        let mut children = OwnWakers::<ShuttleLock>::EMPTY;
+        let mut threads = Vec::new();
+        shuttle::future::block_on(poll_fn(|cx| {
+            children.begin(3, cx.waker());
+            while let Some(slot) = children.next_ready() {
+                children.poll_child(slot, cx, |cx| {
+                    if threads.len() <= slot {
+                        let (written, waker) = (written.clone(), cx.waker().clone());
+                        threads.push(shuttle::thread::spawn(move || {
+                            for _ in 0..WAKES {
+                                written[slot].fetch_add(1, Ordering::SeqCst);
+                                waker.wake_by_ref();
+                            }
+                        }));
+                    }
+                });
+            }
+            let all = written.iter().all(|written| written.load(Ordering::SeqCst) == WAKES);
+            if all { Poll::Ready(()) } else { Poll::Pending }
+        }));
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    };
+    shuttle::check_random(world, 500);
 }
