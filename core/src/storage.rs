@@ -122,3 +122,18 @@ macro_rules! link {
 
 link!(NonZeroU16, u16);
 link!(NonZeroU32, u32);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_count_from_the_first_entry_to_the_last_they_can() {
+        for index in [0, 1, 65_534] {
+            assert_eq!(<NonZeroU16 as Link>::new(index).map(Link::index), Some(index));
+        }
+        assert_eq!(<NonZeroU16 as Link>::new(65_535), None);
+        assert_eq!(<NonZeroU32 as Link>::new(65_535).map(Link::index), Some(65_535));
+        assert_eq!(size_of::<Option<NonZeroU16>>(), 2);
+    }
+}

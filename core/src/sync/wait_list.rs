@@ -263,3 +263,175 @@ impl fmt::Debug for Full {
         f.write_str("Full")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::collections::VecDeque;
+    use std::sync::Arc;
+    use std::task::Wake;
+    use std::vec::Vec;
+
+    use aplomb_sim::{Explore, Sim};
+
+    use super::*;
+    use crate::storage::Inline;
+
+    impl<T, S: Storage> WaitList<T, S> {
+        /// Each slot is vacant, waiting or granted, and linked accordingly.
+        fn validate(&self) {
+            let slots = self.slots.as_slice();
+            let mut seen = std::vec![false; slots.len()];
+            let mut visit = |link: S::Link| {
+                assert!(!core::mem::replace(&mut seen[link.index()], true), "{link:?} is linked twice");
+                &slots[link.index()]
+            };
+            let (mut next, mut previous, mut waiting) = (self.queue.head, None, 0);
+            while let Some(link) = next {
+                let slot = visit(link);
+                assert_eq!(slot.previous, previous, "the link back from {link:?}");
+                assert!(slot.payload.is_some() && slot.waker.is_some() && !slot.granted, "{link:?} waits");
+                (previous, next, waiting) = (Some(link), slot.next, waiting + 1);
+            }
+            assert_eq!((self.queue.tail, self.queue.waiting), (previous, waiting));
+            let mut next = self.queue.vacant;
+            while let Some(link) = next {
+                let slot = visit(link);
+                assert!(slot.payload.is_none() && slot.waker.is_none() && slot.previous.is_none(), "{link:?} is vacant");
+                next = slot.next;
+            }
+            for (slot, _) in slots.iter().zip(&seen).filter(|(_, linked)| !**linked) {
+                assert!(slot.granted && slot.payload.is_some() && slot.waker.is_none(), "neither linked nor granted");
+                assert!(slot.next.is_none() && slot.previous.is_none(), "granted, and still linked");
+            }
+        }
+    }
+
+    struct Named;
+
+    impl Wake for Named {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    fn waker() -> Waker {
+        Waker::from(Arc::new(Named))
+    }
+
+    struct Waiter<L> {
+        key: Key<L>,
+        payload: u64,
+        waker: Waker,
+    }
+
+    /// What a wait list is, slow and obvious.
+    struct Model<L> {
+        waiting: VecDeque<Waiter<L>>,
+        granted: Vec<Waiter<L>>,
+        gone: Vec<Key<L>>,
+    }
+
+    impl<L: Link> Model<L> {
+        /// Any key that there is or was.
+        fn any_key(&self, sim: Sim) -> Option<Key<L>> {
+            let present = self.waiting.iter().chain(&self.granted).map(|waiter| waiter.key);
+            let keys: Vec<Key<L>> = present.chain(self.gone.iter().copied()).collect();
+            let at = sim.choose(u64::try_from(keys.len()).unwrap().max(1));
+            keys.get(usize::try_from(at).unwrap()).copied()
+        }
+
+        /// Takes a waiter out; says whether it was granted.
+        fn remove(&mut self, key: Key<L>) -> Option<(Waiter<L>, bool)> {
+            let waiting = self.waiting.iter().position(|waiter| waiter.key == key);
+            let granted = self.granted.iter().position(|waiter| waiter.key == key);
+            let waiting = waiting.and_then(|at| self.waiting.remove(at)).map(|waiter| (waiter, false));
+            let removed = waiting.or_else(|| granted.map(|at| (self.granted.remove(at), true)));
+            self.gone.extend(removed.is_some().then_some(key));
+            removed
+        }
+    }
+
+    /// Does the same to a list with room for so many and to the model.
+    fn play<S: Storage>(sim: Sim, capacity: usize) {
+        let mut list: WaitList<u64, S> = WaitList::new();
+        let mut model = Model { waiting: VecDeque::new(), granted: Vec::new(), gone: Vec::new() };
+        let mut most = 0;
+        for step in 0..40 {
+            match sim.choose(5) {
+                0 | 1 => {
+                    let waker = waker();
+                    let pushed = list.push(step, waker.clone());
+                    assert_eq!(pushed.is_ok(), model.waiting.len() + model.granted.len() < capacity);
+                    match pushed {
+                        Ok(key) => {
+                            assert!(!model.gone.contains(&key), "{key:?} was another's");
+                            model.waiting.push_back(Waiter { key, payload: step, waker });
+                        }
+                        Err(full) => assert!(full.0.will_wake(&waker)),
+                    }
+                }
+                2 => match (list.grant_front(), model.waiting.pop_front()) {
+                    (Some(waker), Some(head)) => {
+                        assert!(waker.will_wake(&head.waker));
+                        model.granted.push(head);
+                    }
+                    (woken, head) => assert!(woken.is_none() && head.is_none()),
+                },
+                3 => {
+                    let Some(key) = model.any_key(sim) else { continue };
+                    let known = model.waiting.iter().find(|waiter| waiter.key == key).map(|waiter| waiter.waker.clone());
+                    let given = known.clone().filter(|_| sim.chance(1, 2)).unwrap_or_else(waker);
+                    match list.poll(key, given.clone()) {
+                        Turn::Granted { payload, unused } => {
+                            assert!(unused.unwrap().will_wake(&given));
+                            let (waiter, granted) = model.remove(key).unwrap();
+                            assert!(granted);
+                            assert_eq!(waiter.payload, payload);
+                        }
+                        Turn::Waiting { unused } => {
+                            // The one that was known if it is another, and else the one that was given: it is the same.
+                            assert!(unused.unwrap().will_wake(&known.unwrap()));
+                            model.waiting.iter_mut().find(|waiter| waiter.key == key).unwrap().waker = given;
+                        }
+                        Turn::Unknown { unused } => {
+                            assert!(unused.will_wake(&given));
+                            assert!(model.gone.contains(&key));
+                        }
+                    }
+                }
+                _ => {
+                    let Some(key) = model.any_key(sim) else { continue };
+                    match (list.remove(key), model.remove(key)) {
+                        (Some(removed), Some((waiter, granted))) => {
+                            assert_eq!((removed.payload, removed.granted), (waiter.payload, granted));
+                            assert_eq!(removed.waker.is_none(), granted, "whoever was granted was woken");
+                        }
+                        (removed, waiter) => assert!(removed.is_none() && waiter.is_none(), "a key that is gone finds nobody"),
+                    }
+                }
+            }
+            list.validate();
+            assert_eq!(list.front(), model.waiting.front().map(|waiter| &waiter.payload));
+            assert_eq!((list.len(), list.is_empty()), (model.waiting.len(), model.waiting.is_empty()));
+            most = most.max(model.waiting.len() + model.granted.len());
+            assert_eq!(list.slots.as_slice().len(), most, "slots are used again");
+        }
+    }
+
+    #[test]
+    fn a_list_in_place_does_what_the_model_does() {
+        Explore::new().run(|sim| async move { play::<Inline<4>>(sim, 4) });
+    }
+
+    #[test]
+    #[cfg(feature = "alloc")]
+    fn a_list_on_the_heap_does_what_the_model_does() {
+        Explore::new().run(|sim| async move { play::<crate::storage::Heap>(sim, usize::MAX) });
+    }
+
+    #[test]
+    fn a_waiter_takes_what_the_docs_say() {
+        let slot = size_of::<Slot<u32, <Inline<4> as Storage>::Link>>();
+        assert_eq!(slot, if cfg!(target_pointer_width = "64") { 32 } else { 24 });
+    }
+}
