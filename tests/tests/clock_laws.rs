@@ -1,20 +1,18 @@
 //! The laws of clocks, sleeps and alarms: one suite, on every runtime.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
-use std::cell::Cell;
-use std::future::{Future, IntoFuture, pending, poll_fn, ready};
+use std::future::{Future, pending, poll_fn, ready};
 use std::pin::{Pin, pin};
-use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use aplomb::alarm::Alarm;
-use aplomb::backoff::{Constant, Exponential};
-use aplomb::retry::RetryAll;
 use aplomb::time::ms;
-use aplomb::{Ambient, Clock, Inline, Instant, ParentWaker, Platform, Retry, Sleep, Timeout, TimeoutError};
+use aplomb::{Clock, Instant, Sleep, Timeout, TimeoutError};
 use aplomb_embassy::EmbassyClock;
-use aplomb_sim::{SimClock, SimRawMutex, World};
+use aplomb_sim::{ManualClock, SimClock};
 use aplomb_smol::SmolClock;
 use aplomb_tokio::TokioClock;
 
@@ -41,8 +39,7 @@ async fn pend_once<S: Sleep>(mut sleep: Pin<&mut S>) {
     .await;
 }
 
-async fn laws<C: Ambient>(traits: Traits) {
-    let clock = C::CLOCK;
+async fn laws<C: Clock>(clock: C, traits: Traits) {
     let check = |took: Duration, expected: Duration, what: &str| {
         assert!(took >= expected, "{what}: early, after {took:?} instead of {expected:?}");
         assert!(took < expected + if traits.exact { Duration::from_nanos(1) } else { ms(500) }, "{what}: late, after {took:?}");
@@ -74,6 +71,21 @@ async fn laws<C: Ambient>(traits: Traits) {
     pend_once(sleep.as_mut()).await;
     sleep.as_mut().reset(began + ms(30));
     check(wait(&clock, began, sleep.as_mut()).await, ms(30), "reset to later while pending");
+    let began = clock.now();
+    sleep.as_mut().reset(began + ms(10));
+    pend_once(sleep.as_mut()).await;
+    sleep.as_mut().reset(began - ms(10));
+    check(wait(&clock, began, sleep.as_mut()).await, ms(0), "reset to the past while pending");
+    // To never, and back again.
+    let began = clock.now();
+    sleep.as_mut().reset(began + ms(5));
+    pend_once(sleep.as_mut()).await;
+    sleep.as_mut().reset(Instant::MAX);
+    pend_once(sleep.as_mut()).await;
+    check(wait(&clock, began, pin!(clock.sleep_until(began + ms(10)))).await, ms(10), "beside one that never ends");
+    pend_once(sleep.as_mut()).await;
+    sleep.as_mut().reset(began + ms(20));
+    check(wait(&clock, began, sleep.as_mut()).await, ms(20), "reset from never");
     // In the past from the start.
     let began = clock.now();
     check(wait(&clock, began, pin!(clock.sleep_until(began - ms(1)))).await, ms(0), "the past");
@@ -135,22 +147,66 @@ async fn laws<C: Ambient>(traits: Traits) {
 #[test]
 fn tokio_keeps_the_laws() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(laws::<TokioClock>(Traits { exact: true, any_waker: true }));
+    runtime.block_on(laws(TokioClock, Traits { exact: true, any_waker: true }));
 }
 
 #[test]
 fn smol_keeps_the_laws_in_real_time() {
-    async_io::block_on(laws::<SmolClock>(Traits { exact: false, any_waker: true }));
+    async_io::block_on(laws(SmolClock, Traits { exact: false, any_waker: true }));
 }
 
 #[test]
 fn embassy_keeps_the_laws() {
-    embassy_host::block_on(laws::<EmbassyClock>(Traits { exact: true, any_waker: false }));
+    embassy_host::block_on(laws(EmbassyClock, Traits { exact: true, any_waker: false }));
 }
 
 #[test]
 fn the_simulation_keeps_the_laws() {
-    aplomb_sim::block_on(laws::<SimClock>(Traits { exact: true, any_waker: true }));
+    aplomb_sim::block_on(laws(SimClock, Traits { exact: true, any_waker: true }));
+}
+
+/// An executor of one task: when that has nothing to do, the clock goes on to the next timer.
+#[test]
+fn the_manual_clock_keeps_the_laws() {
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let clock = ManualClock::<8>::new();
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let mut laws = pin!(laws(&clock, Traits { exact: true, any_waker: true }));
+    while laws.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
+        while !woken.0.swap(false, Ordering::Relaxed) {
+            clock.advance_to_next().expect("it waits, and no timer is set");
+        }
+    }
+    assert_eq!(clock.overflows(), 0);
+}
+
+/// embassy's queue knows nothing of what never comes; of what was dropped it may, and wakes for nothing.
+#[test]
+fn never_enters_nothing_into_the_queue_of_embassy() {
+    fn never() -> Timeout<std::future::Pending<Result<(), ()>>, EmbassyClock> {
+        Timeout::with_clock(EmbassyClock, Duration::MAX, pending())
+    }
+    let host = embassy_host::Host::new();
+    host.spawn(async { _ = never().await });
+    host.spawn(async {
+        static FOREVER: aplomb_embassy::Retry = aplomb_embassy::Retry::new().attempt_timeout(Duration::MAX);
+        _ = FOREVER.run(pending::<Result<(), ()>>).await;
+    });
+    assert_eq!(host.fire_and_settle(), None);
+    host.spawn(async {
+        pend_once(pin!(EmbassyClock.sleep_until(EmbassyClock.now() + ms(5)))).await;
+        _ = never().await;
+    });
+    let stray = host.fire_and_settle().expect("the queue has not heard yet that it was dropped");
+    host.set_ticks(stray);
+    assert_eq!(host.fire_and_settle(), None);
 }
 
 /// What is made outside a runtime needs none until it waits.
@@ -189,160 +245,4 @@ fn the_cooperative_budget_holds_no_timeout_back() {
         assert!(outcome.unwrap_err().is_timeout());
         clock.abort();
     });
-}
-
-/// A clock that counts what is asked of it, and whose sleeps insist on the laws.
-#[derive(Clone, Default)]
-struct Counting(Rc<Counts>);
-
-#[derive(Default)]
-struct Counts {
-    /// Nanoseconds by which the clock lags behind its timers.
-    lag: Cell<u64>,
-    readings: Cell<u32>,
-    sleeps: Cell<u32>,
-    resets: Cell<u32>,
-}
-
-struct CountingSleep {
-    counts: Rc<Counts>,
-    fired: bool,
-    sleep: Pin<Box<<SimClock as Clock>::Sleep>>,
-}
-
-fn count(counter: &Cell<u32>) {
-    counter.set(counter.get() + 1);
-}
-
-impl Clock for Counting {
-    type Sleep = CountingSleep;
-
-    fn now(&self) -> Instant {
-        count(&self.0.readings);
-        SimClock.now() - Duration::from_nanos(self.0.lag.get())
-    }
-
-    fn sleep_until(&self, at: Instant) -> CountingSleep {
-        assert!(!at.is_never(), "never registers nothing");
-        count(&self.0.sleeps);
-        CountingSleep { counts: Rc::clone(&self.0), fired: false, sleep: Box::pin(SimClock.sleep_until(at)) }
-    }
-}
-
-impl Future for CountingSleep {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        assert!(!self.fired, "polled after it was ready, and not reset");
-        let polled = self.sleep.as_mut().poll(cx);
-        self.fired = polled.is_ready();
-        polled
-    }
-}
-
-impl Sleep for CountingSleep {
-    fn reset(mut self: Pin<&mut Self>, at: Instant) {
-        count(&self.counts.resets);
-        self.fired = false;
-        self.sleep.as_mut().reset(at);
-    }
-}
-
-struct CountingPlatform;
-
-impl Platform for CountingPlatform {
-    type Clock = Counting;
-    type RawMutex = SimRawMutex;
-    type Storage = Inline<4>;
-    type Children = ParentWaker;
-
-    fn random() -> u64 {
-        0
-    }
-}
-
-/// Readings, sleeps made, resets.
-fn counted(clock: &Counting) -> (u32, u32, u32) {
-    (clock.0.readings.take(), clock.0.sleeps.take(), clock.0.resets.take())
-}
-
-fn policy(clock: &Counting) -> Retry<'static, CountingPlatform, Exponential, RetryAll> {
-    Retry::with_clock(clock.clone())
-}
-
-#[test]
-fn a_ready_operation_costs_neither_a_timer_nor_a_reading_of_the_clock() {
-    let clock = Counting::default();
-    assert_eq!(aplomb_sim::block_on(Timeout::with_clock(clock.clone(), ms(5), ready(Ok::<_, ()>(1)))), Ok(1));
-    assert_eq!(counted(&clock), (0, 0, 0));
-    let limited = policy(&clock).attempt_timeout(ms(5)).deadline(ms(50));
-    assert_eq!(aplomb_sim::block_on(limited.run(|| ready(Ok::<_, ()>(1)))), Ok(1));
-    assert_eq!(counted(&clock), (0, 0, 0));
-}
-
-#[test]
-fn a_timeout_that_waits_costs_one_reading_and_one_timer() {
-    let clock = Counting::default();
-    let yields = || async {
-        for _ in 0..5 {
-            aplomb_sim::Sim.yield_now().await;
-        }
-        Ok::<_, ()>(1)
-    };
-    assert_eq!(aplomb_sim::block_on(Timeout::with_clock(clock.clone(), ms(5), yields())), Ok(1));
-    assert_eq!(counted(&clock), (1, 1, 0));
-    assert_eq!(aplomb_sim::block_on(Timeout::with_clock(clock.clone(), Duration::MAX, yields())), Ok(1));
-    assert_eq!(counted(&clock), (0, 0, 0), "never costs nothing");
-    assert_eq!(aplomb_sim::block_on(policy(&clock).run(yields)), Ok(1));
-    assert_eq!(counted(&clock), (0, 0, 0), "nor does a retry without limits in time");
-}
-
-#[test]
-fn a_call_has_one_timer_which_is_reset() {
-    let clock = Counting::default();
-    let failed = policy(&clock).max_attempts(4).run(|| ready(Err::<(), _>(()))).into_error();
-    assert_eq!(failed, 4);
-    assert_eq!(counted(&clock), (3, 1, 2), "a reading and a setting for each pause");
-    let at_once = policy(&clock).call(|| ready(Err::<(), _>(()))).backoff(Constant::every(Duration::ZERO));
-    assert_eq!(at_once.into_future().into_error(), 3);
-    assert_eq!(counted(&clock), (0, 0, 0), "a pause of zero needs none");
-}
-
-trait IntoError {
-    /// Runs it to its end, which is an error, and tells the attempts.
-    fn into_error(self) -> u32;
-}
-
-impl<F: Future<Output = Result<(), aplomb::RetryError<()>>>> IntoError for F {
-    fn into_error(self) -> u32 {
-        aplomb_sim::block_on(self).unwrap_err().attempts()
-    }
-}
-
-#[test]
-fn a_clock_that_lags_behind_its_timers_makes_nothing_spin() {
-    let clock = Counting::default();
-    clock.0.lag.set(3_000_000);
-    let world = World::new();
-    let limited = policy(&clock).attempt_timeout(ms(10)).max_attempts(3);
-    let ended = world.spawn("call", async move { limited.run(pending::<Result<(), ()>>).await.unwrap_err().attempts() });
-    world.run().unwrap();
-    assert_eq!(ended.try_take().unwrap().unwrap(), 3);
-    assert!(world.polls() < 12, "{} polls for three attempts and two pauses", world.polls());
-}
-
-#[test]
-fn never_leaves_no_timer_behind() {
-    let world = World::new();
-    world.spawn("never", async { Timeout::with_clock(SimClock, Duration::MAX, pending::<Result<(), ()>>()).await.unwrap() });
-    world.spawn("dropped", async {
-        let mut dropped = Box::pin(Timeout::with_clock(SimClock, ms(5), pending::<Result<(), ()>>()));
-        poll_fn(|cx| {
-            assert!(dropped.as_mut().poll(cx).is_pending());
-            Poll::Ready(())
-        })
-        .await;
-    });
-    world.settle().unwrap();
-    assert_eq!(world.next_timer(), None);
 }
