@@ -54,7 +54,7 @@ mod tracing {
     /// use aplomb_sim::prelude::*;
     ///
     /// # aplomb_sim::block_on(async {
-    /// let answer = retry(|| async { Ok::<_, String>(42) }).notify(Tracing::named("billing")).await;
+    /// let answer = retry(|| async { Ok::<_, String>(42) }).observed_by(Tracing::named("billing")).await;
     /// # assert_eq!(answer, Ok(42)); });
     /// ```
     #[derive(Debug, Clone, Copy)]

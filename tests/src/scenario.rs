@@ -40,8 +40,7 @@ struct Written {
     name: String,
     pattern: String,
     config: Option<Map<String, Value>>,
-    #[serde(default)]
-    operation: Operation,
+    operation: Option<Value>,
     script: Vec<Line>,
     expect: Vec<Expected>,
     #[serde(default)]
@@ -54,8 +53,7 @@ struct Written {
 }
 
 /// Behaviour by order of the starts, or by what is asked.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged, expecting = "a list of runs, or an object of one run for each argument, key or caller")]
+#[derive(Debug, Clone)]
 pub enum Operation {
     /// The n-th start behaves as the n-th entry; the last one repeats.
     InOrder(Vec<Start>),
@@ -63,9 +61,25 @@ pub enum Operation {
     ByName(BTreeMap<String, Start>),
 }
 
-impl Default for Operation {
-    fn default() -> Self {
-        Self::InOrder(vec![Start::default()])
+impl Operation {
+    fn parse(json: Option<Value>) -> Result<Self, String> {
+        match json {
+            None => Ok(Self::InOrder(vec![Start::default()])),
+            Some(Value::Array(starts)) if starts.is_empty() => Err("operation: the list is empty".into()),
+            Some(Value::Array(starts)) => {
+                let starts = starts.into_iter().enumerate();
+                starts
+                    .map(|(index, start)| strictly(start, &format!("operation[{index}]")))
+                    .collect::<Result<_, _>>()
+                    .map(Self::InOrder)
+            }
+            Some(Value::Object(starts)) => {
+                let starts = starts.into_iter();
+                let named = starts.map(|(name, start)| Ok((name.clone(), strictly(start, &format!("operation.{name}"))?)));
+                named.collect::<Result<_, String>>().map(Self::ByName)
+            }
+            Some(other) => Err(format!("operation: expected a list or an object, not {other}")),
+        }
     }
 }
 
@@ -274,19 +288,38 @@ fn parse(json: Value) -> Result<Scenario, String> {
     for (index, entry) in written.expect.iter().enumerate() {
         entry.kind().map_err(|what| format!("expect[{index}]: {what}"))?;
     }
-    if matches!(&written.operation, Operation::InOrder(starts) if starts.is_empty()) {
-        return Err("operation: the list is empty".into());
-    }
+    check_order(&written.script)?;
     Ok(Scenario {
         name: written.name,
         pattern,
-        operation: written.operation,
+        operation: Operation::parse(written.operation)?,
         script: written.script,
         expect: written.expect,
         strict_order: written.strict_order,
         compare: written.compare,
         until: written.until,
     })
+}
+
+/// Time goes on, callers have names of their own, and only who was called is dropped.
+fn check_order(script: &[Line]) -> Result<(), String> {
+    let mut callers = Vec::new();
+    let mut now = Millis::ZERO;
+    for (index, line) in script.iter().enumerate() {
+        if line.at < now {
+            return Err(format!("script[{index}].at: {} lies before the line above", line.at));
+        }
+        now = line.at;
+        match line.action()? {
+            Action::Call { id, .. } if callers.contains(&id) => {
+                return Err(format!("script[{index}].call: `{id}` has called already"));
+            }
+            Action::Call { id, .. } => callers.push(id),
+            Action::Drop { id } if !callers.contains(&id) => return Err(format!("script[{index}].drop: `{id}` has not called")),
+            Action::Drop { .. } | Action::Jump { .. } => {}
+        }
+    }
+    Ok(())
 }
 
 /// Reads a value, and says at which key it went wrong.

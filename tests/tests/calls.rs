@@ -199,7 +199,7 @@ fn a_call_can_be_told_everything() {
             .retry_after_max(secs(1))
             .reset_after(secs(60))
             .seed(7)
-            .notify(|event: &aplomb::retry::Event<'_, HttpError>| events.push(format!("{event:?}")))
+            .notify(|event| events.push(format!("{event:?}")))
             .between(|_| {
                 hooks += 1;
                 ready(())

@@ -1,4 +1,4 @@
-//! Every scenario, on every runtime, in every form of a call.
+//! Every scenario, on every runtime that can play it, in three forms of a call.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 use std::path::{Path, PathBuf};

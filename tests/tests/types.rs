@@ -9,7 +9,7 @@ use std::rc::Rc;
 use aplomb::alarm::Alarm;
 use aplomb::backoff::Exponential;
 use aplomb::ratio::percent;
-use aplomb::retry::{Event, StopReason};
+use aplomb::retry::StopReason;
 use aplomb::sync::{Acquire, Permit, Semaphore};
 use aplomb::time::{ms, secs};
 use aplomb::{Clock, ConfigError, Deadline, Instant, Retry, RetryBudget, RetryError, Timeout, TimeoutError};
@@ -158,7 +158,7 @@ fn a_panic_gives_back_what_was_taken() {
     let fails = || ready(Err::<(), _>(()));
     check(|policy| async move { policy.run(|| -> Pending<Result<(), ()>> { panic!("operation") }).await });
     check(|policy| async move { policy.call(fails).retry_if(|()| panic!("predicate")).await });
-    check(|policy| async move { policy.call(fails).notify(|_: &Event<'_, ()>| panic!("observer")).await });
+    check(|policy| async move { policy.call(fails).notify(|_| panic!("observer")).await });
     check(|policy| async move { policy.call(fails).between(|_| -> Ready<()> { panic!("hook") }).await });
 }
 

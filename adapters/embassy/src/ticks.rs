@@ -1,4 +1,4 @@
-//! Between nanoseconds and ticks, at any tick rate, and without a division of 64 bits where the processor has none.
+//! Between nanoseconds and ticks, at any tick rate. From nanoseconds, without a division.
 
 use aplomb::Instant;
 use embassy_time_driver::TICK_HZ;
@@ -16,9 +16,10 @@ impl<const HZ: u64> Ticks<HZ> {
     const NANOS: u64 = NANOS_PER_SECOND / gcd(NANOS_PER_SECOND, HZ);
     const TICKS: u64 = HZ / gcd(NANOS_PER_SECOND, HZ);
 
-    /// `2^64 / nanoseconds per tick`, rounded down.
-    #[allow(clippy::cast_possible_truncation, reason = "at less than a tick per nanosecond it fits")]
-    const PER_NANO: u64 = if HZ < NANOS_PER_SECOND { (((HZ as u128) << 64) / NANOS_PER_SECOND as u128) as u64 } else { u64::MAX };
+    /// Ticks per nanosecond: the whole ones, and the rest in units of `2^-64`, rounded down.
+    const PER_NANO: u64 = HZ / NANOS_PER_SECOND;
+    #[allow(clippy::cast_possible_truncation, reason = "less than one tick per nanosecond fits")]
+    const REST_PER_NANO: u64 = ((((HZ % NANOS_PER_SECOND) as u128) << 64) / NANOS_PER_SECOND as u128) as u64;
 
     /// The instant of a tick, rounded down.
     #[inline]
@@ -31,9 +32,10 @@ impl<const HZ: u64> Ticks<HZ> {
     /// The first tick that is not before `at`: a sleep until then does not end early.
     #[inline]
     pub(crate) const fn at_or_after(at: Instant) -> u64 {
-        // One tick too few at most, since the factor is rounded down.
-        let mut ticks = high_half(at.as_nanos(), Self::PER_NANO);
-        while Self::instant(ticks).as_nanos() < at.as_nanos() {
+        // A few ticks too few at most, since all is rounded down.
+        let nanos = at.as_nanos();
+        let mut ticks = nanos.saturating_mul(Self::PER_NANO).saturating_add(high_half(nanos, Self::REST_PER_NANO));
+        while ticks < u64::MAX && Self::instant(ticks).as_nanos() < nanos {
             ticks += 1;
         }
         ticks
@@ -64,7 +66,8 @@ mod tests {
         while nanos < u64::MAX / 3 {
             for at in [nanos - 1, nanos, nanos + 1, nanos * 2 + 1].map(Instant::from_nanos) {
                 let ticks = Ticks::<HZ>::at_or_after(at);
-                assert!(Ticks::<HZ>::instant(ticks) >= at, "{HZ} Hz: {at:?} ends early");
+                // Beyond the driver's own count lies never.
+                assert!(ticks == u64::MAX || Ticks::<HZ>::instant(ticks) >= at, "{HZ} Hz: {at:?} ends early");
                 assert!(ticks == 0 || Ticks::<HZ>::instant(ticks - 1) < at, "{HZ} Hz: {at:?} ends a tick late");
             }
             nanos = nanos * 3 + 1;
@@ -79,6 +82,7 @@ mod tests {
         check::<1_000_000>();
         check::<12_000_000>();
         check::<1_000_000_000>();
+        check::<5_242_880_000>();
         check::<3>();
     }
 

@@ -22,7 +22,8 @@ pub struct Schedule<G> {
     /// Nanoseconds.
     max: u64,
     jitter: Jitter,
-    error: Option<ConfigError>,
+    /// What is wrong with the growth.
+    growth_error: Option<ConfigError>,
 }
 
 /// The same delay each time.
@@ -38,7 +39,7 @@ pub type List<'l> = Schedule<Listed<'l>>;
 
 impl<G: Copy> Schedule<G> {
     const fn new(growth: G) -> Self {
-        Self { growth, max: u64::MAX, jitter: Jitter::None, error: None }
+        Self { growth, max: u64::MAX, jitter: Jitter::None, growth_error: None }
     }
 
     /// No delay is longer, the first not either, with jitter or without. Default: [`Duration::MAX`], which is none.
@@ -52,9 +53,6 @@ impl<G: Copy> Schedule<G> {
     #[must_use]
     pub const fn jitter(mut self, jitter: Jitter) -> Self {
         self.jitter = jitter;
-        if let Some(error) = jitter.error() {
-            self.error = Some(error);
-        }
         self
     }
 
@@ -64,14 +62,17 @@ impl<G: Copy> Schedule<G> {
     ///
     /// [`ConfigError`] names the setting that doesn't.
     pub const fn check(self) -> Result<Self, ConfigError> {
-        match self.error {
+        match self.error() {
             Some(error) => Err(error),
             None => Ok(self),
         }
     }
 
     pub(crate) const fn error(&self) -> Option<ConfigError> {
-        self.error
+        match self.growth_error {
+            Some(error) => Some(error),
+            None => self.jitter.error(),
+        }
     }
 }
 
@@ -109,9 +110,7 @@ impl Exponential {
     #[must_use]
     pub const fn factor(mut self, factor: Ratio) -> Self {
         self.growth.factor = factor;
-        if !factor.is_at_least_one() {
-            self.error = Some(ConfigError::Factor { value: factor });
-        }
+        self.growth_error = if factor.is_at_least_one() { None } else { Some(ConfigError::Factor { value: factor }) };
         self
     }
 }
@@ -148,7 +147,7 @@ impl<G: Growth> Backoff for Schedule<G> {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        self.error.map_or(Ok(()), Err)
+        self.error().map_or(Ok(()), Err)
     }
 }
 

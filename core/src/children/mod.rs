@@ -48,7 +48,7 @@ pub trait Children {
     /// The next slot to poll. A slot comes at most once in a poll of the parent, unless it was [`renew`](Children::renew)ed; one whose child has ended may come too.
     fn next_ready(&mut self) -> Option<usize>;
 
-    /// Says that the slot has a new child, which nobody has polled yet: it is to be polled.
+    /// Says, within a poll of the parent, that one of its slots has a new child, which nobody has polled yet: it is to be polled.
     fn renew(&mut self, slot: usize);
 
     /// Polls the child in `slot`, with the waker that belongs to it.
@@ -78,8 +78,9 @@ impl Children for ParentWaker {
     }
 
     fn renew(&mut self, slot: usize) {
-        self.slots = self.slots.max(slot.saturating_add(1));
-        self.next = self.next.min(slot);
+        if slot < self.slots {
+            self.next = self.next.min(slot);
+        }
     }
 
     fn poll_child<R>(&mut self, _slot: usize, parent: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> R) -> R {

@@ -124,6 +124,15 @@ impl<R: ScopedRawMutex + ConstInit + Send + Sync + 'static> Children for OwnWake
     }
 }
 
+impl<R: ScopedRawMutex + ConstInit> Drop for OwnWakers<R> {
+    fn drop(&mut self) {
+        // A child's waker that somebody keeps does not keep the parent's task.
+        if let Some(ready) = &self.ready {
+            let _parent = ready.state.with(|state| state.parent.take());
+        }
+    }
+}
+
 impl<R: ScopedRawMutex + ConstInit> fmt::Debug for OwnWakers<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OwnWakers").field("slots", &self.wakers.len()).finish_non_exhaustive()

@@ -9,8 +9,8 @@ use crate::sync::Shared;
 /// the service is down, the bucket is soon empty, and what failed once is reported instead of multiplied. Without it, three retries keep a service down for ever that was out for five
 /// seconds, backoff and jitter or not.
 ///
-/// The defaults, 500 tokens, 5 a retry and 1 a success, are those of the standard mode of the AWS SDKs; in the long run a retry is granted for every fifth success. [`reserve`](RetryBudget::reserve) adds the rule of gRPC's retry throttling,
-/// which stops retrying at half of the tokens (gRFC A6).
+/// 500 tokens, 5 a retry and 1 a success (the defaults of the two), are those of the standard mode of the AWS SDKs; in the long run a retry is granted for every fifth success. With [`reserve`](RetryBudget::reserve) at half of the capacity it stops retrying there,
+/// as gRPC's retry throttling does (gRFC A6).
 ///
 /// # Examples
 ///
@@ -54,7 +54,7 @@ impl<P: Platform> RetryBudget<P> {
         self
     }
 
-    /// What no retry may touch: one is made only while more than its cost is there above this. Default: 0.
+    /// What no retry may touch: one is made only while its cost is there above this. Default: 0.
     #[must_use]
     pub const fn reserve(mut self, tokens: u32) -> Self {
         self.reserve = tokens;

@@ -22,7 +22,7 @@ pub enum Event<'e, E> {
         /// How many attempts that took.
         attempts: u32,
     },
-    /// The call has failed.
+    /// There is no further attempt: the call has failed, or ends with a value that was to be retried.
     Stopped {
         /// How many attempts were made.
         attempts: u32,

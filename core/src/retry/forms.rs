@@ -299,7 +299,13 @@ where
 
     /// Tells `observer` what is decided: each retry before its pause, and the end.
     #[must_use]
-    pub fn notify<V>(self, observer: V) -> Retry<'b, P, B, Notify<R, V>, Call<S, K>>
+    pub fn notify<F: FnMut(&Event<'_, E>)>(self, observer: F) -> Retry<'b, P, B, Notify<R, F>, Call<S, K>> {
+        self.map_rules(|rules| Notify { rules, observer })
+    }
+
+    /// As [`notify`](Retry::notify), with an observer that is no closure.
+    #[must_use]
+    pub fn observed_by<V>(self, observer: V) -> Retry<'b, P, B, Notify<R, V>, Call<S, K>>
     where
         V: for<'e> Observer<Event<'e, E>>,
     {

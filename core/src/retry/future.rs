@@ -96,18 +96,21 @@ where
                 this.stage.set(Stage::Attempt { attempt });
             }
             let StageProjection::Attempt { attempt } = this.stage.as_mut().project() else { continue };
-            let outcome = ready!(this.session.poll_attempt(attempt, this.alarm, cx));
+            let outcome = ready!(this.session.poll_attempt(attempt, this.alarm.as_mut(), cx));
             // What the attempt holds is free before anything else happens.
             this.stage.set(Stage::Ended);
             match this.session.settle(outcome) {
                 Step::End(result) => return Poll::Ready(result),
-                Step::Pause(pause) if pause.delay.is_zero() => {
-                    // No timer for nothing; but the other tasks have their turn.
-                    this.stage.set(Stage::Resume);
-                    cx.waker().wake_by_ref();
+                Step::Pause(pause) => {
+                    // No timer for nothing; but the other tasks have their turn, also when the pause is over already.
+                    if pause.delay.is_zero() || this.alarm.poll_until(this.session.clock(), pause.at, cx).is_ready() {
+                        this.stage.set(Stage::Resume);
+                        cx.waker().wake_by_ref();
+                    } else {
+                        this.stage.set(Stage::Pause { at: pause.at });
+                    }
                     return Poll::Pending;
                 }
-                Step::Pause(pause) => this.stage.set(Stage::Pause { at: pause.at }),
             }
         }
     }

@@ -35,7 +35,18 @@ where
         match session.settle(outcome) {
             Step::End(result) => return result,
             Step::Pause(pause) if pause.delay.is_zero() => yield_now().await,
-            Step::Pause(pause) => poll_fn(|cx| alarm.as_mut().poll_until(session.clock(), pause.at, cx)).await,
+            Step::Pause(pause) => {
+                let mut waited = false;
+                poll_fn(|cx| {
+                    let over = alarm.as_mut().poll_until(session.clock(), pause.at, cx);
+                    waited |= over.is_pending();
+                    over
+                })
+                .await;
+                if !waited {
+                    yield_now().await;
+                }
+            }
         }
         let mut reached = session.check_deadline();
         if reached.is_ok() {

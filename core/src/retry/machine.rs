@@ -18,6 +18,9 @@ pub(super) struct Limits {
 }
 
 impl Limits {
+    /// As many attempts as it takes.
+    pub(super) const FOREVER: u32 = u32::MAX;
+
     pub(super) const fn new(max_attempts: u32) -> Self {
         Self {
             max_attempts,
@@ -161,7 +164,8 @@ impl<S> AttemptLoop<S> {
             }
             past.attempt_began = Instant::MAX;
         }
-        if attempt.saturating_sub(past.forgiven) >= limits.max_attempts {
+        let is_limited = limits.max_attempts != Limits::FOREVER;
+        if is_limited && attempt.saturating_sub(past.forgiven) >= limits.max_attempts {
             return Err(Stop::Exhausted);
         }
         let (place, rng) = past.place.get_or_insert_with(|| (terms.backoff.start(), Rng::with_seed(seed())));

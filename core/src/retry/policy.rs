@@ -150,7 +150,7 @@ impl<'b, P: Platform, B, R, O> Retry<'b, P, B, R, O> {
     /// Makes as many attempts as it takes.
     #[must_use]
     pub const fn forever(self) -> Self {
-        self.max_attempts(u32::MAX)
+        self.max_attempts(Limits::FOREVER)
     }
 
     /// Drops an attempt after that time, counted from the first poll that left it pending; it has failed then, and is retried. Default: never.
@@ -160,7 +160,7 @@ impl<'b, P: Platform, B, R, O> Retry<'b, P, B, R, O> {
         self
     }
 
-    /// Ends the call at the latest so long after it began: an attempt under way is dropped then, and no pause begins that would end later. Default: never.
+    /// Ends the call at the latest so long after it began, that is, after the first poll that left it pending or failed: an attempt under way is dropped then, and no pause begins that would end later. Default: never.
     #[must_use]
     pub const fn deadline(mut self, after: Duration) -> Self {
         self.policy.terms.limits.deadline = nanos(after);
@@ -182,7 +182,7 @@ impl<'b, P: Platform, B, R, O> Retry<'b, P, B, R, O> {
     }
 
     /// Begins the backoff, and the count of attempts, anew when an attempt lasted so long before it failed: a connection that was up for a while is not one more
-    /// failure in a row. Default: never.
+    /// failure in a row. Default: never. An attempt that was cut off after so long counts as one that held; so keep [`attempt_timeout`](Retry::attempt_timeout) below it.
     #[must_use]
     pub const fn reset_after(mut self, held: Duration) -> Self {
         self.policy.terms.limits.reset_after = nanos(held);

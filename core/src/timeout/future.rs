@@ -15,7 +15,7 @@ use crate::time::{Clock, duration, nanos};
 pin_project! {
     /// An operation with a limit to its time.
     ///
-    /// The adapters' `timeout`, `timeout_at` and `FutureExt` make one with their own clock.
+    /// The adapters' `timeout`, `timeout_at` and `TimeoutExt` make one with their own clock.
     ///
     /// # Cancel safety
     ///
