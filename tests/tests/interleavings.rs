@@ -2,12 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::OnceLock;
 use std::task::{Context, Poll, Waker};
 
 use aplomb::children::Children;
-use aplomb::sync::{ConstInit, ScopedRawMutex, Semaphore};
+use aplomb::sync::{Acquire, ConstInit, ScopedRawMutex, Semaphore};
 use aplomb::{Heap, OwnWakers, ParentWaker, Platform, RetryBudget};
 use aplomb_sim::SimClock;
 
@@ -109,23 +109,28 @@ fn loom_finds_a_waiter_that_was_forgotten() {
     is_found_by("no_wake_up_is_lost_when_a_waiter_leaves");
 }
 
+/// The head of the queue leaves on one thread while the other gives back: it waits still, or has been granted what it did not live to see, or has just learnt of it.
 #[test]
 fn a_waiter_that_leaves_while_it_is_granted_hands_on() {
-    loom::model(|| {
-        let semaphore = loom::sync::Arc::new(Semaphore::<Loom>::new(1));
-        let held = semaphore.try_acquire(1).unwrap();
-        let mut first = Box::pin(semaphore.acquire(1));
-        let mut second = Box::pin(semaphore.acquire(1));
-        let mut cx = Context::from_waker(Waker::noop());
-        assert!(first.as_mut().poll(&mut cx).is_pending());
-        assert!(second.as_mut().poll(&mut cx).is_pending());
-        let other = semaphore.clone();
-        let gives_back = loom::thread::spawn(move || drop(other.try_acquire(1)));
-        drop(held);
-        drop(first);
-        gives_back.join().unwrap();
-        assert!(second.as_mut().poll(&mut cx).is_ready());
-    });
+    fn check(leave: fn(Pin<Box<Acquire<'static, Loom>>>)) {
+        loom::model(move || {
+            let semaphore: &'static Semaphore<Loom> = Box::leak(Box::new(Semaphore::new(3)));
+            let held = semaphore.try_acquire(2).unwrap();
+            // The large one at the head is in the way of the small one behind it, for which there would be enough.
+            let [mut head, mut behind] = [2, 1].map(|n| Box::pin(semaphore.acquire(n)));
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(head.as_mut().poll(&mut cx).is_pending());
+            assert!(behind.as_mut().poll(&mut cx).is_pending());
+            let leaves = loom::thread::spawn(move || leave(head));
+            drop(held);
+            leaves.join().unwrap();
+            let Poll::Ready(permit) = behind.as_mut().poll(&mut cx) else { panic!("nobody lets it through") };
+            drop(permit);
+            assert_eq!((semaphore.available(), semaphore.waiting()), (3, 0));
+        });
+    }
+    check(drop);
+    check(|mut head| drop(head.as_mut().poll(&mut Context::from_waker(Waker::noop()))));
 }
 
 #[test]
@@ -141,23 +146,47 @@ fn a_budget_neither_loses_nor_makes_tokens() {
     });
 }
 
+/// Waits for permits, but for no more than so many polls.
+fn wait_or_give_up(semaphore: &Semaphore<Shuttle>, n: u32, polls: u32) {
+    let mut waiting = pin!(semaphore.acquire(n));
+    let mut left = polls;
+    let permit = shuttle::future::block_on(poll_fn(|cx| {
+        let Some(fewer) = left.checked_sub(1) else { return Poll::Ready(None) };
+        left = fewer;
+        let polled = waiting.as_mut().poll(cx).map(|permit| Some(permit.unwrap()));
+        if polled.is_pending() {
+            cx.waker().wake_by_ref();
+        }
+        polled
+    }));
+    drop(permit);
+}
+
+/// Some wait as long as it takes; some give up, at any point; some are the first in line, with a request that is large.
+/// A failure tells the seed that `SHUTTLE_RANDOM_SEED` replays.
 #[test]
 fn many_threads_wait_and_leave() {
     let passer_by = passer_by::<Shuttle>();
     let world = move || {
         let semaphore = shuttle::sync::Arc::new(Semaphore::<Shuttle>::new(2));
-        let waiters = [1, 2, 1].map(|n| {
-            let semaphore = semaphore.clone();
-            shuttle::thread::spawn(move || {
-                for _ in 0..3 {
-                    drop(shuttle::future::block_on(semaphore.acquire(n)).unwrap());
-                }
+        let mut threads: Vec<_> = [1, 2, 1]
+            .map(|n| {
+                let semaphore = semaphore.clone();
+                shuttle::thread::spawn(move || {
+                    for _ in 0..3 {
+                        drop(shuttle::future::block_on(semaphore.acquire(n)).unwrap());
+                    }
+                })
             })
-        });
+            .into();
+        threads.extend([1, 2].map(|n| {
+            let semaphore = semaphore.clone();
+            shuttle::thread::spawn(move || (0..4).for_each(|polls| wait_or_give_up(&semaphore, n, polls)))
+        }));
         for _ in 0..3 {
             passer_by(&semaphore);
         }
-        for thread in waiters {
+        for thread in threads {
             thread.join().unwrap();
         }
         assert_eq!((semaphore.available(), semaphore.waiting()), (2, 0));
