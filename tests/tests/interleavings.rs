@@ -117,14 +117,14 @@ fn a_waiter_that_leaves_while_it_is_granted_hands_on() {
             let semaphore: &'static Semaphore<Loom> = Box::leak(Box::new(Semaphore::new(3)));
             let held = semaphore.try_acquire(2).unwrap();
             // The large one at the head is in the way of the small one behind it, for which there would be enough.
-            let [mut head, mut behind] = [2, 1].map(|n| Box::pin(semaphore.acquire(n)));
+            let [mut large, mut small] = [2, 1].map(|n| Box::pin(semaphore.acquire(n)));
             let mut cx = Context::from_waker(Waker::noop());
-            assert!(head.as_mut().poll(&mut cx).is_pending());
-            assert!(behind.as_mut().poll(&mut cx).is_pending());
-            let leaves = loom::thread::spawn(move || leave(head));
+            assert!(large.as_mut().poll(&mut cx).is_pending());
+            assert!(small.as_mut().poll(&mut cx).is_pending());
+            let leaves = loom::thread::spawn(move || leave(large));
             drop(held);
             leaves.join().unwrap();
-            let Poll::Ready(permit) = behind.as_mut().poll(&mut cx) else { panic!("nobody lets it through") };
+            let Poll::Ready(permit) = small.as_mut().poll(&mut cx) else { panic!("nobody lets it through") };
             drop(permit);
             assert_eq!((semaphore.available(), semaphore.waiting()), (3, 0));
         });
