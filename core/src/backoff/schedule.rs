@@ -357,4 +357,12 @@ mod tests {
         assert_eq!(Exponential::from(ms(1)).factor(below).check(), Err(ConfigError::Factor { value: below }));
         assert!(Exponential::from(ms(1)).factor(Ratio::ONE).check().is_ok());
     }
+
+    #[test]
+    fn only_the_last_word_counts() {
+        let (below, above) = (percent(50), percent(150));
+        assert!(Exponential::from(ms(1)).factor(below).factor(above).check().is_ok());
+        let jitter = Jitter::Proportional(above);
+        assert!(Constant::every(ms(1)).jitter(jitter).jitter(Jitter::Full).check().is_ok());
+    }
 }

@@ -326,4 +326,11 @@ mod tests {
         let mut attempts = started(Limits::new(u32::MAX), Constant::every(Duration::MAX));
         assert_eq!(attempts.failed(at(1), None), Ok(Pause { delay: Duration::MAX, at: Instant::MAX }));
     }
+
+    #[test]
+    fn for_ever_does_not_end_where_the_count_does() {
+        let mut attempts = started(Limits::new(Limits::FOREVER), Constant::every(ms(10)));
+        attempts.machine.attempt = u32::MAX;
+        assert_eq!(attempts.failed(at(0), None), Ok(pause(10, 10)));
+    }
 }
