@@ -218,18 +218,18 @@ fn a_timeout_is_its_operation_its_sleep_and_at_most_24_bytes() {
 
 #[test]
 fn a_call_of_a_policy_is_its_attempt_its_sleep_and_some_100_bytes() {
-    fn check<P: Platform + 'static>(name: &str) {
+    fn check<P: Platform + 'static>(name: &str, most: usize) {
         let parts = size_of::<Op>() + size_of::<<P::Clock as Clock>::Sleep>();
         let (call, owned) = (size_of::<Call<P, Op>>(), size_of::<OwnedCall<P, Op>>());
         println!("call on {name}: {call} bytes, {owned} with its own policy, of which {parts} are attempt and sleep");
         // What is not the attempt or the sleep; an operation that is a pointer among it.
-        assert!(call <= parts + 120, "{name}: {call} bytes for {parts}");
+        assert!(call <= parts + most, "{name}: {call} bytes for {parts}");
         assert_eq!(owned, call + size_of::<Policy<'static, P, Exponential>>() - size_of::<usize>(), "{name}");
     }
-    check::<Tokio>("tokio");
-    check::<Smol>("smol");
-    check::<Embassy>("embassy");
-    check::<Sim>("sim");
+    check::<Tokio>("tokio", 120);
+    check::<Smol>("smol", 120);
+    check::<Embassy>("embassy", 120);
+    check::<Sim>("sim", 128);
 }
 
 #[test]
