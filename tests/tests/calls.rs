@@ -98,6 +98,18 @@ fn closures_may_capture_references_under_spawn() {
     assert_eq!(got, Ok((6, 6, 1, 3)));
 }
 
+/// An `async` closure that captures by shared reference makes a future that can be sent; `AsyncFnMut` could not say so.
+#[test]
+fn async_closures_that_capture_by_shared_reference() {
+    let got = on_threads(async {
+        let (client, path) = (client(), String::from("/users"));
+        let owned = AT_ONCE.run(async || client.get(&path).await).await?;
+        let told = retry(async || client.get(&path).await).backoff(Constant::every(Duration::ZERO)).await?;
+        Ok::<_, RetryError<HttpError>>((owned, told))
+    });
+    assert_eq!(got, Ok((6, 6)));
+}
+
 #[test]
 fn a_function_by_its_name_and_a_generic_caller() {
     async fn fetch() -> Result<u32, HttpError> {
@@ -165,6 +177,43 @@ fn a_method_by_its_path_may_be_what_is_lent_to() {
     assert_eq!(dialled, Ok(3));
 }
 
+/// What is lent may be used together with what is captured by shared reference.
+#[test]
+fn one_thing_is_lent_and_another_captured_under_spawn() {
+    let (got, asked) = on_threads(async {
+        let (client, path, mut asked) = (client(), String::from("/users"), 0);
+        let got = AT_ONCE
+            .run_with(&mut asked, async |asked| {
+                *asked += 1;
+                client.get(&path).await
+            })
+            .await;
+        (got, asked)
+    });
+    assert_eq!((got, asked), (Ok(6), 3));
+}
+
+/// A context that holds references: under `spawn` the compiler does not see yet that it may be sent.
+#[test]
+fn references_may_be_lent_on_one_thread() {
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    let (mut modem, mut frame) = (Modem::default(), [0; 4]);
+    let sent = tokio::task::LocalSet::new().block_on(&runtime, async {
+        let mut lent = (&mut modem, &mut frame);
+        AT_ONCE.run_with(&mut lent, async |(modem, frame)| modem.send(&mut **frame).await).await
+    });
+    assert_eq!((sent, frame[0]), (Ok(3), 3));
+}
+
+/// What is captured by value may be lent, too.
+#[test]
+fn an_async_closure_may_lend_from_itself_on_one_thread() {
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    let (client, path) = (client(), String::from("/users"));
+    let got = runtime.block_on(AT_ONCE.run_mut(async move || client.get(&path).await));
+    assert_eq!(got, Ok(6));
+}
+
 #[test]
 fn what_is_captured_may_be_lent_on_one_thread() {
     let runtime = Builder::new_current_thread().enable_time().build().unwrap();
@@ -181,6 +230,49 @@ fn patterns_nest_without_a_box() {
         RETRY.run(|| inner().timeout(secs(2))).await
     });
     assert_eq!(outcome.unwrap(), 6);
+}
+
+/// Attempts are multiplied, each under its own timeout: the outer retry sees the timeout's error, the timeout sees the inner retry's.
+#[test]
+fn a_retry_around_a_timeout_around_a_retry_around_a_timeout() {
+    use aplomb_sim::prelude::*;
+    static INNER: Retry<Constant> = checked!(Retry::new().max_attempts(2).backoff(Constant::every(ms(10))));
+    static OUTER: Retry<Constant> = checked!(Retry::new().max_attempts(3).backoff(Constant::every(ms(100))));
+    let starts = std::cell::Cell::new(0);
+    let (error, took) = aplomb_sim::block_on(async {
+        let error = OUTER
+            .run(|| {
+                let inner = || {
+                    starts.set(starts.get() + 1);
+                    timeout(ms(30), std::future::pending::<Result<(), HttpError>>())
+                };
+                timeout(ms(60), INNER.call(inner).into_future())
+            })
+            .await
+            .unwrap_err();
+        (error, aplomb_sim::now() - aplomb::Instant::ORIGIN)
+    });
+    // The second inner attempt begins at 40 of 60, and is not granted its 30.
+    assert_eq!((starts.get(), took), (6, ms(3 * 60 + 2 * 100)));
+    assert_eq!(error.attempts(), 3);
+    assert!(error.inner().is_some_and(TimeoutError::is_timeout), "the timeout is the operation's own error here");
+    assert_eq!(error.to_string(), "gave up after 3 attempts: timed out after 60ms");
+}
+
+/// Real tasks that share one policy, and one budget.
+#[test]
+fn one_policy_serves_many_tasks() {
+    static BUDGET: RetryBudget = RetryBudget::new(20);
+    static SHARED: Retry<Constant> = checked!(Retry::standard(&BUDGET).backoff(Constant::every(Duration::ZERO)));
+    let attempts: u32 = on_threads(async {
+        let mut calls = tokio::task::JoinSet::new();
+        for _ in 0..20 {
+            calls.spawn(SHARED.run(|| ready(Err::<(), _>(HttpError(503)))));
+        }
+        calls.join_all().await.iter().map(|outcome| outcome.unwrap_err().attempts()).sum()
+    });
+    assert_eq!(attempts, 20 + 4, "twenty first attempts, and as many retries as twenty tokens pay for");
+    assert_eq!(BUDGET.available(), 0);
 }
 
 #[test]

@@ -139,8 +139,101 @@ fn a_child_that_wakes_itself_has_its_next_turn_in_the_next_poll() {
     assert!(Pin::new(&mut all).poll(&mut Context::from_waker(&waker)).is_ready());
 }
 
+/// What holds of both, whoever is woken how: nobody is forgotten, and nobody keeps the others from their turn.
+fn keeps_its_promises<C: Children + Unpin>() {
+    let waker = Waker::from(Arc::new(Wakes::default()));
+    let poll = |all: &mut All<C>| Pin::new(all).poll(&mut Context::from_waker(&waker));
+    // All are polled once at first.
+    let (gates, open): (Vec<Child>, Vec<_>) = (0..4).map(|_| gated()).unzip();
+    let (mut all, polled) = All::<C>::new(gates);
+    assert!(poll(&mut all).is_pending());
+    assert_eq!(polled.take(), [0, 1, 2, 3]);
+    // Who was woken is polled at the next poll, and once.
+    for index in [2, 0] {
+        open[index]();
+        open[index]();
+    }
+    assert!(poll(&mut all).is_pending());
+    let again = polled.take();
+    assert!([0, 2].iter().all(|index| again.iter().filter(|polled| *polled == index).count() == 1), "{again:?}");
+    assert!(all.children[0].is_none() && all.children[2].is_none());
+    // Slots that are added are polled without having been woken; the others are not forgotten.
+    let (late, open_late) = gated();
+    all.children.push(Some(late));
+    assert!(poll(&mut all).is_pending());
+    assert!(polled.take().contains(&4));
+    open_late();
+    open[1]();
+    open[3]();
+    assert!(poll(&mut all).is_ready());
+}
+
 #[test]
-fn a_renewed_slot_is_polled_at_once_and_slots_may_be_added() {
+fn nobody_is_forgotten_and_nobody_polled_twice() {
+    keeps_its_promises::<ParentWaker>();
+    keeps_its_promises::<Own>();
+    keeps_its_promises::<<Sim as Platform>::Children>();
+}
+
+/// One that wakes itself at every poll, and never ends: a poll of the parent ends all the same, and the others have their turn.
+#[test]
+fn a_child_that_always_wakes_itself_starves_nobody() {
+    fn check<C: Children + Unpin>() {
+        let (gate, open) = gated();
+        let (mut all, polled) = All::<C>::new(vec![yields(u32::MAX), gate]);
+        let count = Arc::new(Wakes::default());
+        let waker = Waker::from(Arc::clone(&count));
+        for _ in 0..10 {
+            assert!(Pin::new(&mut all).poll(&mut Context::from_waker(&waker)).is_pending());
+            assert_eq!(polled.take().iter().filter(|slot| **slot == 0).count(), 1);
+            assert!(count.0.swap(0, Ordering::Relaxed) > 0, "the parent is to come again");
+        }
+        open();
+        assert!(Pin::new(&mut all).poll(&mut Context::from_waker(&waker)).is_pending());
+        assert!(all.children[1].is_none());
+    }
+    check::<ParentWaker>();
+    check::<Own>();
+}
+
+/// A pool: whenever a child ends, its slot takes the next one, which is polled in the same poll.
+#[test]
+fn a_slot_is_renewed_until_nothing_is_left() {
+    fn check<C: Children>(mut wakers: C) {
+        let (mut left, mut ended) = (10, 0);
+        let mut slots: Vec<Option<Child>> = vec![Some(yields(0)), Some(yields(1)), Some(yields(2))];
+        let mut polls = 0;
+        let mut poll = |cx: &mut Context<'_>| {
+            polls += 1;
+            wakers.begin(slots.len(), cx.waker());
+            while let Some(index) = wakers.next_ready() {
+                let Some(child) = slots[index].as_mut() else { continue };
+                if wakers.poll_child(index, cx, |cx| child.as_mut().poll(cx)).is_pending() {
+                    continue;
+                }
+                ended += 1;
+                slots[index] = (left > 0).then(|| yields(left % 2));
+                if left > 0 {
+                    left -= 1;
+                    wakers.renew(index);
+                }
+            }
+            if slots.iter().all(Option::is_none) { Poll::Ready(()) } else { Poll::Pending }
+        };
+        let count = Arc::new(Wakes::default());
+        let waker = Waker::from(Arc::clone(&count));
+        while poll(&mut Context::from_waker(&waker)).is_pending() {
+            assert!(count.0.swap(0, Ordering::Relaxed) > 0, "it waits, and nobody will wake it");
+        }
+        assert_eq!(ended, 13);
+        assert!(polls <= 7, "{polls} polls: what ends at once does not wait for another");
+    }
+    check(ParentWaker::EMPTY);
+    check(Own::EMPTY);
+}
+
+#[test]
+fn a_renewed_slot_comes_again_in_the_same_poll() {
     fn check<C: Children>(mut wakers: C) {
         wakers.begin(1, Waker::noop());
         assert_eq!(wakers.next_ready(), Some(0));
@@ -153,6 +246,19 @@ fn a_renewed_slot_is_polled_at_once_and_slots_may_be_added() {
     }
     check(ParentWaker::EMPTY);
     check(Own::EMPTY);
+}
+
+/// A waker may outlive the future: it wakes nobody that it should not, and nothing is polled that is gone.
+#[test]
+fn a_waker_that_outlives_its_parent_does_no_harm() {
+    let (gate, open) = gated();
+    let (mut all, _) = All::<Own>::new(vec![gate]);
+    let count = Arc::new(Wakes::default());
+    assert!(Pin::new(&mut all).poll(&mut Context::from_waker(&Waker::from(Arc::clone(&count)))).is_pending());
+    drop(all);
+    open();
+    open();
+    assert!(count.0.load(Ordering::Relaxed) <= 1, "one stray wake at most");
 }
 
 #[test]

@@ -226,11 +226,17 @@ fn the_cooperative_budget_holds_no_timeout_back() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let permits = tokio::sync::Semaphore::new(1);
-        let greedy = async {
+        let mut greedy = pin!(async {
             loop {
                 drop(permits.acquire().await);
             }
-        };
+        });
+        let mut polls = 0;
+        let greedy = poll_fn(|cx| {
+            polls += 1;
+            assert!(polls < 10_000, "the timeout is held back");
+            greedy.as_mut().poll(cx)
+        });
         // Time stands while a task is ready; somebody has to move it.
         let clock = tokio::spawn(async {
             for _ in 0..100 {
