@@ -2,7 +2,7 @@
 
 /// Fills a platform in: defines, in the module where it stands, the names that an adapter's users know.
 ///
-/// These are the types `Timeout`, `Retry`, `RetryBudget` and `Semaphore`, the functions `timeout`, `timeout_at`, `deadline` and `retry`, the trait `TimeoutExt`, and the module `prelude`. The crate has to hand on all of
+/// These are the types `Timeout`, `Retry`, `RetryBudget`, `Debounce`, `Throttle`, `EdgeStream`, `PaceStream` and `Semaphore`, the functions `timeout`, `timeout_at`, `deadline` and `retry`, the traits `TimeoutExt` and `EdgeStreamExt`, and the module `prelude`. The crate has to hand on all of
 /// core, by `pub use aplomb::*`. Docs and their examples come along: they are told the crate's name, and the lines that open and close an asynchronous `main`.
 ///
 /// # Examples
@@ -46,6 +46,12 @@ macro_rules! bind {
 
         /// A [`RetryBudget`](struct@$crate::RetryBudget) on this platform.
         pub type RetryBudget = $crate::RetryBudget<$platform>;
+
+        /// A [`Debounce`](struct@$crate::edge::Gate) on this platform. The module [`debounce`]($crate::debounce) tells what it promises.
+        pub type Debounce<M = $crate::edge::Reject> = $crate::Debounce<$platform, M>;
+
+        /// A [`Throttle`](struct@$crate::edge::Gate) on this platform. The module [`throttle`]($crate::throttle) tells what it promises.
+        pub type Throttle<M = $crate::edge::Reject> = $crate::Throttle<$platform, M>;
 
         /// A [`Semaphore`]($crate::sync::Semaphore) on this platform, whose waiters are kept in `S`.
         pub type Semaphore<S = <$platform as $crate::Platform>::Storage> = $crate::sync::Semaphore<$platform, S>;
@@ -182,11 +188,72 @@ macro_rules! bind {
 
         impl<F: ::core::future::Future<Output: $crate::Fallible>> TimeoutExt for F {}
 
+        /// Debounce and throttle as methods of every stream.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        #[doc = concat!("use ", $name, "::prelude::*;")]
+        /// use futures_lite::{StreamExt, stream};
+        ///
+        #[doc = $open]
+        /// let newest = stream::iter([1, 2, 3]).debounce(ms(20)).collect::<Vec<_>>().await;
+        /// assert_eq!(newest, [3]);
+        /// let paced = stream::iter([1, 2, 3]).pace(ms(1)).collect::<Vec<_>>().await;
+        /// assert_eq!(paced, [1, 2, 3]);
+        #[doc = $close]
+        /// ```
+        pub trait EdgeStreamExt: $crate::edge::Stream + Sized {
+            /// The newest item, when there was none for so long. What is pending at the end of the stream comes then.
+            fn debounce(self, wait: ::core::time::Duration) -> EdgeStream<Self> {
+                EdgeStream::debounce(<<$platform as $crate::Platform>::Clock as $crate::Ambient>::CLOCK, wait, self)
+            }
+
+            /// The first item, and then none for so long.
+            fn throttle_first(self, interval: ::core::time::Duration) -> EdgeStream<Self> {
+                EdgeStream::throttle_first(<<$platform as $crate::Platform>::Clock as $crate::Ambient>::CLOCK, interval, self)
+            }
+
+            /// The first item, and then the newest at the end of each interval.
+            fn throttle_latest(self, interval: ::core::time::Duration) -> EdgeStream<Self> {
+                EdgeStream::throttle_latest(<<$platform as $crate::Platform>::Clock as $crate::Ambient>::CLOCK, interval, self)
+            }
+
+            /// The newest item, so long after the first.
+            fn audit(self, interval: ::core::time::Duration) -> EdgeStream<Self> {
+                EdgeStream::audit(<<$platform as $crate::Platform>::Clock as $crate::Ambient>::CLOCK, interval, self)
+            }
+
+            /// The items that start by these terms.
+            ///
+            /// # Errors
+            ///
+            /// [`ConfigError`]($crate::ConfigError) if the terms make no sense.
+            fn edges(self, terms: $crate::edge::Terms) -> ::core::result::Result<EdgeStream<Self>, $crate::ConfigError> {
+                EdgeStream::with_clock(<<$platform as $crate::Platform>::Clock as $crate::Ambient>::CLOCK, terms, self)
+            }
+
+            /// All items, never closer than an interval.
+            fn pace(self, interval: ::core::time::Duration) -> PaceStream<Self> {
+                PaceStream::with_clock(<<$platform as $crate::Platform>::Clock as $crate::Ambient>::CLOCK, interval, self)
+            }
+        }
+
+        impl<S: $crate::edge::Stream> EdgeStreamExt for S {}
+
+        /// An [`EdgeStream`]($crate::edge::EdgeStream) on this platform's clock.
+        pub type EdgeStream<S> = $crate::edge::EdgeStream<S, <$platform as $crate::Platform>::Clock>;
+
+        /// A [`PaceStream`]($crate::edge::PaceStream) on this platform's clock.
+        pub type PaceStream<S> = $crate::edge::PaceStream<S, <$platform as $crate::Platform>::Clock>;
+
         /// What every user needs.
         pub mod prelude {
             pub use $crate::prelude::*;
 
-            pub use super::{Retry, RetryBudget, TimeoutExt, deadline, retry, timeout, timeout_at};
+            pub use super::{
+                Debounce, EdgeStreamExt, Retry, RetryBudget, Throttle, TimeoutExt, deadline, retry, timeout, timeout_at,
+            };
         }
     };
 }

@@ -2,6 +2,7 @@
 
 use core::error::Error;
 use core::fmt;
+use core::time::Duration;
 
 use crate::ratio::Ratio;
 
@@ -34,6 +35,15 @@ pub enum ConfigError {
         /// The setting.
         value: Ratio,
     },
+    /// Neither a leading nor a trailing edge: nothing would ever start.
+    Edges,
+    /// A burst can't be cut shorter than its quiet end.
+    MaxWait {
+        /// The setting.
+        value: Duration,
+        /// The window, which it must not be shorter than.
+        wait: Duration,
+    },
     /// Proportional jitter can't take away more than the whole delay.
     Jitter {
         /// The setting.
@@ -48,6 +58,8 @@ impl ConfigError {
         match self {
             Self::MaxAttempts { .. } => "max_attempts must be at least 1",
             Self::Factor { .. } => "factor must be at least 1",
+            Self::Edges => "leading or trailing must be true",
+            Self::MaxWait { .. } => "max_wait must be at least wait",
             Self::Jitter { .. } => "jitter must be at most 1",
         }
     }
@@ -58,6 +70,8 @@ impl fmt::Display for ConfigError {
         match self {
             Self::MaxAttempts { value } => write!(f, "max_attempts is {value}, must be at least 1"),
             Self::Factor { value } => write!(f, "factor is {value}, must be at least 1"),
+            Self::Edges => f.write_str("leading and trailing are both false, one must be true"),
+            Self::MaxWait { value, wait } => write!(f, "max_wait is {value:?}, must be at least wait, {wait:?}"),
             Self::Jitter { value } => write!(f, "jitter is {value}, must be at most 1"),
         }
     }
@@ -85,9 +99,17 @@ macro_rules! checked {
     ($configuration:expr) => {
         // A `const` block runs in the compiler only, and so does its panic.
         const {
-            match $configuration.check() {
-                ::core::result::Result::Ok(checked) => checked,
-                ::core::result::Result::Err(error) => ::core::panic!("{}", error.requirement()),
+            // Made twice, of one type: to be asked, which uses it up, since the compiler drops nothing that may have waiters; and to be.
+            let mut asked = false;
+            loop {
+                let configuration = $configuration;
+                if asked {
+                    break configuration;
+                }
+                if let ::core::option::Option::Some(error) = configuration.config_error() {
+                    ::core::panic!("{}", error.requirement());
+                }
+                asked = true;
             }
         }
     };

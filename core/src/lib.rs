@@ -28,6 +28,7 @@
 //! # Patterns
 //!
 //! - [`timeout`]: so long, and no longer.
+//! - [`debounce`]: only the newest call of a burst; [`throttle`]: never closer than an interval. As calls, as triggers with one loop that runs, as streams.
 //! - [`retry`]: once more, with [`backoff`], jitter, deadlines, and a budget.
 //!
 //! Below them lies what all patterns are made of: [`time`], [`alarm`], [`platform`], [`storage`], [`sync`], [`children`], [`observe`].
@@ -60,6 +61,8 @@ mod bind;
 pub mod children;
 mod config;
 mod deadline;
+pub mod debounce;
+pub mod edge;
 pub mod observe;
 mod operation;
 pub mod platform;
@@ -68,6 +71,7 @@ pub mod ratio;
 pub mod retry;
 pub mod storage;
 pub mod sync;
+pub mod throttle;
 pub mod time;
 pub mod timeout;
 
@@ -77,6 +81,8 @@ pub use children::OwnWakers;
 pub use children::{Children, ParentWaker};
 pub use config::ConfigError;
 pub use deadline::Deadline;
+pub use debounce::Debounce;
+pub use edge::EdgeError;
 pub use operation::{Fallible, InfallibleFuture, Lending, Operation, infallible};
 pub use platform::{Ambient, Platform};
 pub use ratio::Ratio;
@@ -84,5 +90,6 @@ pub use retry::{Retry, RetryBudget, RetryError};
 #[cfg(feature = "alloc")]
 pub use storage::Heap;
 pub use storage::{Inline, Storage};
+pub use throttle::Throttle;
 pub use time::{Clock, Instant, Sleep};
 pub use timeout::{Timeout, TimeoutError};

@@ -1,6 +1,7 @@
 //! What every user needs, and no platform fills in. The adapters' preludes hold all this and more: use theirs.
 
 pub use crate::backoff::{Backoff, Constant, Exponential, Fibonacci, Jitter, Linear, List};
+pub use crate::edge::{EdgeError, Trigger};
 pub use crate::ratio::{Ratio, percent};
 pub use crate::retry::RetryError;
 pub use crate::time::{ms, secs};

@@ -62,13 +62,15 @@ impl<G: Copy> Schedule<G> {
     ///
     /// [`ConfigError`] names the setting that doesn't.
     pub const fn check(self) -> Result<Self, ConfigError> {
-        match self.error() {
+        match self.config_error() {
             Some(error) => Err(error),
             None => Ok(self),
         }
     }
 
-    pub(crate) const fn error(&self) -> Option<ConfigError> {
+    /// What is wrong with it, if anything is: [`check`](Schedule::check), for code that is evaluated at compile time.
+    #[must_use]
+    pub const fn config_error(self) -> Option<ConfigError> {
         match self.growth_error {
             Some(error) => Some(error),
             None => self.jitter.error(),
@@ -147,7 +149,7 @@ impl<G: Growth> Backoff for Schedule<G> {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        self.error().map_or(Ok(()), Err)
+        self.config_error().map_or(Ok(()), Err)
     }
 }
 

@@ -231,13 +231,22 @@ impl<P: Platform, G: Copy, R, O> Retry<'_, P, Schedule<G>, R, O> {
     where
         Self: Copy,
     {
-        if self.policy.terms.limits.max_attempts == 0 {
-            return Err(ConfigError::MaxAttempts { value: 0 });
-        }
-        match self.policy.terms.backoff.error() {
+        match self.config_error() {
             Some(error) => Err(error),
             None => Ok(self),
         }
+    }
+
+    /// What is wrong with it, if anything is: [`check`](Retry::check), for code that is evaluated at compile time.
+    #[must_use]
+    pub const fn config_error(self) -> Option<ConfigError>
+    where
+        Self: Copy,
+    {
+        if self.policy.terms.limits.max_attempts == 0 {
+            return Some(ConfigError::MaxAttempts { value: 0 });
+        }
+        self.policy.terms.backoff.config_error()
     }
 }
 

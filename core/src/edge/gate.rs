@@ -1,0 +1,127 @@
+use core::fmt;
+use core::marker::PhantomData;
+use core::mem::forget;
+use core::task::Waker;
+use core::time::Duration;
+
+use super::machine::{Terms, Window};
+use crate::config::ConfigError;
+use crate::platform::Platform;
+use crate::sync::Shared;
+
+/// What debounce and throttle have in common: an edge machine that many callers share. Its users know it as [`Debounce`](crate::Debounce) and [`Throttle`](crate::Throttle).
+///
+/// `K` says which of the two it is, and `M` what becomes of callers: [`Reject`](super::Reject), the default, [`Share`](super::Share), or [`Trigger`](super::Trigger).
+pub struct Gate<P: Platform, K, M> {
+    pub(super) clock: P::Clock,
+    pub(super) terms: Terms,
+    pub(super) state: Shared<P::RawMutex, State<M>>,
+    kind: PhantomData<fn() -> K>,
+}
+
+/// What is behind the lock.
+pub(super) struct State<M> {
+    pub(super) window: Window,
+    pub(super) mode: M,
+}
+
+/// What becomes of callers, and of what they bring.
+pub trait Mode {
+    /// Before the first call.
+    const NEW: Self;
+    /// What is dropped outside the lock.
+    type Dropped;
+
+    /// What is pending will not start. A waker, to be woken outside the lock.
+    fn cancel(&mut self) -> (Option<Waker>, Self::Dropped);
+
+    /// What is pending starts at once. A waker, to be woken outside the lock.
+    fn flush(&mut self) -> Option<Waker>;
+}
+
+impl<P: Platform, K, M: Mode> Gate<P, K, M> {
+    pub(crate) const fn from_terms(clock: P::Clock, terms: Terms) -> Self {
+        let state = State { window: Window::new(), mode: M::NEW };
+        Self { clock, terms, state: Shared::new(state), kind: PhantomData }
+    }
+
+    /// Ends the burst: what is pending will not start, and its callers end with [`Cancelled`](super::EdgeError::Cancelled). What runs is not disturbed. Whether something was pending.
+    ///
+    /// The next call to a debounce begins a new burst; a throttle keeps its distance from the last start.
+    pub fn cancel(&self) -> bool {
+        let cancelled = self.state.with(|state| state.window.cancel(&self.terms).then(|| state.mode.cancel()));
+        let pending = cancelled.is_some();
+        if let Some((Some(waker), _dropped)) = cancelled {
+            waker.wake();
+        }
+        pending
+    }
+
+    /// Starts what is pending at once, be the window over or not. Whether something was pending.
+    pub fn flush(&self) -> bool {
+        let waker = self.state.with(|state| state.window.flush().then(|| state.mode.flush()));
+        let pending = waker.is_some();
+        if let Some(waker) = waker.flatten() {
+            waker.wake();
+        }
+        pending
+    }
+
+    /// Whether a call is pending.
+    pub fn is_pending(&self) -> bool {
+        self.state.with(|state| state.window.is_pending())
+    }
+}
+
+impl<P: Platform, K, M> Gate<P, K, M> {
+    /// Whether the call that opens a window starts at once. Default: a debounce's does not, a throttle's does.
+    #[must_use]
+    pub const fn leading(mut self, leading: bool) -> Self {
+        self.terms = self.terms.leading(leading);
+        self
+    }
+
+    /// Whether the newest call in a window starts at its end. Default: it does. With both edges that takes more than one call.
+    #[must_use]
+    pub const fn trailing(mut self, trailing: bool) -> Self {
+        self.terms = self.terms.trailing(trailing);
+        self
+    }
+
+    pub(crate) const fn with_max_wait(mut self, max_wait: Duration) -> Self {
+        self.terms = self.terms.max_wait(max_wait);
+        self
+    }
+
+    /// What is wrong with it, if anything is: [`check`](Gate::check), for code that is evaluated at compile time.
+    #[must_use]
+    pub const fn config_error(self) -> Option<ConfigError> {
+        let error = self.terms.config_error();
+        // It has no waiters yet, and a `const fn` drops nothing.
+        forget(self);
+        error
+    }
+
+    /// Itself, if it makes sense; for what comes from a configuration file. [`checked!`](crate::checked) does so at compile time.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if neither edge starts anything, or `max_wait` is shorter than the window.
+    pub const fn check(self) -> Result<Self, ConfigError> {
+        match self.terms.config_error() {
+            Some(error) => {
+                // It has no waiters yet, and a `const fn` drops nothing.
+                forget(self);
+                Err(error)
+            }
+            None => Ok(self),
+        }
+    }
+}
+
+impl<P: Platform, K, M> fmt::Debug for Gate<P, K, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let window = self.state.with(|state| state.window);
+        f.debug_struct("Gate").field("terms", &self.terms).field("window", &window).finish_non_exhaustive()
+    }
+}

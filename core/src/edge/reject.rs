@@ -1,0 +1,266 @@
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker, ready};
+
+use pin_project_lite::pin_project;
+
+use super::error::EdgeError;
+use super::gate::{Gate, Mode, State};
+use super::machine::{Decision, Terms};
+use crate::alarm::Alarm;
+use crate::platform::Platform;
+use crate::time::{Clock, Instant};
+
+/// Callers that are superseded end at once, with [`EdgeError::Superseded`].
+#[derive(Debug)]
+pub struct Reject {
+    /// The pending call, or the last one that was: calls are numbered.
+    newest: u64,
+    /// The last one that was cancelled.
+    cancelled: u64,
+    /// Of the pending call, unless it has been woken.
+    waker: Option<Waker>,
+}
+
+impl Mode for Reject {
+    const NEW: Self = Self { newest: 0, cancelled: 0, waker: None };
+    type Dropped = ();
+
+    fn cancel(&mut self) -> (Option<Waker>, ()) {
+        self.cancelled = self.newest;
+        (self.waker.take(), ())
+    }
+
+    fn flush(&mut self) -> Option<Waker> {
+        self.waker.take()
+    }
+}
+
+/// What a caller is told when it comes.
+enum Entry {
+    Start,
+    Wait { ticket: u64, superseding: bool },
+    Skip,
+}
+
+/// What a caller is told that waits.
+enum Turn {
+    Wait { until: Instant },
+    Superseded,
+    Cancelled,
+}
+
+impl State<Reject> {
+    /// A call comes. It takes the place of the one that is pending, whose waker is returned.
+    fn enter(&mut self, terms: &Terms, now: Instant, waker: Waker) -> (Entry, Option<Waker>) {
+        let superseding = self.window.is_pending();
+        match self.window.call(terms, now) {
+            Decision::Skip => (Entry::Skip, Some(waker)),
+            Decision::Start => {
+                self.mode.newest += 1;
+                (Entry::Start, self.mode.waker.take())
+            }
+            Decision::Wait { .. } => {
+                self.mode.newest += 1;
+                (Entry::Wait { ticket: self.mode.newest, superseding }, self.mode.waker.replace(waker))
+            }
+        }
+    }
+
+    fn is_pending(&self, ticket: u64) -> bool {
+        self.mode.newest == ticket && self.window.is_pending()
+    }
+
+    /// The waker that is no longer needed comes back.
+    fn ask(&mut self, ticket: u64, waker: Waker) -> (Turn, Option<Waker>) {
+        if self.is_pending(ticket) {
+            (Turn::Wait { until: self.window.next_deadline() }, self.mode.waker.replace(waker))
+        } else if self.mode.cancelled >= ticket {
+            (Turn::Cancelled, Some(waker))
+        } else {
+            (Turn::Superseded, Some(waker))
+        }
+    }
+
+    /// Whether the pending call starts: if it is that one, and its time has come. A waker that is no longer needed comes back.
+    fn begin(&mut self, terms: &Terms, ticket: u64, now: Instant) -> (bool, Option<Waker>) {
+        if self.is_pending(ticket) && self.window.tick(terms, now) { (true, self.mode.waker.take()) } else { (false, None) }
+    }
+
+    fn leave(&mut self, ticket: u64) -> Option<Waker> {
+        if self.is_pending(ticket) {
+            self.window.abandon();
+            self.mode.waker.take()
+        } else {
+            None
+        }
+    }
+}
+
+impl<P: Platform, K> Gate<P, K, Reject> {
+    /// Calls the operation, if this is the newest call when one may start.
+    ///
+    /// A call that comes while another is pending costs no timer before everybody who is ready has had a turn: of a burst that comes at once, only the newest sets one.
+    ///
+    /// # Errors
+    ///
+    /// [`EdgeError::Superseded`] at the instant of a newer call; [`EdgeError::Cancelled`]; or the operation's own.
+    pub fn call<F, Fut, T, E>(&self, operation: F) -> Call<'_, P, K, F, Fut>
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        Call { pending: Pending { gate: self, ticket: None }, operation: Some(operation), running: None, alarm: Alarm::new() }
+    }
+}
+
+/// A place as the pending call, which is given up when this is dropped.
+struct Pending<'g, P: Platform, K> {
+    gate: &'g Gate<P, K, Reject>,
+    ticket: Option<u64>,
+}
+
+impl<P: Platform, K> Drop for Pending<'_, P, K> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            drop(self.gate.state.with(|state| state.leave(ticket)));
+        }
+    }
+}
+
+pin_project! {
+    /// A call that is debounced or throttled; made by [`Gate::call`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it before the operation has started gives up its place: nothing starts then, and the callers that it superseded have ended already. Dropping it later drops the operation.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Call<'g, P: Platform, K, F, Fut> {
+        pending: Pending<'g, P, K>,
+        // None once it has started, or has ended.
+        operation: Option<F>,
+        #[pin]
+        running: Option<Fut>,
+        #[pin]
+        alarm: Alarm<<P::Clock as Clock>::Sleep>,
+    }
+}
+
+impl<P, K, F, Fut, T, E> Future for Call<'_, P, K, F, Fut>
+where
+    P: Platform,
+    F: FnOnce() -> Fut,
+    Fut: Future<Output = Result<T, E>>,
+{
+    type Output = Result<T, EdgeError<E>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if this.running.is_none() {
+            if this.operation.is_none() {
+                return Poll::Pending;
+            }
+            let admitted = ready!(this.pending.poll_admitted(this.alarm, cx));
+            let Some(operation) = this.operation.take() else { return Poll::Pending };
+            match admitted {
+                Ok(()) => this.running.set(Some(operation())),
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        let Some(running) = this.running.as_mut().as_pin_mut() else { return Poll::Pending };
+        let outcome = ready!(running.poll(cx));
+        this.running.set(None);
+        Poll::Ready(outcome.map_err(EdgeError::Failed))
+    }
+}
+
+impl<P: Platform, K> Pending<'_, P, K> {
+    /// Waits until the operation may start.
+    fn poll_admitted<E>(
+        &mut self,
+        alarm: Pin<&mut Alarm<<P::Clock as Clock>::Sleep>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), EdgeError<E>>> {
+        match self.ticket {
+            None => self.enter(alarm, cx),
+            Some(ticket) => self.ask(ticket, alarm, cx),
+        }
+    }
+
+    fn enter<E>(
+        &mut self,
+        alarm: Pin<&mut Alarm<<P::Clock as Clock>::Sleep>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), EdgeError<E>>> {
+        let Gate { clock, terms, state, .. } = self.gate;
+        if let Some(error) = terms.config_error() {
+            return Poll::Ready(Err(EdgeError::Config(error)));
+        }
+        let (now, waker) = (clock.now(), cx.waker().clone());
+        let (entry, other) = state.with(|state| state.enter(terms, now, waker));
+        match entry {
+            Entry::Skip => Poll::Ready(Err(EdgeError::Superseded)),
+            Entry::Start => {
+                wake(other);
+                Poll::Ready(Ok(()))
+            }
+            Entry::Wait { ticket, superseding } => {
+                self.ticket = Some(ticket);
+                wake(other);
+                if superseding {
+                    // The timer can wait until it is clear that no newer call is about to come.
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                self.ask(ticket, alarm, cx)
+            }
+        }
+    }
+
+    fn ask<E>(
+        &mut self,
+        ticket: u64,
+        mut alarm: Pin<&mut Alarm<<P::Clock as Clock>::Sleep>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), EdgeError<E>>> {
+        let Gate { clock, terms, state, .. } = self.gate;
+        loop {
+            let waker = cx.waker().clone();
+            let (turn, _unused) = state.with(|state| state.ask(ticket, waker));
+            let until = match turn {
+                Turn::Wait { until } => until,
+                Turn::Superseded => return Poll::Ready(Err(EdgeError::Superseded)),
+                Turn::Cancelled => return Poll::Ready(Err(EdgeError::Cancelled)),
+            };
+            if until != Instant::ORIGIN {
+                ready!(alarm.as_mut().poll_until(clock, until, cx));
+            }
+            let now = clock.now().max(until);
+            let (begun, _unused) = state.with(|state| state.begin(terms, ticket, now));
+            if begun {
+                self.ticket = None;
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+/// Outside the lock, as all wakers.
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+impl<P: Platform, K, F, Fut> fmt::Debug for Call<'_, P, K, F, Fut> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stage = match (self.pending.ticket, &self.operation, &self.running) {
+            (_, _, Some(_)) => "running",
+            (Some(_), Some(_), None) => "pending",
+            (None, Some(_), None) => "not yet polled",
+            (_, None, None) => "ended",
+        };
+        f.debug_struct("Call").field("stage", &stage).finish_non_exhaustive()
+    }
+}
