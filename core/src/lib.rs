@@ -29,6 +29,7 @@
 //!
 //! - [`timeout`]: so long, and no longer.
 //! - [`debounce`]: only the newest call of a burst; [`throttle`]: never closer than an interval. As calls, as triggers with one loop that runs, as streams.
+//! - [`waterfall`]: steps one after another, each fed what the one before ended with.
 //! - [`retry`]: once more, with [`backoff`], jitter, deadlines, and a budget.
 //!
 //! Below them lies what all patterns are made of: [`time`], [`alarm`], [`platform`], [`storage`], [`sync`], [`children`], [`observe`].
@@ -74,6 +75,7 @@ pub mod sync;
 pub mod throttle;
 pub mod time;
 pub mod timeout;
+pub mod waterfall;
 
 pub use backoff::{Backoff, Jitter};
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
@@ -93,3 +95,4 @@ pub use storage::{Inline, Storage};
 pub use throttle::Throttle;
 pub use time::{Clock, Instant, Sleep};
 pub use timeout::{Timeout, TimeoutError};
+pub use waterfall::{Waterfall, WaterfallError};

@@ -5,4 +5,5 @@ pub use crate::edge::{EdgeError, Trigger};
 pub use crate::ratio::{Ratio, percent};
 pub use crate::retry::RetryError;
 pub use crate::time::{ms, secs};
+pub use crate::waterfall::{WaterfallError, waterfall};
 pub use crate::{ConfigError, Deadline, TimeoutError, checked, infallible};

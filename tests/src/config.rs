@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use aplomb::backoff::{Backoff, Constant, Exponential, Fibonacci, Jitter, Linear, List, Place, Schedule};
+use aplomb::edge::Terms;
 use aplomb::{ConfigError, Ratio};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::millis::Millis;
-use crate::scenario::strictly;
+use crate::scenario::{Action, strictly};
 
 /// A pattern with its configuration.
 #[derive(Debug, Clone)]
@@ -17,6 +18,12 @@ pub enum Pattern {
     Timeout(TimeoutConfig),
     /// `retry`.
     Retry(Box<RetryConfig>),
+    /// `debounce`, `throttle`.
+    Edges(EdgesConfig),
+    /// `debounce_stream`, `throttle_stream`.
+    Stream(StreamConfig),
+    /// `waterfall`.
+    Waterfall(WaterfallConfig),
 }
 
 impl Pattern {
@@ -25,7 +32,14 @@ impl Pattern {
         match name {
             "timeout" => strictly(config, "config").map(Self::Timeout),
             "retry" => strictly(config, "config").map(|retry| Self::Retry(Box::new(retry))),
-            _ => Err(format!("pattern: unknown pattern `{name}`, expected one of `timeout`, `retry`")),
+            "debounce" => strictly(config, "config").map(|debounce: DebounceConfig| Self::Edges(debounce.edges())),
+            "throttle" => strictly(config, "config").map(|throttle: ThrottleConfig| Self::Edges(throttle.edges())),
+            "debounce_stream" => strictly(config, "config").map(|debounce: DebounceConfig| Self::Stream(debounce.stream())),
+            "throttle_stream" => strictly(config, "config").map(|throttle: ThrottleConfig| Self::Stream(throttle.stream())),
+            "waterfall" => {
+                strictly(config, "config").and_then(|waterfall: WaterfallConfig| waterfall.check()).map(Self::Waterfall)
+            }
+            _ => Err(format!("pattern: unknown pattern `{name}`")),
         }
     }
 
@@ -35,6 +49,11 @@ impl Pattern {
         match self {
             Self::Timeout(_) => "timeout",
             Self::Retry(_) => "retry",
+            Self::Waterfall(_) => "waterfall",
+            Self::Edges(EdgesConfig { debounces: true, .. }) => "debounce",
+            Self::Edges(EdgesConfig { debounces: false, .. }) => "throttle",
+            Self::Stream(StreamConfig { debounces: true, .. }) => "debounce_stream",
+            Self::Stream(StreamConfig { debounces: false, .. }) => "throttle_stream",
         }
     }
 }
@@ -44,6 +63,8 @@ impl Pattern {
     pub(crate) fn times(&self) -> Vec<Millis> {
         match self {
             Self::Timeout(timeout) => vec![timeout.after],
+            Self::Waterfall(_) => Vec::new(),
+            Self::Edges(EdgesConfig { times, .. }) | Self::Stream(StreamConfig { times, .. }) => times.to_vec(),
             Self::Retry(retry) => {
                 let mut times = vec![retry.attempt_timeout, retry.deadline, retry.retry_after_max, retry.reset_after];
                 times.push(retry.between);
@@ -51,6 +72,163 @@ impl Pattern {
                 times
             }
         }
+    }
+}
+
+impl Pattern {
+    /// Whether that can be done to it.
+    pub(crate) fn check(&self, action: Action<'_>) -> Result<(), String> {
+        let known = match (self, action) {
+            (Self::Stream(_), Action::Item { .. } | Action::Do { verb: "end", .. } | Action::Jump { .. }) => true,
+            (Self::Stream(_), _) | (_, Action::Item { .. }) => false,
+            (Self::Edges(_), Action::Do { verb, .. }) => ["cancel", "flush", "trigger"].contains(&verb),
+            (_, Action::Do { .. }) => false,
+            _ => true,
+        };
+        if known { Ok(()) } else { Err(format!("{action:?} is nothing that can be done to `{}`", self.name())) }
+    }
+}
+
+/// Of `waterfall`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WaterfallConfig {
+    /// How many steps there are, or their names.
+    pub steps: Steps,
+}
+
+/// The steps of a waterfall.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged, expecting = "a number of steps, or a list of names")]
+pub enum Steps {
+    /// So many, without names.
+    Number(usize),
+    /// These.
+    Names(Vec<String>),
+}
+
+impl Steps {
+    /// How many.
+    #[must_use]
+    pub fn number(&self) -> usize {
+        match self {
+            Self::Number(number) => *number,
+            Self::Names(names) => names.len(),
+        }
+    }
+}
+
+impl WaterfallConfig {
+    fn check(self) -> Result<Self, String> {
+        // Each number of steps is a type of its own.
+        if (1..=5).contains(&self.steps.number()) { Ok(self) } else { Err("config.steps: from 1 to 5 can be played".into()) }
+    }
+}
+
+/// Of `debounce`, and as a stream.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DebounceConfig {
+    wait: Millis,
+    #[serde(default)]
+    leading: bool,
+    #[serde(default = "yes")]
+    trailing: bool,
+    #[serde(default = "never")]
+    max_wait: Millis,
+    #[serde(default)]
+    superseded: Superseded,
+}
+
+/// Of `throttle`, and as a stream.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ThrottleConfig {
+    interval: Millis,
+    #[serde(default = "yes")]
+    leading: bool,
+    #[serde(default = "yes")]
+    trailing: bool,
+    #[serde(default)]
+    mode: Option<StreamMode>,
+    #[serde(default)]
+    superseded: Superseded,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What becomes of callers that are superseded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Superseded {
+    /// They end.
+    #[default]
+    Reject,
+    /// They share the result.
+    Share,
+}
+
+/// Streams that are throttled otherwise than by edges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StreamMode {
+    /// All items, so far apart.
+    Pace,
+    /// The newest, so long after the first.
+    Audit,
+}
+
+/// Of `debounce` and `throttle`.
+#[derive(Debug, Clone, Copy)]
+pub struct EdgesConfig {
+    /// Which of the two.
+    pub debounces: bool,
+    /// What the machine is told.
+    pub terms: Terms,
+    /// What becomes of callers.
+    pub superseded: Superseded,
+    times: [Millis; 2],
+}
+
+/// Of `debounce_stream` and `throttle_stream`.
+#[derive(Debug, Clone, Copy)]
+pub struct StreamConfig {
+    debounces: bool,
+    /// What the machine is told.
+    pub terms: Terms,
+    /// The interval, if all items come through.
+    pub pace: Option<Millis>,
+    times: [Millis; 2],
+}
+
+impl DebounceConfig {
+    fn edges(self) -> EdgesConfig {
+        let terms = Terms::debounce(self.wait.duration()).max_wait(self.max_wait.duration());
+        let terms = terms.leading(self.leading).trailing(self.trailing);
+        EdgesConfig { debounces: true, terms, superseded: self.superseded, times: [self.wait, self.max_wait] }
+    }
+
+    fn stream(self) -> StreamConfig {
+        let EdgesConfig { terms, times, .. } = self.edges();
+        StreamConfig { debounces: true, terms, pace: None, times }
+    }
+}
+
+impl ThrottleConfig {
+    fn edges(self) -> EdgesConfig {
+        let terms = Terms::throttle(self.interval.duration()).leading(self.leading).trailing(self.trailing);
+        EdgesConfig { debounces: false, terms, superseded: self.superseded, times: [self.interval; 2] }
+    }
+
+    fn stream(self) -> StreamConfig {
+        let EdgesConfig { mut terms, times, .. } = self.edges();
+        if self.mode == Some(StreamMode::Audit) {
+            terms = Terms::audit(self.interval.duration());
+        }
+        let pace = (self.mode == Some(StreamMode::Pace)).then_some(self.interval);
+        StreamConfig { debounces: false, terms, pace, times }
     }
 }
 

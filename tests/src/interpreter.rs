@@ -23,6 +23,8 @@ pub(crate) struct World<S> {
     operation: Operation,
     trace: RefCell<Vec<Entry>>,
     starts: Cell<usize>,
+    /// How many operations are under way.
+    pub(crate) running: Cell<usize>,
     /// The scenario is over, and what is dropped now doesn't count.
     over: Cell<bool>,
 }
@@ -93,9 +95,13 @@ where
         operation: scenario.operation.clone(),
         trace: RefCell::default(),
         starts: Cell::new(0),
+        running: Cell::new(0),
         over: Cell::new(false),
     });
-    let guard = Guard::<S::Platform>::new(&scenario.pattern, form);
+    let guard = Rc::new(Guard::<S::Platform>::new(&scenario.pattern, form));
+    if scenario.driver {
+        guard.drive(&world);
+    }
     let mut callers: Vec<Rc<Caller>> = Vec::new();
     for line in &scenario.script {
         if line.first {
@@ -124,11 +130,20 @@ where
                 world.stage.set_clock(now).await;
                 world.stage.advance_to(now).await;
             }
+            Ok(Action::Do { verb, value }) => {
+                // Within a task, where the runtime's clock is.
+                let (guard, verb, value) = (Rc::clone(&guard), verb.to_owned(), value.cloned());
+                world.stage.spawn(Box::pin(async move { guard.act(&verb, value) }));
+            }
+            Ok(Action::Item { item }) => guard.feed(item),
             Err(_) => {}
         }
         world.stage.settle().await;
     }
-    let alive = || callers.iter().any(|caller| caller.future.borrow().is_some());
+    let alive = || {
+        let waits = callers.iter().any(|caller| caller.future.borrow().is_some());
+        waits || guard.is_busy() || world.running.get() > 0
+    };
     finish(&world.stage, alive, end).await;
     world.over.set(true);
     for caller in &callers {

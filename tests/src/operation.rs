@@ -40,6 +40,7 @@ impl<S: Stage> Running<S> {
             Some(value) => Err(Failure { value: echo(value), retry_after: start.retry_after.map(Millis::duration) }),
             None => Ok(echo(start.ok)),
         };
+        world.running.set(world.running.get() + 1);
         Self { world, number, takes: start.takes, result: Some(result), sleep: None }
     }
 }
@@ -69,6 +70,7 @@ impl<S: Stage> Future for Running<S> {
 
 impl<S: Stage> Drop for Running<S> {
     fn drop(&mut self) {
+        self.world.running.set(self.world.running.get() - 1);
         if self.result.is_some() {
             self.world.record(What::Drop { number: self.number });
         }

@@ -10,6 +10,7 @@ use aplomb::{Ambient, Clock, Platform, Retry, RetryBudget, RetryError, Timeout, 
 use serde_json::{Map, Value, json};
 
 use crate::config::{AnyBackoff, Pattern, RetryConfig};
+use crate::edges::{Edges, Source};
 use crate::interpreter::World;
 use crate::millis::Millis;
 use crate::operation::Failure;
@@ -36,7 +37,7 @@ impl Form {
     #[must_use]
     pub fn of(pattern: &Pattern) -> &'static [Self] {
         match pattern {
-            Pattern::Timeout(_) => &[Self::Call],
+            Pattern::Timeout(_) | Pattern::Waterfall(_) | Pattern::Edges(_) | Pattern::Stream(_) => &[Self::Call],
             Pattern::Retry(_) => &Self::ALL,
         }
     }
@@ -47,18 +48,60 @@ pub(crate) struct Guard<P: Platform> {
     pattern: Pattern,
     form: Form,
     budget: Option<Rc<RetryBudget<P>>>,
+    edges: Option<Edges<P>>,
+    source: Option<Rc<Source>>,
 }
 
 impl<P: Platform<Clock: Ambient + Copy> + 'static> Guard<P> {
     pub(crate) fn new(pattern: &Pattern, form: Form) -> Self {
         let budget = match pattern {
             Pattern::Retry(retry) => retry.budget,
-            Pattern::Timeout(_) => None,
+            _ => None,
         };
         let budget = budget.map(|budget| {
             Rc::new(RetryBudget::new(budget.capacity).retry_cost(budget.retry_cost).success_refund(budget.success_refund))
         });
-        Self { pattern: pattern.clone(), form, budget }
+        let edges = match pattern {
+            Pattern::Edges(config) => Some(Edges::new(config)),
+            _ => None,
+        };
+        let source = matches!(pattern, Pattern::Stream(_)).then(Rc::default);
+        Self { pattern: pattern.clone(), form, budget, edges, source }
+    }
+
+    /// Starts the task that the pattern needs beside its callers.
+    pub(crate) fn drive<S>(&self, world: &Rc<World<S>>)
+    where
+        S: Stage<Platform = P> + 'static,
+    {
+        if let Some(edges) = &self.edges {
+            edges.drive(world);
+        }
+        if let (Some(source), Pattern::Stream(config)) = (&self.source, &self.pattern) {
+            source.drain(config, world);
+        }
+    }
+
+    /// Does what a script says to the pattern itself.
+    pub(crate) fn act(&self, verb: &str, value: Option<Value>) {
+        if let Some(edges) = &self.edges {
+            edges.act(verb, value);
+        }
+        if let Some(source) = &self.source {
+            source.end();
+        }
+    }
+
+    /// An item for the pattern that is a stream.
+    pub(crate) fn feed(&self, item: &Value) {
+        if let Some(source) = &self.source {
+            source.push(item.clone());
+        }
+    }
+
+    /// Whether there is something to come that no caller waits for.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.edges.as_ref().is_some_and(Edges::is_busy) || self.source.as_ref().is_some_and(|source| !source.is_drained())
     }
 
     /// A call of the pattern.
@@ -68,6 +111,12 @@ impl<P: Platform<Clock: Ambient + Copy> + 'static> Guard<P> {
     {
         let (world, id) = (Rc::clone(world), id.to_owned());
         match &self.pattern {
+            Pattern::Edges(_) => match &self.edges {
+                Some(edges) => edges.call(world, id, arg),
+                None => Box::pin(std::future::pending()),
+            },
+            Pattern::Stream(_) => Box::pin(std::future::pending()),
+            Pattern::Waterfall(config) => crate::waterfall::call(config, world, id, arg),
             Pattern::Timeout(config) => {
                 let after = config.after.duration();
                 Box::pin(async move {
@@ -200,7 +249,7 @@ fn explain(error: RetryError<Failure>) -> (&'static str, Map<String, Value>) {
     }
 }
 
-fn details(json: Value) -> Map<String, Value> {
+pub(crate) fn details(json: Value) -> Map<String, Value> {
     match json {
         Value::Object(details) => details,
         _ => Map::new(),

@@ -31,6 +31,8 @@ pub struct Scenario {
     pub compare: Option<Vec<EntryKind>>,
     /// Where it stops, if not when nothing is left to happen.
     pub until: Option<Millis>,
+    /// Whether the pattern's `run` loop is kept running, if it has one.
+    pub driver: bool,
 }
 
 /// The scenario as it is written. The configuration is read when the pattern is known.
@@ -47,9 +49,12 @@ struct Written {
     strict_order: bool,
     compare: Option<Vec<EntryKind>>,
     until: Option<Millis>,
-    /// For patterns with a `run` loop; none of those here has one.
-    #[serde(default, rename = "driver")]
-    _driver: Option<bool>,
+    #[serde(default = "yes")]
+    driver: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Behaviour by order of the starts, or by what is asked.
@@ -143,6 +148,15 @@ pub struct Line {
     /// The input of the operation.
     #[serde(default, deserialize_with = "present")]
     pub arg: Option<Value>,
+    /// A verb of the pattern.
+    #[serde(rename = "do")]
+    pub verb: Option<String>,
+    /// What the verb is done with.
+    #[serde(default, deserialize_with = "present")]
+    pub value: Option<Value>,
+    /// An item of the source, for patterns that are streams.
+    #[serde(default, deserialize_with = "present")]
+    pub item: Option<Value>,
     /// A remark.
     #[serde(default, rename = "label")]
     _label: Option<String>,
@@ -168,6 +182,18 @@ pub enum Action<'l> {
         /// Forward, or back.
         nanos: i64,
     },
+    /// Does something to the pattern.
+    Do {
+        /// What.
+        verb: &'l str,
+        /// With what.
+        value: Option<&'l Value>,
+    },
+    /// The source of a stream has an item.
+    Item {
+        /// The item.
+        item: &'l Value,
+    },
 }
 
 impl Line {
@@ -178,11 +204,13 @@ impl Line {
     /// It must do one thing.
     pub fn action(&self) -> Result<Action<'_>, String> {
         #[allow(clippy::cast_possible_truncation, reason = "it saturates")]
-        match (&self.call, &self.drop, self.jump) {
-            (Some(id), None, None) => Ok(Action::Call { id, arg: self.arg.as_ref() }),
-            (None, Some(id), None) => Ok(Action::Drop { id }),
-            (None, None, Some(millis)) => Ok(Action::Jump { nanos: (millis * 1e6).round() as i64 }),
-            _ => Err("a line has one of `call`, `drop`, `jump`".into()),
+        match (&self.call, &self.drop, self.jump, &self.verb, &self.item) {
+            (Some(id), None, None, None, None) => Ok(Action::Call { id, arg: self.arg.as_ref() }),
+            (None, Some(id), None, None, None) => Ok(Action::Drop { id }),
+            (None, None, Some(millis), None, None) => Ok(Action::Jump { nanos: (millis * 1e6).round() as i64 }),
+            (None, None, None, Some(verb), None) => Ok(Action::Do { verb, value: self.value.as_ref() }),
+            (None, None, None, None, Some(item)) => Ok(Action::Item { item }),
+            _ => Err("a line has one of `call`, `drop`, `jump`, `do`, `item`".into()),
         }
     }
 }
@@ -233,6 +261,8 @@ pub enum EntryKind {
     Drop,
     /// A circuit breaker changes its state.
     State,
+    /// An item comes out of a stream.
+    Item,
 }
 
 /// A file that is not a scenario file, and where.
@@ -283,7 +313,8 @@ fn parse(json: Value) -> Result<Scenario, String> {
     let written: Written = strictly(json, "")?;
     let pattern = Pattern::parse(&written.pattern, written.config)?;
     for (index, line) in written.script.iter().enumerate() {
-        line.action().map_err(|what| format!("script[{index}]: {what}"))?;
+        let action = line.action().map_err(|what| format!("script[{index}]: {what}"))?;
+        pattern.check(action).map_err(|what| format!("script[{index}]: {what}"))?;
     }
     for (index, entry) in written.expect.iter().enumerate() {
         entry.kind().map_err(|what| format!("expect[{index}]: {what}"))?;
@@ -298,6 +329,7 @@ fn parse(json: Value) -> Result<Scenario, String> {
         strict_order: written.strict_order,
         compare: written.compare,
         until: written.until,
+        driver: written.driver,
     })
 }
 
@@ -316,7 +348,7 @@ fn check_order(script: &[Line]) -> Result<(), String> {
             }
             Action::Call { id, .. } => callers.push(id),
             Action::Drop { id } if !callers.contains(&id) => return Err(format!("script[{index}].drop: `{id}` has not called")),
-            Action::Drop { .. } | Action::Jump { .. } => {}
+            Action::Drop { .. } | Action::Jump { .. } | Action::Do { .. } | Action::Item { .. } => {}
         }
     }
     Ok(())

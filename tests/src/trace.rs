@@ -39,7 +39,17 @@ pub enum What {
         /// How it ended.
         result: Outcome,
     },
+    /// An item came out of the stream.
+    Item {
+        /// The item.
+        item: Value,
+    },
+    /// The stream is over.
+    EndOfStream,
 }
+
+/// Whose end it is when a stream is over.
+const STREAM: &str = "stream";
 
 /// How a caller's future ended: with a value, or with a kind of error and what that carries.
 pub type Outcome = Result<Value, (&'static str, Map<String, Value>)>;
@@ -52,6 +62,8 @@ impl Entry {
             What::Start { number, by, arg: None } => json!({ "start": number, "by": by }),
             What::Start { number, by, arg: Some(arg) } => json!({ "start": number, "by": by, "arg": arg }),
             What::Drop { number } => json!({ "drop": number }),
+            What::Item { item } => json!({ "item": item }),
+            What::EndOfStream => json!({ "end": STREAM }),
             What::End { id, result: Ok(value) } => json!({ "end": id, "ok": value }),
             What::End { id, result: Err((kind, details)) } => {
                 let mut json = json!({ "end": id, "err": kind });
@@ -69,7 +81,8 @@ impl Entry {
         match self.what {
             What::Start { .. } => EntryKind::Start,
             What::Drop { .. } => EntryKind::Drop,
-            What::End { .. } => EntryKind::End,
+            What::End { .. } | What::EndOfStream => EntryKind::End,
+            What::Item { .. } => EntryKind::Item,
         }
     }
 }
@@ -107,6 +120,12 @@ pub struct Expected {
     attempts: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(default, deserialize_with = "crate::scenario::present", skip_serializing_if = "Option::is_none")]
+    item: Option<Value>,
 }
 
 /// An instant, or a range of them.
@@ -164,12 +183,15 @@ impl Expected {
         if let Some(kind) = self.err.as_deref().filter(|kind| !ERROR_KINDS.contains(kind)) {
             return Err(format!("err: unknown kind `{kind}`, expected one of {ERROR_KINDS:?}"));
         }
-        match (self.start, self.drop, &self.end) {
-            (Some(_), None, None) => Ok(EntryKind::Start),
-            (None, Some(_), None) => Ok(EntryKind::Drop),
-            (None, None, Some(_)) if self.ok.is_some() && self.err.is_some() => Err("an end is `ok` or `err`, not both".into()),
-            (None, None, Some(_)) => Ok(EntryKind::End),
-            _ => Err("an entry has one of `start`, `drop`, `end`".into()),
+        match (self.start, self.drop, &self.end, &self.item) {
+            (Some(_), None, None, None) => Ok(EntryKind::Start),
+            (None, Some(_), None, None) => Ok(EntryKind::Drop),
+            (None, None, Some(_), None) if self.ok.is_some() && self.err.is_some() => {
+                Err("an end is `ok` or `err`, not both".into())
+            }
+            (None, None, Some(_), None) => Ok(EntryKind::End),
+            (None, None, None, Some(_)) => Ok(EntryKind::Item),
+            _ => Err("an entry has one of `start`, `drop`, `end`, `item`".into()),
         }
     }
 
@@ -184,6 +206,8 @@ impl Expected {
                     && (self.arg.is_none() || same_option(self.arg.as_ref(), arg.as_ref()))
             }
             What::Drop { number } => self.drop == Some(*number),
+            What::Item { item } => self.item.as_ref().is_some_and(|expected| same(expected, item)),
+            What::EndOfStream => self.end.as_deref() == Some(STREAM),
             What::End { id, result: Ok(value) } => {
                 self.end.as_ref() == Some(id) && self.err.is_none() && self.ok.as_ref().is_none_or(|ok| same(ok, value))
             }
@@ -198,6 +222,8 @@ impl Expected {
                     && detail("last", self.last.clone())
                     && detail("attempts", self.attempts.map(Value::from))
                     && detail("retry_after", self.retry_after.map(Value::from))
+                    && detail("step", self.step.map(Value::from))
+                    && detail("name", self.name.clone().map(Value::from))
             }
         }
     }

@@ -79,7 +79,7 @@ impl<P: Platform, M: Mode> Gate<P, Debouncing, M> {
     /// As `new`, on a clock that is held in hand.
     #[must_use]
     pub const fn with_clock(clock: P::Clock, wait: Duration) -> Self {
-        Self::from_terms(clock, Terms::debounce(wait))
+        Self::with_terms(clock, Terms::debounce(wait))
     }
 
     /// Starts no later than that after the first call of a burst, or its last start, however many calls put it off. At least `wait`. Default: never.

@@ -40,7 +40,9 @@ pub trait Mode {
 }
 
 impl<P: Platform, K, M: Mode> Gate<P, K, M> {
-    pub(crate) const fn from_terms(clock: P::Clock, terms: Terms) -> Self {
+    /// By these terms, on a clock that is held in hand.
+    #[must_use]
+    pub const fn with_terms(clock: P::Clock, terms: Terms) -> Self {
         let state = State { window: Window::new(), mode: M::NEW };
         Self { clock, terms, state: Shared::new(state), kind: PhantomData }
     }

@@ -33,10 +33,10 @@ mod stream;
 mod trigger;
 
 pub use error::{DriveError, EdgeError};
+#[doc(no_inline)]
+pub use futures_core::Stream;
 pub use gate::{Gate, Mode};
 pub use machine::{Decision, Terms, Window};
 pub use reject::{Call, Reject};
 pub use stream::{EdgeStream, PaceStream};
-#[doc(no_inline)]
-pub use futures_core::Stream;
 pub use trigger::{Next, Run, Trigger};

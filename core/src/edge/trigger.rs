@@ -44,7 +44,11 @@ impl<V> Mode for Trigger<V> {
 /// What the driver is told.
 enum Turn<V> {
     Take(V),
-    Wait { until: Instant },
+    /// A value is there, and perhaps another is due by now that came later: it is a question of the time.
+    Settle,
+    Wait {
+        until: Instant,
+    },
 }
 
 impl<V> State<Trigger<V>> {
@@ -64,6 +68,9 @@ impl<V> State<Trigger<V>> {
 
     /// The driver asks, and waits from now on. A waker to be dropped comes back.
     fn ask(&mut self, waker: Waker) -> (Turn<V>, Option<Waker>) {
+        if self.mode.granted.is_some() && self.window.is_pending() {
+            return (Turn::Settle, Some(waker));
+        }
         if let Some(value) = self.mode.granted.take() {
             return (Turn::Take(value), Some(waker));
         }
@@ -72,12 +79,13 @@ impl<V> State<Trigger<V>> {
         (Turn::Wait { until }, self.mode.waker.replace(waker))
     }
 
-    /// The value that starts now, if there is one.
-    fn tick(&mut self, terms: &Terms, now: Instant) -> (Option<V>, Option<Waker>) {
+    /// The value that starts now, if there is one, and what is dropped for it.
+    fn tick(&mut self, terms: &Terms, now: Instant) -> (Option<V>, Option<V>, Option<Waker>) {
+        let mode = &mut self.mode;
         if self.window.tick(terms, now) {
-            (self.mode.pending.take(), self.mode.waker.take())
+            (mode.pending.take(), mode.granted.take(), mode.waker.take())
         } else {
-            (None, None)
+            (mode.granted.take(), None, None)
         }
     }
 }
@@ -190,13 +198,14 @@ impl<'g, P: Platform, K, V> Driver<'g, P, K, V> {
             let (turn, _unused) = state.with(|state| state.ask(waker));
             let until = match turn {
                 Turn::Take(value) => return Poll::Ready(Ok(value)),
+                Turn::Settle => Instant::ORIGIN,
                 Turn::Wait { until } => until,
             };
             if until != Instant::ORIGIN {
                 ready!(alarm.as_mut().poll_until(clock, until, cx));
             }
             let now = clock.now().max(until);
-            if let (Some(value), _unused) = state.with(|state| state.tick(terms, now)) {
+            if let (Some(value), ..) = state.with(|state| state.tick(terms, now)) {
                 return Poll::Ready(Ok(value));
             }
         }

@@ -78,6 +78,6 @@ impl<P: Platform, M: Mode> Gate<P, Throttling, M> {
     /// As `new`, on a clock that is held in hand.
     #[must_use]
     pub const fn with_clock(clock: P::Clock, interval: Duration) -> Self {
-        Self::from_terms(clock, Terms::throttle(interval))
+        Self::with_terms(clock, Terms::throttle(interval))
     }
 }

@@ -1,0 +1,29 @@
+//! Waterfall: steps one after another, each fed what the one before ended with.
+//!
+//! ```text
+//! input --> fetch_user --> fetch_orders --> total --> value
+//!                 x                                   an error stops it, and says at which step
+//! ```
+//!
+//! # What it promises
+//!
+//! - Steps are typed and unboxed, any number of them. A step takes the value of the one before: by value, to keep, or to hand on.
+//! - The first error stops it: [`WaterfallError`] says which step it was, by its index and, where it was [`named`](Waterfall::named), by its name.
+//! - A step is dropped before the next one starts. The future is as large as its largest step with what is still to come, and not as all steps together.
+//! - Nothing happens before the first poll. A chain whose steps can be copied can be copied, and run again.
+//!
+//! # When not to use it
+//!
+//! Where an `async` block with `?` does as well: it costs the same. A waterfall adds which step failed, a name for it, and a future that has a type.
+//!
+//! # What it costs
+//!
+//! What the steps cost. Three steps that are ready at once take as long as three `await`s.
+
+mod error;
+mod future;
+mod steps;
+
+pub use error::WaterfallError;
+pub use future::{Run, Stage, Step};
+pub use steps::{First, Named, Then, Waterfall, waterfall};
