@@ -2,7 +2,7 @@
 
 /// Fills a platform in: defines, in the module where it stands, the names that an adapter's users know.
 ///
-/// These are the types `Timeout`, `Retry`, `RetryBudget`, `Debounce`, `Throttle`, `EdgeStream`, `PaceStream` and `Semaphore`, the functions `timeout`, `timeout_at`, `deadline` and `retry`, the traits `TimeoutExt` and `EdgeStreamExt`, and the module `prelude`. The crate has to hand on all of
+/// These are the types `Timeout`, `Retry`, `RetryBudget`, `Debounce`, `Throttle`, `EdgeStream`, `PaceStream`, `Polling` and `Semaphore`, the functions `timeout`, `timeout_at`, `deadline`, `poll_until` and `retry`, the traits `TimeoutExt` and `EdgeStreamExt`, and the module `prelude`. The crate has to hand on all of
 /// core, by `pub use aplomb::*`. Docs and their examples come along: they are told the crate's name, and the lines that open and close an asynchronous `main`.
 ///
 /// # Examples
@@ -52,6 +52,9 @@ macro_rules! bind {
 
         /// A [`Throttle`](struct@$crate::edge::Gate) on this platform. The module [`throttle`]($crate::throttle) tells what it promises.
         pub type Throttle<M = $crate::edge::Reject> = $crate::Throttle<$platform, M>;
+
+        /// For a [`Debounce`] or [`Throttle`] whose callers [share]($crate::edge::Share) the one result. They wait in `S`.
+        pub type Share<T, S = <$platform as $crate::Platform>::Storage> = $crate::edge::Share<T, S>;
 
         /// A [`Semaphore`]($crate::sync::Semaphore) on this platform, whose waiters are kept in `S`.
         pub type Semaphore<S = <$platform as $crate::Platform>::Storage> = $crate::sync::Semaphore<$platform, S>;
@@ -161,6 +164,41 @@ macro_rules! bind {
             Retry::new().call(operation)
         }
 
+        /// A [`Polling`](struct@$crate::Polling) on this platform.
+        pub type Polling<O, U, B = $crate::backoff::Constant, N = $crate::observe::Silent> =
+            $crate::Polling<$platform, O, U, B, N>;
+
+        /// Calls an operation until a value comes of which `until` is true. Before it is awaited, it takes the settings of a [`Polling`]. The module [`polling`]($crate::polling) tells what it promises.
+        ///
+        /// # Errors
+        ///
+        /// [`PollError`]($crate::PollError) has the last value or error, the number of attempts, and why there was no further one.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        #[doc = concat!("use ", $name, "::prelude::*;")]
+        ///
+        /// # struct Job; impl Job { fn is_done(&self) -> bool { true } }
+        /// async fn job_status(id: u32) -> Result<Job, std::io::Error> { Ok(Job) }
+        ///
+        #[doc = $open]
+        /// # let id = 7;
+        /// # async {
+        /// let job = poll_until(|| job_status(id), |job| job.is_done()).every(secs(2)).max_attempts(30).await?;
+        /// # let _ = job;
+        /// # Ok::<_, PollError<Job, std::io::Error>>(()) }.await.map_err(|_| ()).unwrap();
+        #[doc = $close]
+        /// ```
+        pub fn poll_until<O, U, Fut, T, E>(operation: O, until: U) -> Polling<O, U>
+        where
+            O: FnMut() -> Fut,
+            Fut: ::core::future::Future<Output = ::core::result::Result<T, E>>,
+            U: FnMut(&T) -> bool,
+        {
+            Polling::with_clock(<<$platform as $crate::Platform>::Clock as $crate::Ambient>::CLOCK, operation, until)
+        }
+
         /// Timeouts as methods of every operation.
         ///
         /// # Examples
@@ -252,7 +290,8 @@ macro_rules! bind {
             pub use $crate::prelude::*;
 
             pub use super::{
-                Debounce, EdgeStreamExt, Retry, RetryBudget, Throttle, TimeoutExt, deadline, retry, timeout, timeout_at,
+                Debounce, EdgeStreamExt, Retry, RetryBudget, Share, Throttle, TimeoutExt, deadline, poll_until, retry, timeout,
+                timeout_at,
             };
         }
     };

@@ -44,6 +44,11 @@ pub enum ConfigError {
         /// The window, which it must not be shorter than.
         wait: Duration,
     },
+    /// A grid without distance between its ticks has no next one.
+    Interval {
+        /// The setting.
+        value: Duration,
+    },
     /// Proportional jitter can't take away more than the whole delay.
     Jitter {
         /// The setting.
@@ -60,6 +65,7 @@ impl ConfigError {
             Self::Factor { .. } => "factor must be at least 1",
             Self::Edges => "leading or trailing must be true",
             Self::MaxWait { .. } => "max_wait must be at least wait",
+            Self::Interval { .. } => "interval must be longer than zero",
             Self::Jitter { .. } => "jitter must be at most 1",
         }
     }
@@ -72,6 +78,7 @@ impl fmt::Display for ConfigError {
             Self::Factor { value } => write!(f, "factor is {value}, must be at least 1"),
             Self::Edges => f.write_str("leading and trailing are both false, one must be true"),
             Self::MaxWait { value, wait } => write!(f, "max_wait is {value:?}, must be at least wait, {wait:?}"),
+            Self::Interval { value } => write!(f, "interval is {value:?}, must be longer than zero"),
             Self::Jitter { value } => write!(f, "jitter is {value}, must be at most 1"),
         }
     }

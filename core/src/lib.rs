@@ -29,6 +29,7 @@
 //!
 //! - [`timeout`]: so long, and no longer.
 //! - [`debounce`]: only the newest call of a burst; [`throttle`]: never closer than an interval. As calls, as triggers with one loop that runs, as streams.
+//! - [`polling`]: asking again until the answer is there.
 //! - [`waterfall`]: steps one after another, each fed what the one before ended with.
 //! - [`retry`]: once more, with [`backoff`], jitter, deadlines, and a budget.
 //!
@@ -57,6 +58,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod alarm;
+mod attempts;
 pub mod backoff;
 mod bind;
 pub mod children;
@@ -67,6 +69,7 @@ pub mod edge;
 pub mod observe;
 mod operation;
 pub mod platform;
+pub mod polling;
 pub mod prelude;
 pub mod ratio;
 pub mod retry;
@@ -87,6 +90,7 @@ pub use debounce::Debounce;
 pub use edge::EdgeError;
 pub use operation::{Fallible, InfallibleFuture, Lending, Operation, infallible};
 pub use platform::{Ambient, Platform};
+pub use polling::{PollError, Polling};
 pub use ratio::Ratio;
 pub use retry::{Retry, RetryBudget, RetryError};
 #[cfg(feature = "alloc")]

@@ -24,6 +24,8 @@ pub enum Pattern {
     Stream(StreamConfig),
     /// `waterfall`.
     Waterfall(WaterfallConfig),
+    /// `polling`.
+    Polling(Box<PollingConfig>),
 }
 
 impl Pattern {
@@ -39,6 +41,9 @@ impl Pattern {
             "waterfall" => {
                 strictly(config, "config").and_then(|waterfall: WaterfallConfig| waterfall.check()).map(Self::Waterfall)
             }
+            "polling" => {
+                strictly(config, "config").and_then(PollingConfig::check).map(|polling| Self::Polling(Box::new(polling)))
+            }
             _ => Err(format!("pattern: unknown pattern `{name}`")),
         }
     }
@@ -50,6 +55,7 @@ impl Pattern {
             Self::Timeout(_) => "timeout",
             Self::Retry(_) => "retry",
             Self::Waterfall(_) => "waterfall",
+            Self::Polling(_) => "polling",
             Self::Edges(EdgesConfig { debounces: true, .. }) => "debounce",
             Self::Edges(EdgesConfig { debounces: false, .. }) => "throttle",
             Self::Stream(StreamConfig { debounces: true, .. }) => "debounce_stream",
@@ -64,6 +70,12 @@ impl Pattern {
         match self {
             Self::Timeout(timeout) => vec![timeout.after],
             Self::Waterfall(_) => Vec::new(),
+            Self::Polling(polling) => {
+                let mut times = vec![polling.deadline, polling.initial_delay];
+                times.extend(polling.interval);
+                times.extend(polling.backoff.iter().flat_map(BackoffConfig::times));
+                times
+            }
             Self::Edges(EdgesConfig { times, .. }) | Self::Stream(StreamConfig { times, .. }) => times.to_vec(),
             Self::Retry(retry) => {
                 let mut times = vec![retry.attempt_timeout, retry.deadline, retry.retry_after_max, retry.reset_after];
@@ -86,6 +98,67 @@ impl Pattern {
             _ => true,
         };
         if known { Ok(()) } else { Err(format!("{action:?} is nothing that can be done to `{}`", self.name())) }
+    }
+}
+
+/// Of `polling`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PollingConfig {
+    /// The time between two attempts.
+    pub interval: Option<Millis>,
+    /// The delays between attempts, instead.
+    pub backoff: Option<BackoffConfig>,
+    /// From where the interval counts.
+    #[serde(default)]
+    pub mode: PollingMode,
+    /// The first included; null: without limit.
+    pub max_attempts: Option<u32>,
+    /// The value that ends it; absent: any.
+    #[serde(default, deserialize_with = "crate::scenario::present")]
+    pub until: Option<Value>,
+    /// Which errors end it.
+    #[serde(default)]
+    pub errors: PollingErrors,
+    /// How long it may take.
+    #[serde(default = "never")]
+    pub deadline: Millis,
+    /// How long to wait before the first attempt.
+    #[serde(default)]
+    pub initial_delay: Millis,
+}
+
+/// From where an interval counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PollingMode {
+    /// From the end of an attempt.
+    #[default]
+    Delay,
+    /// From the first start, on a grid.
+    Rate,
+}
+
+/// Which errors end polling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PollingErrors {
+    /// None.
+    #[default]
+    Tolerate,
+    /// All.
+    Fail,
+    /// One more than so many in a row.
+    InARow(u32),
+}
+
+impl PollingConfig {
+    fn check(self) -> Result<Self, String> {
+        match (self.interval, &self.backoff) {
+            (Some(_), None) => Ok(self),
+            (None, Some(_)) if self.mode == PollingMode::Delay => Ok(self),
+            _ => Err("config: one of `interval` and `backoff`, and no `mode` with the latter".into()),
+        }
     }
 }
 

@@ -7,12 +7,12 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use aplomb::edge::{EdgeError, EdgeStream, Gate, Mode, PaceStream, Reject, Stream, Trigger};
+use aplomb::edge::{EdgeError, EdgeStream, Gate, Mode, PaceStream, Reject, Share, Stream, Trigger};
 use aplomb::{Ambient, Debounce, Platform, Throttle};
 use futures_lite::StreamExt;
 use serde_json::{Map, Value, json};
 
-use crate::config::{EdgesConfig, StreamConfig};
+use crate::config::{EdgesConfig, StreamConfig, Superseded};
 use crate::interpreter::World;
 use crate::operation::Failure;
 use crate::patterns::details;
@@ -21,8 +21,14 @@ use crate::trace::{Outcome, What};
 
 /// A debounce or a throttle, which its callers share.
 pub(crate) struct Edges<P: Platform> {
-    calls: Rc<Kind<P, Reject>>,
+    calls: Calls<P>,
     triggers: Rc<Kind<P, Trigger<Value>>>,
+}
+
+/// What becomes of callers.
+enum Calls<P: Platform> {
+    Reject(Rc<Kind<P, Reject>>),
+    Share(Rc<Kind<P, Share<Result<Value, Failure>, P::Storage>>>),
 }
 
 /// One of the two.
@@ -53,19 +59,33 @@ impl<P: Platform<Clock: Ambient>, M: Mode> Kind<P, M> {
 
 impl<P: Platform<Clock: Ambient + Copy> + 'static> Edges<P> {
     pub(crate) fn new(config: &EdgesConfig) -> Self {
-        Self { calls: Rc::new(Kind::new(config)), triggers: Rc::new(Kind::new(config)) }
+        let calls = match config.superseded {
+            Superseded::Reject => Calls::Reject(Rc::new(Kind::new(config))),
+            Superseded::Share => Calls::Share(Rc::new(Kind::new(config))),
+        };
+        Self { calls, triggers: Rc::new(Kind::new(config)) }
     }
 
     pub(crate) fn call<S>(&self, world: Rc<World<S>>, id: String, arg: Option<Value>) -> Pin<Box<dyn Future<Output = Outcome>>>
     where
         S: Stage<Platform = P> + 'static,
     {
-        let gate = Rc::clone(&self.calls);
-        Box::pin(async move {
-            let operation = || world.start(&id, arg.as_ref());
-            let result = either!(&*gate, gate => gate.call(operation).await);
-            result.map_err(explain)
-        })
+        match &self.calls {
+            Calls::Reject(gate) => {
+                let gate = Rc::clone(gate);
+                Box::pin(async move {
+                    let operation = || world.start(&id, arg.as_ref());
+                    either!(&*gate, gate => gate.call(operation).await).map_err(explain)
+                })
+            }
+            Calls::Share(gate) => {
+                let gate = Rc::clone(gate);
+                Box::pin(async move {
+                    let operation = || world.start(&id, arg.as_ref());
+                    either!(&*gate, gate => gate.call(operation).await).map_err(explain)
+                })
+            }
+        }
     }
 
     pub(crate) fn drive<S>(&self, world: &Rc<World<S>>)
@@ -89,11 +109,17 @@ impl<P: Platform<Clock: Ambient + Copy> + 'static> Edges<P> {
         match verb {
             "trigger" => either!(&*self.triggers, gate => gate.trigger(value.unwrap_or_default())),
             "cancel" => {
-                either!(&*self.calls, gate => gate.cancel());
+                match &self.calls {
+                    Calls::Reject(gate) => either!(&**gate, gate => gate.cancel()),
+                    Calls::Share(gate) => either!(&**gate, gate => gate.cancel()),
+                };
                 either!(&*self.triggers, gate => gate.cancel());
             }
             "flush" => {
-                either!(&*self.calls, gate => gate.flush());
+                match &self.calls {
+                    Calls::Reject(gate) => either!(&**gate, gate => gate.flush()),
+                    Calls::Share(gate) => either!(&**gate, gate => gate.flush()),
+                };
                 either!(&*self.triggers, gate => gate.flush());
             }
             _ => {}

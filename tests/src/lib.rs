@@ -8,6 +8,7 @@ mod interpreter;
 pub mod millis;
 mod operation;
 mod patterns;
+mod polling;
 mod runtimes;
 pub mod scenario;
 mod stage;

@@ -37,7 +37,9 @@ impl Form {
     #[must_use]
     pub fn of(pattern: &Pattern) -> &'static [Self] {
         match pattern {
-            Pattern::Timeout(_) | Pattern::Waterfall(_) | Pattern::Edges(_) | Pattern::Stream(_) => &[Self::Call],
+            Pattern::Timeout(_) | Pattern::Polling(_) | Pattern::Waterfall(_) | Pattern::Edges(_) | Pattern::Stream(_) => {
+                &[Self::Call]
+            }
             Pattern::Retry(_) => &Self::ALL,
         }
     }
@@ -116,6 +118,7 @@ impl<P: Platform<Clock: Ambient + Copy> + 'static> Guard<P> {
                 None => Box::pin(std::future::pending()),
             },
             Pattern::Stream(_) => Box::pin(std::future::pending()),
+            Pattern::Polling(config) => crate::polling::call(config, world, id, arg),
             Pattern::Waterfall(config) => crate::waterfall::call(config, world, id, arg),
             Pattern::Timeout(config) => {
                 let after = config.after.duration();

@@ -9,8 +9,8 @@
 //!
 //! - The newest call of a burst starts `wait` after the last one ([`trailing`](crate::edge::Gate::trailing), the default). With [`leading`](crate::edge::Gate::leading) the first starts at once; with both, the trailing one starts only if there was more than one call.
 //! - [`max_wait`](Debounce::max_wait) bounds how long calls can put the start off: no start comes later than that after the burst's first call or its last start.
-//! - A caller whose place is taken ends with [`Superseded`](crate::edge::EdgeError::Superseded), at the instant of the newer call. Nobody is left pending.
-//! - If the newest caller is dropped before its start, nothing starts.
+//! - A caller whose place is taken ends with [`Superseded`](crate::edge::EdgeError::Superseded), at the instant of the newer call; or, if it [`Share`]s, with a clone of the one result. Nobody is left pending.
+//! - If the newest caller is dropped before its start, nothing starts; where callers share, the newest one still there takes its place.
 //! - A call while an operation runs begins a new burst, and does not disturb it.
 //! - A call that comes before the pending one has been started takes its place, even if that one was due already.
 //!
@@ -21,12 +21,13 @@
 //! # How others differ
 //!
 //! The semantics are those of lodash's `debounce`, with three exceptions, each for a rule. *`max_wait` is kept*: after a start that it forced, lodash gives the next call a whole `wait`, and may so exceed it. *A burst is one until it was started*: where a timer is late and
-//! `maxWait` is set, lodash starts a call at once that comes after `wait`; here it takes the place of the pending one, and waits. *Time that runs backwards is no time*: lodash takes it for the end of the burst. RxJS's `debounceTime` is the default.
+//! `maxWait` is set, lodash starts a call at once that comes after `wait`; here it takes the place of the pending one, and waits. *Time that runs backwards is no time*: lodash takes it for the end of the burst. `RxJS`'s `debounceTime` is the default.
 
 use core::time::Duration;
 
-use crate::edge::{Gate, Mode, Reject, Terms, Trigger};
+use crate::edge::{Gate, Mode, Reject, Share, Terms, Trigger};
 use crate::platform::{Ambient, Platform};
+use crate::storage::Storage;
 
 /// Of a [`Gate`]: that it debounces.
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +64,14 @@ impl<P: Platform<Clock: Ambient>> Gate<P, Debouncing, Reject> {
     /// Waits so long after the last call of a burst. Its callers wait for their results.
     #[must_use]
     pub const fn new(wait: Duration) -> Self {
+        Self::with_clock(Ambient::CLOCK, wait)
+    }
+}
+
+impl<P: Platform<Clock: Ambient>, T, S: Storage> Gate<P, Debouncing, Share<T, S>> {
+    /// Waits so long after the last call of a burst. All callers end with the one result.
+    #[must_use]
+    pub const fn shared(wait: Duration) -> Self {
         Self::with_clock(Ambient::CLOCK, wait)
     }
 }

@@ -67,6 +67,19 @@ impl<E> EdgeError<E> {
     }
 }
 
+impl EdgeError {
+    /// The same, of an operation that has not even started.
+    pub(super) fn of_operation<E>(self) -> EdgeError<E> {
+        match self {
+            Self::Superseded => EdgeError::Superseded,
+            Self::Cancelled => EdgeError::Cancelled,
+            Self::Full { waiting } => EdgeError::Full { waiting },
+            Self::Config(error) => EdgeError::Config(error),
+            Self::Failed(never) => match never {},
+        }
+    }
+}
+
 impl<E: fmt::Display> fmt::Display for EdgeError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

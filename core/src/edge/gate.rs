@@ -32,11 +32,14 @@ pub trait Mode {
     /// What is dropped outside the lock.
     type Dropped;
 
-    /// What is pending will not start. A waker, to be woken outside the lock.
-    fn cancel(&mut self) -> (Option<Waker>, Self::Dropped);
+    /// What is pending will not start.
+    fn cancel(&mut self) -> Self::Dropped;
 
-    /// What is pending starts at once. A waker, to be woken outside the lock.
-    fn flush(&mut self) -> Option<Waker>;
+    /// What is pending starts at once.
+    fn flush(&mut self) {}
+
+    /// Who is to be woken after a change, one at a time; until there is none.
+    fn next_waker(&mut self) -> Option<Waker>;
 }
 
 impl<P: Platform, K, M: Mode> Gate<P, K, M> {
@@ -53,20 +56,28 @@ impl<P: Platform, K, M: Mode> Gate<P, K, M> {
     pub fn cancel(&self) -> bool {
         let cancelled = self.state.with(|state| state.window.cancel(&self.terms).then(|| state.mode.cancel()));
         let pending = cancelled.is_some();
-        if let Some((Some(waker), _dropped)) = cancelled {
-            waker.wake();
-        }
+        drop(cancelled);
+        self.wake(pending);
         pending
     }
 
     /// Starts what is pending at once, be the window over or not. Whether something was pending.
     pub fn flush(&self) -> bool {
-        let waker = self.state.with(|state| state.window.flush().then(|| state.mode.flush()));
-        let pending = waker.is_some();
-        if let Some(waker) = waker.flatten() {
+        let pending = self.state.with(|state| {
+            let pending = state.window.flush();
+            if pending {
+                state.mode.flush();
+            }
+            pending
+        });
+        self.wake(pending);
+        pending
+    }
+
+    fn wake(&self, changed: bool) {
+        while let Some(waker) = changed.then(|| self.state.with(|state| state.mode.next_waker())).flatten() {
             waker.wake();
         }
-        pending
     }
 
     /// Whether a call is pending.

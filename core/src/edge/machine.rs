@@ -51,7 +51,7 @@ impl Terms {
         Self { span: nanos(interval), max_wait: u64::MAX, leading: true, trailing: true, after: After::Start }
     }
 
-    /// A window that a call opens and its end closes, where the newest call starts: RxJS's `auditTime`.
+    /// A window that a call opens and its end closes, where the newest call starts: `RxJS`'s `auditTime`.
     #[must_use]
     pub const fn audit(interval: Duration) -> Self {
         Self { span: nanos(interval), max_wait: u64::MAX, leading: false, trailing: true, after: After::Opening }

@@ -14,7 +14,7 @@
 //!
 //! | | callers | the operation |
 //! | --- | --- | --- |
-//! | [`call`](Gate::call) | wait for the result; all but the newest end with [`EdgeError::Superseded`] | each caller's own |
+//! | [`call`](Gate::call) | wait for the result; all but the newest end with [`EdgeError::Superseded`], or [`Share`] its result | each caller's own |
 //! | [`trigger`](Gate::trigger) and [`run`](Gate::run) | leave a value and go on, in an interrupt too | of the one task that runs |
 //! | [`EdgeStream`] and [`PaceStream`] | are the items of a stream | is whoever takes the items |
 //!
@@ -29,6 +29,7 @@ mod error;
 mod gate;
 mod machine;
 mod reject;
+mod share;
 mod stream;
 mod trigger;
 
@@ -38,5 +39,6 @@ pub use futures_core::Stream;
 pub use gate::{Gate, Mode};
 pub use machine::{Decision, Terms, Window};
 pub use reject::{Call, Reject};
+pub use share::{Share, SharedCall};
 pub use stream::{EdgeStream, PaceStream};
 pub use trigger::{Next, Run, Trigger};

@@ -27,12 +27,11 @@ impl Mode for Reject {
     const NEW: Self = Self { newest: 0, cancelled: 0, waker: None };
     type Dropped = ();
 
-    fn cancel(&mut self) -> (Option<Waker>, ()) {
+    fn cancel(&mut self) {
         self.cancelled = self.newest;
-        (self.waker.take(), ())
     }
 
-    fn flush(&mut self) -> Option<Waker> {
+    fn next_waker(&mut self) -> Option<Waker> {
         self.waker.take()
     }
 }

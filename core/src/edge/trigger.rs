@@ -32,11 +32,11 @@ impl<V> Mode for Trigger<V> {
     const NEW: Self = Self { granted: None, pending: None, driven: false, waker: None, looks_at: Instant::MAX };
     type Dropped = Option<V>;
 
-    fn cancel(&mut self) -> (Option<Waker>, Option<V>) {
-        (None, self.pending.take())
+    fn cancel(&mut self) -> Option<V> {
+        self.pending.take()
     }
 
-    fn flush(&mut self) -> Option<Waker> {
+    fn next_waker(&mut self) -> Option<Waker> {
         self.waker.take()
     }
 }

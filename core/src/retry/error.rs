@@ -1,7 +1,7 @@
 use core::error::Error;
 use core::fmt;
 
-use super::machine::Stop;
+use crate::attempts::Stop;
 use crate::config::ConfigError;
 use crate::timeout::TimeoutError;
 

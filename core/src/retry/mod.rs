@@ -56,7 +56,6 @@ mod event;
 mod forms;
 mod future;
 mod lent;
-mod machine;
 mod policy;
 mod rules;
 mod session;

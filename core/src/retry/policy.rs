@@ -2,8 +2,8 @@ use core::fmt;
 use core::time::Duration;
 
 use super::budget::RetryBudget;
-use super::machine::{Limits, Terms};
 use super::rules::RetryAll;
+use crate::attempts::{Limits, Terms};
 use crate::backoff::{Backoff, Exponential, Jitter, Schedule};
 use crate::config::ConfigError;
 use crate::deadline::Deadline;

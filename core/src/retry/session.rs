@@ -5,10 +5,10 @@ use core::time::Duration;
 
 use super::error::{RetryError, StopReason};
 use super::event::{Attempt, Cause, Event};
-use super::machine::{AttemptLoop, Pause, Stop};
 use super::policy::AsPolicy;
 use super::rules::Rules;
 use crate::alarm::Alarm;
+use crate::attempts::{AttemptLoop, Pause, Stop};
 use crate::backoff::Backoff;
 use crate::config::ConfigError;
 use crate::operation::Fallible;

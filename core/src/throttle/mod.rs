@@ -19,13 +19,14 @@
 //!
 //! # How others differ
 //!
-//! The semantics are those of RxJS's `throttleTime`, and but for two rules those of lodash's `throttle`. *Starts are never closer than `interval`*: lodash looks at the last call, not at the last start, and lets a call start soon after a trailing one. *The interval counts from the last start*:
-//! without a leading edge, lodash and RxJS's `auditTime` begin a new interval with the first call after a start, and so start later than they may. (As a stream, [`audit`](crate::edge::EdgeStream::audit) does so too.) After a cancel, lodash forgets the last start; here the distance is kept.
+//! The semantics are those of `RxJS`'s `throttleTime`, and but for two rules those of lodash's `throttle`. *Starts are never closer than `interval`*: lodash looks at the last call, not at the last start, and lets a call start soon after a trailing one. *The interval counts from the last start*:
+//! without a leading edge, lodash and `RxJS`'s `auditTime` begin a new interval with the first call after a start, and so start later than they may. (As a stream, [`audit`](crate::edge::EdgeStream::audit) does so too.) After a cancel, lodash forgets the last start; here the distance is kept.
 
 use core::time::Duration;
 
-use crate::edge::{Gate, Mode, Reject, Terms, Trigger};
+use crate::edge::{Gate, Mode, Reject, Share, Terms, Trigger};
 use crate::platform::{Ambient, Platform};
+use crate::storage::Storage;
 
 /// Of a [`Gate`]: that it throttles.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +63,14 @@ impl<P: Platform<Clock: Ambient>> Gate<P, Throttling, Reject> {
     /// Keeps starts so far apart. Its callers wait for their results.
     #[must_use]
     pub const fn new(interval: Duration) -> Self {
+        Self::with_clock(Ambient::CLOCK, interval)
+    }
+}
+
+impl<P: Platform<Clock: Ambient>, T, S: Storage> Gate<P, Throttling, Share<T, S>> {
+    /// Keeps starts so far apart. All callers end with the one result.
+    #[must_use]
+    pub const fn shared(interval: Duration) -> Self {
         Self::with_clock(Ambient::CLOCK, interval)
     }
 }

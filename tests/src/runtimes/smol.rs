@@ -17,6 +17,9 @@ const MILLISECOND: u64 = 1_000_000;
 /// What may take longer is not played in real time.
 const LONGEST: u64 = 1_200 * MILLISECOND;
 
+/// A trace that changes by more than that, when everything is a millisecond or two late, hangs on ties.
+const DELAYED: Tolerance = Tolerance { grid: MILLISECOND, lateness: 50 * MILLISECOND };
+
 /// What happens at different instants must be so far apart that a busy machine keeps the order.
 const APART: u64 = 10 * MILLISECOND;
 
@@ -64,7 +67,7 @@ pub(super) fn play(scenario: &Scenario, form: Form) -> Result<Played, Unplayable
         return Err(Unplayable::Length);
     }
     let delayed = super::sim::play(&scenario.delayed(), form)?;
-    let hangs_on_ties = compare(scenario, &delayed.trace, &SmolStage::TOLERANCE).is_err();
+    let hangs_on_ties = compare(scenario, &delayed.trace, &DELAYED).is_err();
     if hangs_on_ties || instants.windows(2).any(|pair| pair[1].0 - pair[0].0 < APART) {
         return Err(Unplayable::Resolution);
     }

@@ -7,21 +7,21 @@ use crate::time::{Instant, duration, nanos};
 
 /// What bounds the attempts of a call. Durations are nanoseconds, `u64::MAX` is never.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
-    pub(super) max_attempts: u32,
-    pub(super) attempt_timeout: u64,
-    pub(super) deadline: u64,
+pub(crate) struct Limits {
+    pub(crate) max_attempts: u32,
+    pub(crate) attempt_timeout: u64,
+    pub(crate) deadline: u64,
     /// The deadline that came with the request.
-    pub(super) deadline_at: Instant,
-    pub(super) retry_after_max: u64,
-    pub(super) reset_after: u64,
+    pub(crate) deadline_at: Instant,
+    pub(crate) retry_after_max: u64,
+    pub(crate) reset_after: u64,
 }
 
 impl Limits {
     /// As many attempts as it takes.
-    pub(super) const FOREVER: u32 = u32::MAX;
+    pub(crate) const FOREVER: u32 = u32::MAX;
 
-    pub(super) const fn new(max_attempts: u32) -> Self {
+    pub(crate) const fn new(max_attempts: u32) -> Self {
         Self {
             max_attempts,
             attempt_timeout: u64::MAX,
@@ -33,7 +33,7 @@ impl Limits {
     }
 
     /// The time an attempt has, if there is a limit to it.
-    pub(super) fn attempt_timeout(&self) -> Option<Duration> {
+    pub(crate) fn attempt_timeout(&self) -> Option<Duration> {
         (self.attempt_timeout != u64::MAX).then(|| duration(self.attempt_timeout))
     }
 
@@ -48,23 +48,23 @@ impl Limits {
 
 /// What a policy says of attempts, to all its calls.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Terms<B> {
-    pub(super) limits: Limits,
-    pub(super) backoff: B,
+pub(crate) struct Terms<B> {
+    pub(crate) limits: Limits,
+    pub(crate) backoff: B,
 }
 
 /// The attempt loop, as a machine: it counts, and says when to go on and when to stop. `S` is the state of its backoff.
 ///
 /// Where the present instant may not be needed, it is asked for: on servers the clock costs more than all the rest.
 #[derive(Debug)]
-pub(super) struct AttemptLoop<S> {
+pub(crate) struct AttemptLoop<S> {
     attempt: u32,
     /// None while there is nothing to remember: a first attempt without limits in time leaves it so.
     past: Option<Past<S>>,
 }
 
 #[derive(Debug)]
-struct Past<S> {
+pub(crate) struct Past<S> {
     /// When the call began; never, until somebody had to look at the clock.
     began: Instant,
     /// When the present attempt began, likewise.
@@ -83,14 +83,14 @@ impl<S> Default for Past<S> {
 
 /// What follows a failure: the next attempt, after the delay, at that instant. Without a delay, the instant is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Pause {
-    pub(super) delay: Duration,
-    pub(super) at: Instant,
+pub(crate) struct Pause {
+    pub(crate) delay: Duration,
+    pub(crate) at: Instant,
 }
 
 /// Why no further attempt follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stop {
+pub(crate) enum Stop {
     /// As many as were allowed have been made.
     Exhausted,
     /// The deadline comes first.
@@ -100,29 +100,29 @@ pub(super) enum Stop {
 }
 
 impl<S> AttemptLoop<S> {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { attempt: 0, past: None }
     }
 
     /// The number of the present attempt; the first is 1.
-    pub(super) fn attempt(&self) -> u32 {
+    pub(crate) fn attempt(&self) -> u32 {
         self.attempt
     }
 
     /// An attempt starts.
     #[inline]
-    pub(super) fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         self.attempt = self.attempt.saturating_add(1);
     }
 
     /// How long the call has lasted.
-    pub(super) fn elapsed(&mut self, now: Instant) -> Duration {
+    pub(crate) fn elapsed(&mut self, now: Instant) -> Duration {
         now - self.note(now).began
     }
 
     /// The instant at which the present attempt, which is pending, is to be cut off. Asks for the time once an attempt, if it matters.
     #[inline]
-    pub(super) fn cut_off(&mut self, limits: &Limits, now: impl FnOnce() -> Instant) -> Instant {
+    pub(crate) fn cut_off(&mut self, limits: &Limits, now: impl FnOnce() -> Instant) -> Instant {
         if !limits.are_timed() {
             return Instant::MAX;
         }
@@ -134,7 +134,7 @@ impl<S> AttemptLoop<S> {
     }
 
     /// The deadline of the call, as far as it is known.
-    pub(super) fn deadline(&self, limits: &Limits) -> Instant {
+    pub(crate) fn deadline(&self, limits: &Limits) -> Instant {
         let began = self.past.as_ref().map_or(Instant::MAX, |past| past.began);
         began.saturating_add_nanos(limits.deadline).min(limits.deadline_at)
     }
@@ -144,7 +144,7 @@ impl<S> AttemptLoop<S> {
     /// # Errors
     ///
     /// Why there is no further one.
-    pub(super) fn failed<B: Backoff<State = S>>(
+    pub(crate) fn failed<B: Backoff<State = S>>(
         &mut self,
         terms: &Terms<B>,
         now: impl Fn() -> Instant,
@@ -185,7 +185,7 @@ impl<S> AttemptLoop<S> {
     }
 
     /// Notes the time at which the call and the attempt began, unless it is known.
-    fn note(&mut self, now: Instant) -> &mut Past<S> {
+    pub(crate) fn note(&mut self, now: Instant) -> &mut Past<S> {
         let past = self.past.get_or_insert_default();
         if past.began.is_never() {
             past.began = now;
