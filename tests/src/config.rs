@@ -92,9 +92,8 @@ impl Pattern {
     pub(crate) fn check(&self, action: Action<'_>) -> Result<(), String> {
         let known = match (self, action) {
             (Self::Stream(_), Action::Item { .. } | Action::Do { verb: "end", .. } | Action::Jump { .. }) => true,
-            (Self::Stream(_), _) | (_, Action::Item { .. }) => false,
             (Self::Edges(_), Action::Do { verb, .. }) => ["cancel", "flush", "trigger"].contains(&verb),
-            (_, Action::Do { .. }) => false,
+            (Self::Stream(_), _) | (_, Action::Item { .. } | Action::Do { .. }) => false,
             _ => true,
         };
         if known { Ok(()) } else { Err(format!("{action:?} is nothing that can be done to `{}`", self.name())) }

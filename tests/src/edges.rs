@@ -28,8 +28,10 @@ pub(crate) struct Edges<P: Platform> {
 /// What becomes of callers.
 enum Calls<P: Platform> {
     Reject(Rc<Kind<P, Reject>>),
-    Share(Rc<Kind<P, Share<Result<Value, Failure>, P::Storage>>>),
+    Share(Rc<Kind<P, Shared<P>>>),
 }
+
+type Shared<P> = Share<Result<Value, Failure>, <P as Platform>::Storage>;
 
 /// One of the two.
 enum Kind<P: Platform, M> {

@@ -47,8 +47,9 @@ pub(crate) fn call<S: Stage + 'static>(
 }
 
 fn explain(error: WaterfallError<Failure>) -> (&'static str, Map<String, Value>) {
-    let mut json = json!({ "value": error.error.value, "step": error.step });
-    if let Some(name) = error.name {
+    let WaterfallError { step, name, error } = error;
+    let mut json = json!({ "value": error.value, "step": step });
+    if let Some(name) = name {
         json["name"] = name.into();
     }
     ("operation", details(json))

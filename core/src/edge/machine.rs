@@ -138,6 +138,8 @@ pub struct Window {
     /// When the pending call starts, even if the window goes on; the origin, if it starts at once.
     limit: Instant,
     pending: bool,
+    /// Whether the window began with a start.
+    started: bool,
 }
 
 /// What becomes of a call.
@@ -159,7 +161,7 @@ impl Window {
     /// The machine before the first call.
     #[must_use]
     pub const fn new() -> Self {
-        Self { closes: Instant::ORIGIN, limit: Instant::MAX, pending: false }
+        Self { closes: Instant::ORIGIN, limit: Instant::MAX, pending: false, started: false }
     }
 
     /// There is a call.
@@ -169,6 +171,7 @@ impl Window {
         if !self.pending && now >= self.closes {
             self.closes = closes;
             self.limit = now.saturating_add_nanos(terms.max_wait);
+            self.started = terms.leading;
             return if terms.leading { Decision::Start } else { self.wait(terms) };
         }
         self.forget_the_future(terms, now);
@@ -204,7 +207,7 @@ impl Window {
 
     /// The pending call will not start. A debounce begins anew with the next call; a throttle keeps its distance from the last start. Whether there was one.
     pub const fn cancel(&mut self, terms: &Terms) -> bool {
-        if !matches!(terms.after, After::Start) {
+        if !(matches!(terms.after, After::Start) && self.started) {
             self.closes = Instant::ORIGIN;
         }
         self.abandon()
@@ -258,6 +261,7 @@ impl Window {
     /// The pending call, or one that takes its place, starts.
     fn start(&mut self, terms: &Terms, now: Instant) {
         self.pending = false;
+        self.started = true;
         self.limit = now.saturating_add_nanos(terms.max_wait);
         match terms.after {
             After::Call => {}

@@ -20,7 +20,7 @@
 //! # How others differ
 //!
 //! The semantics are those of `RxJS`'s `throttleTime`, and but for two rules those of lodash's `throttle`. *Starts are never closer than `interval`*: lodash looks at the last call, not at the last start, and lets a call start soon after a trailing one. *The interval counts from the last start*:
-//! without a leading edge, lodash and `RxJS`'s `auditTime` begin a new interval with the first call after a start, and so start later than they may. (As a stream, [`audit`](crate::edge::EdgeStream::audit) does so too.) After a cancel, lodash forgets the last start; here the distance is kept.
+//! lodash, and `RxJS`'s `auditTime`, begin a new one with the first call after a trailing start, and so may start later than they might. (As a stream, [`audit`](crate::edge::EdgeStream::audit) does so too.) After a cancel, lodash forgets the last start; here the distance is kept.
 
 use core::time::Duration;
 

@@ -1,0 +1,291 @@
+//! The edge machine beside those that set its semantics: lodash and `RxJS`, as `originals/` recorded them.
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+use std::fs;
+use std::path::Path;
+
+use aplomb::edge::{Decision, Terms, Window};
+use aplomb::time::ms;
+use aplomb::{ConfigError, Instant};
+
+/// What is done at an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verb {
+    Call,
+    Cancel,
+    Flush,
+    End,
+}
+
+/// A script, with its settings and what the original did.
+#[derive(Debug, Clone)]
+struct Recorded {
+    line: String,
+    wait: u64,
+    leading: bool,
+    trailing: bool,
+    max_wait: Option<u64>,
+    script: Vec<(u64, Verb)>,
+    /// When which call started.
+    starts: Vec<(u64, u32)>,
+    ended: Option<u64>,
+}
+
+fn recorded(name: &str) -> Vec<Recorded> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("originals").join(name);
+    let text = fs::read_to_string(file).unwrap();
+    let all: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).map(parse).collect();
+    assert_eq!(all.len(), 2_500);
+    all
+}
+
+fn parse(line: &str) -> Recorded {
+    let mut parts = line.split('|');
+    let mut settings = parts.next().unwrap().split_whitespace();
+    let mut setting = || settings.next().unwrap();
+    let (wait, leading, trailing, max_wait) = (setting(), setting(), setting(), setting());
+    let script = parts.next().unwrap().split_whitespace().map(|action| {
+        let (at, verb) = action.split_at(action.len() - 1);
+        let verb = match verb {
+            "c" => Verb::Call,
+            "x" => Verb::Cancel,
+            "f" => Verb::Flush,
+            "e" => Verb::End,
+            _ => panic!("{line}"),
+        };
+        (at.parse().unwrap(), verb)
+    });
+    let out: Vec<(u64, &str)> = parts
+        .next()
+        .unwrap()
+        .split_whitespace()
+        .map(|start| start.split_once(':').unwrap())
+        .map(|(at, what)| (at.parse().unwrap(), what))
+        .collect();
+    Recorded {
+        line: line.to_owned(),
+        wait: wait.parse().unwrap(),
+        leading: leading == "1",
+        trailing: trailing == "1",
+        max_wait: max_wait.parse().ok(),
+        script: script.collect(),
+        starts: out.iter().filter(|(_, what)| *what != "end").map(|(at, what)| (*at, what.parse().unwrap())).collect(),
+        ended: out.iter().find(|(_, what)| *what == "end").map(|(at, _)| *at),
+    }
+}
+
+impl Recorded {
+    fn terms(&self, terms: Terms) -> Result<Terms, ConfigError> {
+        let terms = terms.leading(self.leading).trailing(self.trailing);
+        self.max_wait.map_or(terms, |max_wait| terms.max_wait(ms(max_wait))).check()
+    }
+
+    /// What the edge machine does. At the end of the source, a debounce lets go of what is pending, and others when its window is over.
+    fn play(&self, terms: Terms, lets_go: bool) -> (Vec<(u64, u32)>, Option<u64>) {
+        // The clock of this machine is not at its origin at first: that means "at once".
+        const BEGIN: u64 = 1_000;
+        let terms = self.terms(terms).unwrap();
+        let at = |millis: u64| Instant::from_nanos((BEGIN + millis) * 1_000_000);
+        let millis = |at: Instant| at.as_nanos() / 1_000_000 - BEGIN;
+        let (mut window, mut calls, mut starts, mut ended) = (Window::new(), 0, Vec::new(), None);
+        let run_to = |window: &mut Window, until: Instant, calls: u32, starts: &mut Vec<(u64, u32)>| {
+            let due = window.next_deadline();
+            if due <= until {
+                assert!(window.tick(&terms, due), "what is due starts");
+                starts.push((millis(due), calls));
+            }
+        };
+        for &(time, verb) in &self.script {
+            run_to(&mut window, at(time), calls, &mut starts);
+            match verb {
+                Verb::Call => {
+                    calls += 1;
+                    if window.call(&terms, at(time)) == Decision::Start {
+                        starts.push((time, calls));
+                    }
+                }
+                Verb::Cancel => _ = window.cancel(&terms),
+                Verb::Flush => {
+                    if window.flush() {
+                        assert!(window.tick(&terms, at(time)));
+                        starts.push((time, calls));
+                    }
+                }
+                Verb::End if lets_go || !window.is_pending() => {
+                    if window.abandon() {
+                        starts.push((time, calls));
+                    }
+                    ended = Some(time);
+                }
+                Verb::End => ended = Some(millis(window.next_deadline())),
+            }
+        }
+        run_to(&mut window, Instant::from_nanos(u64::MAX - 1), calls, &mut starts);
+        (starts, ended)
+    }
+}
+
+/// lodash's debounce, as its source has it; and with the rules by which ours differs.
+struct Lodash<'r> {
+    terms: &'r Recorded,
+    /// `max_wait` is kept, also by the first call after a start that it forced; and a flush stops the timer.
+    by_our_rules: bool,
+    last_call: Option<u64>,
+    last_start: u64,
+    timer: Option<u64>,
+    /// A flush forgets the timer, and does not stop it.
+    forgotten: Vec<u64>,
+    newest: Option<u32>,
+    starts: Vec<(u64, u32)>,
+}
+
+impl<'r> Lodash<'r> {
+    /// lodash counts from 1970: everything has been long ago at first.
+    const BEGIN: u64 = 1_000_000_000_000;
+
+    fn play(terms: &'r Recorded, by_our_rules: bool) -> Vec<(u64, u32)> {
+        let mut lodash = Self {
+            terms,
+            by_our_rules,
+            last_call: None,
+            last_start: 0,
+            timer: None,
+            forgotten: vec![],
+            newest: None,
+            starts: vec![],
+        };
+        let mut calls = 0;
+        for &(time, verb) in &terms.script {
+            let now = Self::BEGIN + time;
+            lodash.run_to(now);
+            match verb {
+                Verb::Call => {
+                    calls += 1;
+                    lodash.call(now, calls);
+                }
+                Verb::Cancel => (lodash.last_call, lodash.last_start, lodash.timer, lodash.newest) = (None, 0, None, None),
+                Verb::Flush if lodash.timer.is_some() => lodash.trailing_edge(now),
+                Verb::Flush | Verb::End => {}
+            }
+        }
+        lodash.run_to(u64::MAX);
+        lodash.starts
+    }
+
+    fn run_to(&mut self, now: u64) {
+        while let Some(due) = self.forgotten.iter().copied().chain(self.timer).min().filter(|due| *due <= now) {
+            match self.forgotten.iter().position(|forgotten| *forgotten == due) {
+                Some(index) => _ = self.forgotten.remove(index),
+                None => self.timer = None,
+            }
+            if self.should_start(due) {
+                self.trailing_edge(due);
+            } else {
+                let quiet = self.last_call.unwrap() + self.terms.wait;
+                let next = self.terms.max_wait.map_or(quiet, |max_wait| quiet.min(self.last_start + max_wait));
+                self.forget_timer();
+                self.timer = Some(next);
+            }
+        }
+    }
+
+    fn forget_timer(&mut self) {
+        let timer = self.timer.take();
+        self.forgotten.extend(timer.filter(|_| !self.by_our_rules));
+    }
+
+    fn should_start(&self, now: u64) -> bool {
+        self.last_call.is_none_or(|last| now - last >= self.terms.wait)
+            || self.terms.max_wait.is_some_and(|max_wait| now - self.last_start >= max_wait)
+    }
+
+    fn call(&mut self, now: u64, number: u32) {
+        let starts = self.should_start(now);
+        (self.newest, self.last_call) = (Some(number), Some(now));
+        if starts && self.timer.is_none() {
+            (self.last_start, self.timer) = (now, Some(now + self.terms.wait));
+            if self.terms.leading {
+                self.start(now);
+            }
+        } else if starts && self.terms.max_wait.is_some() {
+            self.timer = Some(now + self.terms.wait);
+            self.start(now);
+        } else if self.timer.is_none() {
+            let latest = self.terms.max_wait.filter(|_| self.by_our_rules).map(|max_wait| self.last_start + max_wait);
+            self.timer = Some(latest.map_or(now + self.terms.wait, |latest| latest.min(now + self.terms.wait)));
+        }
+    }
+
+    fn trailing_edge(&mut self, now: u64) {
+        self.forget_timer();
+        if self.terms.trailing && self.newest.is_some() {
+            self.start(now);
+        }
+        self.newest = None;
+    }
+
+    fn start(&mut self, now: u64) {
+        self.last_start = now;
+        self.starts.extend(self.newest.take().map(|number| (now - Self::BEGIN, number)));
+    }
+}
+
+#[test]
+fn debounce_does_what_lodash_does_but_keeps_max_wait() {
+    let mut agreed = 0;
+    for script in recorded("lodash-debounce.txt") {
+        assert_eq!(Lodash::play(&script, false), script.starts, "lodash: {}", script.line);
+        let (ours, _) = script.play(Terms::debounce(ms(script.wait)), false);
+        assert_eq!(ours, Lodash::play(&script, true), "{}", script.line);
+        agreed += u32::from(ours == script.starts);
+    }
+    assert!(agreed >= 2_000, "only {agreed} agree");
+}
+
+#[test]
+fn debounce_is_debounce_time() {
+    for script in recorded("rxjs-debounce-time.txt") {
+        let ours = script.play(Terms::debounce(ms(script.wait)), true);
+        assert_eq!(ours, (script.starts, script.ended), "{}", script.line);
+    }
+}
+
+#[test]
+fn audit_is_audit_time() {
+    for script in recorded("rxjs-audit-time.txt") {
+        let ours = script.play(Terms::audit(ms(script.wait)), false);
+        assert_eq!(ours, (script.starts, script.ended), "{}", script.line);
+    }
+}
+
+#[test]
+fn throttle_is_throttle_time() {
+    for script in recorded("rxjs-throttle-time.txt") {
+        let ours = script.play(Terms::throttle(ms(script.wait)), false);
+        assert_eq!(ours, (script.starts, script.ended), "{}", script.line);
+    }
+}
+
+/// Where the two part, it is by one of the rules that the docs name; what comes after is another story.
+#[test]
+fn throttle_parts_from_lodash_by_its_rules_only() {
+    let (mut agreed, mut closer, mut later) = (0, 0, 0);
+    for script in recorded("lodash-throttle.txt") {
+        let (ours, _) = script.play(Terms::throttle(ms(script.wait)), false);
+        let Some(parting) = (0..ours.len().max(script.starts.len())).find(|&i| ours.get(i) != script.starts.get(i)) else {
+            agreed += 1;
+            continue;
+        };
+        let before = parting.checked_sub(1).map(|i| ours[i].0);
+        let (our, their) = (ours.get(parting), script.starts.get(parting));
+        let over = before.map(|before| before + script.wait);
+        if over.is_some_and(|over| their.is_some_and(|their| their.0 < over)) {
+            closer += 1;
+        } else if our.is_some_and(|our| Some(our.0) == over && their.is_none_or(|their| their > our)) {
+            later += 1;
+        } else {
+            panic!("{our:?} where lodash has {their:?}: {}", script.line);
+        }
+    }
+    println!("{agreed} agree; lodash comes closer in {closer}, and later in {later}");
+}
