@@ -21,6 +21,8 @@ const ROUNDS: usize = 31;
 /// Things that do the same, beside each other. The first one is ours.
 pub struct Group {
     name: &'static str,
+    /// How many things one call does. Figures are for each.
+    per_call: u32,
     members: Vec<Member>,
 }
 
@@ -35,7 +37,13 @@ impl Group {
     /// A group without members.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
-        Self { name, members: Vec::new() }
+        Self { name, per_call: 1, members: Vec::new() }
+    }
+
+    /// A group whose members do so many things in one call, at most as many as there are in a batch: figures are for each of those.
+    #[must_use]
+    pub const fn of_many(name: &'static str, per_call: u32) -> Self {
+        Self { name, per_call, members: Vec::new() }
     }
 
     /// Adds a member: what makes the future. It is polled by hand until it is ready.
@@ -66,16 +74,17 @@ impl Group {
     fn time(&mut self) {
         let mut samples = vec![Vec::with_capacity(ROUNDS); self.members.len()];
         let mut allocated = vec![0; self.members.len()];
+        let calls = BATCH / self.per_call;
         for _ in 0..ROUNDS {
             for (member, samples) in self.members.iter_mut().zip(&mut samples) {
-                (member.run)(BATCH / 10);
+                (member.run)(calls.div_ceil(10));
                 let began = Instant::now();
-                (member.run)(BATCH);
+                (member.run)(calls);
                 samples.push(began.elapsed().as_secs_f64() * 1e9 / f64::from(BATCH));
             }
         }
         for (member, allocated) in self.members.iter_mut().zip(&mut allocated) {
-            *allocated = allocations(|| (member.run)(BATCH)) / u64::from(BATCH);
+            *allocated = allocations(|| (member.run)(calls)) / u64::from(BATCH);
         }
         println!("\n{:<44} {:>9} {:>8} {:>7} {:>7}", self.name, "ns", "ratio", "allocs", "bytes");
         let medians: Vec<f64> = samples.iter_mut().map(|samples| median(samples)).collect();
@@ -86,8 +95,9 @@ impl Group {
 
     fn count(&self) {
         println!("\n{:<44} {:>13} {:>8}", self.name, "instructions", "ratio");
+        let each = |count| count / f64::from(self.per_call);
         let counts: Vec<f64> =
-            self.members.iter().map(|member| instructions::per_call(self.name, member.name).unwrap_or(f64::NAN)).collect();
+            self.members.iter().map(|member| instructions::per_call(self.name, member.name).map_or(f64::NAN, each)).collect();
         for (member, count) in self.members.iter().zip(&counts) {
             println!("  {:<42} {count:>13.1} {:>8.2}", member.name, count / counts[0]);
         }
