@@ -100,3 +100,20 @@ fn guarding_lets_more_calls_succeed() {
     let [tokio_bare, tokio_guarded, smol_bare, smol_guarded] = successes[..] else { panic!("{out}") };
     assert!(tokio_guarded > tokio_bare && smol_guarded > smol_bare, "{out}");
 }
+
+/// What the errands after the main job print is what they measured too.
+#[test]
+fn debouncing_sends_fewer_requests_and_a_job_is_polled_until_done() {
+    let run = lab(&["--requests", "10", "--seconds", "0.5"]);
+    let out = told(&run.stdout);
+    assert_eq!(run.status.code(), Some(0), "{out}\n{}", told(&run.stderr));
+    // Keystrokes, requests, stale results.
+    let figures = |name: &str| -> Vec<u32> {
+        let line = out.lines().find(|line| line.starts_with(name) && !line.contains('%'));
+        line.into_iter().flat_map(str::split_whitespace).filter_map(|word| word.parse().ok()).take(3).collect()
+    };
+    let (bare, debounced) = (figures("bare "), figures("debounced "));
+    assert_eq!(bare[..2], [22, 22], "{out}");
+    assert!(debounced[1] < 22 && debounced[2] <= bare[2], "{out}");
+    assert!(out.contains("A job that takes 650 ms") && out.contains("done after"), "{out}");
+}

@@ -16,9 +16,12 @@ use hyper::{Request, StatusCode};
 /// For how many milliseconds to leave the service alone. `Retry-After` itself knows whole seconds only.
 pub(super) const RETRY_AFTER_MS: &str = "retry-after-ms";
 
+/// Where the service that has the outage is.
+pub(super) const ANSWER: &str = "/answer";
+
 /// Why a request has no answer.
 #[derive(Debug)]
-pub(super) enum HttpError {
+pub(crate) enum HttpError {
     /// The service answered with an error.
     Status { status: StatusCode, retry_after: Option<Duration> },
     /// There was no connection, or it was lost.
@@ -68,13 +71,13 @@ pub(super) fn retry_after(outcome: &Result<Bytes, TimeoutError<HttpError>>) -> O
 }
 
 /// One request over a connection of its own, which is closed when this is dropped. It is the same on every runtime; only the connections differ.
-pub(super) async fn request<C>(connection: io::Result<C>, address: SocketAddr) -> Result<Bytes, HttpError>
+pub(crate) async fn request<C>(connection: io::Result<C>, address: SocketAddr, path: &str) -> Result<Bytes, HttpError>
 where
     C: Read + Write + Unpin,
 {
     let (mut sender, driver) = handshake(connection.map_err(HttpError::Connection)?).await?;
     let exchange = async {
-        let request = Request::get("/answer").header(HOST, address.to_string()).body(Empty::<Bytes>::new());
+        let request = Request::get(path).header(HOST, address.to_string()).body(Empty::<Bytes>::new());
         let request = request.map_err(|error| HttpError::Connection(io::Error::other(error)))?;
         let response = sender.send_request(request).await?;
         let status = response.status();

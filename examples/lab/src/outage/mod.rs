@@ -21,7 +21,9 @@ use on_smol::OnSmol;
 use on_tokio::OnTokio;
 use plan::Plan;
 use round::Client;
-use service::Service;
+
+pub(crate) use http::{HttpError, request};
+pub(crate) use service::Service;
 use words::time;
 
 /// How much is called, and for how long.
@@ -75,7 +77,8 @@ fn measure(options: &Options, out: &mut dyn Write) -> Result<(), String> {
         }
     }
     writeln!(out).map_err(cannot("print"))?;
-    words::conclude(out, &rounds).map_err(cannot("print"))
+    words::conclude(out, &rounds).map_err(cannot("print"))?;
+    crate::errands::run(&service, out)
 }
 
 fn style() -> ProgressStyle {

@@ -12,13 +12,13 @@ use hyper::body::Bytes;
 use smol_hyper::rt::FuturesIo;
 
 use super::guard::{ATTEMPT_TIMEOUT, BACKOFF, BUDGET, MAX_ATTEMPTS, Mode, Outcome, RETRY_COST};
-use super::http::{self, HttpError, is_transient, retry_after};
+use super::http::{self, ANSWER, HttpError, is_transient, retry_after};
 use super::round::{Call, Client};
 
 static SHARED: RetryBudget = RetryBudget::new(BUDGET * RETRY_COST).retry_cost(RETRY_COST);
 
 async fn fetch(address: SocketAddr) -> Result<Bytes, HttpError> {
-    http::request(Async::<TcpStream>::connect(address).await.map(FuturesIo::new), address).await
+    http::request(Async::<TcpStream>::connect(address).await.map(FuturesIo::new), address, ANSWER).await
 }
 
 async fn bare(address: SocketAddr) -> Outcome {

@@ -9,13 +9,13 @@ use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 
 use super::guard::{ATTEMPT_TIMEOUT, BACKOFF, BUDGET, MAX_ATTEMPTS, Mode, Outcome, RETRY_COST};
-use super::http::{self, HttpError, is_transient, retry_after};
+use super::http::{self, ANSWER, HttpError, is_transient, retry_after};
 use super::round::{Call, Client};
 
 static SHARED: RetryBudget = RetryBudget::new(BUDGET * RETRY_COST).retry_cost(RETRY_COST);
 
 async fn fetch(address: SocketAddr) -> Result<Bytes, HttpError> {
-    http::request(TcpStream::connect(address).await.map(TokioIo::new), address).await
+    http::request(TcpStream::connect(address).await.map(TokioIo::new), address, ANSWER).await
 }
 
 async fn bare(address: SocketAddr) -> Outcome {

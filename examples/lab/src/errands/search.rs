@@ -1,0 +1,123 @@
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use aplomb_tokio::prelude::*;
+use tokio::task::{LocalSet, spawn_local};
+use tokio::time::sleep_until;
+
+use super::fetch;
+use crate::outage::{HttpError, Service};
+
+/// Somebody types: after so many milliseconds, that is in the box.
+const KEYSTROKES: [(u64, &str); 22] = [
+    (0, "d"),
+    (95, "de"),
+    (180, "deb"),
+    (310, "debu"),
+    (395, "debun"),
+    (640, "debu"),
+    (700, "deb"),
+    (820, "debo"),
+    (900, "debou"),
+    (985, "deboun"),
+    (1_060, "debounc"),
+    (1_150, "debounce"),
+    (1_600, "debounce "),
+    (1_690, "debounce r"),
+    (1_775, "debounce ru"),
+    (1_850, "debounce rus"),
+    (1_940, "debounce rust"),
+    (2_350, "debounce rus"),
+    (2_420, "debounce ru"),
+    (2_490, "debounce r"),
+    (2_560, "debounce "),
+    (2_640, "debounce"),
+];
+
+/// How long the box waits for another keystroke.
+const WAIT: Duration = ms(150);
+
+/// What came of the keystrokes.
+pub(super) struct Measured {
+    pub(super) keystrokes: usize,
+    pub(super) requests: u64,
+    /// Results of a text that was no longer in the box when they came.
+    pub(super) stale: u32,
+    /// How long after the last keystroke its result came.
+    pub(super) last: Duration,
+}
+
+/// The box, and what has been seen of it.
+#[derive(Default)]
+struct SearchBox {
+    text: RefCell<&'static str>,
+    stale: Cell<u32>,
+    last_result: Cell<Option<Instant>>,
+}
+
+impl SearchBox {
+    /// A result came.
+    fn show(&self, text: &str) {
+        if *self.text.borrow() == text {
+            self.last_result.set(Some(Instant::now()));
+        } else {
+            self.stale.set(self.stale.get() + 1);
+        }
+    }
+}
+
+/// A request for each keystroke.
+pub(super) async fn bare(service: &Service) -> Measured {
+    let address = service.address();
+    type_into(service, move |seen, text| async move {
+        if search(address, text).await.is_ok() {
+            seen.show(text);
+        }
+    })
+    .await
+}
+
+/// A request when the typing pauses.
+pub(super) async fn debounced(service: &Service) -> Measured {
+    let (address, searches) = (service.address(), Rc::new(Debounce::new(WAIT)));
+    type_into(service, move |seen, text| {
+        let searches: Rc<Debounce> = Rc::clone(&searches);
+        async move {
+            if searches.call(|| search(address, text)).await.is_ok() {
+                seen.show(text);
+            }
+        }
+    })
+    .await
+}
+
+async fn search(address: std::net::SocketAddr, text: &str) -> Result<String, HttpError> {
+    fetch(address, &format!("/search/{}", text.replace(' ', "+"))).await
+}
+
+/// Types, and hands each text to a task of its own.
+async fn type_into<F, Fut>(service: &Service, keystroke: F) -> Measured
+where
+    F: Fn(Rc<SearchBox>, &'static str) -> Fut,
+    Fut: Future<Output = ()> + 'static,
+{
+    let began = service.begin_round();
+    let seen = Rc::new(SearchBox::default());
+    let typing = async {
+        let mut tasks = Vec::new();
+        for (at, text) in KEYSTROKES {
+            sleep_until((began + ms(at)).into()).await;
+            *seen.text.borrow_mut() = text;
+            tasks.push(spawn_local(keystroke(Rc::clone(&seen), text)));
+        }
+        for task in tasks {
+            // A task that panicked has told so itself.
+            let _ = task.await;
+        }
+    };
+    LocalSet::new().run_until(typing).await;
+    let (last_key, _) = KEYSTROKES[KEYSTROKES.len() - 1];
+    let last = seen.last_result.get().map_or(Duration::MAX, |came| came - (began + ms(last_key)));
+    Measured { keystrokes: KEYSTROKES.len(), requests: service.requests(), stale: seen.stale.get(), last }
+}
