@@ -53,6 +53,24 @@ impl<P: Platform, K, M: Mode> Gate<P, K, M> {
     /// Ends the burst: what is pending will not start, and its callers end with [`Cancelled`](super::EdgeError::Cancelled). What runs is not disturbed. Whether something was pending.
     ///
     /// The next call to a debounce begins a new burst; a throttle keeps its distance from the last start.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use futures_lite::future::zip;
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let draft: Debounce = Debounce::new(secs(2));
+    ///     let save = draft.call(|| async { Ok::<_, std::io::Error>(()) });
+    ///     let discard = async {
+    ///         aplomb_sim::sleep(secs(1)).await;
+    ///         assert!(draft.cancel());
+    ///     };
+    ///     let (saved, ()) = zip(save, discard).await;
+    ///     assert!(matches!(saved, Err(EdgeError::Cancelled)));
+    /// });
+    /// ```
     pub fn cancel(&self) -> bool {
         let cancelled = self.state.with(|state| state.window.cancel(&self.terms).then(|| state.mode.cancel()));
         let pending = cancelled.is_some();
@@ -62,6 +80,25 @@ impl<P: Platform, K, M: Mode> Gate<P, K, M> {
     }
 
     /// Starts what is pending at once, be the window over or not. Whether something was pending.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use futures_lite::future::zip;
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let draft: Debounce = Debounce::new(secs(2));
+    ///     let save = draft.call(|| async { Ok::<_, std::io::Error>("saved") });
+    ///     let leave_the_page = async {
+    ///         aplomb_sim::sleep(ms(10)).await;
+    ///         draft.flush()
+    ///     };
+    ///     let (saved, pending) = zip(save, leave_the_page).await;
+    ///     assert!(pending && saved.unwrap() == "saved");
+    ///     assert_eq!(aplomb_sim::now().as_nanos(), 10_000_000);
+    /// });
+    /// ```
     pub fn flush(&self) -> bool {
         let pending = self.state.with(|state| {
             let pending = state.window.flush();
@@ -88,6 +125,22 @@ impl<P: Platform, K, M: Mode> Gate<P, K, M> {
 
 impl<P: Platform, K, M> Gate<P, K, M> {
     /// Whether the call that opens a window starts at once. Default: a debounce's does not, a throttle's does.
+    ///
+    /// # Examples
+    ///
+    /// A button that acts on the first press, and not on the nervous ones after it:
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static SUBMIT: Debounce = checked!(Debounce::new(ms(500)).leading(true).trailing(false));
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let submit = || async { Ok::<_, std::io::Error>("ordered") };
+    ///     assert_eq!(SUBMIT.call(submit).await.unwrap(), "ordered");
+    ///     assert!(SUBMIT.call(submit).await.unwrap_err().is_superseded());
+    /// });
+    /// ```
     #[must_use]
     pub const fn leading(mut self, leading: bool) -> Self {
         self.terms = self.terms.leading(leading);
@@ -120,6 +173,15 @@ impl<P: Platform, K, M> Gate<P, K, M> {
     /// # Errors
     ///
     /// [`ConfigError`] if neither edge starts anything, or `max_wait` is shorter than the window.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// let refused = Debounce::new(ms(300)).max_wait(ms(100)).check();
+    /// assert_eq!(refused.unwrap_err().to_string(), "max_wait is 100ms, must be at least wait, 300ms");
+    /// ```
     pub const fn check(self) -> Result<Self, ConfigError> {
         match self.terms.config_error() {
             Some(error) => {

@@ -105,6 +105,23 @@ impl<P: Platform, K> Gate<P, K, Reject> {
     /// # Errors
     ///
     /// [`EdgeError::Superseded`] at the instant of a newer call; [`EdgeError::Cancelled`]; or the operation's own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static SEARCH: Debounce = checked!(Debounce::new(ms(300)).max_wait(secs(2)));
+    ///
+    /// async fn search(text: &str) -> Result<usize, std::io::Error> { Ok(text.len()) }
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let text = String::from("aplomb");
+    ///     let hits = SEARCH.call(|| search(&text)).await;
+    ///     assert_eq!(hits.unwrap(), 6);
+    ///     assert_eq!(aplomb_sim::now().as_nanos(), 300_000_000);
+    /// });
+    /// ```
     pub fn call<F, Fut, T, E>(&self, operation: F) -> Call<'_, P, K, F, Fut>
     where
         F: FnOnce() -> Fut,

@@ -43,6 +43,18 @@ impl<S: Stream, C: Clock> EdgeStream<S, C> {
     /// # Errors
     ///
     /// As of [`Terms::check`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb::edge::Terms;
+    /// use aplomb_sim::prelude::*;
+    /// use futures_lite::{StreamExt, stream};
+    ///
+    /// let both = Terms::debounce(ms(20)).leading(true);
+    /// let items = aplomb_sim::block_on(async { stream::iter(1..=5).edges(both).unwrap().collect::<Vec<_>>().await });
+    /// assert_eq!(items, [1, 5]);
+    /// ```
     pub fn with_clock(clock: C, terms: Terms, stream: S) -> Result<Self, ConfigError> {
         Ok(Self::by(clock, terms.check()?, stream))
     }

@@ -93,7 +93,25 @@ impl<V> State<Trigger<V>> {
 impl<P: Platform, K, V> Gate<P, K, Trigger<V>> {
     /// Leaves a value for whoever [runs](Gate::run) this. It may be called from anywhere: another task or thread, and an interrupt handler, if the platform's lock keeps those out.
     ///
-    /// A value that is replaced by a newer one is dropped, here. With a wrong configuration every value is: whoever drives is told.
+    /// A value that is replaced by a newer one is dropped, here. A wrong configuration is told to whoever drives.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static LEVEL: Throttle<Trigger<u16>> = checked!(Throttle::triggered(ms(50)));
+    ///
+    /// fn on_interrupt(level: u16) { LEVEL.trigger(level); }
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     for level in 0..100 {
+    ///         on_interrupt(level);
+    ///     }
+    ///     assert_eq!(LEVEL.next().await, Ok(0), "the first at once");
+    ///     assert_eq!(LEVEL.next().await, Ok(99), "and the newest when the interval is over");
+    /// });
+    /// ```
     #[inline]
     pub fn trigger(&self, value: V) {
         let Self { clock, terms, state, .. } = self;

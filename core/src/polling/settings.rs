@@ -28,6 +28,7 @@ use crate::time::nanos;
 /// ```
 /// use aplomb_sim::prelude::*;
 ///
+/// #[derive(Debug)]
 /// struct Job { progress: u8 }
 /// impl Job { fn is_done(&self) -> bool { self.progress == 100 } }
 ///
@@ -88,6 +89,25 @@ impl<P: Platform, O, U, B, N> Polling<P, O, U, B, N> {
     }
 
     /// Starts attempts on a grid of that interval, which begins with the first start. Ticks that were missed are skipped. At least a nanosecond.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// let mut starts = Vec::new();
+    /// let sample = || {
+    ///     starts.push(aplomb_sim::now().as_nanos() / 1_000_000);
+    ///     let takes = if starts.len() == 1 { ms(250) } else { ms(10) };
+    ///     async move {
+    ///         aplomb_sim::sleep(takes).await;
+    ///         Ok::<_, std::io::Error>(())
+    ///     }
+    /// };
+    /// let sampling = aplomb_sim::block_on(async { poll_until(sample, |()| false).at_rate(ms(100)).max_attempts(3).await });
+    /// assert!(sampling.is_err());
+    /// assert_eq!(starts, [0, 300, 400]);
+    /// ```
     pub fn at_rate(self, interval: Duration) -> Polling<P, O, U, Constant, N> {
         Polling { grid: Some(Grid::new(nanos(interval))), ..self.every(interval) }
     }
@@ -136,6 +156,24 @@ impl<P: Platform, O, U, B, N> Polling<P, O, U, B, N> {
     }
 
     /// Tells `observer` of each attempt that came to nothing, before the pause, and of the end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb::polling::PollEvent;
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// let mut progress = 0;
+    /// let mut seen = Vec::new();
+    /// let job = || { progress += 50; let progress = progress; async move { Ok::<u8, std::io::Error>(progress) } };
+    /// aplomb_sim::block_on(async {
+    ///     poll_until(job, |progress| *progress == 100)
+    ///         .notify(|event: &PollEvent<'_, u8, std::io::Error>| if let PollEvent::Pending { outcome: Ok(progress), .. } = event { seen.push(*progress) })
+    ///         .await
+    ///         .unwrap();
+    /// });
+    /// assert_eq!(seen, [50]);
+    /// ```
     pub fn notify<T, E, F>(self, observer: F) -> Polling<P, O, U, B, F>
     where
         F: FnMut(&PollEvent<'_, T, E>),
