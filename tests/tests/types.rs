@@ -9,12 +9,16 @@ use std::task::{Context, Poll};
 
 use aplomb::alarm::Alarm;
 use aplomb::backoff::{Constant, Delays, Exponential, Fibonacci, Jitter, Linear, List};
+use aplomb::debounce::Debouncing;
+use aplomb::edge::{self, Share, Stream, Trigger};
+use aplomb::observe::Silent;
 use aplomb::retry::{Attempt, Cause, Charge, Event, Nothing, Plain, Policy, RetryAll, Run, StopReason};
 use aplomb::sync::{Acquire, AcquireError, LocalRawMutex, Permit, Semaphore, Shared, TryAcquireError, WaitList};
+use aplomb::throttle::Throttling;
 use aplomb::time::ms;
 use aplomb::{
-    Clock, ConfigError, Deadline, Heap, InfallibleFuture, Inline, Instant, OwnWakers, ParentWaker, Platform, Ratio, Retry,
-    RetryBudget, RetryError, Timeout, TimeoutError,
+    Clock, ConfigError, Deadline, Debounce, Heap, InfallibleFuture, Inline, Instant, OwnWakers, ParentWaker, Platform, PollError,
+    Ratio, Retry, RetryBudget, RetryError, Throttle, Timeout, TimeoutError, WaterfallError, polling, waterfall,
 };
 use aplomb_embassy::{Embassy, EmbassyClock, EmbassySleep};
 use aplomb_sim::{Manual, Sim, SimClock, SimSleep};
@@ -22,6 +26,7 @@ use aplomb_smol::{Smol, SmolClock, SmolSleep};
 use aplomb_tokio::{Tokio, TokioClock, TokioSleep};
 // A program has one time driver.
 use embassy_host as _;
+use futures_lite::stream::Pending;
 
 /// What any type has.
 trait Lacks {
@@ -78,6 +83,65 @@ impl Future for Local {
 type ManualFour = Manual<'static, 4>;
 type Call<P, F> = Run<&'static Policy<'static, P, Exponential>, RetryAll, Plain<fn() -> F>, Nothing>;
 type OwnedCall<P, F> = Run<Policy<'static, P, Exponential>, RetryAll, Plain<fn() -> F>, Nothing>;
+
+type Start<F> = fn() -> F;
+type Debounced<P, F> = edge::Call<'static, P, Debouncing, Start<F>, F>;
+type SharedBy<P, F> = edge::SharedCall<'static, P, Debouncing, Start<F>, F, Result<u32, u32>, Heap>;
+type Driven<P> = edge::Run<'static, P, Throttling, u32, fn(u32) -> Ready<()>, Ready<()>>;
+type Items = Pending<u32>;
+type Polled<P, F> = polling::Run<P, Start<F>, fn(&u32) -> bool, Constant, Silent, F, u32, u32>;
+type Chain<F> = waterfall::Run<<waterfall::Then<waterfall::First<fn(u32) -> F>, fn(u32) -> F> as waterfall::Step<u32>>::Stage>;
+
+/// A stream that stays on its thread.
+struct LocalItems(#[expect(dead_code, reason = "it is what keeps it there")] Rc<()>);
+
+impl Stream for LocalItems {
+    type Item = u32;
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<u32>> {
+        Poll::Pending
+    }
+}
+
+#[test]
+fn edges_polling_and_waterfalls() {
+    types! {
+        Debounce<Tokio>: "Send Sync Unpin",
+        Debounce<Smol>: "Send Sync Unpin",
+        Debounce<Embassy>: "Send Sync Unpin",
+        Debounce<Sim>: "Send Sync Unpin",
+        Debounce<ManualFour>: "Unpin",
+        Debounce<Tokio, Share<Result<u32, u32>, Heap>>: "Send Sync Unpin",
+        Debounce<Embassy, Share<Result<u32, u32>, Inline<4>>>: "Send Sync Unpin",
+        Throttle<Tokio, Trigger<u32>>: "Send Sync Unpin",
+        Throttle<Embassy, Trigger<u32>>: "Send Sync Unpin",
+        Throttle<Tokio, Trigger<Rc<u32>>>: "Unpin",
+        Debounced<Tokio, Op>: "Send Sync",
+        Debounced<Smol, Op>: "Send Sync Unpin",
+        Debounced<Embassy, Op>: "Send Sync Unpin",
+        Debounced<Tokio, Local>: "",
+        SharedBy<Tokio, Op>: "Send Sync",
+        SharedBy<Tokio, Local>: "",
+        Driven<Tokio>: "Send Sync",
+        Driven<Embassy>: "Send Sync Unpin",
+        edge::Next<'static, Tokio, Throttling, u32>: "Send Sync",
+        edge::EdgeStream<Items, TokioClock>: "Send Sync",
+        edge::EdgeStream<Items, EmbassyClock>: "Send Sync Unpin",
+        edge::EdgeStream<LocalItems, TokioClock>: "",
+        edge::PaceStream<Items, TokioClock>: "Send Sync",
+        edge::Window: "Send Sync Unpin Copy",
+        edge::Terms: "Send Sync Unpin Copy",
+        edge::EdgeError<u32>: "Send Sync Unpin Copy",
+        edge::DriveError: "Send Sync Unpin Copy",
+        Polled<Tokio, Op>: "Send Sync",
+        Polled<Embassy, Op>: "Send Sync Unpin",
+        Polled<Tokio, Local>: "",
+        PollError<u32, u32>: "Send Sync Unpin Copy",
+        Chain<Op>: "Send Sync Unpin",
+        Chain<Local>: "Unpin",
+        WaterfallError<u32>: "Send Sync Unpin Copy",
+    }
+}
 
 #[test]
 fn policies_and_what_calls_share() {

@@ -20,8 +20,9 @@
 //!
 //! # How others differ
 //!
-//! The semantics are those of lodash's `debounce`, with three exceptions, each for a rule. *`max_wait` is kept*: after a start that it forced, lodash gives the next call a whole `wait`, and may so exceed it. *A burst is one until it was started*: where a timer is late and
-//! `maxWait` is set, lodash starts a call at once that comes after `wait`; here it takes the place of the pending one, and waits. *Time that runs backwards is no time*: lodash takes it for the end of the burst. `RxJS`'s `debounceTime` is the default.
+//! The semantics are those of lodash's `debounce`, but for these rules. *`max_wait` is kept*: after a start that it forced, lodash gives the next call a whole `wait`, and may so exceed it. *A flush stops the timer*: lodash leaves it
+//! running, so that a later call of the burst may start early. *A burst is one until it was started*: where a timer is late and `maxWait` is set, lodash starts a call at once that comes after `wait`; here it takes the place of the pending
+//! one, and waits. *Time that runs backwards is no time*: lodash takes it for the end of the burst. `RxJS`'s `debounceTime` is the default. Thousands of random scripts, played to the originals, say so: see `tests/originals`.
 
 use core::time::Duration;
 
