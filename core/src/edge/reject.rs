@@ -51,18 +51,18 @@ enum Turn {
 }
 
 impl State<Reject> {
-    /// A call comes. It takes the place of the one that is pending, whose waker is returned.
-    fn enter(&mut self, terms: &Terms, now: Instant, waker: Waker) -> (Entry, Option<Waker>) {
+    /// A call comes. It takes the place of the one that is pending, whose waker is returned; and so is its own, if it isn't needed.
+    fn enter(&mut self, terms: &Terms, now: Instant, waker: Waker) -> (Entry, Option<Waker>, Option<Waker>) {
         let superseding = self.window.is_pending();
         match self.window.call(terms, now) {
-            Decision::Skip => (Entry::Skip, Some(waker)),
+            Decision::Skip => (Entry::Skip, None, Some(waker)),
             Decision::Start => {
                 self.mode.newest += 1;
-                (Entry::Start, self.mode.waker.take())
+                (Entry::Start, self.mode.waker.take(), Some(waker))
             }
             Decision::Wait { .. } => {
                 self.mode.newest += 1;
-                (Entry::Wait { ticket: self.mode.newest, superseding }, self.mode.waker.replace(waker))
+                (Entry::Wait { ticket: self.mode.newest, superseding }, self.mode.waker.replace(waker), None)
             }
         }
     }
@@ -214,16 +214,16 @@ impl<P: Platform, K> Pending<'_, P, K> {
             return Poll::Ready(Err(EdgeError::Config(error)));
         }
         let (now, waker) = (clock.now(), cx.waker().clone());
-        let (entry, other) = state.with(|state| state.enter(terms, now, waker));
+        let (entry, older, _unused) = state.with(|state| state.enter(terms, now, waker));
         match entry {
             Entry::Skip => Poll::Ready(Err(EdgeError::Superseded)),
             Entry::Start => {
-                wake(other);
+                wake(older);
                 Poll::Ready(Ok(()))
             }
             Entry::Wait { ticket, superseding } => {
                 self.ticket = Some(ticket);
-                wake(other);
+                wake(older);
                 if superseding {
                     // The timer can wait until it is clear that no newer call is about to come.
                     cx.waker().wake_by_ref();

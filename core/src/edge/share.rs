@@ -362,6 +362,8 @@ impl<P: Platform, K, T, S: Storage> Role<'_, P, K, T, S> {
     {
         let Stands::Runs { group } = self.stands else { return };
         let state = &self.gate.state;
+        // Nobody joins it any more.
+        state.with(|state| state.mode.runs &= group + 1 != state.mode.group);
         let mut from = 0;
         while let Some(index) = state.with(|state| state.mode.sharer(group, from)) {
             // Outside the lock, as all that is not ours. The one it was meant for may be gone by then, and the next one has its own.
@@ -375,7 +377,6 @@ impl<P: Platform, K, T, S: Storage> Role<'_, P, K, T, S> {
             wake(waker);
             from = index + 1;
         }
-        state.with(|state| state.mode.runs &= group + 1 != state.mode.group);
         self.stands = Stands::Outside;
     }
 }
