@@ -49,6 +49,11 @@ pub enum ConfigError {
         /// The setting.
         value: Duration,
     },
+    /// Repeats without time between them would never end.
+    RepeatEvery {
+        /// The setting.
+        value: Duration,
+    },
     /// Proportional jitter can't take away more than the whole delay.
     Jitter {
         /// The setting.
@@ -66,6 +71,7 @@ impl ConfigError {
             Self::Edges => "leading or trailing must be true",
             Self::MaxWait { .. } => "max_wait must be at least wait",
             Self::Interval { .. } => "interval must be longer than zero",
+            Self::RepeatEvery { .. } => "repeat_every must be longer than zero",
             Self::Jitter { .. } => "jitter must be at most 1",
         }
     }
@@ -79,6 +85,7 @@ impl fmt::Display for ConfigError {
             Self::Edges => f.write_str("leading and trailing are both false, one must be true"),
             Self::MaxWait { value, wait } => write!(f, "max_wait is {value:?}, must be at least wait, {wait:?}"),
             Self::Interval { value } => write!(f, "interval is {value:?}, must be longer than zero"),
+            Self::RepeatEvery { value } => write!(f, "repeat_every is {value:?}, must be longer than zero"),
             Self::Jitter { value } => write!(f, "jitter is {value}, must be at most 1"),
         }
     }

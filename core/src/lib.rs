@@ -29,6 +29,7 @@
 //!
 //! - [`timeout`]: so long, and no longer.
 //! - [`debounce`]: only the newest call of a burst; [`throttle`]: never closer than an interval. As calls, as triggers with one loop that runs, as streams.
+//! - [`level`]: a contact that bounces, as edges and gestures. Machines only, for a driver of your own.
 //! - [`polling`]: asking again until the answer is there.
 //! - [`waterfall`]: steps one after another, each fed what the one before ended with.
 //! - [`retry`]: once more, with [`backoff`], jitter, deadlines, and a budget.
@@ -66,6 +67,7 @@ mod config;
 mod deadline;
 pub mod debounce;
 pub mod edge;
+pub mod level;
 pub mod observe;
 mod operation;
 pub mod platform;

@@ -1,0 +1,32 @@
+//! Level: what a bouncing contact means, as edges and as gestures.
+//!
+//! ```text
+//! contact     ___-_-_------------------_-______________
+//! debounced   ___________-----------------------_______     each level after it has held for its time
+//! gestures               Press      LongPress   Release
+//! ```
+//!
+//! Both are pure machines: their driver reads the pin and the clock, passes both on at each interrupt and when [`next_deadline`](Gestures::next_deadline) has come, and needs no fixed rate.
+//!
+//! # When not to use it
+//!
+//! For calls and values that come in bursts, take [`debounce`](crate::debounce) or [`throttle`](crate::throttle). A pulse shorter than its hold time is taken for bouncing and is lost: count pulses in hardware.
+//!
+//! # Defaults
+//!
+//! The level before the first sample is low (`false`), and high is pressed: a driver of an active low button inverts the pin. Presses count together within 250 ms. Long presses and repeats are off until they are set; repeats
+//! then come every 100 ms.
+//!
+//! # What it costs
+//!
+//! A [`LevelDebouncer`] is 32 bytes, [`Gestures`] with its own is 88.
+//!
+//! # How peers differ
+//!
+//! `debouncr` counts samples in a shift register, in a byte or two, and so wants a fixed sampling rate. `button-driver` is ticked too. `async-button` waits for edges itself, and tells short presses with their count, and long presses.
+
+mod debouncer;
+mod gestures;
+
+pub use debouncer::{Edge, LevelDebouncer};
+pub use gestures::{Gesture, Gestures};
