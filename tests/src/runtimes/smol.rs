@@ -73,7 +73,8 @@ pub(super) fn play(scenario: &Scenario, form: Form) -> Result<Played, Unplayable
     }
     let executor = Rc::new(LocalExecutor::new());
     let stage = SmolStage { began: Instant::now(), executor: Rc::clone(&executor) };
-    let scenario_end = scenario.until.map_or(last + 20 * MILLISECOND, |until| until.0);
+    // As late as all may be; it is over sooner when nobody is left.
+    let scenario_end = scenario.until.map_or(last + SmolStage::TOLERANCE.lateness, |until| until.0);
     let trace = async_io::block_on(interpreter::play_until(stage, scenario, form, scenario_end));
     Ok(verdict(scenario, trace, &SmolStage::TOLERANCE))
 }
