@@ -68,6 +68,9 @@ pub(super) fn play(scenario: &Scenario, form: Form) -> Result<Played, Unplayable
     }
     let delayed = super::sim::play(&scenario.delayed(), form)?;
     let hangs_on_ties = compare(scenario, &delayed.trace, &DELAYED).is_err();
+    let (exact, hurried) = (super::sim::play(scenario, form)?, super::sim::play(&scenario.hurried(), form)?);
+    let happens = |played: &Played| played.trace.iter().map(|entry| entry.what.clone()).collect::<Vec<_>>();
+    let hangs_on_ties = hangs_on_ties || happens(&exact) != happens(&hurried);
     if hangs_on_ties || instants.windows(2).any(|pair| pair[1].0 - pair[0].0 < APART) {
         return Err(Unplayable::Resolution);
     }
