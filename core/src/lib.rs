@@ -32,6 +32,7 @@
 //! - [`level`]: a contact that bounces, as edges and gestures. Machines only, for a driver of your own.
 //! - [`polling`]: asking again until the answer is there.
 //! - [`waterfall`]: steps one after another, each fed what the one before ended with.
+//! - [`rate_limiter`]: so many permits in so much time, first come first served.
 //! - [`retry`]: once more, with [`backoff`], jitter, deadlines, and a budget.
 //!
 //! Below them lies what all patterns are made of: [`time`], [`alarm`], [`platform`], [`storage`], [`sync`], [`children`], [`observe`].
@@ -73,6 +74,7 @@ mod operation;
 pub mod platform;
 pub mod polling;
 pub mod prelude;
+pub mod rate_limiter;
 pub mod ratio;
 pub mod retry;
 pub mod storage;
@@ -93,6 +95,7 @@ pub use edge::EdgeError;
 pub use operation::{Fallible, InfallibleFuture, Lending, Operation, infallible};
 pub use platform::{Ambient, Platform};
 pub use polling::{PollError, Polling};
+pub use rate_limiter::{RateLimitError, RateLimiter};
 pub use ratio::Ratio;
 pub use retry::{Retry, RetryBudget, RetryError};
 #[cfg(feature = "alloc")]
