@@ -25,8 +25,18 @@
 //!
 //! `debouncr` counts samples in a shift register, in a byte or two, and so wants a fixed sampling rate. `button-driver` is ticked too. `async-button` waits for edges itself, and tells short presses with their count, and long presses.
 
+#[cfg(feature = "embedded-hal")]
+mod contact;
 mod debouncer;
+#[cfg(feature = "embedded-hal")]
+mod error;
 mod gestures;
+#[cfg(feature = "embedded-hal")]
+mod watch;
 
+#[cfg(feature = "embedded-hal")]
+pub use contact::{Button, Contact};
 pub use debouncer::{Edge, LevelDebouncer};
+#[cfg(feature = "embedded-hal")]
+pub use error::GestureError;
 pub use gestures::{Gesture, Gestures};
