@@ -14,7 +14,7 @@ use aplomb::level::{Button, Contact, Edge, Gesture, GestureError, Gestures, Leve
 use aplomb::time::ms;
 use aplomb::{Clock, ConfigError, Instant};
 use aplomb_embassy::EmbassyClock;
-use aplomb_sim::{Explore, Sim, SimClock, block_on, now, sleep, spawn};
+use aplomb_sim::{Explore, Sim, SimClock, SimSleep, block_on, now, sleep, spawn};
 use aplomb_tokio::TokioClock;
 use embedded_hal::digital::{ErrorKind, ErrorType, InputPin};
 use embedded_hal_async::digital::Wait;
@@ -404,6 +404,49 @@ fn a_hold_that_began_in_a_call_that_was_dropped_goes_on() {
         sleep(ms(15)).await;
         assert_eq!(contact.edge().await, Ok(Edge::Rise));
         assert_at(20);
+    });
+}
+
+#[test]
+fn a_pin_that_changed_comes_before_a_hold_that_is_over_at_the_same_poll() {
+    block_on(async {
+        let wire = Wire::default();
+        wire.set(true);
+        let mut contact = contact(&wire, 20);
+        let mut edge = pin!(contact.edge());
+        assert!(poll_fn(|cx| Poll::Ready(edge.as_mut().poll(cx).is_pending())).await);
+        sleep(ms(20)).await;
+        wire.set(false);
+        wire.set(true);
+        assert_eq!(edge.await, Ok(Edge::Rise));
+        assert_at(40);
+    });
+}
+
+/// A clock that is coarser than its timers.
+#[derive(Clone)]
+struct Coarse;
+
+impl Clock for Coarse {
+    type Sleep = SimSleep;
+
+    fn now(&self) -> Instant {
+        Instant::from_nanos(now().as_nanos() / 10_000_000 * 10_000_000)
+    }
+
+    fn sleep_until(&self, at: Instant) -> SimSleep {
+        SimClock.sleep_until(at)
+    }
+}
+
+#[test]
+fn a_hold_is_over_with_its_timer_whatever_the_clock_says() {
+    block_on(async {
+        let wire = Wire::default();
+        wire.set(true);
+        let mut contact = Contact::with_clock(Coarse, wire, LevelDebouncer::new(ms(15)));
+        assert_eq!(contact.edge().await, Ok(Edge::Rise));
+        assert_at(15);
     });
 }
 

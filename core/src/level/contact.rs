@@ -8,14 +8,14 @@ use super::{Edge, Gesture, GestureError, Gestures, LevelDebouncer};
 use crate::platform::Ambient;
 use crate::time::Clock;
 
-/// A pin with a contact that bounces, and the machine that reads it: told edges by a [`LevelDebouncer`], gestures by [`Gestures`].
+/// A pin with a contact that bounces, and the machine that is told its level: of a [`LevelDebouncer`] come edges, of [`Gestures`] gestures.
 ///
 /// A pin is whatever is both `InputPin` and `Wait` of `embedded-hal`; of one that is needed elsewhere too, a `&mut` will do.
 ///
-/// The pin is read, and then waited for to have its *other* level: a change in between is not lost, as it would be to a wait for an edge. A pin that had the other level, and is back by the time its task runs, has bounced, and
-/// the machine is told so. If the pin changes at the very instant at which the machine's time is up, it has changed.
+/// The pin is read, and then waited for to have its *other* level: a change in between is not lost, as it would be to a wait for an edge. A pin that had the other level, and is back by the time its task runs, has bounced. If
+/// both have come by then, that the pin changed and that the machine's time is up, the pin changed first.
 ///
-/// It takes two words beside its pin and its machine, and 16 bytes more: a contact is 56 bytes, a button 112, with a pin and a clock that take none. Nothing allocates. A timer is set only while the machine waits for one.
+/// Beside its clock, its pin and its machine it takes 24 bytes; a contact is 56 with a pin and a clock that take none, a [`Button`] 112. Nothing allocates. There is a timer only while the machine asks for one.
 ///
 /// # Examples
 ///
