@@ -29,7 +29,7 @@
 //!
 //! - [`timeout`]: so long, and no longer.
 //! - [`debounce`]: only the newest call of a burst; [`throttle`]: never closer than an interval. As calls, as triggers with one loop that runs, as streams.
-//! - [`level`]: a contact that bounces, as edges and gestures. Machines only, for a driver of your own.
+//! - [`level`]: a contact that bounces, as edges and gestures. Machines for a driver of your own; with the feature `embedded-hal`, pins that are waited for.
 //! - [`polling`]: asking again until the answer is there.
 //! - [`waterfall`]: steps one after another, each fed what the one before ended with.
 //! - [`rate_limiter`]: so many permits in so much time, first come first served.
@@ -48,6 +48,7 @@
 //!
 //! - `alloc`: storage on the heap ([`storage`]), and wakers of their own for the children of a task ([`children`]).
 //! - `std`: implies `alloc`; conversions between the system's instants and ours.
+//! - `embedded-hal`: [contacts and buttons](level#pins) at the pins of `embedded-hal` and `embedded-hal-async`.
 //! - `defmt`: `defmt::Format` for configurations, errors and events.
 //! - `tracing`: an observer that writes events to `tracing`.
 
@@ -83,6 +84,7 @@ pub mod throttle;
 pub mod time;
 pub mod timeout;
 pub mod waterfall;
+mod yielding;
 
 pub use backoff::{Backoff, Jitter};
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
