@@ -270,7 +270,7 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
     /// ```
     #[inline]
     pub fn try_acquire(&self, n: u32) -> Result<Permit<'_, Self>, RateLimitError> {
-        self.with((), self.clock.now(), |desk| desk.take(n)).map(|()| Permit::new(self, (), n))
+        self.serve(self.clock.now(), |desk| desk.take(n)).map(|()| Permit::new(self, (), n))
     }
 
     /// Takes `n` permits in advance, behind all who wait, and says from when on they may be used. [`max_concurrent`](RateLimiter::max_concurrent) does not concern it.
@@ -279,7 +279,7 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
     ///
     /// As of [`acquire`](RateLimiter::acquire). Nothing is taken then.
     pub fn reserve(&self, n: u32) -> Result<Reservation<'_, Self>, RateLimitError> {
-        let reserved = self.with((), self.clock.now(), |desk| desk.reserve(n).map(|made| (desk.steady.on_clock(made.at), made)));
+        let reserved = self.serve(self.clock.now(), |desk| desk.reserve(n).map(|made| (desk.steady.on_clock(made.at), made)));
         reserved.map(|(at, made)| Reservation::new(self, (), n, at, made))
     }
 
@@ -318,7 +318,15 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
 
     /// How it stands: for a page that shows it, not for decisions.
     pub fn snapshot(&self) -> Snapshot {
-        self.with((), self.clock.now(), |desk| desk.snapshot())
+        self.serve(self.clock.now(), |desk| desk.snapshot())
+    }
+
+    #[inline]
+    fn serve<R>(&self, read: Instant, act: impl FnOnce(&mut Desk<'_, A, S>) -> R) -> R {
+        self.state.with(|state| {
+            let now = state.steady.advance(read, &self.clock);
+            act(&mut self.desk(state, now))
+        })
     }
 
     fn desk<'s>(&self, state: &'s mut State<A, S>, now: Instant) -> Desk<'s, A, S> {
@@ -350,11 +358,8 @@ impl<P: Platform, A: Algorithm, S: Storage> Lines for RateLimiter<P, A, S> {
     }
 
     #[inline]
-    fn with<R>(&self, (): (), read: Instant, act: impl FnOnce(&mut Desk<'_, A, S>) -> R) -> R {
-        self.state.with(|state| {
-            let now = state.steady.advance(read, &self.clock);
-            act(&mut self.desk(state, now))
-        })
+    fn with<R>(&self, (): (), read: Instant, act: impl FnOnce(&mut Desk<'_, A, S>) -> R) -> Option<R> {
+        Some(self.serve(read, act))
     }
 
     fn with_line<R>(&self, (): (), act: impl FnOnce(&mut Line<A, S::Link>) -> R) -> Option<R> {
@@ -370,7 +375,7 @@ impl<P: Platform, A: Algorithm, S: Storage> Find<RateLimiter<P, A, S>> for () {
         read: Instant,
         act: impl FnOnce(&mut Desk<'_, A, S>) -> R,
     ) -> Result<((), R), RateLimitError> {
-        Ok(((), lines.with((), read, act)))
+        Ok(((), lines.serve(read, act)))
     }
 }
 

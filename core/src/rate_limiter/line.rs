@@ -301,11 +301,6 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
         self.next()
     }
 
-    /// Whether it is as good as new.
-    pub(super) fn is_renewed(&self) -> bool {
-        self.line.running == 0 && self.line.queue.is_empty() && self.algorithm.renewed_at(&self.line.taken) <= self.now
-    }
-
     pub(super) fn snapshot(&self) -> Snapshot {
         let available = if self.line.queue.is_empty() { self.algorithm.available(&self.line.taken, self.now) } else { 0 };
         Snapshot { available, waiting: self.line.queue.len(), running: self.limits.counts_calls().then_some(self.line.running) }

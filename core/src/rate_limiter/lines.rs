@@ -27,10 +27,14 @@ pub trait Lines: Sized {
     #[doc(hidden)]
     fn counts_calls(&self) -> bool;
 
-    /// Does something with a line, under the lock.
+    /// Does something with a line, under the lock; nothing, if the line is gone.
     #[doc(hidden)]
-    fn with<R>(&self, spot: Self::Spot, read: Instant, act: impl FnOnce(&mut Desk<'_, Self::Algorithm, Self::Storage>) -> R)
-    -> R;
+    fn with<R>(
+        &self,
+        spot: Self::Spot,
+        read: Instant,
+        act: impl FnOnce(&mut Desk<'_, Self::Algorithm, Self::Storage>) -> R,
+    ) -> Option<R>;
 
     /// The same where the time does not matter.
     #[doc(hidden)]

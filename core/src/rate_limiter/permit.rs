@@ -49,7 +49,7 @@ impl<L: Lines> Drop for Permit<'_, L> {
         });
         if waits == Some(true) {
             #[allow(clippy::redundant_closure_for_method_calls, reason = "the method is not general enough in its lifetimes")]
-            wake(self.lines.with(self.spot, self.lines.clock().now(), |desk| desk.next()));
+            wake(self.lines.with(self.spot, self.lines.clock().now(), |desk| desk.next()).flatten());
         }
     }
 }

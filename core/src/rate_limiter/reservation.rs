@@ -71,7 +71,8 @@ impl<L: Lines> Drop for Reservation<'_, L> {
     fn drop(&mut self) {
         let now = self.lines.clock().now();
         if now < self.at {
-            wake(self.lines.with(self.spot, now, |desk| desk.give_back(self.permits, self.made.at, self.made.key)));
+            let next = self.lines.with(self.spot, now, |desk| desk.give_back(self.permits, self.made.at, self.made.key));
+            wake(next.flatten());
         }
     }
 }
