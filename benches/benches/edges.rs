@@ -5,6 +5,7 @@ use std::hint::black_box;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
+use aplomb_tokio::WaterfallError;
 use aplomb_tokio::prelude::*;
 use aplomb_tokio::time::Clock;
 use benches::{Group, poll_once};
@@ -158,6 +159,13 @@ fn main() {
             let first = step(black_box(1)).await?;
             let second = step(first).await?;
             step(second).await
+        })
+        .member("three awaits, and which failed", || async {
+            let step = |input: u32| ready(Ok::<u32, u32>(black_box(input) + 1));
+            let failed = |step| move |error| WaterfallError { step, name: None, error };
+            let first = step(black_box(1)).await.map_err(failed(0))?;
+            let second = step(first).await.map_err(failed(1))?;
+            step(second).await.map_err(failed(2))
         })
         .run();
 }
