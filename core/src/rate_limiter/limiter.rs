@@ -52,11 +52,13 @@ pub struct RateLimiter<P: Platform, A: Algorithm = TokenBucket, S: Storage = <P 
     state: Shared<P::RawMutex, State<A, S>>,
 }
 
+// As a line: what each call looks at comes first.
+#[repr(C)]
 struct State<A: Algorithm, S: Storage> {
-    algorithm: A,
-    line: Line<A, S::Link>,
-    slab: Slab<Ask, S>,
     steady: Steady,
+    line: Line<A, S::Link>,
+    algorithm: A,
+    slab: Slab<Ask, S>,
 }
 
 impl<P: Platform<Clock: Ambient>> RateLimiter<P> {
@@ -270,7 +272,11 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
     /// ```
     #[inline]
     pub fn try_acquire(&self, n: u32) -> Result<Permit<'_, Self>, RateLimitError> {
-        self.serve(self.clock.now(), |desk| desk.take(n)).map(|()| Permit::new(self, (), n))
+        let read = self.clock.now();
+        match self.serve(read, |desk| desk.take(n)) {
+            Ok(()) => Ok(Permit::new(self, (), n)),
+            Err(denied) => Err(denied.until().unwrap_or_else(|| self.serve(read, |desk| desk.explain(n, &denied)))),
+        }
     }
 
     /// Takes `n` permits in advance, behind all who wait, and says from when on they may be used. [`max_concurrent`](RateLimiter::max_concurrent) does not concern it.

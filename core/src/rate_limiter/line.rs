@@ -30,12 +30,12 @@ impl Limits {
 }
 
 /// Those who share their permits.
+// In this order, what each call looks at lies together: where many call at once, that is what they wait for.
+#[repr(C)]
 pub struct Line<A: Algorithm, L> {
     pub(super) taken: A::State,
-    /// The instant for which permits were taken last.
-    taken_at: Instant,
-    pub(super) running: u32,
     pub(super) queue: Queue<L>,
+    pub(super) running: u32,
     /// Permits that those in the queue wait for.
     asked: u64,
 }
@@ -81,6 +81,25 @@ pub(super) struct Asked {
     pub(super) next: Option<Waker>,
 }
 
+/// The answer to somebody who does not wait. What it says is worked out behind the lock, as far as it can be.
+pub(super) struct Denied {
+    lack: Lack,
+    now: Instant,
+}
+
+impl Denied {
+    /// When the permits are there, and from when that counts, if that is all there is to say.
+    #[inline]
+    pub(super) fn until(&self) -> Option<RateLimitError> {
+        match self.lack {
+            Lack::Refused(Refused::Until(at)) => {
+                Some(RateLimitError::Limited { retry_after: Some(at.saturating_duration_since(self.now)) })
+            }
+            Lack::Refused(Refused::Never) | Lack::Others | Lack::Running => None,
+        }
+    }
+}
+
 /// Why there are no permits now.
 enum Lack {
     /// Others wait for theirs.
@@ -103,7 +122,7 @@ pub struct Desk<'d, A: Algorithm, S: Storage> {
 }
 
 impl<A: Algorithm, L> Line<A, L> {
-    pub(super) const NEW: Self = Self { taken: A::START, taken_at: Instant::ORIGIN, running: 0, queue: Queue::new(), asked: 0 };
+    pub(super) const NEW: Self = Self { taken: A::START, queue: Queue::new(), running: 0, asked: 0 };
 }
 
 impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
@@ -115,8 +134,8 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
 
     /// Takes permits for somebody who comes and does not wait.
     #[inline]
-    pub(super) fn take(&mut self, permits: u32) -> Result<(), RateLimitError> {
-        self.take_now(permits).map_err(|lack| self.refusal(permits, &lack))
+    pub(super) fn take(&mut self, permits: u32) -> Result<(), Denied> {
+        self.take_now(permits).map_err(|lack| Denied { lack, now: self.now })
     }
 
     #[inline]
@@ -133,21 +152,28 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
             return Err(Lack::Running);
         }
         self.algorithm.try_take(&mut self.line.taken, at, permits).map_err(Lack::Refused)?;
-        self.line.taken_at = at;
-        self.line.running += u32::from(self.limits.counts_calls());
+        if self.limits.counts_calls() {
+            self.line.running += 1;
+        }
         Ok(())
+    }
+
+    /// What there is to say to somebody who was denied.
+    #[cold]
+    pub(super) fn explain(&self, permits: u32, denied: &Denied) -> RateLimitError {
+        self.refusal(permits, &denied.lack)
     }
 
     #[cold]
     fn refusal(&self, permits: u32, lack: &Lack) -> RateLimitError {
-        if let Some(error) = self.never(permits) {
-            return error;
-        }
         let at = match lack {
-            Lack::Running => return RateLimitError::Limited { retry_after: None },
-            Lack::Others => self.algorithm.not_before(&self.line.taken, self.now, self.line.asked, permits),
             Lack::Refused(Refused::Until(at)) => *at,
-            Lack::Refused(Refused::Never) => return RateLimitError::Exhausted,
+            Lack::Refused(Refused::Never) => return self.never(permits).unwrap_or(RateLimitError::Exhausted),
+            Lack::Running => return self.never(permits).unwrap_or(RateLimitError::Limited { retry_after: None }),
+            Lack::Others => match self.never(permits) {
+                Some(error) => return error,
+                None => self.algorithm.not_before(&self.line.taken, self.now, self.line.asked, permits),
+            },
         };
         if at.is_never() {
             return RateLimitError::Exhausted;
@@ -156,12 +182,11 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
     }
 
     /// Why no wait can help, if that is clear from the start.
+    #[cold]
     fn never(&self, permits: u32) -> Option<RateLimitError> {
         let most = self.algorithm.most();
-        let limits = self.limits.config_error();
-        self.algorithm
-            .config_error()
-            .or(limits)
+        let error = self.algorithm.config_error().or(self.limits.config_error());
+        error
             .map(RateLimitError::Config)
             .or_else(|| (permits > most).then_some(RateLimitError::TooManyPermits { requested: permits, most }))
     }
@@ -238,8 +263,8 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
 
     /// Takes permits for the first in the queue: as of the instant for which they were due, if a coarse timer has woken it a little late. Otherwise every wait would be that much longer, and the rate not met.
     fn take_in_turn(&mut self, permits: u32) -> Result<(), Lack> {
-        let earliest = Instant::from_nanos(self.now.as_nanos().saturating_sub(self.lateness)).max(self.line.taken_at);
-        match self.take_at(permits, earliest.min(self.now)) {
+        let earliest = Instant::from_nanos(self.now.as_nanos().saturating_sub(self.lateness));
+        match self.take_at(permits, earliest) {
             Err(Lack::Refused(Refused::Until(at))) if at <= self.now => self.take_at(permits, at),
             result => result,
         }

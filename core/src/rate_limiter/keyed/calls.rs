@@ -105,8 +105,15 @@ where
         K: Borrow<Q>,
         Q: Hash + Eq + ToKey<K> + ?Sized,
     {
-        let (spot, taken) = key.find(self, self.clock.now(), |desk| desk.take(n))?;
-        taken.map(|()| Permit::new(self, spot, n))
+        let read = self.clock.now();
+        let (spot, taken) = key.find(self, read, |desk| desk.take(n))?;
+        match taken {
+            Ok(()) => Ok(Permit::new(self, spot, n)),
+            Err(denied) => Err(match denied.until() {
+                Some(error) => error,
+                None => key.find(self, read, |desk| desk.explain(n, &denied))?.1,
+            }),
+        }
     }
 
     /// Takes `n` permits for that key in advance, behind all who wait, and says from when on they may be used.
