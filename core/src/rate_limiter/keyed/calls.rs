@@ -168,10 +168,10 @@ where
             home.shard.with(|shard| {
                 let now = shard.steady.advance(read, &self.clock);
                 let place = shard.table.find(hash, |known| known.borrow() == key)?;
-                shard.with(house, place, now, |desk| desk.snapshot())
+                shard.with(house, place, now, |desk| desk.snapshot()).map(|served| served.result)
             })
         });
-        let most = self.house().algorithm.most();
+        let most = self.algorithm.most();
         known.unwrap_or(Snapshot { available: most, waiting: 0, running: self.limits.counts_calls().then_some(0) })
     }
 

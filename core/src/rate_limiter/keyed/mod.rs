@@ -1,4 +1,5 @@
 mod calls;
+mod crowds;
 mod serve;
 mod shard;
 
