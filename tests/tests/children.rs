@@ -211,7 +211,7 @@ fn a_slot_takes_one_after_another_until_nothing_is_left() {
                 && let Some(vacancy) = group.as_mut().vacancy()
             {
                 left -= 1;
-                ended += usize::from(vacancy.admit(left, yields(left % 3), &mut turn, cx).is_ready());
+                ended += usize::from(vacancy.admit(left, yields(left % 3), &mut turn, cx).is_some());
             }
             if group.is_empty() { Poll::Ready(()) } else { Poll::Pending }
         };
@@ -240,7 +240,7 @@ fn those_that_have_not_had_their_turn_have_it_in_the_next_poll() {
         let mut cx = Context::from_waker(&waker);
         let mut turn = Turn::new();
         for (index, gate) in gates.into_iter().enumerate() {
-            assert!(group.as_mut().vacancy().unwrap().admit(index, gate, &mut turn, &mut cx).is_pending());
+            assert!(group.as_mut().vacancy().unwrap().admit(index, gate, &mut turn, &mut cx).is_none());
         }
         let mut ended = Vec::new();
         for several in [&[7, 2, 4][..], &[0, 8, 1, 5], &[3, 6]] {
@@ -266,7 +266,7 @@ fn the_first_child_wakes_its_parent_even_while_it_is_polled_first() {
             let waker = Waker::from(Arc::clone(&count));
             let mut cx = Context::from_waker(&waker);
             let vacancy = group.as_mut().vacancy().unwrap();
-            assert!(vacancy.admit((), yields(1), &mut Turn::new(), &mut cx).is_pending());
+            assert!(vacancy.admit((), yields(1), &mut Turn::new(), &mut cx).is_none());
             assert!(count.0.load(Ordering::Relaxed) > 0);
             assert!(group.as_mut().vacancy().is_none());
             assert_eq!(group.as_mut().next_ended(&mut Turn::new(), &mut cx), Some(((), ())));
@@ -290,7 +290,7 @@ fn a_group_that_is_cleared_takes_new_ones() {
                     let _guard = guard;
                     std::future::pending::<()>().await;
                 });
-                assert!(group.as_mut().vacancy().unwrap().admit(tag, child, &mut Turn::new(), &mut cx).is_pending());
+                assert!(group.as_mut().vacancy().unwrap().admit(tag, child, &mut Turn::new(), &mut cx).is_none());
             }
             assert!(group.as_mut().vacancy().is_none());
             group.as_mut().clear();
@@ -387,7 +387,7 @@ fn nothing_is_allocated_for_a_child_in_a_slot_that_has_been_used() {
             seen.borrow_mut().push(cx.waker().data() as usize);
             Poll::Ready(())
         }));
-        assert!(group.as_mut().vacancy().unwrap().admit((), child, &mut Turn::new(), &mut cx).is_ready());
+        assert!(group.as_mut().vacancy().unwrap().admit((), child, &mut Turn::new(), &mut cx).is_some());
     }
     let identities = identities.take();
     assert!(identities.iter().all(|waker| *waker == identities[0]), "{identities:?}");

@@ -265,7 +265,8 @@ fn the_wake_of_the_first_child_is_never_lost() {
                 return Poll::Ready(());
             }
             let Some(child) = child.take() else { return Poll::Pending };
-            group.as_mut().vacancy().unwrap().admit((), child, &mut turn, cx)
+            let ended = group.as_mut().vacancy().unwrap().admit((), child, &mut turn, cx);
+            if ended.is_some() { Poll::Ready(()) } else { Poll::Pending }
         }));
         other.take().into_iter().for_each(|thread| thread.join().unwrap());
     });

@@ -35,7 +35,7 @@ pin_project! {
     ///     while let Some(vacancy) = group.as_mut().vacancy() {
     ///         let Some((index, pause)) = pauses.next() else { break };
     ///         let pause = aplomb_sim::sleep(core::time::Duration::from_millis(pause));
-    ///         if vacancy.admit(index, pause, &mut turn, cx).is_ready() {
+    ///         if vacancy.admit(index, pause, &mut turn, cx).is_some() {
     ///             ended.push(index);
     ///         }
     ///     }
@@ -105,8 +105,10 @@ impl<F, T, C: Children, S: PinnedStorage> FutureGroup<F, T, C, S> {
     #[inline]
     pub fn vacancy(self: Pin<&mut Self>) -> Option<Vacancy<'_, F, T, C, S>> {
         let this = self.project();
-        let slot = this.free.map_or_else(|| this.entries.as_slice().len(), Link::index);
-        let place = this.places.place(slot)?;
+        let (slot, place) = match *this.free {
+            Some(free) => (free.index(), this.places.place(free.index())?),
+            None => (this.entries.as_slice().len(), this.places.make(this.entries.as_slice().len())?),
+        };
         Some(Vacancy { slot, place, entries: this.entries, free: this.free, occupied: this.occupied, children: this.children })
     }
 
@@ -127,6 +129,10 @@ impl<F: Future, T, C: Children, S: PinnedStorage> FutureGroup<F, T, C, S> {
     /// In each turn in which the group is not empty, it is to be called until it says so before the task waits.
     #[inline]
     pub fn next_ended(self: Pin<&mut Self>, turn: &mut Turn, cx: &mut Context<'_>) -> Option<(T, F::Output)> {
+        if self.occupied == 0 { None } else { self.poll_woken(turn, cx) }
+    }
+
+    fn poll_woken(self: Pin<&mut Self>, turn: &mut Turn, cx: &mut Context<'_>) -> Option<(T, F::Output)> {
         let mut this = self.project();
         loop {
             // Those first that were left from the turn before, in which somebody else ended.
@@ -175,16 +181,21 @@ pub struct Vacancy<'g, F, T, C, S: PinnedStorage> {
 }
 
 impl<F: Future, T, C: Children, S: PinnedStorage> Vacancy<'_, F, T, C, S> {
-    /// Polls the future, and keeps it if it is pending.
+    /// Polls the future. Either it is ready: then there is its output, and the room still; or it is kept.
     #[inline]
-    pub fn admit(mut self, tag: T, future: F, turn: &mut Turn, cx: &mut Context<'_>) -> Poll<F::Output> {
+    pub fn admit(mut self, tag: T, future: F, turn: &mut Turn, cx: &mut Context<'_>) -> Option<(F::Output, Self)> {
         self.place.set(Some(future));
         if let Some(future) = self.place.as_mut().as_pin_mut()
             && let Poll::Ready(output) = self.children.poll_child(self.slot, cx, |cx| future.poll(cx))
         {
             self.place.set(None);
-            return Poll::Ready(output);
+            return Some((output, self));
         }
+        self.keep(tag, turn, cx);
+        None
+    }
+
+    fn keep(self, tag: T, turn: &mut Turn, cx: &mut Context<'_>) {
         let taken = Entry::Taken { tag };
         match self.entries.as_mut_slice().get_mut(self.slot) {
             Some(entry) => {
@@ -203,7 +214,6 @@ impl<F: Future, T, C: Children, S: PinnedStorage> Vacancy<'_, F, T, C, S> {
                 cx.waker().wake_by_ref();
             }
         }
-        Poll::Pending
     }
 }
 

@@ -13,6 +13,8 @@
 //! Where the futures lie, [`PinnedStorage`] says: in place, or on the heap.
 
 mod group;
+#[cfg(feature = "alloc")]
+mod heap;
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 mod own;
 mod pinned;
@@ -20,10 +22,10 @@ mod pinned;
 use core::task::{Context, Waker};
 
 pub use group::{FutureGroup, Turn, Vacancy};
+#[cfg(feature = "alloc")]
+pub use heap::HeapPlaces;
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 pub use own::OwnWakers;
-#[cfg(feature = "alloc")]
-pub use pinned::HeapPlaces;
 pub use pinned::{Pair, PinnedStorage, Places};
 
 /// Keeps account of which children are to be polled.

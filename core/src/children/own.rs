@@ -30,32 +30,43 @@ pub struct OwnWakers<R: ScopedRawMutex + ConstInit> {
 struct Woken {
     /// In the order in which they were woken.
     slots: Vec<usize>,
-    /// Of each slot, whether it is among them: it is there at most once, so that they never outgrow the slots.
-    marked: Vec<bool>,
+    /// Of each slot, the round in which it was woken last: it is among them at most once, so that they never outgrow the slots.
+    rounds: Vec<u32>,
+    /// Counted from one, whenever they are handed over.
+    round: u32,
     parent: Option<Waker>,
 }
 
 impl Woken {
-    const EMPTY: Self = Self { slots: Vec::new(), marked: Vec::new(), parent: None };
+    const NOBODY: Self = Self { slots: Vec::new(), rounds: Vec::new(), round: 1, parent: None };
 
-    /// Marks the slot as woken; says whether it was not yet.
-    fn mark(&mut self, slot: usize) -> bool {
-        self.marked.get_mut(slot).is_some_and(|marked| !mem::replace(marked, true))
+    /// The child in `slot` is woken; says whether it was not yet.
+    fn wake(&mut self, slot: usize) -> bool {
+        let new = self.rounds.get_mut(slot).is_some_and(|round| mem::replace(round, self.round) != self.round);
+        if new {
+            self.slots.push(slot);
+        }
+        new
     }
 
-    /// Hands over those who were woken.
-    fn move_to(&mut self, turns: &mut Vec<usize>) {
-        for slot in self.slots.drain(..) {
-            if let Some(marked) = self.marked.get_mut(slot) {
-                *marked = false;
-            }
-            turns.push(slot);
+    /// Hands over those who were woken, in exchange for those who are to wait a round longer.
+    fn hand_over(&mut self, turns: &mut Vec<usize>, next: usize) {
+        for slot in turns.get(next..).unwrap_or_default() {
+            self.wake(*slot);
+        }
+        turns.clear();
+        mem::swap(&mut self.slots, turns);
+        self.round = self.round.wrapping_add(1);
+        if self.round == 0 {
+            // Once in four billion rounds.
+            self.rounds.fill(0);
+            self.round = 1;
         }
     }
 }
 
 fn nobody<R: ScopedRawMutex + ConstInit>() -> Arc<Shared<R, Woken>> {
-    Arc::new(Shared::new(Woken::EMPTY))
+    Arc::new(Shared::new(Woken::NOBODY))
 }
 
 struct Slot<R> {
@@ -69,13 +80,7 @@ impl<R: ScopedRawMutex + Send + Sync> Wake for Slot<R> {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let parent = self.woken.with(|state| {
-            if !state.mark(self.index) {
-                return None;
-            }
-            state.slots.push(self.index);
-            state.parent.take()
-        });
+        let parent = self.woken.with(|woken| if woken.wake(self.index) { woken.parent.take() } else { None });
         // The parent is woken once for all the children that are woken before its next poll.
         if let Some(parent) = parent {
             parent.wake();
@@ -90,15 +95,16 @@ impl<R: ScopedRawMutex + ConstInit + Send + Sync + 'static> OwnWakers<R> {
         let new = self.wakers.len()..slots;
         let woken = Arc::clone(self.woken.get_or_insert_with(nobody));
         if slots > self.room {
-            self.room = slots.max(self.room.saturating_mul(2));
+            self.room = slots.max(self.room.saturating_mul(2)).max(8);
             // Nobody who wakes has to allocate.
-            let (mut slots, mut marked) = (Vec::with_capacity(self.room), Vec::with_capacity(self.room));
-            woken.with(|state| {
-                slots.append(&mut state.slots);
-                marked.append(&mut state.marked);
-                marked.resize(self.room, false);
-                mem::swap(&mut state.slots, &mut slots);
-                mem::swap(&mut state.marked, &mut marked);
+            let (mut slots, mut rounds) = (Vec::with_capacity(self.room), Vec::with_capacity(self.room));
+            self.turns.reserve(self.room);
+            woken.with(|woken| {
+                slots.append(&mut woken.slots);
+                rounds.append(&mut woken.rounds);
+                rounds.resize(self.room, 0);
+                mem::swap(&mut woken.slots, &mut slots);
+                mem::swap(&mut woken.rounds, &mut rounds);
             });
         }
         self.wakers.extend(new.map(|index| Waker::from(Arc::new(Slot { index, woken: Arc::clone(&woken) }))));
@@ -109,18 +115,15 @@ impl<R: ScopedRawMutex + ConstInit + Send + Sync + 'static> Children for OwnWake
     const EMPTY: Self = Self { woken: None, wakers: Vec::new(), room: 0, turns: Vec::new(), next: 0 };
 
     fn begin(&mut self, slots: usize, parent: &Waker) {
-        self.turns.drain(..self.next.min(self.turns.len()));
-        self.next = 0;
         let new = self.wakers.len()..slots;
         if !new.is_empty() {
             self.grow(slots);
         }
         let parent = parent.clone();
-        let Self { woken, turns, room, .. } = self;
-        turns.reserve(*room);
-        let _earlier = woken.get_or_insert_with(nobody).with(|state| {
-            state.move_to(turns);
-            state.parent.replace(parent)
+        let Self { woken, turns, next, .. } = self;
+        let _earlier = woken.get_or_insert_with(nobody).with(|woken| {
+            woken.hand_over(turns, mem::take(next));
+            woken.parent.replace(parent)
         });
         turns.extend(new);
     }
@@ -146,7 +149,7 @@ impl<R: ScopedRawMutex + ConstInit + Send + Sync + 'static> Children for OwnWake
     fn listen(&mut self, parent: &Waker) -> bool {
         let parent = parent.clone();
         let (_earlier, waiting) =
-            self.woken.get_or_insert_with(nobody).with(|state| (state.parent.replace(parent), !state.slots.is_empty()));
+            self.woken.get_or_insert_with(nobody).with(|woken| (woken.parent.replace(parent), !woken.slots.is_empty()));
         waiting
     }
 }
@@ -155,7 +158,7 @@ impl<R: ScopedRawMutex + ConstInit> Drop for OwnWakers<R> {
     fn drop(&mut self) {
         // A child's waker that somebody keeps does not keep the parent's task.
         if let Some(woken) = &self.woken {
-            let _parent = woken.with(|state| state.parent.take());
+            let _parent = woken.with(|woken| woken.parent.take());
         }
     }
 }

@@ -2,8 +2,6 @@ use core::pin::Pin;
 
 use pin_project_lite::pin_project;
 
-#[cfg(feature = "alloc")]
-use crate::storage::Heap;
 use crate::storage::{Inline, Storage};
 
 /// Storage in which futures can lie pinned as well: [`Heap`](crate::storage::Heap), and [`Inline`] of 1 to 32, 48, 64, 96, 128 or 256.
@@ -26,8 +24,13 @@ pub trait Places<F>: Sized {
     /// So many are expected to be in use at once, in the end. Nothing is allocated yet.
     fn new(expected: usize) -> Self;
 
-    /// The place of that number; the first that there is not yet is made, up to [`MOST`](Places::MOST).
+    /// The place of that number, if there is one yet.
     fn place(self: Pin<&mut Self>, index: usize) -> Option<Pin<&mut Option<F>>>;
+
+    /// As [`place`](Places::place); but there comes to be one, if it is the next, and not one too many.
+    fn make(self: Pin<&mut Self>, index: usize) -> Option<Pin<&mut Option<F>>> {
+        self.place(index)
+    }
 }
 
 impl<F> Places<F> for Option<F> {
@@ -51,6 +54,16 @@ pin_project! {
         first: A,
         #[pin]
         second: B,
+    }
+}
+
+impl<T> Pair<T, T> {
+    /// The second half, or the first.
+    #[cfg(feature = "alloc")]
+    #[inline]
+    pub(super) fn half(self: Pin<&mut Self>, second: bool) -> Pin<&mut T> {
+        let this = self.project();
+        if second { this.second } else { this.first }
     }
 }
 
@@ -90,73 +103,6 @@ inline! {
     31 = 16 + 15, 32 = 16 + 16, 48 = 32 + 16, 64 = 32 + 32, 96 = 64 + 32, 128 = 64 + 64, 256 = 128 + 128,
 }
 
-#[cfg(feature = "alloc")]
-impl PinnedStorage for Heap {
-    type Places<F> = heap::HeapPlaces<F>;
-}
-
-#[cfg(feature = "alloc")]
-pub use heap::HeapPlaces;
-
-#[cfg(feature = "alloc")]
-mod heap {
-    use alloc::boxed::Box;
-    use alloc::vec::Vec;
-    use core::fmt;
-    use core::pin::Pin;
-
-    use super::{PinnedStorage, Places};
-    use crate::storage::Inline;
-
-    type Eight<F> = <Inline<8> as PinnedStorage>::Places<F>;
-
-    const EIGHT: usize = 8;
-
-    /// Eight boxes of this size at most are made at once: they pass the stack on their way.
-    const LARGEST: usize = 1024;
-
-    /// Places on the heap, eight in one allocation as far as so many are expected; large ones, and the rest, one by one.
-    pub struct HeapPlaces<F> {
-        /// How many places lie in eights when all of those have been made.
-        dense: usize,
-        eights: Vec<Pin<Box<Eight<F>>>>,
-        ones: Vec<Pin<Box<Option<F>>>>,
-    }
-
-    impl<F> Places<F> for HeapPlaces<F> {
-        const MOST: usize = usize::MAX;
-
-        fn new(expected: usize) -> Self {
-            let dense = if size_of::<F>() <= LARGEST { expected - expected % EIGHT } else { 0 };
-            Self { dense, eights: Vec::new(), ones: Vec::new() }
-        }
-
-        #[inline]
-        fn place(self: Pin<&mut Self>, index: usize) -> Option<Pin<&mut Option<F>>> {
-            let Self { dense, eights, ones } = self.get_mut();
-            if let Some(one) = index.checked_sub(*dense) {
-                if one == ones.len() {
-                    ones.push(Box::pin(None));
-                }
-                return ones.get_mut(one).map(|one| one.as_mut());
-            }
-            if index / EIGHT == eights.len() {
-                eights.push(Box::pin(Eight::new(EIGHT)));
-            }
-            eights.get_mut(index / EIGHT)?.as_mut().place(index % EIGHT)
-        }
-    }
-
-    impl<F> fmt::Debug for HeapPlaces<F> {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.debug_struct("HeapPlaces")
-                .field("eights", &self.eights.len())
-                .field("ones", &self.ones.len())
-                .finish_non_exhaustive()
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use core::pin::pin;
@@ -188,19 +134,5 @@ mod tests {
     #[test]
     fn places_in_line_are_as_many_as_they_say_and_nothing_else() {
         check_inline!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 48 64 96 128 256);
-    }
-
-    #[cfg(feature = "alloc")]
-    #[test]
-    fn places_on_the_heap_are_as_many_as_are_asked_for() {
-        for expected in [0, 1, 7, 8, 9, 20, usize::MAX] {
-            check::<Heap>(expected, 40);
-        }
-        let mut places = pin!(<Heap as PinnedStorage>::Places::<[u8; 4096]>::new(100));
-        for index in 0..9 {
-            places.as_mut().place(index).unwrap().set(Some([7; 4096]));
-        }
-        // Only the next one is made.
-        assert!(places.as_mut().place(9).is_some() && places.as_mut().place(11).is_none());
     }
 }
