@@ -94,8 +94,8 @@ impl fmt::Display for ConfigError {
             Self::MaxWait { value, wait } => write!(f, "max_wait is {value:?}, must be at least wait, {wait:?}"),
             Self::Interval { value } => write!(f, "interval is {value:?}, must be longer than zero"),
             Self::RepeatEvery { value } => write!(f, "repeat_every is {value:?}, must be longer than zero"),
-            Self::Limit { value, most: usize::MAX } => write!(f, "limit is {value}, must be at least 1"),
-            Self::Limit { value, most } => write!(f, "limit is {value}, must be from 1 to {most}"),
+            Self::Limit { value: 0, .. } => f.write_str("limit is 0, must be at least 1"),
+            Self::Limit { value, most } => write!(f, "limit is {value}, must be at most {most}, the number of places"),
             Self::Jitter { value } => write!(f, "jitter is {value}, must be at most 1"),
         }
     }
