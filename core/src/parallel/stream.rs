@@ -73,12 +73,13 @@ where
         if self.engine.is_over() {
             return (0, Some(0));
         }
+        if self.engine.check().is_err() {
+            return (1, Some(1));
+        }
         let (least, most) = self.engine.left();
         let under_way = self.engine.started().saturating_sub(self.next);
         let least = if M::FAILS_FAST { 0 } else { least.saturating_add(under_way) };
-        // With a limit that makes no sense, there is an error and nothing else.
-        let most = most.and_then(|most| most.checked_add(under_way)).map(|most| most.max(1));
-        (if self.engine.check().is_ok() { least } else { 1 }, most)
+        (least, most.and_then(|most| most.checked_add(under_way)))
     }
 }
 
