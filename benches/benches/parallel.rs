@@ -85,17 +85,13 @@ fn wake_one(name: &'static str, sleepers: usize) {
     let buffered = Sleepers::new(sleepers);
     let util = Sleepers::new(sleepers);
     let (first, second, third) = (ours.clone(), buffered.clone(), util.clone());
-    let mut waits = ours.among(parallel(0..sleepers, sleepers, move |index| first.sleep(index)).into_future());
+    let waits = ours.among(parallel(0..sleepers, sleepers, move |index| first.sleep(index)).into_future());
     let buffer = stream::iter(0..sleepers).map(move |index| second.sleep(index)).buffered_unordered(sleepers);
-    let mut waits_buffered = buffered.among(buffer.collect::<Vec<_>>());
+    let waits_buffered = buffered.among(buffer.collect::<Vec<_>>());
     let buffer =
         futures_util::StreamExt::buffer_unordered(stream::iter(0..sleepers).map(move |index| third.sleep(index)), sleepers);
-    let mut waits_util = util.among(buffer.collect::<Vec<_>>());
-    Group::new(name)
-        .member("aplomb", move || ready(waits()))
-        .member("futures-buffered", move || ready(waits_buffered()))
-        .member("futures-util", move || ready(waits_util()))
-        .run();
+    let waits_util = util.among(buffer.collect::<Vec<_>>());
+    Group::new(name).member("aplomb", waits).member("futures-buffered", waits_buffered).member("futures-util", waits_util).run();
 }
 
 /// Operations that never end, and by whom they are woken.
@@ -112,7 +108,7 @@ impl Sleepers {
     }
 
     /// What wakes the next of them, and polls their task.
-    fn among<F: Future + 'static>(&self, task: F) -> impl FnMut() + 'static {
+    fn among<F: Future + 'static>(&self, task: F) -> impl FnMut() -> Ready<()> + 'static {
         let mut task = Box::pin(task);
         poll_once(task.as_mut());
         let (sleepers, mut next) = (self.clone(), 0);
@@ -121,6 +117,7 @@ impl Sleepers {
             waker.into_iter().for_each(Waker::wake);
             poll_once(task.as_mut());
             next = (next + 7) % sleepers.0.borrow().len();
+            ready(())
         }
     }
 }

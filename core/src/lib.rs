@@ -32,6 +32,7 @@
 //! - [`level`]: a contact that bounces, as edges and gestures. Machines only, for a driver of your own.
 //! - [`polling`]: asking again until the answer is there.
 //! - [`waterfall`]: steps one after another, each fed what the one before ended with.
+//! - [`parallel`]: an operation for each item, so many at once.
 //! - [`retry`]: once more, with [`backoff`], jitter, deadlines, and a budget.
 //!
 //! Below them lies what all patterns are made of: [`time`], [`alarm`], [`platform`], [`storage`], [`sync`], [`children`], [`observe`].

@@ -103,6 +103,7 @@ impl<F, T, C: Children, S: PinnedStorage> FutureGroup<F, T, C, S> {
 
     /// Room for one more, if there is any.
     #[inline]
+    #[must_use]
     pub fn vacancy(self: Pin<&mut Self>) -> Option<Vacancy<'_, F, T, C, S>> {
         let this = self.project();
         let (slot, place) = match *this.free {

@@ -25,9 +25,11 @@ pub trait Places<F>: Sized {
     fn new(expected: usize) -> Self;
 
     /// The place of that number, if there is one yet.
+    #[must_use]
     fn place(self: Pin<&mut Self>, index: usize) -> Option<Pin<&mut Option<F>>>;
 
     /// As [`place`](Places::place); but there comes to be one, if it is the next, and not one too many.
+    #[must_use]
     fn make(self: Pin<&mut Self>, index: usize) -> Option<Pin<&mut Option<F>>> {
         self.place(index)
     }

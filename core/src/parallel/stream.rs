@@ -41,25 +41,24 @@ where
             Order::Input => next.saturating_add(this.engine.limit),
             Order::Completion => usize::MAX,
         };
-        let (index, outcome) = match early.take_next() {
-            Some(outcome) => (*next, outcome),
-            None => {
-                let polled = this.engine.as_mut().poll_outcomes(until, cx, |index, outcome| {
-                    let ahead = if order == Order::Input { index.saturating_sub(*next) } else { 0 };
-                    if ahead == 0 || (M::FAILS_FAST && outcome.is_err()) {
-                        early.step();
-                        return ControlFlow::Break((index, outcome));
-                    }
-                    // There is room: no more items are started than there are places.
-                    let _kept = early.keep(ahead, outcome);
-                    ControlFlow::Continue(())
-                });
-                let Some(outcome) = ready!(polled) else {
-                    this.engine.end();
-                    return Poll::Ready(None);
-                };
-                outcome
-            }
+        let (index, outcome) = if let Some(outcome) = early.take_next() {
+            (*next, outcome)
+        } else {
+            let polled = this.engine.as_mut().poll_outcomes(until, cx, |index, outcome| {
+                let ahead = if order == Order::Input { index.saturating_sub(*next) } else { 0 };
+                if ahead == 0 || (M::FAILS_FAST && outcome.is_err()) {
+                    early.step();
+                    return ControlFlow::Break((index, outcome));
+                }
+                // There is room: no more items are started than there are places.
+                let _kept = early.keep(ahead, outcome);
+                ControlFlow::Continue(())
+            });
+            let Some(outcome) = ready!(polled) else {
+                this.engine.end();
+                return Poll::Ready(None);
+            };
+            outcome
         };
         *next = next.saturating_add(1);
         if M::FAILS_FAST && outcome.is_err() {
