@@ -32,7 +32,7 @@
 //!
 //! # What it costs
 //!
-//! On the heap, an allocation a slot that is really used (its waker), and one for each eight of them (their operations); none for an item. An operation that is ready costs some 8 ns, one that yields once some 20 ns.
+//! On the heap, an allocation a slot that is really used (its waker), one for each eight of them (their operations, up to a kilobyte each; larger ones one by one), and some dozens for tables that grow; none for an item. An operation that is ready costs some 8 ns, one that yields once some 20 ns.
 //!
 //! Without an allocator, [`stored_in`](Parallel::stored_in) an `Inline<N>`, all lies in the future itself: an operation and 16 bytes for each of the `N` places (on 64 bits), the items that were not started, and for each result twice its size, since it may come before others; some
 //! 200 bytes else. [`parallel_array`](Parallel::of_array) makes an array of an array. Every operation is polled at every poll there: right for limits up to some sixteen.
