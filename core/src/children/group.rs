@@ -24,7 +24,7 @@ pin_project! {
     /// use aplomb::{Inline, ParentWaker};
     /// use core::{future::poll_fn, pin::pin, task::Poll};
     ///
-    /// let mut pauses = [30, 10, 20, 10, 10].into_iter().enumerate();
+    /// let mut pauses = [30, 10, 30, 20, 5].into_iter().enumerate();
     /// let mut group = pin!(FutureGroup::<_, usize, ParentWaker, Inline<2>>::new(2));
     /// let mut ended = Vec::new();
     /// aplomb_sim::block_on(poll_fn(|cx| {
@@ -41,7 +41,7 @@ pin_project! {
     ///     }
     ///     if group.is_empty() { Poll::Ready(()) } else { Poll::Pending }
     /// }));
-    /// assert_eq!(ended, [1, 0, 2, 3, 4]);
+    /// assert_eq!(ended, [1, 0, 2, 4, 3]);
     /// ```
     pub struct FutureGroup<F, T, C, S: PinnedStorage> {
         #[pin]
