@@ -142,6 +142,7 @@ impl fmt::Display for ConfigError {
             Self::LogCapacity { permits, capacity } => {
                 write!(f, "permits is {permits}, must be at most the log's capacity, {capacity}")
             }
+            Self::Capacity { value, most: usize::MAX } => write!(f, "capacity is {value}, must be at least 1"),
             Self::Capacity { value, most } => write!(f, "capacity is {value}, must be from 1 to {most}"),
             Self::MaxConcurrent { value } => write!(f, "max_concurrent is {value}, must be at least 1"),
             Self::Limit { value: 0, .. } => f.write_str("limit is 0, must be at least 1"),

@@ -91,7 +91,7 @@ impl Storage for Heap {
     type Link = NonZeroU32;
     type Slots<T> = alloc::vec::Vec<T>;
 
-    const CAPACITY: usize = u32::MAX as usize;
+    const CAPACITY: usize = usize::MAX;
 }
 
 #[cfg(feature = "alloc")]

@@ -64,9 +64,12 @@ struct Report {
     /// When, and which items that had not ended.
     drops: BTreeSet<(u64, usize)>,
     peak: usize,
-    /// When, and with what: the outcomes, or the one that ended it. None if it was dropped.
-    end: Option<(u64, Result<Vec<Result<usize, usize>>, usize>)>,
+    /// When, and with what. None if it was dropped.
+    end: Option<(u64, End)>,
 }
+
+/// The outcomes, or the one that ended it.
+type End = Result<Vec<Result<usize, usize>>, usize>;
 
 impl Trial {
     fn any(random: &mut fastrand::Rng) -> Self {

@@ -182,7 +182,7 @@ impl<P: Platform, K, A: Algorithm + Copy, S: Storage, H, const SHARDS: usize> Ke
     /// use aplomb_sim::prelude::*;
     ///
     /// let refused = KeyedRateLimiter::<String>::new(Rate::per_second(5)).capacity(0).check();
-    /// assert_eq!(refused.unwrap_err().to_string(), "capacity is 0, must be from 1 to 4294967295");
+    /// assert_eq!(refused.unwrap_err().to_string(), "capacity is 0, must be at least 1");
     /// ```
     pub fn check(self) -> Result<Self, ConfigError> {
         self.algorithm.config_error().or(self.table_error()).map_or(Ok(self), Err)
