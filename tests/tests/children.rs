@@ -244,7 +244,9 @@ fn those_that_have_not_had_their_turn_have_it_in_the_next_poll() {
         }
         let mut ended = Vec::new();
         for several in [&[7, 2, 4][..], &[0, 8, 1, 5], &[3, 6]] {
-            several.iter().for_each(|index| open[*index]());
+            for index in several {
+                open[*index]();
+            }
             assert!(count.0.swap(0, Ordering::Relaxed) > 0);
             ended.extend(std::iter::from_fn(|| group.as_mut().next_ended(&mut Turn::new(), &mut cx)).map(|(index, ())| index));
             assert_eq!(group.len(), 9 - ended.len());
@@ -312,14 +314,14 @@ impl Drop for CountsDrops {
 #[test]
 fn a_new_child_may_be_polled_before_the_next_poll_begins() {
     let mut wakers = Own::EMPTY;
-    let wakes = |cx: &mut Context<'_>| cx.waker().wake_by_ref();
-    wakers.poll_child(0, &mut Context::from_waker(Waker::noop()), wakes);
+    let wake = |cx: &mut Context<'_>| cx.waker().wake_by_ref();
+    wakers.poll_child(0, &mut Context::from_waker(Waker::noop()), wake);
     assert!(wakers.listen(Waker::noop()), "it woke itself when nobody listened");
     wakers.begin(1, Waker::noop());
     assert_eq!(wakers.next_ready(), Some(0));
     assert!(!wakers.listen(Waker::noop()));
     wakers.begin(3, Waker::noop());
-    wakers.poll_child(0, &mut Context::from_waker(Waker::noop()), wakes);
+    wakers.poll_child(0, &mut Context::from_waker(Waker::noop()), wake);
     // Those that nobody has polled come; whoever woke itself meanwhile has its turn in the next poll.
     assert_eq!(std::iter::from_fn(|| wakers.next_ready()).collect::<Vec<_>>(), [1, 2]);
     wakers.begin(3, Waker::noop());
