@@ -194,12 +194,12 @@ fn the_wake_of_the_first_child_is_never_lost() {
                 return Poll::Ready(());
             }
             let (written, waker) = (written.clone(), cx.waker().clone());
-            let wakes = move || {
+            let wake = move || {
                 written.store(true, Ordering::Relaxed);
                 waker.wake();
             };
             // Woken without cause, it leaves the thread alone that there is.
-            thread.set(thread.take().or_else(|| Some(loom::thread::spawn(wakes))));
+            thread.set(thread.take().or_else(|| Some(loom::thread::spawn(wake))));
             Poll::Pending
         }));
         let mut group = pin!(FutureGroup::<_, (), OwnWakers<LoomLock>, Inline<1>>::new(1));

@@ -24,7 +24,7 @@ use crate::sync::Shared;
 ///
 /// The table is divided into `SHARDS` with a lock each, and room for an equal part of the keys each. On servers, take some four times as many as there are threads. Everything else is as with a [`RateLimiter`](super::RateLimiter).
 ///
-/// Under its lock it compares keys (`Eq`); it hashes, clones and drops them outside. It is asked by reference to anything that the key can be [borrowed](Borrow) as, and makes a [key](ToKey) of it when it is new.
+/// Under its lock it compares keys (`Eq`); it hashes, clones and drops them outside. It is asked by reference to anything that the key can be [borrowed](core::borrow::Borrow) as, and makes a [key](crate::key::ToKey) of it when it is new.
 ///
 /// # Examples
 ///
