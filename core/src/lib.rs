@@ -31,6 +31,7 @@
 //! - [`debounce`]: only the newest call of a burst; [`throttle`]: never closer than an interval. As calls, as triggers with one loop that runs, as streams.
 //! - [`level`]: a contact that bounces, as edges and gestures. Machines only, for a driver of your own.
 //! - [`polling`]: asking again until the answer is there.
+//! - [`pool`]: so many jobs at once, added while it runs.
 //! - [`waterfall`]: steps one after another, each fed what the one before ended with.
 //! - [`retry`]: once more, with [`backoff`], jitter, deadlines, and a budget.
 //!
@@ -72,6 +73,7 @@ pub mod observe;
 mod operation;
 pub mod platform;
 pub mod polling;
+pub mod pool;
 pub mod prelude;
 pub mod ratio;
 pub mod retry;
@@ -93,6 +95,7 @@ pub use edge::EdgeError;
 pub use operation::{Fallible, InfallibleFuture, Lending, Operation, infallible};
 pub use platform::{Ambient, Platform};
 pub use polling::{PollError, Polling};
+pub use pool::{Pool, PoolError};
 pub use ratio::Ratio;
 pub use retry::{Retry, RetryBudget, RetryError};
 #[cfg(feature = "alloc")]

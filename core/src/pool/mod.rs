@@ -1,0 +1,19 @@
+//! Pool: so many jobs at once.
+
+mod as_pool;
+mod control;
+mod drained;
+mod error;
+mod lanes;
+mod line;
+mod run;
+mod spawn;
+mod state;
+
+pub use as_pool::AsPool;
+pub use control::Pool;
+pub use drained::Drained;
+pub use error::PoolError;
+pub use run::Run;
+pub use spawn::{Spawn, Spawned, Stopped, Task};
+pub use state::Snapshot;
