@@ -104,6 +104,6 @@ impl<T> Drop for TokioTask<T> {
 
 impl<T> fmt::Debug for TokioTask<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TokioTask").field("handle", &self.handle).finish()
+        f.debug_struct("TokioTask").field("detached", &self.handle.is_none()).finish_non_exhaustive()
     }
 }

@@ -82,16 +82,15 @@ impl<X: Task> Spawned<X> {
     /// # Examples
     ///
     /// ```
-    /// use aplomb::pool::Run;
-    /// use aplomb_sim::prelude::*;
     /// use aplomb_sim::Sim;
-    /// use std::sync::Arc;
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static POOL: Pool = checked!(Pool::new(4));
     ///
     /// aplomb_sim::block_on(async {
-    ///     let pool = Arc::new(Pool::new(4));
-    ///     Run::new(Arc::clone(&pool), async || Ok::<_, std::io::Error>(())).spawn_on(&Sim).detach();
-    ///     pool.drained().await.unwrap();
-    ///     assert_eq!(pool.snapshot().completed, 1);
+    ///     POOL.run(async || Ok::<_, std::io::Error>(())).spawn_on(&Sim).detach();
+    ///     POOL.drained().await.unwrap();
+    ///     assert_eq!(POOL.snapshot().completed, 1);
     /// });
     /// ```
     pub fn detach(self) {

@@ -3,6 +3,7 @@
 mod backoff;
 mod edges;
 mod polling;
+mod pool;
 mod retry;
 mod waterfall;
 
@@ -12,6 +13,7 @@ pub(crate) use self::backoff::{AnyBackoff, BackoffConfig};
 use self::edges::{DebounceConfig, ThrottleConfig};
 pub(crate) use self::edges::{EdgesConfig, StreamConfig, Superseded};
 pub(crate) use self::polling::{PollingConfig, PollingErrors, PollingMode};
+pub(crate) use self::pool::PoolConfig;
 pub(crate) use self::retry::{RetryConfig, TimeoutConfig};
 pub(crate) use self::waterfall::{Steps, WaterfallConfig};
 use crate::millis::Millis;
@@ -32,6 +34,8 @@ pub enum Pattern {
     Waterfall(WaterfallConfig),
     /// `polling`.
     Polling(Box<PollingConfig>),
+    /// `pool`.
+    Pool(PoolConfig),
 }
 
 impl Pattern {
@@ -50,6 +54,7 @@ impl Pattern {
             "polling" => {
                 strictly(config, "config").and_then(PollingConfig::check).map(|polling| Self::Polling(Box::new(polling)))
             }
+            "pool" => strictly(config, "config").map(Self::Pool),
             _ => Err(format!("pattern: unknown pattern `{name}`")),
         }
     }
@@ -62,6 +67,7 @@ impl Pattern {
             Self::Retry(_) => "retry",
             Self::Waterfall(_) => "waterfall",
             Self::Polling(_) => "polling",
+            Self::Pool(_) => "pool",
             Self::Edges(EdgesConfig { debounces: true, .. }) => "debounce",
             Self::Edges(EdgesConfig { debounces: false, .. }) => "throttle",
             Self::Stream(StreamConfig { debounces: true, .. }) => "debounce_stream",
@@ -75,7 +81,7 @@ impl Pattern {
     pub(crate) fn times(&self) -> Vec<Millis> {
         match self {
             Self::Timeout(timeout) => vec![timeout.after],
-            Self::Waterfall(_) => Vec::new(),
+            Self::Waterfall(_) | Self::Pool(_) => Vec::new(),
             Self::Polling(polling) => {
                 let mut times = vec![polling.deadline, polling.initial_delay];
                 times.extend(polling.interval);
@@ -99,6 +105,7 @@ impl Pattern {
         match self {
             Self::Edges(_) => &["cancel", "flush", "trigger"],
             Self::Stream(_) => &["end"],
+            Self::Pool(_) => &["pause", "resume", "close", "cancel_waiting", "set_concurrency"],
             Self::Timeout(_) | Self::Retry(_) | Self::Polling(_) | Self::Waterfall(_) => &[],
         }
     }
@@ -106,6 +113,7 @@ impl Pattern {
     /// What a call may be given, beside its argument.
     fn options(&self) -> &'static [&'static str] {
         match self {
+            Self::Pool(_) => &["try", "priority", "drained"],
             Self::Edges(_) | Self::Stream(_) | Self::Timeout(_) | Self::Retry(_) | Self::Polling(_) | Self::Waterfall(_) => &[],
         }
     }

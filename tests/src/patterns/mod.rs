@@ -2,6 +2,7 @@
 
 mod edges;
 mod polling;
+mod pool;
 mod retry;
 mod stream;
 mod timeout;
@@ -14,6 +15,7 @@ use std::rc::Rc;
 use serde_json::{Map, Value};
 
 use self::edges::Edges;
+use self::pool::Jobs;
 use self::retry::Retrying;
 use self::stream::Source;
 use crate::config::Pattern;
@@ -76,6 +78,7 @@ pub(crate) fn set_up<S: Stage + 'static>(pattern: &Pattern, form: Form) -> Rc<dy
         Pattern::Edges(config) => Rc::new(Edges::<S::Platform>::new(config)),
         Pattern::Stream(config) => Rc::new(Source::new(config)),
         Pattern::Polling(config) => Rc::new((**config).clone()),
+        Pattern::Pool(config) => Rc::new(Jobs::<S::Platform>::new(config)),
         Pattern::Waterfall(config) => Rc::new(config.clone()),
     }
 }
