@@ -1,14 +1,16 @@
 //! Every interleaving of two threads (loom), and many of three (shuttle): for core, a model checker is one more lock.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::sync::OnceLock;
 use std::task::{Context, Poll, Waker};
 
-use aplomb::children::Children;
+use aplomb::children::{Children, FutureGroup, Turn};
 use aplomb::sync::{Acquire, ConstInit, ScopedRawMutex, Semaphore};
-use aplomb::{Heap, OwnWakers, ParentWaker, Platform, RetryBudget};
+use aplomb::{Heap, Inline, OwnWakers, ParentWaker, Platform, RetryBudget};
 use aplomb_sim::SimClock;
 
 /// A platform whose lock is the given one; it has no time.
@@ -232,6 +234,40 @@ fn the_wake_of_a_child_is_never_lost() {
             Poll::Pending
         }));
         other.take().unwrap().join().unwrap();
+    });
+}
+
+/// As above, of the first child of a group, which another thread may wake before the group knows whom to tell.
+#[test]
+fn the_wake_of_the_first_child_is_never_lost() {
+    use loom::sync::atomic::{AtomicBool, Ordering};
+    loom::model(|| {
+        let written = loom::sync::Arc::new(AtomicBool::new(false));
+        let other = Rc::new(Cell::new(None));
+        let thread = Rc::clone(&other);
+        let mut child = Some(poll_fn(move |cx| {
+            if written.load(Ordering::Relaxed) {
+                return Poll::Ready(());
+            }
+            let (written, waker) = (written.clone(), cx.waker().clone());
+            let wakes = move || {
+                written.store(true, Ordering::Relaxed);
+                waker.wake();
+            };
+            // Woken without cause, it leaves the thread alone that there is.
+            thread.set(thread.take().or_else(|| Some(loom::thread::spawn(wakes))));
+            Poll::Pending
+        }));
+        let mut group = pin!(FutureGroup::<_, (), OwnWakers<LoomLock>, Inline<1>>::new(1));
+        loom::future::block_on(poll_fn(|cx| {
+            let mut turn = Turn::new();
+            if group.as_mut().next_ended(&mut turn, cx).is_some() {
+                return Poll::Ready(());
+            }
+            let Some(child) = child.take() else { return Poll::Pending };
+            group.as_mut().vacancy().unwrap().admit((), child, &mut turn, cx)
+        }));
+        other.take().into_iter().for_each(|thread| thread.join().unwrap());
     });
 }
 
