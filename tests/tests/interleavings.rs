@@ -1,63 +1,18 @@
 //! Every interleaving of two threads (loom), and many of three (shuttle): for core, a model checker is one more lock.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
+mod checked;
+
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::sync::OnceLock;
 use std::task::{Context, Poll, Waker};
 
 use aplomb::children::{Children, FutureGroup, Turn};
-use aplomb::sync::{Acquire, ConstInit, ScopedRawMutex, Semaphore};
-use aplomb::{Heap, Inline, OwnWakers, ParentWaker, Platform, RetryBudget};
-use aplomb_sim::SimClock;
-
-/// A platform whose lock is the given one; it has no time.
-macro_rules! checked_platform {
-    ($platform:ident, $lock:ident, $mutex:ty) => {
-        struct $platform;
-
-        impl Platform for $platform {
-            type Clock = SimClock;
-            type RawMutex = $lock;
-            type Storage = Heap;
-            type Children = ParentWaker;
-
-            fn random() -> u64 {
-                0
-            }
-        }
-
-        /// Made when it is first locked: the checker's own is no constant.
-        struct $lock(OnceLock<$mutex>);
-
-        impl ConstInit for $lock {
-            #[allow(clippy::declare_interior_mutable_const, reason = "each use of it is a new lock")]
-            const INIT: Self = Self(OnceLock::new());
-        }
-
-        // SAFETY: the checker's mutex is locked while `f` runs, and one lock has one mutex.
-        unsafe impl ScopedRawMutex for $lock {
-            fn try_with_lock<R>(&self, f: impl FnOnce() -> R) -> Option<R> {
-                let _guard = self.0.get_or_init(Default::default).try_lock().ok()?;
-                Some(f())
-            }
-
-            fn with_lock<R>(&self, f: impl FnOnce() -> R) -> R {
-                let _guard = self.0.get_or_init(Default::default).lock().unwrap();
-                f()
-            }
-
-            fn is_locked(&self) -> bool {
-                self.0.get_or_init(Default::default).try_lock().is_err()
-            }
-        }
-    };
-}
-
-checked_platform!(Loom, LoomLock, loom::sync::Mutex<()>);
-checked_platform!(Shuttle, ShuttleLock, shuttle::sync::Mutex<()>);
+use aplomb::sync::{Acquire, Semaphore};
+use aplomb::{Inline, OwnWakers, Platform, RetryBudget};
+use checked::{Loom, LoomLock, Shuttle, ShuttleLock};
 
 /// Waits in line for a moment, and leaves.
 fn look_in_and_leave<P: Platform>(semaphore: &Semaphore<P>) {
