@@ -59,6 +59,13 @@ pub enum ConfigError {
         /// The setting.
         value: Duration,
     },
+    /// With none at once, nothing would ever be done; and there is no room for more than there are places.
+    Limit {
+        /// The setting.
+        value: usize,
+        /// How many places there are.
+        most: usize,
+    },
     /// Proportional jitter can't take away more than the whole delay.
     Jitter {
         /// The setting.
@@ -78,6 +85,7 @@ impl ConfigError {
             Self::MaxWait { .. } => "max_wait must be at least wait",
             Self::Interval { .. } => "interval must be longer than zero",
             Self::RepeatEvery { .. } => "repeat_every must be longer than zero",
+            Self::Limit { .. } => "limit must be at least 1, and at most the number of places",
             Self::Jitter { .. } => "jitter must be at most 1",
         }
     }
@@ -93,6 +101,8 @@ impl fmt::Display for ConfigError {
             Self::MaxWait { value, wait } => write!(f, "max_wait is {value:?}, must be at least wait, {wait:?}"),
             Self::Interval { value } => write!(f, "interval is {value:?}, must be longer than zero"),
             Self::RepeatEvery { value } => write!(f, "repeat_every is {value:?}, must be longer than zero"),
+            Self::Limit { value, most: usize::MAX } => write!(f, "limit is {value}, must be at least 1"),
+            Self::Limit { value, most } => write!(f, "limit is {value}, must be from 1 to {most}"),
             Self::Jitter { value } => write!(f, "jitter is {value}, must be at most 1"),
         }
     }

@@ -2,6 +2,7 @@
 
 pub use crate::backoff::{Backoff, Constant, Exponential, Fibonacci, Jitter, Linear, List};
 pub use crate::edge::{EdgeError, Trigger};
+pub use crate::parallel::ParallelError;
 pub use crate::polling::PollError;
 pub use crate::pool::PoolError;
 pub use crate::ratio::{Ratio, percent};
