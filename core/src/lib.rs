@@ -97,7 +97,7 @@ pub use operation::{Fallible, InfallibleFuture, Lending, Operation, infallible};
 pub use parallel::{Parallel, ParallelError};
 pub use platform::{Ambient, Platform};
 pub use polling::{PollError, Polling};
-pub use pool::{Pool, PoolError};
+pub use pool::{JobSet, Pool, PoolError};
 pub use ratio::Ratio;
 pub use retry::{Retry, RetryBudget, RetryError};
 #[cfg(feature = "alloc")]

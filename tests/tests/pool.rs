@@ -247,7 +247,7 @@ fn an_instant_of_idleness_is_for_all_who_waited() {
 
 #[test]
 fn what_makes_no_sense_is_refused() {
-    let zero = ConfigError::Concurrency { value: 0 };
+    let zero = ConfigError::Concurrency { value: 0, most: u32::MAX };
     assert_eq!(Pool::<Sim>::new(0).check().unwrap_err(), zero);
     assert!(Pool::<Sim>::new(1).check().is_ok());
     let pool: Pool<Sim> = Pool::new(0);

@@ -318,7 +318,7 @@ impl<P: Platform, S: Storage> Drop for Rest<'_, P, S> {
 }
 
 const fn concurrency_error(concurrency: u32) -> Option<ConfigError> {
-    if concurrency == 0 { Some(ConfigError::Concurrency { value: concurrency }) } else { None }
+    if concurrency == 0 { Some(ConfigError::Concurrency { value: concurrency, most: u32::MAX }) } else { None }
 }
 
 impl<P: Platform, S: Storage> fmt::Debug for Pool<P, S> {

@@ -224,7 +224,7 @@ impl<B: AsPool> Stay<B> {
 
     fn end(&mut self, end: End) {
         self.progress = Progress::Outside;
-        self.pool.as_pool().change(|state| state.end(end));
+        self.pool.as_pool().change(|state| state.now.end(end));
     }
 }
 

@@ -53,14 +53,14 @@ impl Snapshot {
         self.running == 0 && self.waiting == 0
     }
 
-    const fn has_place(&self) -> bool {
+    pub(super) const fn has_place(&self) -> bool {
         !self.paused && self.running < self.concurrency
     }
 
     /// A job comes: whether it starts at once. Else it waits.
     fn admit(&mut self, max_queued: usize) -> Result<bool, PoolError> {
         if self.concurrency == 0 {
-            return Err(PoolError::Config(ConfigError::Concurrency { value: 0 }));
+            return Err(PoolError::Config(ConfigError::Concurrency { value: 0, most: u32::MAX }));
         }
         if self.closed {
             return Err(self.reject(PoolError::Closed));
@@ -75,12 +75,18 @@ impl Snapshot {
         Ok(false)
     }
 
-    fn reject(&mut self, error: PoolError) -> PoolError {
+    pub(super) fn reject(&mut self, error: PoolError) -> PoolError {
         self.rejected = self.rejected.saturating_add(1);
         error
     }
 
-    fn count(&mut self, end: End) {
+    /// A job that ran has ended.
+    pub(super) fn end(&mut self, end: End) {
+        self.running = self.running.saturating_sub(1);
+        self.count(end);
+    }
+
+    pub(super) fn count(&mut self, end: End) {
         let count = match end {
             End::Completed => &mut self.completed,
             End::Failed => &mut self.failed,
@@ -166,7 +172,7 @@ impl<S: Storage> State<S> {
                 self.now.count(End::Cancelled);
             }
             // It had a place that it did not live to see.
-            Some(Rank::Job(_)) => self.end(End::Cancelled),
+            Some(Rank::Job(_)) => self.now.end(End::Cancelled),
             Some(Rank::Cancelled | Rank::Idle | Rank::Drained) => {}
         }
         Some(waker)
@@ -175,12 +181,6 @@ impl<S: Storage> State<S> {
     /// Somebody leaves who waited for the pool to be idle. Their waker comes back.
     pub(super) fn forgo_idle(&mut self, key: Key<S::Link>) -> Option<Waker> {
         self.line.remove(key).map(|(waker, _)| waker)
-    }
-
-    /// A job that ran has ended.
-    pub(super) fn end(&mut self, end: End) {
-        self.now.running = self.now.running.saturating_sub(1);
-        self.now.count(end);
     }
 
     /// Nobody who waits now gets a place. How many that are.
