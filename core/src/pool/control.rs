@@ -226,13 +226,11 @@ impl<P: Platform, S: Storage> Pool<P, S> {
     ///
     /// [`ConfigError::Concurrency`] for zero, and all stays as it is: that is what [`pause`](Pool::pause) is for.
     pub fn set_concurrency(&self, concurrency: u32) -> Result<(), ConfigError> {
-        match concurrency_error(concurrency) {
-            Some(error) => Err(error),
-            None => {
-                self.change(|state| state.now.concurrency = concurrency);
-                Ok(())
-            }
+        if let Some(error) = concurrency_error(concurrency) {
+            return Err(error);
         }
+        self.change(|state| state.now.concurrency = concurrency);
+        Ok(())
     }
 
     /// Waits until nothing runs, and nothing waits. A pool that is not used is ready at once; one that is paused is not, while jobs wait.

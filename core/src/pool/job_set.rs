@@ -128,7 +128,12 @@ impl<J, S: PinnedStorage> State<J, S> {
 }
 
 impl<P: Platform, J, S: PinnedStorage> JobSet<P, J, S> {
-    const MOST: usize = <S::Places<J> as Places<J>>::MOST;
+    /// How many can run at once.
+    #[allow(clippy::cast_possible_truncation, reason = "where it would, there is no limit")]
+    const MOST: u32 = {
+        let places = <S::Places<J> as Places<J>>::MOST;
+        if places < u32::MAX as usize { places as u32 } else { u32::MAX }
+    };
 
     /// A set that runs so many jobs at once.
     #[must_use]
@@ -170,9 +175,8 @@ impl<P: Platform, J, S: PinnedStorage> JobSet<P, J, S> {
     }
 
     const fn error_of(concurrency: u32, max_queued: usize) -> Option<ConfigError> {
-        let most = if Self::MOST < u32::MAX as usize { Self::MOST as u32 } else { u32::MAX };
-        if concurrency == 0 || concurrency > most {
-            Some(ConfigError::Concurrency { value: concurrency, most })
+        if concurrency == 0 || concurrency > Self::MOST {
+            Some(ConfigError::Concurrency { value: concurrency, most: Self::MOST })
         } else if max_queued == 0 {
             Some(ConfigError::MaxQueued { value: max_queued })
         } else {
@@ -186,11 +190,10 @@ impl<P: Platform, J, S: PinnedStorage> JobSet<P, J, S> {
     ///
     /// [`Rejected`] gives the job back if the set is closed or full, or makes no sense.
     pub fn add(&self, job: J) -> Result<(), Rejected<J>> {
-        let concurrency = self.concurrency_now();
-        if let Some(error) = Self::error_of(concurrency, self.max_queued) {
-            return Err(Rejected { job, reason: PoolError::Config(error) });
-        }
-        let taker = self.state.with(|state| state.add(job, self.max_queued))?;
+        let taker = self.state.with(|state| match Self::error_of(state.now.concurrency, self.max_queued) {
+            Some(error) => Err(Rejected { job, reason: PoolError::Config(error) }),
+            None => state.add(job, self.max_queued),
+        })?;
         wake(taker);
         Ok(())
     }
@@ -227,22 +230,16 @@ impl<P: Platform, J, S: PinnedStorage> JobSet<P, J, S> {
     ///
     /// [`ConfigError::Concurrency`] for zero, or more than there are places, and all stays as it is.
     pub fn set_concurrency(&self, concurrency: u32) -> Result<(), ConfigError> {
-        match Self::error_of(concurrency, usize::MAX) {
-            Some(error) => Err(error),
-            None => {
-                self.change(|now| now.concurrency = concurrency);
-                Ok(())
-            }
+        if let Some(error) = Self::error_of(concurrency, usize::MAX) {
+            return Err(error);
         }
+        self.change(|now| now.concurrency = concurrency);
+        Ok(())
     }
 
     /// What it does now, and what it has done so far.
     pub fn snapshot(&self) -> Snapshot {
         self.state.with(|state| state.now)
-    }
-
-    fn concurrency_now(&self) -> u32 {
-        self.state.with(|state| state.now.concurrency)
     }
 
     fn change(&self, change: impl FnOnce(&mut Snapshot)) {
@@ -305,13 +302,12 @@ impl<P: Platform, J: Future<Output: Fallible>, S: PinnedStorage> JobSet<P, J, S>
     /// });
     /// ```
     pub fn results(&self) -> Result<Results<'_, P, J, S>, DriveError> {
-        if let Some(error) = Self::error_of(self.concurrency_now(), self.max_queued) {
-            return Err(DriveError::Config(error));
-        }
-        if self.state.with(|state| replace(&mut state.taken, true)) {
-            return Err(DriveError::Busy);
-        }
-        Ok(Results::new(self))
+        let concurrency = self.state.with(|state| match Self::error_of(state.now.concurrency, self.max_queued) {
+            Some(error) => Err(DriveError::Config(error)),
+            None if replace(&mut state.taken, true) => Err(DriveError::Busy),
+            None => Ok(state.now.concurrency),
+        })?;
+        Ok(Results::new(self, concurrency))
     }
 }
 

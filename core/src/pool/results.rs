@@ -48,11 +48,10 @@ impl<P: Platform, J, S: PinnedStorage> Drop for Taking<'_, P, J, S> {
 }
 
 impl<'s, P: Platform, J: Future<Output: Fallible>, S: PinnedStorage> Results<'s, P, J, S> {
-    pub(super) fn new(set: &'s JobSet<P, J, S>) -> Self {
-        let expected = set.snapshot().concurrency as usize;
+    pub(super) fn new(set: &'s JobSet<P, J, S>, concurrency: u32) -> Self {
         Self {
             order: Order::Input,
-            group: FutureGroup::new(expected),
+            group: FutureGroup::new(concurrency as usize),
             early: Window::EMPTY,
             next: 0,
             started: 0,
@@ -111,19 +110,14 @@ impl<P: Platform, J: Future<Output: Fallible>, S: PinnedStorage> Stream for Resu
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut turn = Turn::new();
         loop {
-            let this = self.as_mut().project();
-            let outcome = match this.early.take_next() {
-                Some(outcome) => {
-                    *this.next = this.next.saturating_add(1);
-                    outcome
-                }
-                None => {
-                    let Some((number, outcome)) = ready!(self.as_mut().poll_outcome(&mut turn, cx)) else {
-                        return Poll::Ready(None);
-                    };
-                    let Some(outcome) = self.as_mut().in_order(number, outcome) else { continue };
-                    outcome
-                }
+            let outcome = if let Some(outcome) = self.as_mut().take_early() {
+                outcome
+            } else {
+                let Some((number, outcome)) = ready!(self.as_mut().poll_outcome(&mut turn, cx)) else {
+                    return Poll::Ready(None);
+                };
+                let Some(outcome) = self.as_mut().in_order(number, outcome) else { continue };
+                outcome
             };
             // A job that panicked has none.
             if let Some(result) = outcome {
@@ -134,6 +128,14 @@ impl<P: Platform, J: Future<Output: Fallible>, S: PinnedStorage> Stream for Resu
 }
 
 impl<P: Platform, J: Future<Output: Fallible>, S: PinnedStorage> Results<'_, P, J, S> {
+    /// The next outcome, if it has been kept.
+    fn take_early(self: Pin<&mut Self>) -> Option<Outcome<J>> {
+        let this = self.project();
+        let outcome = this.early.take_next()?;
+        *this.next = this.next.saturating_add(1);
+        Some(outcome)
+    }
+
     /// The outcome, if it is the next one; else it is kept.
     fn in_order(self: Pin<&mut Self>, number: usize, outcome: Outcome<J>) -> Option<Outcome<J>> {
         let this = self.project();

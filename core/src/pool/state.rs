@@ -102,6 +102,9 @@ pub(super) struct State<S: Storage> {
     line: Line<Waker, S>,
 }
 
+/// What one is told that comes: whether they have a key in the line, or need none. A waker that isn't needed comes back.
+type Entered<L> = (Result<Option<Key<L>>, PoolError>, Option<Waker>);
+
 /// Where one stands that asked.
 pub(super) enum Turn {
     Waits,
@@ -118,13 +121,8 @@ impl<S: Storage> State<S> {
         self.now.admit(max_queued)
     }
 
-    /// A job comes: it starts, or has a key in the line. A waker that isn't needed comes back.
-    pub(super) fn enter(
-        &mut self,
-        max_queued: usize,
-        priority: i32,
-        waker: Waker,
-    ) -> (Result<Option<Key<S::Link>>, PoolError>, Option<Waker>) {
+    /// A job comes: it starts, or waits in the line.
+    pub(super) fn enter(&mut self, max_queued: usize, priority: i32, waker: Waker) -> Entered<S::Link> {
         match self.now.admit(max_queued) {
             Ok(true) => (Ok(None), Some(waker)),
             Err(refused) => (Err(refused), Some(waker)),
@@ -138,8 +136,8 @@ impl<S: Storage> State<S> {
         }
     }
 
-    /// Somebody comes who waits for the pool to be idle; no key if it is. A waker that isn't needed comes back.
-    pub(super) fn await_idle(&mut self, waker: Waker) -> (Result<Option<Key<S::Link>>, PoolError>, Option<Waker>) {
+    /// Somebody comes who waits for the pool to be idle, if it isn't.
+    pub(super) fn await_idle(&mut self, waker: Waker) -> Entered<S::Link> {
         if self.now.is_idle() {
             return (Ok(None), Some(waker));
         }
