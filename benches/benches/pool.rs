@@ -29,7 +29,7 @@ fn one_job() {
         .member("aplomb", || POOL.run(|| ready(Ok::<u32, u32>(black_box(7)))))
         .member("aplomb, tried", || POOL.try_run(|| ready(Ok::<u32, u32>(black_box(7)))))
         .member("tokio, semaphore", || async {
-            let _permit = SEMAPHORE.acquire().await.map_err(|_| 0)?;
+            let _permit = SEMAPHORE.acquire().await.map_err(|_| 0_u32)?;
             ready(Ok::<u32, u32>(black_box(7))).await
         })
         .member("bare job", || ready(Ok::<u32, u32>(black_box(7))))
@@ -54,7 +54,7 @@ fn line<F: Future>(futures: impl Iterator<Item = F>, open: impl FnOnce()) {
 
 fn a_line() {
     let of_pool = |priority: fn(i32) -> i32| {
-        let pool = Arc::new(Pool::new(1));
+        let pool: Arc<Pool> = Arc::new(Pool::new(1));
         move || {
             pool.pause();
             let job = |n| pool.run(|| ready(Ok::<u32, u32>(black_box(7)))).priority(priority(n));
@@ -68,7 +68,7 @@ fn a_line() {
         .member("aplomb, priorities in their order", of_pool(|n| -n))
         .member("tokio, semaphore", move || {
             let job = |_| async {
-                let _permit = semaphore.acquire().await.map_err(|_| 0)?;
+                let _permit = semaphore.acquire().await.map_err(|_| 0_u32)?;
                 ready(Ok::<u32, u32>(black_box(7))).await
             };
             line((0..1_000).map(job), || semaphore.add_permits(1));
@@ -83,10 +83,10 @@ fn in_one_task() {
         .member("aplomb, job set", || async {
             let set: JobSet<_> = JobSet::new(10);
             for _ in 0..JOBS {
-                set.add(YieldOnce::new()).map_err(|_| 0)?;
+                set.add(YieldOnce::new()).map_err(|_| 0_u32)?;
             }
             set.close();
-            let mut results = pin!(set.results().map_err(|_| 0)?.completion_order());
+            let mut results = pin!(set.results().map_err(|_| 0_u32)?.completion_order());
             while let Some(result) = results.next().await {
                 black_box(result?);
             }
@@ -95,10 +95,10 @@ fn in_one_task() {
         .member("aplomb, in order of adding", || async {
             let set: JobSet<_> = JobSet::new(10);
             for _ in 0..JOBS {
-                set.add(YieldOnce::new()).map_err(|_| 0)?;
+                set.add(YieldOnce::new()).map_err(|_| 0_u32)?;
             }
             set.close();
-            let mut results = pin!(set.results().map_err(|_| 0)?);
+            let mut results = pin!(set.results().map_err(|_| 0_u32)?);
             while let Some(result) = results.next().await {
                 black_box(result?);
             }
@@ -136,7 +136,7 @@ fn spread() {
                     let mut jobs = JoinSet::new();
                     for _ in 0..JOBS {
                         jobs.spawn(async {
-                            let _permit = SEMAPHORE.acquire().await.map_err(|_| 0)?;
+                            let _permit = SEMAPHORE.acquire().await.map_err(|_| 0_u32)?;
                             YieldOnce::new().await
                         });
                     }

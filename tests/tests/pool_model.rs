@@ -30,6 +30,7 @@ fn poll<F: Future + ?Sized>(future: &mut Pin<Box<F>>, wakes: &Arc<Wakes>) -> Pol
 }
 
 /// What a pool is, slow and obvious.
+#[derive(Default)]
 struct Model {
     concurrency: usize,
     max_queued: usize,
@@ -58,6 +59,10 @@ impl Model {
         !self.paused && self.running.len() + self.called.len() < self.concurrency
     }
 
+    fn is_idle(&self) -> bool {
+        self.running.is_empty() && self.called.is_empty() && self.waiting.is_empty()
+    }
+
     fn settle(&mut self) {
         while self.has_place()
             && let Some(highest) = self.waiting.iter().map(|(priority, _)| *priority).max()
@@ -65,7 +70,7 @@ impl Model {
             let at = self.waiting.iter().position(|(priority, _)| *priority == highest).unwrap();
             self.called.push(self.waiting.remove(at).1);
         }
-        if self.running.is_empty() && self.called.is_empty() && self.waiting.is_empty() {
+        if self.is_idle() {
             self.idle.append(&mut self.drained);
         }
     }
@@ -92,145 +97,154 @@ struct Pending<'p> {
     wakes: Arc<Wakes>,
 }
 
-/// Does the same things to a pool and to the model, as a seed says.
-fn play<S: PinnedStorage>(seed: u64, slots: usize) {
-    let mut rng = fastrand::Rng::with_seed(seed);
-    let (concurrency, max_queued) = (rng.u32(1..4), rng.usize(0..8));
-    let pool: Pool<Sim, S> = Pool::new(concurrency).max_queued(max_queued);
-    let mut model = Model {
-        concurrency: concurrency as usize,
-        max_queued,
-        slots,
-        paused: false,
-        closed: false,
-        running: Vec::new(),
-        called: Vec::new(),
-        waiting: Vec::new(),
-        cancelled: Vec::new(),
-        drained: Vec::new(),
-        idle: Vec::new(),
-    };
-    let mut all: Vec<Pending<'_>> = Vec::new();
-    for id in 0..200 {
-        let what = format!("seed {seed}, step {id}");
-        match rng.u32(0..20) {
-            0..=6 => {
-                let (waits, priority) = (rng.u32(0..6) > 0, rng.i32(-1..2));
-                let (started, ends) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(None)));
-                let job = {
-                    let (started, ends) = (Rc::clone(&started), Rc::clone(&ends));
-                    move || {
-                        started.set(true);
-                        poll_fn(move |_| ends.take().map_or(Poll::Pending, Poll::Ready))
-                    }
-                };
-                let call = if waits { pool.run(job) } else { pool.try_run(job) };
-                let mut one = Pending { id, future: Box::pin(call.priority(priority)), ends, wakes: Arc::default() };
-                let polled = poll(&mut one.future, &one.wakes);
-                let starts = !model.closed && model.waiting.is_empty() && model.has_place();
-                assert_eq!(started.get(), starts, "{what}: started");
-                if model.closed {
-                    assert_eq!(polled, Poll::Ready(Err(PoolError::Closed)), "{what}");
-                } else if starts {
-                    assert!(polled.is_pending());
-                    model.running.push(id);
-                    all.push(one);
-                } else if !waits || model.waiting.len() >= model.max_queued || model.taken() == model.slots {
-                    let waiting = model.waiting.len();
-                    assert_eq!(polled, Poll::Ready(Err(PoolError::QueueFull { waiting })), "{what}");
-                } else {
-                    assert!(polled.is_pending(), "{what}: it overtook");
-                    model.waiting.push((priority, id));
-                    all.push(one);
-                }
+/// The same things are done to a pool and to the model, as a seed says.
+struct Play<'p, S: PinnedStorage> {
+    pool: &'p Pool<Sim, S>,
+    model: Model,
+    all: Vec<Pending<'p>>,
+    rng: fastrand::Rng,
+    /// Where we are, for who reads of a failure.
+    what: String,
+}
+
+impl<'p, S: PinnedStorage> Play<'p, S> {
+    fn step(&mut self, id: u32) {
+        match self.rng.u32(0..20) {
+            0..=6 => self.add(id),
+            7..=10 if !self.all.is_empty() => self.poll(),
+            11..=13 if !self.all.is_empty() => {
+                let one = self.all.swap_remove(self.rng.usize(0..self.all.len()));
+                self.model.leave(one.id);
             }
-            7..=10 if !all.is_empty() => {
-                let at = rng.usize(0..all.len());
-                let one = &mut all[at];
-                let runs = model.running.contains(&one.id);
-                if runs && rng.bool() {
-                    one.ends.set(Some(if rng.bool() { Ok(one.id) } else { Err(one.id) }));
-                }
-                let ended = one.ends.get();
-                let polled = poll(&mut one.future, &one.wakes);
-                if let Some(ended) = ended {
-                    assert_eq!(polled, Poll::Ready(ended.map_err(PoolError::Failed)), "{what}");
-                } else if model.called.contains(&one.id) {
-                    assert!(polled.is_pending(), "{what}: it runs now");
-                    one.wakes.0.store(0, Ordering::Relaxed);
-                    model.called.retain(|id| *id != one.id);
-                    model.running.push(one.id);
-                } else if model.cancelled.contains(&one.id) {
-                    assert_eq!(polled, Poll::Ready(Err(PoolError::Cancelled)), "{what}");
-                } else if model.idle.contains(&one.id) {
-                    assert_eq!(polled, Poll::Ready(Ok(0)), "{what}");
-                } else {
-                    assert!(polled.is_pending(), "{what}");
-                }
-                if polled.is_ready() {
-                    model.leave(all.swap_remove(at).id);
-                }
-            }
-            11..=13 if !all.is_empty() => {
-                let one = all.swap_remove(rng.usize(0..all.len()));
-                model.leave(one.id);
-                drop(one);
-            }
-            14 => {
-                let mut one: Pending<'_> = Pending {
-                    id,
-                    future: Box::pin(async { pool.drained().await.map(|()| 0).map_err(|_full| PoolError::Closed) }),
-                    ends: Rc::default(),
-                    wakes: Arc::default(),
-                };
-                let polled = poll(&mut one.future, &one.wakes);
-                if model.running.is_empty() && model.called.is_empty() && model.waiting.is_empty() {
-                    assert_eq!(polled, Poll::Ready(Ok(0)), "{what}");
-                } else if model.taken() == model.slots {
-                    assert_eq!(polled, Poll::Ready(Err(PoolError::Closed)), "{what}: there was room");
-                } else {
-                    assert!(polled.is_pending(), "{what}");
-                    model.drained.push(id);
-                    all.push(one);
-                }
-            }
+            14 => self.wait_for_idleness(id),
             15 | 16 => {
-                model.paused = !model.paused;
-                if model.paused {
-                    pool.pause()
+                self.model.paused = !self.model.paused;
+                if self.model.paused {
+                    self.pool.pause();
                 } else {
-                    pool.resume()
+                    self.pool.resume();
                 }
-                model.settle();
+                self.model.settle();
             }
             17 => {
-                model.concurrency = rng.usize(1..5);
-                pool.set_concurrency(u32::try_from(model.concurrency).unwrap()).unwrap();
-                model.settle();
+                self.model.concurrency = self.rng.usize(1..5);
+                self.pool.set_concurrency(u32::try_from(self.model.concurrency).unwrap()).unwrap();
+                self.model.settle();
             }
             18 => {
-                assert_eq!(pool.cancel_waiting(), model.waiting.len(), "{what}");
-                model.cancelled.extend(model.waiting.drain(..).map(|(_, id)| id));
-                model.settle();
+                assert_eq!(self.pool.cancel_waiting(), self.model.waiting.len(), "{}", self.what);
+                self.model.cancelled.extend(self.model.waiting.drain(..).map(|(_, id)| id));
+                self.model.settle();
             }
-            19 if rng.u32(0..20) == 0 => {
-                model.closed = true;
-                pool.close();
+            19 if self.rng.u32(0..20) == 0 => {
+                self.model.closed = true;
+                self.pool.close();
             }
             _ => {}
         }
-        let now = pool.snapshot();
+    }
+
+    fn add(&mut self, id: u32) {
+        let (waits, priority) = (self.rng.u32(0..6) > 0, self.rng.i32(-1..2));
+        let (started, ends) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(None)));
+        let job = {
+            let (started, ends) = (Rc::clone(&started), Rc::clone(&ends));
+            move || {
+                started.set(true);
+                poll_fn(move |_| ends.take().map_or(Poll::Pending, Poll::Ready))
+            }
+        };
+        let call = if waits { self.pool.run(job) } else { self.pool.try_run(job) };
+        let mut one = Pending { id, future: Box::pin(call.priority(priority)), ends, wakes: Arc::default() };
+        let polled = poll(&mut one.future, &one.wakes);
+        let (model, what) = (&mut self.model, &self.what);
+        let starts = !model.closed && model.waiting.is_empty() && model.has_place();
+        assert_eq!(started.get(), starts, "{what}: started");
+        if model.closed {
+            assert_eq!(polled, Poll::Ready(Err(PoolError::Closed)), "{what}");
+        } else if starts {
+            assert!(polled.is_pending());
+            model.running.push(id);
+            self.all.push(one);
+        } else if !waits || model.waiting.len() >= model.max_queued || model.taken() == model.slots {
+            let waiting = model.waiting.len();
+            assert_eq!(polled, Poll::Ready(Err(PoolError::QueueFull { waiting })), "{what}");
+        } else {
+            assert!(polled.is_pending(), "{what}: it overtook");
+            model.waiting.push((priority, id));
+            self.all.push(one);
+        }
+    }
+
+    fn poll(&mut self) {
+        let at = self.rng.usize(0..self.all.len());
+        let (one, model, what) = (&mut self.all[at], &mut self.model, &self.what);
+        if model.running.contains(&one.id) && self.rng.bool() {
+            one.ends.set(Some(if self.rng.bool() { Ok(one.id) } else { Err(one.id) }));
+        }
+        let ended = one.ends.get();
+        let polled = poll(&mut one.future, &one.wakes);
+        if let Some(ended) = ended {
+            assert_eq!(polled, Poll::Ready(ended.map_err(PoolError::Failed)), "{what}");
+        } else if model.called.contains(&one.id) {
+            assert!(polled.is_pending(), "{what}: it runs now");
+            one.wakes.0.store(0, Ordering::Relaxed);
+            model.called.retain(|id| *id != one.id);
+            model.running.push(one.id);
+        } else if model.cancelled.contains(&one.id) {
+            assert_eq!(polled, Poll::Ready(Err(PoolError::Cancelled)), "{what}");
+        } else if model.idle.contains(&one.id) {
+            assert_eq!(polled, Poll::Ready(Ok(0)), "{what}");
+        } else {
+            assert!(polled.is_pending(), "{what}");
+        }
+        if polled.is_ready() {
+            let gone = self.all.swap_remove(at).id;
+            self.model.leave(gone);
+        }
+    }
+
+    fn wait_for_idleness(&mut self, id: u32) {
+        let (pool, model, what) = (self.pool, &mut self.model, &self.what);
+        let drained = async { pool.drained().await.map(|()| 0).map_err(|_full| PoolError::Closed) };
+        let mut one = Pending { id, future: Box::pin(drained), ends: Rc::default(), wakes: Arc::default() };
+        let polled = poll(&mut one.future, &one.wakes);
+        if model.is_idle() {
+            assert_eq!(polled, Poll::Ready(Ok(0)), "{what}");
+        } else if model.taken() == model.slots {
+            assert_eq!(polled, Poll::Ready(Err(PoolError::Closed)), "{what}: there was room");
+        } else {
+            assert!(polled.is_pending(), "{what}");
+            model.drained.push(id);
+            self.all.push(one);
+        }
+    }
+
+    fn compare(&self) {
+        let (model, what, now) = (&self.model, &self.what, self.pool.snapshot());
         assert_eq!(now.running as usize, model.running.len() + model.called.len(), "{what}");
         assert_eq!(now.waiting, model.waiting.len(), "{what}");
         assert_eq!((now.paused, now.closed), (model.paused, model.closed), "{what}");
-        for one in &all {
+        for one in &self.all {
             let told = one.wakes.0.load(Ordering::Relaxed) > 0;
             assert_eq!(told, model.is_called(one.id), "{what}: who was called was woken, and no other: {}", one.id);
         }
     }
-    drop(all);
-    let now = pool.snapshot();
-    assert!(now.is_idle(), "seed {seed}: places are neither lost nor made");
+}
+
+fn play<S: PinnedStorage>(seed: u64, slots: usize) {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let (concurrency, max_queued) = (rng.u32(1..4), rng.usize(0..8));
+    let pool: Pool<Sim, S> = Pool::new(concurrency).max_queued(max_queued);
+    let model = Model { concurrency: concurrency as usize, max_queued, slots, ..Model::default() };
+    let mut play = Play { pool: &pool, model, all: Vec::new(), rng, what: String::new() };
+    for id in 0..200 {
+        play.what = format!("seed {seed}, step {id}");
+        play.step(id);
+        play.compare();
+    }
+    drop(play);
+    assert!(pool.snapshot().is_idle(), "seed {seed}: places are neither lost nor made");
 }
 
 #[test]

@@ -1,11 +1,10 @@
 use core::fmt;
 use core::future::Future;
 use core::mem::forget;
-use core::task::Waker;
 
 use super::drained::Drained;
 use super::run::Run;
-use super::state::{Snapshot, State};
+use super::state::{Called, Snapshot, State};
 use crate::config::ConfigError;
 use crate::platform::Platform;
 use crate::storage::Storage;
@@ -114,6 +113,7 @@ impl<P: Platform, S: Storage> Pool<P, S> {
     ///     assert_eq!(aplomb_sim::now().as_nanos(), 20_000_000);
     /// });
     /// ```
+    #[inline]
     pub fn run<F, Fut, T, E>(&self, job: F) -> Run<&Self, F, Fut>
     where
         F: FnOnce() -> Fut,
@@ -278,21 +278,26 @@ impl<P: Platform, S: Storage> Pool<P, S> {
     }
 
     /// Looks, where nobody's turn can come by it.
+    #[inline]
     pub(super) fn look<R>(&self, look: impl FnOnce(&mut State<S>) -> R) -> R {
         self.state.with(look)
     }
 
     /// Does something by which the turn of others may come, and wakes them.
+    #[inline]
     pub(super) fn change<R>(&self, change: impl FnOnce(&mut State<S>) -> R) -> R {
-        let (changed, (waker, more)) = self.state.with(|state| (change(state), state.call()));
-        self.wake(waker, more);
+        let (changed, called) = self.state.with(|state| (change(state), state.call()));
+        if called.more || called.waker.is_some() {
+            self.wake(called);
+        }
         changed
     }
 
     /// Wakes outside the lock, one at a time. If one panics, those behind it have their turn all the same.
-    fn wake(&self, waker: Option<Waker>, more: bool) {
-        let (mut waker, mut more) = (waker, more);
+    fn wake(&self, called: Called) {
+        let mut called = called;
         loop {
+            let Called { waker, more } = called;
             let rest = more.then(|| Rest(self));
             if let Some(waker) = waker {
                 waker.wake();
@@ -301,7 +306,7 @@ impl<P: Platform, S: Storage> Pool<P, S> {
             if !more {
                 return;
             }
-            (waker, more) = self.state.with(State::call);
+            called = self.state.with(State::call);
         }
     }
 }

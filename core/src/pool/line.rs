@@ -38,6 +38,7 @@ impl<T, S: Storage> Line<T, S> {
     }
 
     /// The rank of the first.
+    #[inline]
     pub(super) fn front(&self) -> Option<Rank> {
         self.slots.as_slice().get(self.lanes.highest?.index()).map(|slot| slot.rank)
     }

@@ -9,7 +9,7 @@ use super::as_pool::AsPool;
 use super::error::PoolError;
 use super::lanes::Rank;
 use super::spawn::{Spawn, Spawned};
-use super::state::{End, Turn};
+use super::state::{End, State, Turn};
 use crate::storage::Storage;
 use crate::sync::wait_list::Key;
 
@@ -180,25 +180,30 @@ enum Progress<L> {
 impl<B: AsPool> Stay<B> {
     #[inline]
     fn poll_place(&mut self, priority: i32, waits: bool, cx: &mut Context<'_>) -> Poll<Result<(), PoolError>> {
-        if let Progress::Outside = self.progress {
-            self.enter(priority, waits, cx.waker())?;
-        }
         match self.progress {
+            Progress::Running => Poll::Ready(Ok(())),
             Progress::Waiting(key) => self.ask(key, cx),
-            Progress::Running | Progress::Outside => Poll::Ready(Ok(())),
+            Progress::Outside => {
+                self.enter(priority, waits, cx.waker())?;
+                if let Progress::Waiting(_) = self.progress { Poll::Pending } else { Poll::Ready(Ok(())) }
+            }
         }
     }
 
     /// Takes a place, or one in the queue.
     #[inline]
     fn enter(&mut self, priority: i32, waits: bool, waker: &Waker) -> Result<(), PoolError> {
-        let pool = self.pool.as_pool();
-        let max_queued = if waits { pool.max_queued_jobs() } else { 0 };
         // Without a waker first: most find a place.
-        if pool.look(|state| state.start(max_queued))? {
+        if self.pool.as_pool().look(State::start) {
             self.progress = Progress::Running;
             return Ok(());
         }
+        self.stand_in_line(priority, waits, waker)
+    }
+
+    fn stand_in_line(&mut self, priority: i32, waits: bool, waker: &Waker) -> Result<(), PoolError> {
+        let pool = self.pool.as_pool();
+        let max_queued = if waits { pool.max_queued_jobs() } else { 0 };
         let waker = waker.clone();
         // A waker that isn't needed after all comes out of the lock before it is dropped.
         let (entered, _unused) = pool.look(|state| state.enter(max_queued, priority, waker));
@@ -222,6 +227,7 @@ impl<B: AsPool> Stay<B> {
         }
     }
 
+    #[inline]
     fn end(&mut self, end: End) {
         self.progress = Progress::Outside;
         self.pool.as_pool().change(|state| state.now.end(end));

@@ -53,26 +53,30 @@ impl Snapshot {
         self.running == 0 && self.waiting == 0
     }
 
+    #[inline]
     pub(super) const fn has_place(&self) -> bool {
         !self.paused && self.running < self.concurrency
     }
 
-    /// A job comes: whether it starts at once. Else it waits.
-    fn admit(&mut self, max_queued: usize) -> Result<bool, PoolError> {
+    /// A job comes: whether it starts at once.
+    #[inline]
+    fn start(&mut self) -> bool {
+        let starts = self.has_place() && self.waiting == 0 && !self.closed;
+        self.running = self.running.saturating_add(u32::from(starts));
+        starts
+    }
+
+    /// Whether a job may wait that has found no place.
+    fn may_wait(&mut self, max_queued: usize) -> Result<(), PoolError> {
         if self.concurrency == 0 {
-            return Err(PoolError::Config(ConfigError::Concurrency { value: 0, most: u32::MAX }));
+            Err(PoolError::Config(ConfigError::Concurrency { value: 0, most: u32::MAX }))
+        } else if self.closed {
+            Err(self.reject(PoolError::Closed))
+        } else if self.waiting >= max_queued {
+            Err(self.reject(PoolError::QueueFull { waiting: self.waiting }))
+        } else {
+            Ok(())
         }
-        if self.closed {
-            return Err(self.reject(PoolError::Closed));
-        }
-        if self.waiting == 0 && self.has_place() {
-            self.running = self.running.saturating_add(1);
-            return Ok(true);
-        }
-        if self.waiting >= max_queued {
-            return Err(self.reject(PoolError::QueueFull { waiting: self.waiting }));
-        }
-        Ok(false)
     }
 
     pub(super) fn reject(&mut self, error: PoolError) -> PoolError {
@@ -81,6 +85,7 @@ impl Snapshot {
     }
 
     /// A job that ran has ended.
+    #[inline]
     pub(super) fn end(&mut self, end: End) {
         self.running = self.running.saturating_sub(1);
         self.count(end);
@@ -105,6 +110,12 @@ pub(super) struct State<S: Storage> {
 /// What one is told that comes: whether they have a key in the line, or need none. A waker that isn't needed comes back.
 type Entered<L> = (Result<Option<Key<L>>, PoolError>, Option<Waker>);
 
+/// Whose turn has come.
+pub(super) struct Called {
+    pub(super) waker: Option<Waker>,
+    pub(super) more: bool,
+}
+
 /// Where one stands that asked.
 pub(super) enum Turn {
     Waits,
@@ -117,22 +128,25 @@ impl<S: Storage> State<S> {
     }
 
     /// A job comes, without a waker: most find a place. Whether it did.
-    pub(super) fn start(&mut self, max_queued: usize) -> Result<bool, PoolError> {
-        self.now.admit(max_queued)
+    #[inline]
+    pub(super) fn start(&mut self) -> bool {
+        self.now.start()
     }
 
     /// A job comes: it starts, or waits in the line.
     pub(super) fn enter(&mut self, max_queued: usize, priority: i32, waker: Waker) -> Entered<S::Link> {
-        match self.now.admit(max_queued) {
-            Ok(true) => (Ok(None), Some(waker)),
-            Err(refused) => (Err(refused), Some(waker)),
-            Ok(false) => match self.line.push(Rank::Job(priority), waker) {
-                Ok(key) => {
-                    self.now.waiting = self.now.waiting.saturating_add(1);
-                    (Ok(Some(key)), None)
-                }
-                Err(waker) => (Err(self.now.reject(PoolError::QueueFull { waiting: self.now.waiting })), Some(waker)),
-            },
+        if self.now.start() {
+            return (Ok(None), Some(waker));
+        }
+        if let Err(refused) = self.now.may_wait(max_queued) {
+            return (Err(refused), Some(waker));
+        }
+        match self.line.push(Rank::Job(priority), waker) {
+            Ok(key) => {
+                self.now.waiting = self.now.waiting.saturating_add(1);
+                (Ok(Some(key)), None)
+            }
+            Err(waker) => (Err(self.now.reject(PoolError::QueueFull { waiting: self.now.waiting })), Some(waker)),
         }
     }
 
@@ -188,7 +202,13 @@ impl<S: Storage> State<S> {
     }
 
     /// Calls the next one whose turn it is, if there is one. The waker is to be woken outside the lock; says whether there is another.
-    pub(super) fn call(&mut self) -> (Option<Waker>, bool) {
+    #[inline]
+    pub(super) fn call(&mut self) -> Called {
+        // Mostly nobody waits.
+        if self.line.front().is_none() { Called { waker: None, more: false } } else { self.call_next() }
+    }
+
+    fn call_next(&mut self) -> Called {
         let waker = self.next().and_then(|rank| {
             match rank {
                 Rank::Job(_) => {
@@ -203,7 +223,7 @@ impl<S: Storage> State<S> {
             }
             self.line.call_front().map(|waker| replace(waker, Waker::noop().clone()))
         });
-        (waker, self.next().is_some())
+        Called { waker, more: self.next().is_some() }
     }
 
     /// The rank of the first in the line, if it is its turn.
