@@ -37,7 +37,7 @@ type Job<'j> = Pin<Box<dyn Future<Output = Result<u32, u32>> + 'j>>;
 fn takes(millis: u32) -> Job<'static> {
     Box::pin(async move {
         sleep(ms(millis.into())).await;
-        if millis % 2 == 0 { Ok(millis) } else { Err(millis) }
+        if millis.is_multiple_of(2) { Ok(millis) } else { Err(millis) }
     })
 }
 
@@ -46,7 +46,7 @@ fn next<P: Platform, S: PinnedStorage>(results: Pin<&mut Results<'_, P, Job<'_>,
     results.poll_next(&mut Context::from_waker(Waker::noop()))
 }
 
-fn both_ways(check: impl AsyncFn(&dyn Set)) {
+fn both_ways(check: &impl AsyncFn(&dyn Set)) {
     aplomb_sim::block_on(check(&JobSet::<Sim, Job<'static>>::new(2)));
     aplomb_sim::block_on(check(&JobSet::<Plain, Job<'static>>::new(2)));
     aplomb_sim::block_on(check(&JobSet::<Sim, Job<'static>, Inline<6>>::new(2)));
@@ -103,7 +103,7 @@ impl<P: Platform, S: PinnedStorage> Set for JobSet<P, Job<'static>, S> {
 #[test]
 fn results_come_in_order_of_adding_or_as_they_end() {
     for (completion_order, expected) in [(false, [30, 10, 14]), (true, [10, 14, 30])] {
-        both_ways(async |set| {
+        both_ways(&async |set| {
             let mut results = set.results(completion_order);
             for millis in [30, 10] {
                 set.add(takes(millis)).unwrap();
@@ -134,7 +134,7 @@ fn results_come_in_order_of_adding_or_as_they_end() {
 #[test]
 fn a_job_that_fails_or_panics_harms_no_other() {
     for completion_order in [false, true] {
-        both_ways(async |set| {
+        both_ways(&async |set| {
             let panics_at_once = || -> Job<'static> { Box::pin(poll_fn(|_| panic!("at once"))) };
             let panics_later: Job<'static> = Box::pin(async {
                 sleep(ms(5)).await;
@@ -164,7 +164,7 @@ fn a_job_that_fails_or_panics_harms_no_other() {
 
 #[test]
 fn a_pause_a_wider_set_and_cancelled_jobs() {
-    both_ways(async |set| {
+    both_ways(&async |set| {
         set.pause();
         set.add(takes(10)).unwrap();
         set.add(takes(20)).unwrap();
@@ -198,7 +198,7 @@ fn a_pause_a_wider_set_and_cancelled_jobs() {
 
 #[test]
 fn the_set_ends_when_it_is_closed_after_the_last_result() {
-    both_ways(async |set| {
+    both_ways(&async |set| {
         let mut results = set.results(false);
         set.add(takes(2)).unwrap();
         assert_eq!(results.next().await, Some(Ok(2)));
@@ -213,14 +213,14 @@ fn the_set_ends_when_it_is_closed_after_the_last_result() {
 
 #[test]
 fn one_at_a_time_takes_the_results_and_what_waits_is_left_for_the_next() {
-    let set: JobSet<Sim, Job<'_>> = JobSet::new(1);
-    let dropped = Rc::new(Cell::new(false));
     struct Dropped(Rc<Cell<bool>>);
     impl Drop for Dropped {
         fn drop(&mut self) {
             self.0.set(true);
         }
     }
+    let set: JobSet<Sim, Job<'_>> = JobSet::new(1);
+    let dropped = Rc::new(Cell::new(false));
     let guard = Dropped(Rc::clone(&dropped));
     let hangs = async move {
         pending::<()>().await;
@@ -277,7 +277,8 @@ fn play<P: Platform, S: PinnedStorage>(seed: u64) {
     let mut concurrency = set.snapshot().concurrency as usize;
     // Which jobs end when they are polled next; and which were started, and ended, in which order.
     let ends: Rc<RefCell<Vec<bool>>> = Rc::default();
-    let (started, ended): (Rc<RefCell<Vec<u32>>>, Rc<RefCell<VecDeque<u32>>>) = Default::default();
+    let started: Rc<RefCell<Vec<u32>>> = Rc::default();
+    let ended: Rc<RefCell<VecDeque<u32>>> = Rc::default();
     let results = set.results().unwrap();
     let mut results = pin!(if completion_order { results.completion_order() } else { results });
     let (mut added, mut taken, mut paused) = (0, 0, false);
@@ -373,7 +374,9 @@ async fn jobs_come_from_threads() {
         .map(|thread| std::thread::spawn(move || (0..EACH).for_each(|n| SET.add(ready(Ok(thread * EACH + n))).unwrap())))
         .collect();
     let closes = std::thread::spawn(move || {
-        adding.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in adding {
+            thread.join().unwrap();
+        }
         SET.close();
     });
     let results: Vec<u32> = tokio::spawn(SET.results().unwrap().try_collect()).await.unwrap().unwrap();

@@ -107,7 +107,7 @@ struct Play<'p, S: PinnedStorage> {
     what: String,
 }
 
-impl<'p, S: PinnedStorage> Play<'p, S> {
+impl<S: PinnedStorage> Play<'_, S> {
     fn step(&mut self, id: u32) {
         match self.rng.u32(0..20) {
             0..=6 => self.add(id),
