@@ -7,7 +7,8 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
-use aplomb::{Pool, PoolError};
+use aplomb::edge::Stream;
+use aplomb::{JobSet, Pool, PoolError};
 use checked::{Loom, Shuttle};
 
 type Job = Pin<Box<dyn Future<Output = Result<u32, PoolError<u32>>> + Send>>;
@@ -88,6 +89,43 @@ fn one_who_is_cancelled_while_a_place_becomes_free_does_not_start() {
         assert_eq!(ended, if cancelled == 1 { Err(PoolError::Cancelled) } else { Ok(7) });
         assert!(pool.snapshot().is_idle());
     });
+}
+
+/// Whoever takes the results misses neither a job that is added on another thread, nor the end of a pause, nor that the set is closed.
+#[test]
+fn who_takes_the_results_misses_nothing() {
+    fn check(paused: bool) {
+        loom::model(move || {
+            let set: &'static JobSet<Loom, std::future::Ready<Result<u32, ()>>> = Box::leak(Box::new(JobSet::new(1)));
+            if paused {
+                set.pause();
+            }
+            let adds = loom::thread::spawn(move || {
+                set.add(std::future::ready(Ok(7))).unwrap();
+                if paused {
+                    set.resume();
+                }
+                set.close();
+            });
+            let mut results = pin!(set.results().unwrap());
+            assert_eq!(loom::future::block_on(Next(results.as_mut())), Some(Ok(7)));
+            assert_eq!(loom::future::block_on(Next(results.as_mut())), None);
+            adds.join().unwrap();
+        });
+    }
+    check(false);
+    check(true);
+}
+
+/// The next item.
+struct Next<'s, S>(Pin<&'s mut S>);
+
+impl<S: Stream> Future for Next<'_, S> {
+    type Output = Option<S::Item>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        self.0.as_mut().poll_next(cx)
+    }
 }
 
 /// Jobs of all priorities are added, end, and are given up on several threads, while the pool is paused, widened and narrowed.

@@ -16,8 +16,8 @@ pub(super) enum Rank {
 }
 
 impl Rank {
-    /// The way down the tree of lanes to this rank: left or right, bit by bit. Different ranks have different ways, which part soon.
-    fn turns_right(self, depth: u32) -> bool {
+    /// The way down the tree of lanes to this rank, from that depth on. Different ranks have different ways, which part soon.
+    fn way(self, depth: u32) -> Way {
         let number = match self {
             Self::Drained => 0,
             Self::Idle => 1,
@@ -25,8 +25,18 @@ impl Rank {
             Self::Job(priority) => (1 << 32) | u64::from(priority.cast_unsigned()),
         };
         // An odd factor, so that no two become one; the golden ratio, so that neighbours part in the first bits (Knuth, TAOCP 3, 6.4).
-        let way = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        way.checked_shl(depth).unwrap_or(0) >> 63 == 1
+        Way(number.wrapping_mul(0x9E37_79B9_7F4A_7C15).checked_shl(depth).unwrap_or(0))
+    }
+}
+
+/// Left or right, bit by bit.
+struct Way(u64);
+
+impl Way {
+    fn turn<L>(&mut self, below: L) -> Place<L> {
+        let place = if self.0 >> 63 == 1 { Place::Right(below) } else { Place::Left(below) };
+        self.0 <<= 1;
+        place
     }
 }
 
@@ -96,6 +106,7 @@ impl<L: Link> Lanes<L> {
     pub(super) fn hang<T>(&mut self, slots: &mut [Slot<T, L>], leader: L) {
         let (mut hung, mut place, mut depth) = (leader, Place::Root, 0);
         let Some(mut rank) = rank_of(slots, leader) else { return };
+        let mut way = rank.way(depth);
         while let Some(there) = self.at(slots, place) {
             let Some(slot) = slots.get_mut(there.index()) else { return };
             if slot.rank == rank {
@@ -108,9 +119,9 @@ impl<L: Link> Lanes<L> {
                 self.put(slots, place, Some(hung));
                 set_lower(slots, hung, lower);
                 upper = hung;
-                (hung, rank) = (there, lower_rank);
+                (hung, rank, way) = (there, lower_rank, lower_rank.way(depth));
             }
-            place = if rank.turns_right(depth) { Place::Right(upper) } else { Place::Left(upper) };
+            place = way.turn(upper);
             depth += 1;
         }
         set_lower(slots, hung, Lower::NONE);
@@ -161,14 +172,13 @@ impl<L: Link> Lanes<L> {
 
     /// Where the lane hangs that this one leads.
     fn place_of<T>(&self, slots: &[Slot<T, L>], leader: L, rank: Rank) -> Option<Place<L>> {
-        let (mut place, mut depth) = (Place::Root, 0);
+        let (mut place, mut way) = (Place::Root, rank.way(0));
         loop {
             let there = self.at(slots, place)?;
             if there == leader {
                 return Some(place);
             }
-            place = if rank.turns_right(depth) { Place::Right(there) } else { Place::Left(there) };
-            depth += 1;
+            place = way.turn(there);
         }
     }
 
