@@ -2,7 +2,7 @@
 
 /// Fills a platform in: defines, in the module where it stands, the names that an adapter's users know.
 ///
-/// These are the types `Timeout`, `Retry`, `RetryBudget`, `Debounce`, `Throttle`, `EdgeStream`, `PaceStream`, `Polling`, `Parallel`, `RateLimiter`, `KeyedRateLimiter` and `Semaphore`, the functions `timeout`, `timeout_at`, `deadline`, `poll_until`, `parallel`, `parallel_array` and `retry`, the traits `TimeoutExt`, `EdgeStreamExt` and `ParallelStreamExt`, and the modules `prelude` and `level`, the latter with `Contact` and `Button` if core has the feature `embedded-hal`. The crate has to hand on all of
+/// These are the types `Timeout`, `Retry`, `RetryBudget`, `Debounce`, `Throttle`, `EdgeStream`, `PaceStream`, `Polling`, `Parallel`, `Pool`, `JobSet`, `RateLimiter`, `KeyedRateLimiter` and `Semaphore`, the functions `timeout`, `timeout_at`, `deadline`, `poll_until`, `parallel`, `parallel_array` and `retry`, the traits `TimeoutExt`, `EdgeStreamExt` and `ParallelStreamExt`, and the modules `prelude` and `level`, the latter with `Contact` and `Button` if core has the feature `embedded-hal`. The crate has to hand on all of
 /// core, by `pub use aplomb::*`. Docs and their examples come along: they are told the crate's name, and the lines that open and close an asynchronous `main`.
 ///
 /// # Examples
@@ -71,6 +71,12 @@ macro_rules! bind {
 
         /// A [`Semaphore`]($crate::sync::Semaphore) on this platform, whose waiters are kept in `S`.
         pub type Semaphore<S = <$platform as $crate::Platform>::Storage> = $crate::sync::Semaphore<$platform, S>;
+
+        /// A [`Pool`](struct@$crate::Pool) on this platform, whose waiting jobs are kept in `S`.
+        pub type Pool<S = <$platform as $crate::Platform>::Storage> = $crate::Pool<$platform, S>;
+
+        /// A [`JobSet`](struct@$crate::JobSet) on this platform, whose jobs lie in `S`.
+        pub type JobSet<J, S = <$platform as $crate::Platform>::Storage> = $crate::JobSet<$platform, J, S>;
 
         /// Gives an operation so much time, from its first poll on. The module of this name tells what it promises.
         ///
@@ -420,8 +426,8 @@ macro_rules! bind {
             pub use $crate::prelude::*;
 
             pub use super::{
-                Debounce, EdgeStreamExt, KeyedRateLimiter, ParallelStreamExt, RateLimiter, Retry, RetryBudget, Share, Throttle,
-                TimeoutExt, deadline, parallel, parallel_array, poll_until, retry, timeout, timeout_at,
+                Debounce, EdgeStreamExt, JobSet, KeyedRateLimiter, ParallelStreamExt, Pool, RateLimiter, Retry, RetryBudget,
+                Share, Throttle, TimeoutExt, deadline, parallel, parallel_array, poll_until, retry, timeout, timeout_at,
             };
         }
     };

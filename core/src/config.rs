@@ -30,6 +30,18 @@ pub enum ConfigError {
         /// The setting.
         value: u32,
     },
+    /// With none at once, nothing would ever run; and there is no room for more than there are places.
+    Concurrency {
+        /// The setting.
+        value: u32,
+        /// How many places there are.
+        most: u32,
+    },
+    /// Without room to wait, nothing could be added.
+    MaxQueued {
+        /// The setting.
+        value: usize,
+    },
     /// A delay can't shrink from one attempt to the next.
     Factor {
         /// The setting.
@@ -110,6 +122,8 @@ impl ConfigError {
     pub const fn requirement(self) -> &'static str {
         match self {
             Self::MaxAttempts { .. } => "max_attempts must be at least 1",
+            Self::Concurrency { .. } => "concurrency must be at least 1, and at most the number of places",
+            Self::MaxQueued { .. } => "max_queued must be at least 1",
             Self::Factor { .. } => "factor must be at least 1",
             Self::Edges => "leading or trailing must be true",
             Self::MaxWait { .. } => "max_wait must be at least wait",
@@ -131,6 +145,9 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::MaxAttempts { value } => write!(f, "max_attempts is {value}, must be at least 1"),
+            Self::Concurrency { value, most: u32::MAX } => write!(f, "concurrency is {value}, must be at least 1"),
+            Self::Concurrency { value, most } => write!(f, "concurrency is {value}, must be from 1 to {most}"),
+            Self::MaxQueued { value } => write!(f, "max_queued is {value}, must be at least 1"),
             Self::Factor { value } => write!(f, "factor is {value}, must be at least 1"),
             Self::Edges => f.write_str("leading and trailing are both false, one must be true"),
             Self::MaxWait { value, wait } => write!(f, "max_wait is {value:?}, must be at least wait, {wait:?}"),

@@ -31,6 +31,7 @@
 //! - [`debounce`]: only the newest call of a burst; [`throttle`]: never closer than an interval. As calls, as triggers with one loop that runs, as streams.
 //! - [`level`]: a contact that bounces, as edges and gestures. Machines for a driver of your own; with the feature `embedded-hal`, pins that are waited for.
 //! - [`polling`]: asking again until the answer is there.
+//! - [`pool`]: so many jobs at once, added while it runs.
 //! - [`waterfall`]: steps one after another, each fed what the one before ended with.
 //! - [`rate_limiter`]: so many permits in so much time, first come first served.
 //! - [`parallel`]: an operation for each item, so many at once.
@@ -77,6 +78,7 @@ mod operation;
 pub mod parallel;
 pub mod platform;
 pub mod polling;
+pub mod pool;
 pub mod prelude;
 pub mod rate_limiter;
 pub mod ratio;
@@ -102,6 +104,7 @@ pub use operation::{Fallible, InfallibleFuture, Lending, Operation, infallible};
 pub use parallel::{Parallel, ParallelError};
 pub use platform::{Ambient, Platform};
 pub use polling::{PollError, Polling};
+pub use pool::{JobSet, Pool, PoolError};
 pub use rate_limiter::{KeyedRateLimiter, RateLimitError, RateLimiter};
 pub use ratio::Ratio;
 pub use retry::{Retry, RetryBudget, RetryError};

@@ -4,6 +4,7 @@ pub use crate::backoff::{Backoff, Constant, Exponential, Fibonacci, Jitter, Line
 pub use crate::edge::{EdgeError, Trigger};
 pub use crate::parallel::ParallelError;
 pub use crate::polling::PollError;
+pub use crate::pool::PoolError;
 pub use crate::rate_limiter::{Rate, RateLimitError, RateLimitStreamExt};
 pub use crate::ratio::{Ratio, percent};
 pub use crate::retry::RetryError;

@@ -35,7 +35,7 @@ pub trait Slots<T> {
 }
 
 /// The number of an entry, so made that "none" is zero: an empty table is all zeroes then, lies in `.bss` and costs no flash.
-pub trait Link: Copy + Eq + Debug + Unpin {
+pub trait Link: Copy + Eq + Debug + Send + Sync + Unpin {
     /// The link to the entry at `index`, or `None` if the type cannot count so far.
     fn new(index: usize) -> Option<Self>;
 

@@ -144,6 +144,8 @@ pub struct Line {
     /// The same without waiting.
     #[serde(rename = "try")]
     pub attempt: Option<String>,
+    /// Waits until the pattern has nothing to do; the caller's name.
+    pub drained: Option<String>,
     /// Drops that caller's future.
     pub drop: Option<String>,
     /// Moves the clock, forward or back, while nothing is polled.
@@ -191,6 +193,8 @@ pub struct Request {
     pub items: Option<Vec<Value>>,
     /// How urgent it is.
     pub priority: Option<i32>,
+    /// Whether it only waits until there is nothing to do.
+    pub drained: bool,
 }
 
 impl Request {
@@ -202,6 +206,7 @@ impl Request {
             ("permits", self.permits.is_some()),
             ("items", self.items.is_some()),
             ("priority", self.priority.is_some()),
+            ("drained", self.drained),
         ];
         options.into_iter().filter_map(|(name, given)| given.then_some(name))
     }
@@ -257,6 +262,7 @@ impl Line {
             permits: self.permits,
             items: self.items.clone(),
             priority: self.priority,
+            drained: self.drained.is_some(),
         };
         let order = |verb: &String| Order { verb: verb.clone(), key: self.key.clone(), value: self.value.clone() };
         #[allow(clippy::cast_possible_truncation, reason = "it saturates")]
@@ -264,6 +270,7 @@ impl Line {
         let mut actions = [
             self.call.as_ref().map(|id| Action::Call(request(id, true))),
             self.attempt.as_ref().map(|id| Action::Call(request(id, false))),
+            self.drained.as_ref().map(|id| Action::Call(request(id, true))),
             self.drop.as_ref().map(|id| Action::Drop { id: id.clone() }),
             self.jump.map(jump),
             self.verb.as_ref().map(|verb| Action::Do(order(verb))),
@@ -273,7 +280,7 @@ impl Line {
         .flatten();
         match (actions.next(), actions.next()) {
             (Some(action), None) => Ok(action),
-            _ => Err("a line has one of `call`, `try`, `drop`, `jump`, `do`, `item`".into()),
+            _ => Err("a line has one of `call`, `try`, `drained`, `drop`, `jump`, `do`, `item`".into()),
         }
     }
 }

@@ -20,9 +20,9 @@ use aplomb::sync::{Acquire, AcquireError, LocalRawMutex, Permit, Semaphore, Shar
 use aplomb::throttle::Throttling;
 use aplomb::time::ms;
 use aplomb::{
-    Clock, ConfigError, Deadline, Debounce, Heap, InfallibleFuture, Inline, Instant, OwnWakers, ParallelError, ParentWaker,
-    Platform, PollError, Ratio, Retry, RetryBudget, RetryError, Throttle, Timeout, TimeoutError, WaterfallError, parallel,
-    polling, waterfall,
+    Clock, ConfigError, Deadline, Debounce, Heap, InfallibleFuture, Inline, Instant, JobSet, OwnWakers, ParallelError,
+    ParentWaker, Platform, PollError, Pool, PoolError, Ratio, Retry, RetryBudget, RetryError, Throttle, Timeout, TimeoutError,
+    WaterfallError, parallel, polling, pool, waterfall,
 };
 use aplomb_embassy::{Embassy, EmbassyClock, EmbassySleep};
 use aplomb_sim::{Manual, Sim, SimClock, SimSleep};
@@ -240,6 +240,52 @@ fn policies_and_what_calls_share() {
         ParentWaker: "Send Sync Unpin",
         OwnWakers<<Tokio as Platform>::RawMutex>: "Send Sync Unpin",
     }
+}
+
+type Pooled<P, F> = pool::Run<&'static Pool<P>, Start<F>, F>;
+type Collected<P, F> = pool::Results<'static, P, F, <P as Platform>::Storage>;
+
+#[test]
+fn pools() {
+    types! {
+        Pool<Tokio>: "Send Sync Unpin",
+        Pool<Smol>: "Send Sync Unpin",
+        Pool<Embassy>: "Send Sync Unpin",
+        Pool<Embassy, Inline<4>>: "Send Sync Unpin",
+        Pool<Sim>: "Send Sync Unpin",
+        Pool<ManualFour>: "Send Unpin",
+        Pooled<Tokio, Op>: "Send Sync Unpin",
+        Pooled<Embassy, Op>: "Send Sync Unpin",
+        Pooled<Tokio, Local>: "Unpin",
+        pool::Run<Rc<Pool<Tokio>>, Start<Op>, Op>: "Unpin",
+        pool::Drained<'static, Tokio>: "Send Sync Unpin",
+        pool::Spawned<aplomb_tokio::TokioTask<u32>>: "Send Sync Unpin",
+        pool::Spawned<aplomb_smol::SmolTask<u32>>: "Send Sync Unpin",
+        pool::Spawned<aplomb_sim::SimTask<u32>>: "Unpin",
+        pool::Snapshot: "Send Sync Unpin Copy",
+        PoolError<u32>: "Send Sync Unpin Copy",
+        JobSet<Tokio, Op>: "Send Sync Unpin",
+        JobSet<Embassy, Op, Inline<4>>: "Send Sync Unpin",
+        JobSet<Tokio, Local>: "Unpin",
+        Collected<Tokio, Op>: "Send Sync Unpin",
+        Collected<Embassy, Op>: "Send Sync Unpin",
+        Collected<Tokio, Local>: "Unpin",
+        pool::Rejected<Op>: "Send Sync Unpin",
+    }
+}
+
+#[test]
+fn a_job_in_a_pool_is_as_large_as_itself_and_40_bytes() {
+    let (job, making) =
+        (size_of::<pool::Run<&Pool<Tokio>, [u64; 20], Op>>(), size_of::<pool::Run<&Pool<Tokio>, (), [u64; 20]>>());
+    println!(
+        "a job: {job} and {making} bytes; a pool: {} on tokio, {} on embassy",
+        size_of::<Pool<Tokio>>(),
+        size_of::<Pool<Embassy>>()
+    );
+    assert!(job <= 160 + 40 && making <= 160 + 40);
+    let (four, five) = (size_of::<Pool<Embassy, Inline<4>>>(), size_of::<Pool<Embassy, Inline<5>>>());
+    assert_eq!(five - four, if cfg!(target_pointer_width = "64") { 40 } else { 28 });
 }
 
 /// A future has what its operation and its runtime's sleep have.

@@ -52,7 +52,7 @@ mod results;
 mod run;
 mod settings;
 mod stream;
-mod window;
+pub(crate) mod window;
 
 pub use error::ParallelError;
 pub use items::Items;

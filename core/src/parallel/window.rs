@@ -1,18 +1,18 @@
 use crate::storage::{Slots, Storage};
 
 /// Outcomes that came before those of earlier items: a ring that begins with the next one to be handed on.
-pub(super) struct Window<T, S: Storage> {
+pub(crate) struct Window<T, S: Storage> {
     slots: S::Slots<Option<T>>,
     /// Where the next one's is.
     head: usize,
 }
 
 impl<T, S: Storage> Window<T, S> {
-    pub(super) const EMPTY: Self = Self { slots: Slots::EMPTY, head: 0 };
+    pub(crate) const EMPTY: Self = Self { slots: Slots::EMPTY, head: 0 };
 
     /// Keeps the outcome of the item that comes so many after the next one. It comes back if there is no room.
     #[inline(never)]
-    pub(super) fn keep(&mut self, ahead: usize, outcome: T) -> Result<(), T> {
+    pub(crate) fn keep(&mut self, ahead: usize, outcome: T) -> Result<(), T> {
         if ahead >= self.slots.as_slice().len() {
             self.grow(ahead);
         }
@@ -30,7 +30,7 @@ impl<T, S: Storage> Window<T, S> {
 
     /// The next one's outcome, if it has come already. Another is the next one then.
     #[inline]
-    pub(super) fn take_next(&mut self) -> Option<T> {
+    pub(crate) fn take_next(&mut self) -> Option<T> {
         let outcome = self.slots.as_mut_slice().get_mut(self.head)?.take()?;
         self.step();
         Some(outcome)
@@ -38,7 +38,7 @@ impl<T, S: Storage> Window<T, S> {
 
     /// The next one's outcome was not kept, but handed on at once.
     #[inline]
-    pub(super) fn step(&mut self) {
+    pub(crate) fn step(&mut self) {
         self.head = if self.head + 1 < self.slots.as_slice().len() { self.head + 1 } else { 0 };
     }
 

@@ -4,6 +4,7 @@ mod backoff;
 mod edges;
 mod parallel;
 mod polling;
+mod pool;
 mod retry;
 mod waterfall;
 
@@ -14,6 +15,7 @@ use self::edges::{DebounceConfig, ThrottleConfig};
 pub(crate) use self::edges::{EdgesConfig, StreamConfig, Superseded};
 pub(crate) use self::parallel::{OnError, Order, ParallelConfig};
 pub(crate) use self::polling::{PollingConfig, PollingErrors, PollingMode};
+pub(crate) use self::pool::PoolConfig;
 pub(crate) use self::retry::{RetryConfig, TimeoutConfig};
 pub(crate) use self::waterfall::{Steps, WaterfallConfig};
 use crate::millis::Millis;
@@ -38,6 +40,8 @@ pub enum Pattern {
     Parallel(ParallelConfig),
     /// `parallel_stream`.
     ParallelStream(ParallelConfig),
+    /// `pool`.
+    Pool(PoolConfig),
 }
 
 impl Pattern {
@@ -58,6 +62,7 @@ impl Pattern {
             }
             "parallel" => strictly(config, "config").map(Self::Parallel),
             "parallel_stream" => strictly(config, "config").map(Self::ParallelStream),
+            "pool" => strictly(config, "config").map(Self::Pool),
             _ => Err(format!("pattern: unknown pattern `{name}`")),
         }
     }
@@ -72,6 +77,7 @@ impl Pattern {
             Self::Polling(_) => "polling",
             Self::Parallel(_) => "parallel",
             Self::ParallelStream(_) => "parallel_stream",
+            Self::Pool(_) => "pool",
             Self::Edges(EdgesConfig { debounces: true, .. }) => "debounce",
             Self::Edges(EdgesConfig { debounces: false, .. }) => "throttle",
             Self::Stream(StreamConfig { debounces: true, .. }) => "debounce_stream",
@@ -85,7 +91,7 @@ impl Pattern {
     pub(crate) fn times(&self) -> Vec<Millis> {
         match self {
             Self::Timeout(timeout) => vec![timeout.after],
-            Self::Waterfall(_) | Self::Parallel(_) | Self::ParallelStream(_) => Vec::new(),
+            Self::Waterfall(_) | Self::Parallel(_) | Self::ParallelStream(_) | Self::Pool(_) => Vec::new(),
             Self::Polling(polling) => {
                 let mut times = vec![polling.deadline, polling.initial_delay];
                 times.extend(polling.interval);
@@ -109,6 +115,7 @@ impl Pattern {
         match self {
             Self::Edges(_) => &["cancel", "flush", "trigger"],
             Self::Stream(_) | Self::ParallelStream(_) => &["end"],
+            Self::Pool(_) => &["pause", "resume", "close", "cancel_waiting", "set_concurrency"],
             Self::Timeout(_) | Self::Retry(_) | Self::Polling(_) | Self::Waterfall(_) | Self::Parallel(_) => &[],
         }
     }
@@ -116,6 +123,7 @@ impl Pattern {
     /// What a call may be given, beside its argument.
     fn options(&self) -> &'static [&'static str] {
         match self {
+            Self::Pool(_) => &["try", "priority", "drained"],
             Self::Parallel(_) => &["items"],
             Self::Edges(_)
             | Self::Stream(_)

@@ -4,6 +4,7 @@ mod edges;
 mod feed;
 mod parallel;
 mod polling;
+mod pool;
 mod retry;
 mod stream;
 mod timeout;
@@ -17,6 +18,7 @@ use serde_json::{Map, Value};
 
 use self::edges::Edges;
 use self::parallel::Through;
+use self::pool::Jobs;
 use self::retry::Retrying;
 use self::stream::Source;
 use crate::config::Pattern;
@@ -79,6 +81,7 @@ pub(crate) fn set_up<S: Stage + 'static>(pattern: &Pattern, form: Form) -> Rc<dy
         Pattern::Edges(config) => Rc::new(Edges::<S::Platform>::new(config)),
         Pattern::Stream(config) => Rc::new(Source::new(config)),
         Pattern::Polling(config) => Rc::new((**config).clone()),
+        Pattern::Pool(config) => Rc::new(Jobs::<S::Platform>::new(config)),
         Pattern::Waterfall(config) => Rc::new(config.clone()),
         Pattern::Parallel(config) => Rc::new(*config),
         Pattern::ParallelStream(config) => Rc::new(Through::new(*config)),

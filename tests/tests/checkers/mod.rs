@@ -1,4 +1,5 @@
 //! Model checkers as platforms: each is one more lock.
+#![allow(dead_code, reason = "not every test uses all of it")]
 
 use std::marker::PhantomData;
 use std::sync::OnceLock;

@@ -50,8 +50,8 @@ pub struct WaitList<T, S: Storage> {
 /// It is stamped with a generation, so that a key used again after its waiter has left finds nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key<L> {
-    link: L,
-    generation: u16,
+    pub(crate) link: L,
+    pub(crate) generation: u16,
 }
 
 /// The list was full. The waker comes back, to be dropped outside the lock.
