@@ -2,7 +2,7 @@
 
 /// Fills a platform in: defines, in the module where it stands, the names that an adapter's users know.
 ///
-/// These are the types `Timeout`, `Retry`, `RetryBudget`, `Debounce`, `Throttle`, `EdgeStream`, `PaceStream`, `Polling` and `Semaphore`, the functions `timeout`, `timeout_at`, `deadline`, `poll_until` and `retry`, the traits `TimeoutExt` and `EdgeStreamExt`, and the module `prelude`. The crate has to hand on all of
+/// These are the types `Timeout`, `Retry`, `RetryBudget`, `Debounce`, `Throttle`, `EdgeStream`, `PaceStream`, `Polling`, `Bulkhead` and `Semaphore`, the functions `timeout`, `timeout_at`, `deadline`, `poll_until` and `retry`, the traits `TimeoutExt` and `EdgeStreamExt`, and the module `prelude`. The crate has to hand on all of
 /// core, by `pub use aplomb::*`. Docs and their examples come along: they are told the crate's name, and the lines that open and close an asynchronous `main`.
 ///
 /// # Examples
@@ -55,6 +55,9 @@ macro_rules! bind {
 
         /// For a [`Debounce`] or [`Throttle`] whose callers [share]($crate::edge::Share) the one result. They wait in `S`.
         pub type Share<T, S = <$platform as $crate::Platform>::Storage> = $crate::edge::Share<T, S>;
+
+        /// A [`Bulkhead`]($crate::Bulkhead) on this platform, whose waiters are kept in `S`. The module [`bulkhead`]($crate::bulkhead) tells what it promises.
+        pub type Bulkhead<S = <$platform as $crate::Platform>::Storage> = $crate::Bulkhead<$platform, S>;
 
         /// A [`Semaphore`]($crate::sync::Semaphore) on this platform, whose waiters are kept in `S`.
         pub type Semaphore<S = <$platform as $crate::Platform>::Storage> = $crate::sync::Semaphore<$platform, S>;
@@ -290,8 +293,8 @@ macro_rules! bind {
             pub use $crate::prelude::*;
 
             pub use super::{
-                Debounce, EdgeStreamExt, Retry, RetryBudget, Share, Throttle, TimeoutExt, deadline, poll_until, retry, timeout,
-                timeout_at,
+                Bulkhead, Debounce, EdgeStreamExt, Retry, RetryBudget, Share, Throttle, TimeoutExt, deadline, poll_until, retry,
+                timeout, timeout_at,
             };
         }
     };

@@ -30,6 +30,11 @@ pub enum ConfigError {
         /// The setting.
         value: u32,
     },
+    /// Where nothing may run, nothing ever would.
+    MaxConcurrent {
+        /// The setting.
+        value: u32,
+    },
     /// A delay can't shrink from one attempt to the next.
     Factor {
         /// The setting.
@@ -67,6 +72,7 @@ impl ConfigError {
     pub const fn requirement(self) -> &'static str {
         match self {
             Self::MaxAttempts { .. } => "max_attempts must be at least 1",
+            Self::MaxConcurrent { .. } => "max_concurrent must be at least 1",
             Self::Factor { .. } => "factor must be at least 1",
             Self::Edges => "leading or trailing must be true",
             Self::MaxWait { .. } => "max_wait must be at least wait",
@@ -81,6 +87,7 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::MaxAttempts { value } => write!(f, "max_attempts is {value}, must be at least 1"),
+            Self::MaxConcurrent { value } => write!(f, "max_concurrent is {value}, must be at least 1"),
             Self::Factor { value } => write!(f, "factor is {value}, must be at least 1"),
             Self::Edges => f.write_str("leading and trailing are both false, one must be true"),
             Self::MaxWait { value, wait } => write!(f, "max_wait is {value:?}, must be at least wait, {wait:?}"),

@@ -112,7 +112,7 @@ fn loom_finds_a_waiter_that_was_forgotten() {
 /// The head of the queue leaves on one thread while the other gives back: it waits still, or has been granted what it did not live to see, or has just learnt of it.
 #[test]
 fn a_waiter_that_leaves_while_it_is_granted_hands_on() {
-    fn check(leave: fn(Pin<Box<Acquire<'static, Loom>>>)) {
+    fn check(leave: fn(Pin<Box<Acquire<&'static Semaphore<Loom>>>>)) {
         loom::model(move || {
             let semaphore: &'static Semaphore<Loom> = Box::leak(Box::new(Semaphore::new(3)));
             let held = semaphore.try_acquire(2).unwrap();

@@ -23,9 +23,10 @@ impl Wake for Wakes {
     }
 }
 
-type Waiting<'s, S> = Pin<Box<Acquire<'s, Sim, S>>>;
+type Waiting<'s, S> = Pin<Box<Acquire<&'s Semaphore<Sim, S>>>>;
+type Held<'s, S> = Permit<&'s Semaphore<Sim, S>>;
 
-fn poll<'s, S: Storage>(waiting: &mut Waiting<'s, S>, wakes: &Arc<Wakes>) -> Poll<Result<Permit<'s, Sim, S>, AcquireError>> {
+fn poll<'s, S: Storage>(waiting: &mut Waiting<'s, S>, wakes: &Arc<Wakes>) -> Poll<Result<Held<'s, S>, AcquireError>> {
     waiting.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::clone(wakes))))
 }
 
@@ -184,7 +185,7 @@ fn play<S: Storage>(seed: u64, places: usize) {
     let semaphore: Semaphore<Sim, S> = Semaphore::new(PERMITS);
     let mut model = Model { free: PERMITS, queue: VecDeque::new(), granted: Vec::new(), places };
     let mut waiting: Vec<(usize, Waiting<'_, S>, Arc<Wakes>)> = Vec::new();
-    let mut held: Vec<(u32, Permit<'_, Sim, S>)> = Vec::new();
+    let mut held: Vec<(u32, Held<'_, S>)> = Vec::new();
     for step in 0..200 {
         match rng.u32(0..5) {
             0 | 1 => {

@@ -135,6 +135,11 @@ impl<T, S: Storage> WaitList<T, S> {
         self.slots.as_slice().get(self.queue.head?.index())?.payload.as_ref()
     }
 
+    /// The same, to be changed.
+    pub fn front_mut(&mut self) -> Option<&mut T> {
+        self.slots.as_mut_slice().get_mut(self.queue.head?.index())?.payload.as_mut()
+    }
+
     /// Grants the first in the queue what it waits for, and returns its waker, to be woken outside the lock.
     pub fn grant_front(&mut self) -> Option<Waker> {
         let head = self.queue.head?;
