@@ -1,6 +1,7 @@
 //! What a scenario says of its pattern.
 
 mod backoff;
+mod bulkhead;
 mod edges;
 mod polling;
 mod retry;
@@ -9,6 +10,7 @@ mod waterfall;
 use serde_json::{Map, Value};
 
 pub(crate) use self::backoff::{AnyBackoff, BackoffConfig};
+pub(crate) use self::bulkhead::BulkheadConfig;
 use self::edges::{DebounceConfig, ThrottleConfig};
 pub(crate) use self::edges::{EdgesConfig, StreamConfig, Superseded};
 pub(crate) use self::polling::{PollingConfig, PollingErrors, PollingMode};
@@ -32,6 +34,8 @@ pub enum Pattern {
     Waterfall(WaterfallConfig),
     /// `polling`.
     Polling(Box<PollingConfig>),
+    /// `bulkhead`.
+    Bulkhead(BulkheadConfig),
 }
 
 impl Pattern {
@@ -50,6 +54,7 @@ impl Pattern {
             "polling" => {
                 strictly(config, "config").and_then(PollingConfig::check).map(|polling| Self::Polling(Box::new(polling)))
             }
+            "bulkhead" => strictly(config, "config").map(Self::Bulkhead),
             _ => Err(format!("pattern: unknown pattern `{name}`")),
         }
     }
@@ -62,6 +67,7 @@ impl Pattern {
             Self::Retry(_) => "retry",
             Self::Waterfall(_) => "waterfall",
             Self::Polling(_) => "polling",
+            Self::Bulkhead(_) => "bulkhead",
             Self::Edges(EdgesConfig { debounces: true, .. }) => "debounce",
             Self::Edges(EdgesConfig { debounces: false, .. }) => "throttle",
             Self::Stream(StreamConfig { debounces: true, .. }) => "debounce_stream",
@@ -76,6 +82,7 @@ impl Pattern {
         match self {
             Self::Timeout(timeout) => vec![timeout.after],
             Self::Waterfall(_) => Vec::new(),
+            Self::Bulkhead(bulkhead) => vec![bulkhead.max_wait],
             Self::Polling(polling) => {
                 let mut times = vec![polling.deadline, polling.initial_delay];
                 times.extend(polling.interval);
@@ -99,6 +106,7 @@ impl Pattern {
         match self {
             Self::Edges(_) => &["cancel", "flush", "trigger"],
             Self::Stream(_) => &["end"],
+            Self::Bulkhead(_) => &["set_max_concurrent", "close"],
             Self::Timeout(_) | Self::Retry(_) | Self::Polling(_) | Self::Waterfall(_) => &[],
         }
     }
@@ -106,6 +114,7 @@ impl Pattern {
     /// What a call may be given, beside its argument.
     fn options(&self) -> &'static [&'static str] {
         match self {
+            Self::Bulkhead(_) => &["try"],
             Self::Edges(_) | Self::Stream(_) | Self::Timeout(_) | Self::Retry(_) | Self::Polling(_) | Self::Waterfall(_) => &[],
         }
     }
