@@ -337,7 +337,7 @@ fn a_further_waiter_costs_32_bytes() {
     assert_eq!(five - four, if cfg!(target_pointer_width = "64") { 32 } else { 24 });
 }
 
-/// While it waits it is its sleep and some 50 bytes, and while it runs its operation and its permit.
+/// While it waits it is its sleep and 40 bytes, and while it runs its operation and 24.
 #[test]
 fn a_call_through_a_bulkhead_is_as_large_as_the_larger_of_its_stages() {
     fn check<P: Platform + 'static>(name: &str, most: usize) {
@@ -348,10 +348,10 @@ fn a_call_through_a_bulkhead_is_as_large_as_the_larger_of_its_stages() {
         let large = size_of::<bulkhead::Run<'static, P, P::Storage, Start<Large>, Large>>();
         assert!(large <= size_of::<Large>() + 24, "{name}: {large} bytes for an operation of {}", size_of::<Large>());
     }
-    check::<Tokio>("tokio", 56);
-    check::<Smol>("smol", 56);
-    check::<Embassy>("embassy", 56);
-    check::<Sim>("sim", 64);
+    check::<Tokio>("tokio", 40);
+    check::<Smol>("smol", 40);
+    check::<Embassy>("embassy", 40);
+    check::<Sim>("sim", 48);
 }
 
 struct Large(#[expect(dead_code, reason = "it is there for its size")] [u64; 64]);

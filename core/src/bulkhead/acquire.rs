@@ -88,6 +88,14 @@ impl<P: Platform, S: Storage> Bulkhead<P, S> {
     }
 }
 
+impl<P: Platform, S: Storage> Bulkhead<P, S> {
+    /// Takes a place, if there is one; `None`: it is to be waited for.
+    #[inline]
+    pub(super) fn enter(&self, waits: bool) -> Result<Option<Permit<&Self>>, BulkheadError> {
+        if waits { Ok(self.semaphore.admit(1)?.then(|| Permit::new(self, 1))) } else { self.try_acquire().map(Some) }
+    }
+}
+
 pin_project! {
     /// Waits for a place in the bulkhead that `B` points to; made by [`Bulkhead::acquire`] and [`acquire_owned`](Bulkhead::acquire_owned).
     ///

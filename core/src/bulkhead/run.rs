@@ -49,7 +49,7 @@ impl<P: Platform, S: Storage> Bulkhead<P, S> {
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        Run { stage: Stage::Wait { acquire: self.acquire(), operation: Some(operation) } }
+        Run { stage: Stage::Start { bulkhead: self, waits: true, operation: Some(operation) } }
     }
 
     /// Runs the operation if there is a place for it now.
@@ -79,7 +79,7 @@ impl<P: Platform, S: Storage> Bulkhead<P, S> {
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        Run { stage: Stage::Try { bulkhead: self, operation: Some(operation) } }
+        Run { stage: Stage::Start { bulkhead: self, waits: false, operation: Some(operation) } }
     }
 }
 
@@ -100,7 +100,7 @@ pin_project! {
 pin_project! {
     #[project = StageProjection]
     enum Stage<'b, P: Platform, S: Storage, F, Fut> {
-        Try { bulkhead: &'b Bulkhead<P, S>, operation: Option<F> },
+        Start { bulkhead: &'b Bulkhead<P, S>, waits: bool, operation: Option<F> },
         Wait { #[pin] acquire: Acquire<&'b Bulkhead<P, S>>, operation: Option<F> },
         // Dropped in this order: the place is free when what had it is gone.
         Running { #[pin] operation: Fut, permit: Permit<&'b Bulkhead<P, S>> },
@@ -117,22 +117,23 @@ where
 {
     type Output = Result<T, BulkheadError<E>>;
 
+    // The way of one who finds a place is straight, and that of one who has to wait stands aside.
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut stage = self.project().stage;
-        let entered = match stage.as_mut().project() {
-            StageProjection::Try { bulkhead, operation } => Some((bulkhead.try_acquire(), operation.take())),
-            StageProjection::Wait { acquire, operation } => Some((ready!(acquire.poll(cx)), operation.take())),
-            StageProjection::Running { .. } => None,
-            StageProjection::Ended => return Poll::Pending,
-        };
-        if let Some((admitted, operation)) = entered {
-            stage.set(Stage::Ended);
-            let Some(operation) = operation else { return Poll::Pending };
-            match admitted {
-                Ok(permit) => stage.set(Stage::Running { operation: operation(), permit }),
+        if let StageProjection::Start { bulkhead, waits, operation } = stage.as_mut().project() {
+            let Some(operation) = operation.take() else { return Poll::Pending };
+            let bulkhead = *bulkhead;
+            match bulkhead.enter(*waits) {
+                Ok(Some(permit)) => stage.set(Stage::Running { operation: operation(), permit }),
+                Ok(None) => stage.set(Stage::Wait { acquire: bulkhead.acquire(), operation: Some(operation) }),
                 Err(error) => return Poll::Ready(Err(error.of_operation())),
             }
+        }
+        if let StageProjection::Wait { acquire, operation } = stage.as_mut().project() {
+            let permit = ready!(acquire.poll(cx)).map_err(BulkheadError::of_operation)?;
+            let Some(operation) = operation.take() else { return Poll::Pending };
+            stage.set(Stage::Running { operation: operation(), permit });
         }
         let StageProjection::Running { operation, .. } = stage.as_mut().project() else { return Poll::Pending };
         let outcome = ready!(operation.poll(cx));
@@ -145,7 +146,7 @@ where
 impl<P: Platform, S: Storage, F, Fut> fmt::Debug for Run<'_, P, S, F, Fut> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let stage = match self.stage {
-            Stage::Try { .. } => "not yet polled",
+            Stage::Start { .. } => "not yet polled",
             Stage::Wait { .. } => "waiting",
             Stage::Running { .. } => "running",
             Stage::Ended => "ended",

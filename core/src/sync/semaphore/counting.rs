@@ -227,7 +227,7 @@ impl<P: Platform, S: Storage> Semaphore<P, S> {
 
     /// Takes so many, or says that they are to be waited for.
     #[inline]
-    pub(super) fn admit(&self, n: u32) -> Result<bool, AcquireError> {
+    pub(crate) fn admit(&self, n: u32) -> Result<bool, AcquireError> {
         self.state.with(|state| state.admit(n, self.max_waiting))
     }
 
