@@ -24,18 +24,18 @@ fn main() {
 
 fn permits_that_are_free() {
     Group::new("semaphore, acquired and released")
-        .member("aplomb", || async { black_box(OURS.acquire(1).await).is_ok() })
-        .member("tokio", || async { black_box(TOKIO.acquire().await).is_ok() })
+        .member("aplomb", || async { OURS.acquire(1).await.is_ok() })
+        .member("tokio", || async { TOKIO.acquire().await.is_ok() })
         .member("async-lock", || async {
-            black_box(ASYNC_LOCK.acquire().await);
+            let _permit = ASYNC_LOCK.acquire().await;
             true
         })
         .run();
 
     Group::new("semaphore, tried and released")
-        .member("aplomb", || ready(black_box(OURS.try_acquire(1)).is_ok()))
-        .member("tokio", || ready(black_box(TOKIO.try_acquire()).is_ok()))
-        .member("async-lock", || ready(black_box(ASYNC_LOCK.try_acquire()).is_some()))
+        .member("aplomb", || ready(OURS.try_acquire(1).is_ok()))
+        .member("tokio", || ready(TOKIO.try_acquire().is_ok()))
+        .member("async-lock", || ready(ASYNC_LOCK.try_acquire().is_some()))
         .run();
 }
 
@@ -73,6 +73,11 @@ fn bulkheads() {
     static BULKHEAD: Bulkhead = checked!(Bulkhead::new(10).max_waiting(100).max_wait(ms(500)));
     static FULL: Bulkhead = checked!(Bulkhead::new(1).max_waiting(0));
 
+    Group::new("bulkhead, a place acquired and released")
+        .member("aplomb", || async { BULKHEAD.acquire().await.is_ok() })
+        .member("tokio's semaphore", || async { TOKIO.acquire().await.is_ok() })
+        .run();
+
     Group::new("bulkhead, an operation that is ready")
         .member("aplomb", || BULKHEAD.run(|| ready(Ok::<u32, u32>(black_box(7)))))
         .member("bare operation", || ready(Ok::<u32, u32>(black_box(7))))
@@ -96,7 +101,7 @@ fn bulkheads() {
     Group::new("bulkhead, no place is free")
         .member("aplomb, the queue is full", || FULL.run(|| ready(Ok::<u32, u32>(black_box(7)))))
         .member("aplomb, tried", || FULL.try_run(|| ready(Ok::<u32, u32>(black_box(8)))))
-        .member("tokio's semaphore, tried", || ready(black_box(TOKIO.try_acquire()).is_ok()))
+        .member("tokio's semaphore, tried", || ready(TOKIO.try_acquire().is_ok()))
         .run();
 }
 

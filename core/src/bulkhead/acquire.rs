@@ -121,17 +121,27 @@ impl<P: Platform, S: Storage, B: Deref<Target = Bulkhead<P, S>>> Future for Acqu
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        if let Poll::Ready(outcome) = Pin::new(&mut *this.permit).poll(cx) {
-            return Poll::Ready(outcome.map_err(BulkheadError::from));
+        match Pin::new(&mut *this.permit).poll(cx) {
+            Poll::Ready(outcome) => Poll::Ready(outcome.map_err(BulkheadError::from)),
+            Poll::Pending => poll_time(this.permit, this.alarm, cx).map(Err),
         }
-        let Some(bulkhead) = this.permit.lender() else { return Poll::Pending };
-        let after = bulkhead.patience();
-        if !after.is_zero() {
-            ready!(this.alarm.poll_for(&bulkhead.clock, after, cx));
-        }
-        this.permit.give_up();
-        Poll::Ready(Err(BulkheadError::TimedOut { after }))
     }
+}
+
+/// Whether one who waits has done so for long enough: it leaves then.
+#[inline(never)]
+fn poll_time<P: Platform, S: Storage, B: Deref<Target = Bulkhead<P, S>>>(
+    permit: &mut semaphore::Acquire<B>,
+    alarm: Pin<&mut Alarm<SleepOf<B>>>,
+    cx: &mut Context<'_>,
+) -> Poll<BulkheadError> {
+    let Some(bulkhead) = permit.lender() else { return Poll::Pending };
+    let after = bulkhead.patience();
+    if !after.is_zero() {
+        ready!(alarm.poll_for(&bulkhead.clock, after, cx));
+    }
+    permit.give_up();
+    Poll::Ready(BulkheadError::TimedOut { after })
 }
 
 impl<B: Deref<Target: Lender>> fmt::Debug for Acquire<B> {

@@ -154,8 +154,8 @@ impl<T, S: Storage> WaitList<T, S> {
     pub fn poll(&mut self, key: Key<S::Link>, waker: Waker) -> Turn<T> {
         let Some(slot) = occupied(self.slots.as_mut_slice(), key) else { return Turn::Unknown { unused: waker } };
         if slot.granted {
-            return match self.remove(key) {
-                Some(Removed { payload, .. }) => Turn::Granted { payload, unused: Some(waker) },
+            return match self.queue.vacate(slot, key.link) {
+                Some(payload) => Turn::Granted { payload, unused: Some(waker) },
                 None => Turn::Unknown { unused: waker },
             };
         }
@@ -169,15 +169,14 @@ impl<T, S: Storage> WaitList<T, S> {
     /// Takes a waiter out, wherever it stands. Its owner then looks at the queue again: the one behind may be able to go.
     pub fn remove(&mut self, key: Key<S::Link>) -> Option<Removed<T>> {
         let slots = self.slots.as_mut_slice();
-        let slot = occupied(slots, key)?;
-        let payload = slot.payload.take()?;
-        let removed = Removed { payload, granted: slot.granted, waker: slot.waker.take() };
-        slot.generation = slot.generation.wrapping_add(1);
-        if !removed.granted {
+        let granted = occupied(slots, key)?.granted;
+        if !granted {
             self.queue.unlink(slots, key.link);
         }
-        self.queue.give_vacant(slots, key.link);
-        Some(removed)
+        let slot = occupied(slots, key)?;
+        let waker = slot.waker.take();
+        let payload = self.queue.vacate(slot, key.link)?;
+        Some(Removed { payload, granted, waker })
     }
 
     /// How many wait. Those who were granted wait no longer.
@@ -249,11 +248,11 @@ impl<L: Link> Queue<L> {
         Some(link)
     }
 
-    fn give_vacant<T>(&mut self, slots: &mut [Slot<T, L>], link: L) {
-        if let Some(slot) = slots.get_mut(link.index()) {
-            slot.next = self.vacant;
-            self.vacant = Some(link);
-        }
+    /// Makes a slot that is not linked any more a vacant one, and returns what was in it.
+    fn vacate<T>(&mut self, slot: &mut Slot<T, L>, link: L) -> Option<T> {
+        slot.generation = slot.generation.wrapping_add(1);
+        slot.next = self.vacant.replace(link);
+        slot.payload.take()
     }
 }
 

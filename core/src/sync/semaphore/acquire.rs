@@ -7,7 +7,6 @@ use core::task::{Context, Poll, ready};
 use super::counting::{Lender, LinkOf};
 use super::error::AcquireError;
 use super::permit::Permit;
-use super::state::Entry;
 use crate::sync::wait_list::Key;
 
 /// Waits for permits of what `B` points to; made by [`Semaphore::acquire`](super::Semaphore::acquire) and [`acquire_owned`](super::Semaphore::acquire_owned).
@@ -74,22 +73,13 @@ impl<B: Deref<Target: Lender>> Acquire<B> {
     fn poll_waiting(&mut self, cx: &Context<'_>) -> Poll<Result<(), AcquireError>> {
         let Some(lender) = &self.lender else { return Poll::Pending };
         let semaphore = lender.semaphore();
-        let answer = match self.place {
-            None => match semaphore.enter(self.n, cx) {
-                Ok(Entry::Taken) => Ok(()),
-                Ok(Entry::Waiting(place)) => {
-                    self.place = Some(place);
-                    return Poll::Pending;
-                }
-                Err(error) => Err(error),
-            },
-            Some(place) => match semaphore.ask(place, self.n, cx) {
-                Some(answer) => answer,
-                None => return Poll::Pending,
-            },
+        let Some(place) = self.place else {
+            self.place = semaphore.enter(self.n, cx)?;
+            return if self.place.is_some() { Poll::Pending } else { Poll::Ready(Ok(())) };
         };
+        let Some(claim) = semaphore.ask(place, cx) else { return Poll::Pending };
         self.place = None;
-        Poll::Ready(answer)
+        Poll::Ready(claim.answer(self.n))
     }
 }
 

@@ -6,7 +6,7 @@ use core::task::Context;
 use super::acquire::Acquire;
 use super::error::{AcquireError, TryAcquireError};
 use super::permit::Permit;
-use super::state::{Entry, State, Woken};
+use super::state::{Claim, State, Woken};
 use crate::platform::Platform;
 use crate::storage::Storage;
 use crate::sync::Shared;
@@ -231,16 +231,18 @@ impl<P: Platform, S: Storage> Semaphore<P, S> {
         self.state.with(|state| state.admit(n, self.max_waiting))
     }
 
-    pub(super) fn enter(&self, n: u32, cx: &Context<'_>) -> Result<Entry<S::Link>, AcquireError> {
+    /// Takes so many, or a place in the queue.
+    pub(super) fn enter(&self, n: u32, cx: &Context<'_>) -> Result<Option<Key<S::Link>>, AcquireError> {
         let waker = cx.waker().clone();
         // A waker that isn't needed after all comes out of the lock before it is dropped.
         let (entered, _unused) = self.state.with(|state| state.enter(n, self.max_waiting, waker));
         entered
     }
 
-    pub(super) fn ask(&self, place: Key<S::Link>, n: u32, cx: &Context<'_>) -> Option<Result<(), AcquireError>> {
+    /// What one in the queue is told; `None`: to wait on.
+    pub(super) fn ask(&self, place: Key<S::Link>, cx: &Context<'_>) -> Option<Claim> {
         let waker = cx.waker().clone();
-        let (answer, _unused) = self.state.with(|state| state.ask(place, n, waker));
+        let (answer, _unused) = self.state.with(|state| state.ask(place, waker));
         answer
     }
 

@@ -16,16 +16,21 @@ pub(super) struct State<S: Storage> {
 
 /// What a waiter has in the list: what it waits for, and then what it is told.
 #[derive(Clone, Copy)]
-enum Claim {
+pub(super) enum Claim {
     Permits(u32),
     TooMany { permits: u32 },
     Closed,
 }
 
-/// What somebody who comes is told.
-pub(super) enum Entry<L> {
-    Taken,
-    Waiting(Key<L>),
+impl Claim {
+    /// What one who asked for so many is told.
+    pub(super) const fn answer(self, requested: u32) -> Result<(), AcquireError> {
+        match self {
+            Self::Permits(_) => Ok(()),
+            Self::TooMany { permits } => Err(AcquireError::TooMany { requested, permits }),
+            Self::Closed => Err(AcquireError::Closed),
+        }
+    }
 }
 
 /// Somebody who is to be woken outside the lock, and whether the next one can go too.
@@ -106,36 +111,27 @@ impl<S: Storage> State<S> {
         }
     }
 
-    /// As [`admit`](State::admit), and takes a place in the queue where that is to be waited for. A waker that isn't needed comes back.
+    /// As [`admit`](State::admit), and takes a place in the queue where that is to be waited for; `None`: it did not have to. A waker that isn't needed comes back.
     pub(super) fn enter(
         &mut self,
         n: u32,
         max_waiting: usize,
         waker: Waker,
-    ) -> (Result<Entry<S::Link>, AcquireError>, Option<Waker>) {
+    ) -> (Result<Option<Key<S::Link>>, AcquireError>, Option<Waker>) {
         match self.admit(n, max_waiting) {
-            Ok(true) => (Ok(Entry::Taken), Some(waker)),
+            Ok(true) => (Ok(None), Some(waker)),
             Err(error) => (Err(error), Some(waker)),
             Ok(false) => match self.waiters.push(Claim::Permits(n), waker) {
-                Ok(key) => (Ok(Entry::Waiting(key)), None),
+                Ok(key) => (Ok(Some(key)), None),
                 Err(full) => (Err(AcquireError::QueueFull { waiting: self.waiting() }), Some(full.0)),
             },
         }
     }
 
     /// What one who waits is told; `None`: to wait on. A waker that isn't needed comes back.
-    pub(super) fn ask(
-        &mut self,
-        key: Key<S::Link>,
-        requested: u32,
-        waker: Waker,
-    ) -> (Option<Result<(), AcquireError>>, Option<Waker>) {
+    pub(super) fn ask(&mut self, key: Key<S::Link>, waker: Waker) -> (Option<Claim>, Option<Waker>) {
         match self.waiters.poll(key, waker) {
-            Turn::Granted { payload: Claim::Permits(_), unused } => (Some(Ok(())), unused),
-            Turn::Granted { payload: Claim::TooMany { permits }, unused } => {
-                (Some(Err(AcquireError::TooMany { requested, permits })), unused)
-            }
-            Turn::Granted { payload: Claim::Closed, unused } => (Some(Err(AcquireError::Closed)), unused),
+            Turn::Granted { payload, unused } => (Some(payload), unused),
             Turn::Waiting { unused } => (None, unused),
             Turn::Unknown { unused } => (None, Some(unused)),
         }
