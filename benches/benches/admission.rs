@@ -52,7 +52,9 @@ fn a_line() {
 fn leaving() {
     static TAKEN: [Semaphore; 2] = [const { Semaphore::new(1) }; 2];
     static TAKEN_TOKIO: [tokio::sync::Semaphore; 2] = [const { tokio::sync::Semaphore::const_new(0) }; 2];
-    TAKEN.iter().for_each(|semaphore| std::mem::forget(semaphore.try_acquire(1)));
+    for semaphore in &TAKEN {
+        std::mem::forget(semaphore.try_acquire(1));
+    }
     let [few, many] = [(&TAKEN[0], 1_000), (&TAKEN[1], 100_000)].map(|(semaphore, waiters)| {
         let mut line = Line::of(waiters);
         move || ready(line.replace_one(|| semaphore.acquire(1)))
@@ -122,8 +124,8 @@ impl<F: Future> Line<F> {
         self.places.resize_with(self.length, || Box::pin(None));
     }
 
-    /// One leaves, always another, and comes again. At first, all come.
-    fn replace_one(&mut self, mut make: impl FnMut() -> F) {
+    /// One leaves, always another, and comes again. At first, all come. Says which one it was.
+    fn replace_one(&mut self, mut make: impl FnMut() -> F) -> usize {
         let first = self.places.is_empty();
         self.make_places();
         // A prime, which leads everywhere.
@@ -134,10 +136,11 @@ impl<F: Future> Line<F> {
             place.set(Some(make()));
             assert!(poll(place.as_mut()).is_pending());
         }
+        self.last
     }
 
-    /// The first has what the others wait for, one after the other.
-    fn hand_on(&mut self, mut make: impl FnMut() -> F) {
+    /// The first has what the others wait for, one after the other. Says how many there were.
+    fn hand_on(&mut self, mut make: impl FnMut() -> F) -> usize {
         self.make_places();
         for place in &mut self.places {
             place.set(Some(make()));
@@ -153,6 +156,7 @@ impl<F: Future> Line<F> {
             let Poll::Ready(next) = poll(place.as_mut()) else { panic!("not handed on") };
             held = Some(next);
         }
+        self.length
     }
 }
 

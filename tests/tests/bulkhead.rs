@@ -40,8 +40,8 @@ async fn an_operation_of_any_shape_is_spawned() {
         let lent = (&mut modem, &mut frame);
         DB.run(async || lent.0.send(lent.1).await).await.unwrap();
         let length = DB.run(|| async { Ok::<_, ()>(text.len()) }).await.unwrap();
-        DB.run(async move || Ok::<_, ()>(drop(text))).await.unwrap();
-        assert_eq!(length, 5);
+        let moved = DB.run(async move || Ok::<_, ()>(text)).await.unwrap();
+        assert_eq!((length, moved.len()), (5, 5));
         DB.try_run(async || modem.send(&mut frame).await).await.unwrap();
         let place = DB.acquire().await.unwrap();
         modem.send(&mut frame).await.unwrap();
@@ -195,7 +195,7 @@ fn a_forgotten_place_is_gone() {
         bulkhead.acquire().await.unwrap().forget();
         assert_eq!(bulkhead.snapshot().max_concurrent, 1);
         bulkhead.acquire().await.unwrap().forget();
-        let none = bulkhead.run(|| pending::<Result<(), String>>()).await.unwrap_err();
+        let none = bulkhead.run(pending::<Result<(), String>>).await.unwrap_err();
         assert_eq!(none.to_string(), "max_concurrent is 0, must be at least 1");
         bulkhead.set_max_concurrent(1).unwrap();
         assert_eq!(bulkhead.run(|| ready(Ok::<_, ()>(7))).await, Ok(7));

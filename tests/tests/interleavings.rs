@@ -114,7 +114,8 @@ fn loom_finds_a_waiter_that_was_forgotten() {
 /// The head of the queue leaves on one thread while the other gives back: it waits still, or has been granted what it did not live to see, or has just learnt of it.
 #[test]
 fn a_waiter_that_leaves_while_it_is_granted_hands_on() {
-    fn check(leave: fn(Pin<Box<Acquire<&'static Semaphore<Loom>>>>)) {
+    type Waiting = Pin<Box<Acquire<&'static Semaphore<Loom>>>>;
+    fn check(leave: fn(Waiting)) {
         loom::model(move || {
             let semaphore: &'static Semaphore<Loom> = Box::leak(Box::new(Semaphore::new(3)));
             let held = semaphore.try_acquire(2).unwrap();
@@ -245,7 +246,9 @@ fn many_threads_wait_while_it_is_resized_and_closed() {
                 let semaphore = semaphore.clone();
                 shuttle::thread::spawn(move || wait(&semaphore, n))
             });
-            sizes.iter().for_each(|permits| semaphore.set_permits(*permits));
+            for permits in sizes {
+                semaphore.set_permits(*permits);
+            }
             last(&semaphore);
             for thread in threads {
                 thread.join().unwrap();

@@ -54,9 +54,9 @@ impl<P: Platform, S: Storage> Bulkhead<P, S> {
     /// use std::sync::Arc;
     ///
     /// aplomb_sim::block_on(async {
-    ///     let uploads = Arc::new(Bulkhead::new(2));
+    ///     let uploads: Arc<Bulkhead> = Arc::new(Bulkhead::new(2));
     ///     let place = Bulkhead::acquire_owned(Arc::clone(&uploads)).await?;
-    ///     aplomb_sim::spawn(async move { drop(place) }).await.unwrap();
+    ///     aplomb_sim::spawn("upload", async move { drop(place) }).await.unwrap();
     ///     assert_eq!(uploads.snapshot().running, 0);
     ///     Ok::<_, BulkheadError>(())
     /// })?;

@@ -6,6 +6,7 @@ use crate::millis::Millis;
 /// Of `bulkhead`.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(clippy::struct_field_names, reason = "they are the keys of a scenario")]
 pub struct BulkheadConfig {
     /// How many run at once.
     pub max_concurrent: u32,

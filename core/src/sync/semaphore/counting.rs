@@ -6,7 +6,7 @@ use core::task::Context;
 use super::acquire::Acquire;
 use super::error::{AcquireError, TryAcquireError};
 use super::permit::Permit;
-use super::state::{Claim, State, Woken};
+use super::state::{Claim, Entered, State, Woken};
 use crate::platform::Platform;
 use crate::storage::Storage;
 use crate::sync::Shared;
@@ -121,7 +121,7 @@ impl<P: Platform, S: Storage> Semaphore<P, S> {
     /// aplomb_sim::block_on(async {
     ///     let semaphore = Arc::new(Semaphore::<Sim>::new(1));
     ///     let permit = Semaphore::acquire_owned(Arc::clone(&semaphore), 1).await?;
-    ///     aplomb_sim::spawn(async move { drop(permit) });
+    ///     aplomb_sim::spawn("holder", async move { drop(permit) });
     ///     semaphore.acquire(1).await.map(drop)
     /// })?;
     /// # Ok::<_, aplomb::sync::AcquireError>(())
@@ -232,7 +232,7 @@ impl<P: Platform, S: Storage> Semaphore<P, S> {
     }
 
     /// Takes so many, or a place in the queue.
-    pub(super) fn enter(&self, n: u32, cx: &Context<'_>) -> Result<Option<Key<S::Link>>, AcquireError> {
+    pub(super) fn enter(&self, n: u32, cx: &Context<'_>) -> Entered<S::Link> {
         let waker = cx.waker().clone();
         // A waker that isn't needed after all comes out of the lock before it is dropped.
         let (entered, _unused) = self.state.with(|state| state.enter(n, self.max_waiting, waker));

@@ -33,6 +33,9 @@ impl Claim {
     }
 }
 
+/// The place in the queue of one who has come, if it has to wait.
+pub(super) type Entered<L> = Result<Option<Key<L>>, AcquireError>;
+
 /// Somebody who is to be woken outside the lock, and whether the next one can go too.
 pub(super) struct Woken {
     pub(super) waker: Option<Waker>,
@@ -112,12 +115,7 @@ impl<S: Storage> State<S> {
     }
 
     /// As [`admit`](State::admit), and takes a place in the queue where that is to be waited for; `None`: it did not have to. A waker that isn't needed comes back.
-    pub(super) fn enter(
-        &mut self,
-        n: u32,
-        max_waiting: usize,
-        waker: Waker,
-    ) -> (Result<Option<Key<S::Link>>, AcquireError>, Option<Waker>) {
+    pub(super) fn enter(&mut self, n: u32, max_waiting: usize, waker: Waker) -> (Entered<S::Link>, Option<Waker>) {
         match self.admit(n, max_waiting) {
             Ok(true) => (Ok(None), Some(waker)),
             Err(error) => (Err(error), Some(waker)),
