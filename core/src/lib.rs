@@ -28,6 +28,7 @@
 //! # Patterns
 //!
 //! - [`timeout`]: so long, and no longer.
+//! - [`bulkhead`]: so many at once, a queue with an end, and no longer in it than that.
 //! - [`debounce`]: only the newest call of a burst; [`throttle`]: never closer than an interval. As calls, as triggers with one loop that runs, as streams.
 //! - [`level`]: a contact that bounces, as edges and gestures. Machines for a driver of your own; with the feature `embedded-hal`, pins that are waited for.
 //! - [`polling`]: asking again until the answer is there.
@@ -66,6 +67,7 @@ pub mod alarm;
 mod attempts;
 pub mod backoff;
 mod bind;
+pub mod bulkhead;
 pub mod children;
 mod config;
 mod deadline;
@@ -93,6 +95,7 @@ pub mod waterfall;
 mod yielding;
 
 pub use backoff::{Backoff, Jitter};
+pub use bulkhead::{Bulkhead, BulkheadError};
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 pub use children::OwnWakers;
 pub use children::{Children, ParentWaker};

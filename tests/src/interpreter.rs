@@ -118,8 +118,8 @@ where
                 world.stage.spawn(Box::pin(CallerTask { caller: Rc::clone(&caller), world: Rc::clone(&world) }));
                 callers.push(caller);
             }
-            Ok(Action::Drop { id }) => {
-                for caller in callers.iter().filter(|caller| caller.id == id) {
+            Ok(Action::Drop { ids }) => {
+                for caller in ids.iter().filter_map(|id| callers.iter().find(|caller| caller.id == *id)) {
                     let future = caller.future.take();
                     drop(future);
                     let task = caller.task.take();

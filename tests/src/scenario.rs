@@ -130,6 +130,20 @@ pub(crate) fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Resu
     Value::deserialize(deserializer).map(Some)
 }
 
+/// A name, or a list of them.
+fn one_or_more<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a caller, or a list of callers")]
+    enum Names {
+        One(String),
+        More(Vec<String>),
+    }
+    Names::deserialize(deserializer).map(|names| match names {
+        Names::One(name) => vec![name],
+        Names::More(names) => names,
+    })
+}
+
 /// A line of the script.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -146,8 +160,9 @@ pub struct Line {
     pub attempt: Option<String>,
     /// Waits until the pattern has nothing to do; the caller's name.
     pub drained: Option<String>,
-    /// Drops that caller's future.
-    pub drop: Option<String>,
+    /// Drops the futures of these callers, one after the other, with nothing polled in between.
+    #[serde(default, deserialize_with = "one_or_more")]
+    pub drop: Vec<String>,
     /// Moves the clock, forward or back, while nothing is polled.
     pub jump: Option<f64>,
     /// The input of the operation.
@@ -228,10 +243,10 @@ pub struct Order {
 pub enum Action {
     /// Calls the pattern.
     Call(Request),
-    /// Drops a caller's future.
+    /// Drops the futures of callers.
     Drop {
-        /// The caller's name.
-        id: String,
+        /// The callers' names.
+        ids: Vec<String>,
     },
     /// Moves the clock by so many nanoseconds.
     Jump {
@@ -271,7 +286,7 @@ impl Line {
             self.call.as_ref().map(|id| Action::Call(request(id, true))),
             self.attempt.as_ref().map(|id| Action::Call(request(id, false))),
             self.drained.as_ref().map(|id| Action::Call(request(id, true))),
-            self.drop.as_ref().map(|id| Action::Drop { id: id.clone() }),
+            (!self.drop.is_empty()).then(|| Action::Drop { ids: self.drop.clone() }),
             self.jump.map(jump),
             self.verb.as_ref().map(|verb| Action::Do(order(verb))),
             self.item.as_ref().map(|item| Action::Item { item: item.clone() }),
@@ -315,7 +330,7 @@ impl Scenario {
     pub fn delayed(&self) -> Self {
         const LATE: u64 = 1_000_000;
         let mut delayed = self.clone();
-        for line in delayed.script.iter_mut().filter(|line| line.drop.is_none()) {
+        for line in delayed.script.iter_mut().filter(|line| line.drop.is_empty()) {
             line.at.0 = line.at.0.saturating_add(LATE);
         }
         let starts: Vec<&mut Start> = match &mut delayed.operation {
@@ -427,8 +442,12 @@ fn check_order(script: &[Line]) -> Result<(), String> {
                 return Err(format!("script[{index}]: `{id}` has called already"));
             }
             Action::Call(Request { id, .. }) => callers.push(id),
-            Action::Drop { id } if !callers.contains(&id) => return Err(format!("script[{index}].drop: `{id}` has not called")),
-            Action::Drop { .. } | Action::Jump { .. } | Action::Do(_) | Action::Item { .. } => {}
+            Action::Drop { ids } => {
+                if let Some(id) = ids.iter().find(|id| !callers.contains(id)) {
+                    return Err(format!("script[{index}].drop: `{id}` has not called"));
+                }
+            }
+            Action::Jump { .. } | Action::Do(_) | Action::Item { .. } => {}
         }
     }
     Ok(())

@@ -6,23 +6,25 @@ use std::marker::{PhantomData, PhantomPinned};
 use std::ops::Range;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use aplomb::alarm::Alarm;
 use aplomb::backoff::{Constant, Delays, Exponential, Fibonacci, Jitter, Linear, List};
+use aplomb::bulkhead::{self, Snapshot};
 use aplomb::children::{FutureGroup, Turn};
 use aplomb::debounce::Debouncing;
 use aplomb::edge::{self, Share, Stream, Trigger};
 use aplomb::level::{Button, Contact, Edge, Gesture, GestureError, Gestures, LevelDebouncer};
 use aplomb::observe::Silent;
 use aplomb::retry::{Attempt, Cause, Charge, Event, Nothing, Plain, Policy, RetryAll, Run, StopReason};
-use aplomb::sync::{Acquire, AcquireError, LocalRawMutex, Permit, Semaphore, Shared, TryAcquireError, WaitList};
+use aplomb::sync::{Acquire, AcquireError, LocalRawMutex, MergeError, Permit, Semaphore, Shared, TryAcquireError, WaitList};
 use aplomb::throttle::Throttling;
 use aplomb::time::ms;
 use aplomb::{
-    Clock, ConfigError, Deadline, Debounce, Heap, InfallibleFuture, Inline, Instant, JobSet, OwnWakers, ParallelError,
-    ParentWaker, Platform, PollError, Pool, PoolError, Ratio, Retry, RetryBudget, RetryError, Throttle, Timeout, TimeoutError,
-    WaterfallError, parallel, polling, pool, waterfall,
+    Bulkhead, BulkheadError, Clock, ConfigError, Deadline, Debounce, Heap, InfallibleFuture, Inline, Instant, JobSet, OwnWakers,
+    ParallelError, ParentWaker, Platform, PollError, Pool, PoolError, Ratio, Retry, RetryBudget, RetryError, Throttle, Timeout,
+    TimeoutError, WaterfallError, parallel, polling, pool, waterfall,
 };
 use aplomb_embassy::{Embassy, EmbassyClock, EmbassySleep};
 use aplomb_sim::{Manual, Sim, SimClock, SimSleep};
@@ -210,6 +212,33 @@ fn levels() {
     }
 }
 
+type Guarded<P, F> = bulkhead::Run<'static, P, <P as Platform>::Storage, Start<F>, F>;
+
+#[test]
+fn bulkheads() {
+    types! {
+        Bulkhead<Tokio>: "Send Sync Unpin",
+        Bulkhead<Smol>: "Send Sync Unpin",
+        Bulkhead<Embassy>: "Send Sync Unpin",
+        Bulkhead<Embassy, Inline<4>>: "Send Sync Unpin",
+        Bulkhead<Sim>: "Send Sync Unpin",
+        Bulkhead<ManualFour>: "Unpin",
+        bulkhead::Acquire<&'static Bulkhead<Tokio>>: "Send Sync",
+        bulkhead::Acquire<Arc<Bulkhead<Tokio>>>: "Send Sync",
+        bulkhead::Acquire<&'static Bulkhead<Embassy>>: "Send Sync Unpin",
+        Permit<Arc<Bulkhead<Tokio>>>: "Send Sync Unpin",
+        Guarded<Tokio, Op>: "Send Sync",
+        Guarded<Smol, Op>: "Send Sync Unpin",
+        Guarded<Embassy, Op>: "Send Sync Unpin",
+        Guarded<Sim, Op>: "Send Sync Unpin",
+        Guarded<Tokio, Local>: "",
+        Guarded<Embassy, Local>: "Unpin",
+        Snapshot: "Send Sync Unpin Copy",
+        BulkheadError<u32>: "Send Sync Unpin Copy",
+        BulkheadError<Rc<u32>>: "Unpin",
+    }
+}
+
 #[test]
 fn policies_and_what_calls_share() {
     types! {
@@ -230,10 +259,14 @@ fn policies_and_what_calls_share() {
         Semaphore<Embassy, Inline<4>>: "Send Sync Unpin",
         Semaphore<Sim>: "Send Sync Unpin",
         Semaphore<ManualFour>: "Send Unpin",
-        Permit<'static, Tokio>: "Send Sync Unpin",
-        Permit<'static, ManualFour>: "Unpin",
-        Acquire<'static, Tokio>: "Send Sync Unpin",
-        Acquire<'static, Embassy>: "Send Sync Unpin",
+        Permit<&'static Semaphore<Tokio>>: "Send Sync Unpin",
+        Permit<&'static Semaphore<ManualFour>>: "Unpin",
+        Permit<Arc<Semaphore<Tokio>>>: "Send Sync Unpin",
+        Permit<Rc<Semaphore<Tokio>>>: "Unpin",
+        Acquire<&'static Semaphore<Tokio>>: "Send Sync Unpin",
+        Acquire<&'static Semaphore<Embassy>>: "Send Sync Unpin",
+        Acquire<Arc<Semaphore<Tokio>>>: "Send Sync Unpin",
+        MergeError<Arc<Semaphore<Tokio>>>: "Send Sync Unpin",
         WaitList<u32, Inline<4>>: "Send Sync Unpin",
         WaitList<Rc<u32>, Heap>: "Unpin",
         Shared<LocalRawMutex, u32>: "Send Unpin",
@@ -427,6 +460,33 @@ fn a_further_waiter_costs_32_bytes() {
     let (four, five) = (size_of::<Semaphore<Embassy, Inline<4>>>(), size_of::<Semaphore<Embassy, Inline<5>>>());
     println!("semaphore: {four} bytes with four places, {} on the heap", size_of::<Semaphore<Tokio>>());
     assert_eq!(five - four, if cfg!(target_pointer_width = "64") { 32 } else { 24 });
+}
+
+/// While it waits it is its sleep and 40 bytes, and while it runs its operation and 24.
+#[test]
+fn a_call_through_a_bulkhead_is_as_large_as_the_larger_of_its_stages() {
+    fn check<P: Platform + 'static>(name: &str, most: usize) {
+        let sleep = size_of::<<P::Clock as Clock>::Sleep>();
+        let (acquire, run) = (size_of::<bulkhead::Acquire<&Bulkhead<P>>>(), size_of::<Guarded<P, Op>>());
+        println!("bulkhead on {name}: acquire {acquire}, run {run}, sleep {sleep}, bulkhead {}", size_of::<Bulkhead<P>>());
+        assert!(run <= sleep + most, "{name}: {run} bytes for a sleep of {sleep}");
+        let large = size_of::<bulkhead::Run<'static, P, P::Storage, Start<Large>, Large>>();
+        assert!(large <= size_of::<Large>() + 24, "{name}: {large} bytes for an operation of {}", size_of::<Large>());
+    }
+    check::<Tokio>("tokio", 40);
+    check::<Smol>("smol", 40);
+    check::<Embassy>("embassy", 40);
+    check::<Sim>("sim", 48);
+}
+
+struct Large(#[expect(dead_code, reason = "it is there for its size")] [u64; 64]);
+
+impl Future for Large {
+    type Output = Result<u32, u32>;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Pending
+    }
 }
 
 #[test]

@@ -260,7 +260,7 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
 
     fn keep_waiting(&mut self, key: Key<S::Link>, waker: Waker, until: Instant) -> Asked {
         use crate::sync::wait_list::Turn::{Granted, Unknown, Waiting};
-        let unused = match self.slab.poll(&mut self.crowd.queue, key, waker) {
+        let unused = match self.slab.poll(key, waker) {
             Granted { unused, .. } | Waiting { unused } => unused,
             Unknown { unused } => Some(unused),
         };

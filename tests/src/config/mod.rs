@@ -1,6 +1,7 @@
 //! What a scenario says of its pattern.
 
 mod backoff;
+mod bulkhead;
 mod edges;
 mod parallel;
 mod polling;
@@ -11,6 +12,7 @@ mod waterfall;
 use serde_json::{Map, Value};
 
 pub(crate) use self::backoff::{AnyBackoff, BackoffConfig};
+pub(crate) use self::bulkhead::BulkheadConfig;
 use self::edges::{DebounceConfig, ThrottleConfig};
 pub(crate) use self::edges::{EdgesConfig, StreamConfig, Superseded};
 pub(crate) use self::parallel::{OnError, Order, ParallelConfig};
@@ -42,6 +44,8 @@ pub enum Pattern {
     ParallelStream(ParallelConfig),
     /// `pool`.
     Pool(PoolConfig),
+    /// `bulkhead`.
+    Bulkhead(BulkheadConfig),
 }
 
 impl Pattern {
@@ -63,6 +67,7 @@ impl Pattern {
             "parallel" => strictly(config, "config").map(Self::Parallel),
             "parallel_stream" => strictly(config, "config").map(Self::ParallelStream),
             "pool" => strictly(config, "config").map(Self::Pool),
+            "bulkhead" => strictly(config, "config").map(Self::Bulkhead),
             _ => Err(format!("pattern: unknown pattern `{name}`")),
         }
     }
@@ -78,6 +83,7 @@ impl Pattern {
             Self::Parallel(_) => "parallel",
             Self::ParallelStream(_) => "parallel_stream",
             Self::Pool(_) => "pool",
+            Self::Bulkhead(_) => "bulkhead",
             Self::Edges(EdgesConfig { debounces: true, .. }) => "debounce",
             Self::Edges(EdgesConfig { debounces: false, .. }) => "throttle",
             Self::Stream(StreamConfig { debounces: true, .. }) => "debounce_stream",
@@ -92,6 +98,7 @@ impl Pattern {
         match self {
             Self::Timeout(timeout) => vec![timeout.after],
             Self::Waterfall(_) | Self::Parallel(_) | Self::ParallelStream(_) | Self::Pool(_) => Vec::new(),
+            Self::Bulkhead(bulkhead) => vec![bulkhead.max_wait],
             Self::Polling(polling) => {
                 let mut times = vec![polling.deadline, polling.initial_delay];
                 times.extend(polling.interval);
@@ -116,6 +123,7 @@ impl Pattern {
             Self::Edges(_) => &["cancel", "flush", "trigger"],
             Self::Stream(_) | Self::ParallelStream(_) => &["end"],
             Self::Pool(_) => &["pause", "resume", "close", "cancel_waiting", "set_concurrency"],
+            Self::Bulkhead(_) => &["set_max_concurrent", "close"],
             Self::Timeout(_) | Self::Retry(_) | Self::Polling(_) | Self::Waterfall(_) | Self::Parallel(_) => &[],
         }
     }
@@ -123,6 +131,7 @@ impl Pattern {
     /// What a call may be given, beside its argument.
     fn options(&self) -> &'static [&'static str] {
         match self {
+            Self::Bulkhead(_) => &["try"],
             Self::Pool(_) => &["try", "priority", "drained"],
             Self::Parallel(_) => &["items"],
             Self::Edges(_)

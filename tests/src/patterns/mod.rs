@@ -1,5 +1,6 @@
 //! The patterns, set up as a scenario says.
 
+mod bulkhead;
 mod edges;
 mod feed;
 mod parallel;
@@ -16,6 +17,7 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
+use self::bulkhead::Guarding;
 use self::edges::Edges;
 use self::parallel::Through;
 use self::pool::Jobs;
@@ -80,6 +82,7 @@ pub(crate) fn set_up<S: Stage + 'static>(pattern: &Pattern, form: Form) -> Rc<dy
         Pattern::Retry(config) => Rc::new(Retrying::<S::Platform>::new(config, form)),
         Pattern::Edges(config) => Rc::new(Edges::<S::Platform>::new(config)),
         Pattern::Stream(config) => Rc::new(Source::new(config)),
+        Pattern::Bulkhead(config) => Rc::new(Guarding::<S::Platform>::new(config)),
         Pattern::Polling(config) => Rc::new((**config).clone()),
         Pattern::Pool(config) => Rc::new(Jobs::<S::Platform>::new(config)),
         Pattern::Waterfall(config) => Rc::new(config.clone()),

@@ -123,7 +123,7 @@ impl<T, S: Storage> WaitList<T, S> {
 
     /// Asks for a waiter's turn: one who was granted leaves the list, one who waits on is woken through `waker` from now on.
     pub fn poll(&mut self, key: Key<S::Link>, waker: Waker) -> Turn<T> {
-        self.slab.poll(&mut self.queue, key, waker)
+        self.slab.poll(key, waker)
     }
 
     /// Takes a waiter out, wherever it stands. Its owner then looks at the queue again: the one behind may be able to go.
