@@ -129,7 +129,7 @@ impl<P: Platform, K, A: Algorithm + Copy, S: Storage, H, const SHARDS: usize> Ke
 
     /// How many keys there is room for; at least 1, and no more than the storage has room for. Default: what the storage has room for, and at most [65,536](KeyedRateLimiter::DEFAULT_CAPACITY).
     ///
-    /// Memory for the look-up, 8 bytes a key on the heap, is taken with the first key, and for keys as they come.
+    /// On the heap, memory is taken as keys come, by doubling the table of a shard. Each key takes some one and a half to three times the size of the key and what was taken, and 8 bytes more.
     #[must_use]
     pub const fn capacity(mut self, keys: usize) -> Self {
         self.capacity = keys;
