@@ -130,20 +130,6 @@ pub(crate) fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Resu
     Value::deserialize(deserializer).map(Some)
 }
 
-/// A name, or a list of them.
-fn one_or_more<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged, expecting = "a caller, or a list of callers")]
-    enum Names {
-        One(String),
-        More(Vec<String>),
-    }
-    Names::deserialize(deserializer).map(|names| match names {
-        Names::One(name) => vec![name],
-        Names::More(names) => names,
-    })
-}
-
 /// A line of the script.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -161,7 +147,7 @@ pub struct Line {
     /// Waits until the pattern has nothing to do; the caller's name.
     pub drained: Option<String>,
     /// Drops the futures of these callers, one after the other, with nothing polled in between.
-    #[serde(default, deserialize_with = "one_or_more")]
+    #[serde(default, deserialize_with = "crate::names::one_or_more")]
     pub drop: Vec<String>,
     /// Moves the clock, forward or back, while nothing is polled.
     pub jump: Option<f64>,
