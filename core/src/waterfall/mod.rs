@@ -22,8 +22,10 @@
 
 mod error;
 mod future;
+mod name;
 mod steps;
 
 pub use error::WaterfallError;
-pub use future::{Run, Stage, Step};
-pub use steps::{First, Named, Then, Waterfall, waterfall};
+pub use future::{After, Fed, Run, Stage};
+pub use name::{Name, Unnamed};
+pub use steps::{Start, Steps, Then, Waterfall, waterfall};
