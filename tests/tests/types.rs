@@ -91,7 +91,8 @@ type SharedBy<P, F> = edge::SharedCall<'static, P, Debouncing, Start<F>, F, Resu
 type Driven<P> = edge::Run<'static, P, Throttling, u32, fn(u32) -> Ready<()>, Ready<()>>;
 type Items = Pending<u32>;
 type Polled<P, F> = polling::Run<P, Start<F>, fn(&u32) -> bool, Constant, Silent, F, u32, u32>;
-type Chain<F> = waterfall::Run<<waterfall::Then<waterfall::First<fn(u32) -> F>, fn(u32) -> F> as waterfall::Step<u32>>::Stage>;
+type FirstStep<F> = waterfall::After<waterfall::Fed<u32>, fn(u32) -> F, u32, F>;
+type Chain<F> = waterfall::Run<waterfall::After<FirstStep<F>, fn(u32) -> F, u32, F>, u32, u32>;
 
 /// A stream that stays on its thread.
 struct LocalItems(#[expect(dead_code, reason = "it is what keeps it there")] Rc<()>);

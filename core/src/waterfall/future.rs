@@ -114,14 +114,15 @@ where
         if let Projection::Before { before, .. } = self.as_mut().project() {
             let outcome = ready!(before.poll_stage(cx));
             let Replaced::Before { step, name, .. } = self.as_mut().project_replace(Self::Ended) else { return Poll::Pending };
-            match outcome {
-                Ok(value) => self.set(Self::Running { running: step(value), name }),
-                Err(error) => return Poll::Ready(Err(error)),
-            }
+            let value = outcome?;
+            self.set(Self::Running { running: step(value), name });
         }
         let Projection::Running { running, .. } = self.as_mut().project() else { return Poll::Pending };
         let outcome = ready!(running.poll(cx));
         let Replaced::Running { name, .. } = self.project_replace(Self::Ended) else { return Poll::Pending };
-        Poll::Ready(outcome.map_err(|error| WaterfallError { step: G::STEPS, name: name.name(), error }))
+        Poll::Ready(match outcome {
+            Ok(value) => Ok(value),
+            Err(error) => Err(WaterfallError { step: G::STEPS, name: name.name(), error }),
+        })
     }
 }

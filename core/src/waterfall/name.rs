@@ -1,4 +1,8 @@
 /// What a step can be named with: a text, or a closure that returns one.
+#[diagnostic::on_unimplemented(
+    message = "a step cannot be named with `{Self}`",
+    label = "neither a `&'static str` nor a closure that returns one"
+)]
 pub trait Name {
     /// The name, if it is one.
     fn name(self) -> Option<&'static str>;
