@@ -139,8 +139,8 @@ fn edges_polling_and_waterfalls() {
         Polled<Embassy, Op>: "Send Sync Unpin",
         Polled<Tokio, Local>: "",
         PollError<u32, u32>: "Send Sync Unpin Copy",
-        Chain<Op>: "Send Sync Unpin",
-        Chain<Local>: "Unpin",
+        Chain<Op>: "Send Sync",
+        Chain<Local>: "",
         WaterfallError<u32>: "Send Sync Unpin Copy",
     }
 }

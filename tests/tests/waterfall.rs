@@ -163,7 +163,7 @@ async fn spawned_its_steps_may_capture_borrows_and_be_async_closures() {
         .named("see")
         .then(async |number| {
             tokio::task::yield_now().await;
-            Ok(number + &offset)
+            Ok(*number + offset)
         })
         .named(|| "add");
         let sum = chain.run(&2).await.unwrap() + chain.run(&3).await.unwrap();

@@ -15,6 +15,8 @@ pin_project! {
     /// # Cancel safety
     ///
     /// Dropping it drops the step that is under way, with what it was fed; the others never start. Polled after its end, it is pending for ever.
+    ///
+    /// It is never `Unpin`, whatever its steps are: where it is polled by reference, as in `select!`, pin it first.
     #[must_use = "futures do nothing unless polled"]
     pub struct Run<G, T, E> {
         #[pin]
@@ -82,6 +84,8 @@ impl<I, E> Stage<I, E> for Fed<I> {
 
 pin_project! {
     /// A step after others, of which one is under way.
+    // `Unpin` where its steps are would take a proof thrice as deep as there are steps: too deep for optimised builds of a few dozen.
+    #[project(!Unpin)]
     #[project = Projection]
     #[project_replace = Replaced]
     pub enum After<G, F, V, Fut, N = Unnamed> {
@@ -89,7 +93,7 @@ pin_project! {
         Before { #[pin] before: G, step: F, name: N, fed: PhantomData<fn() -> V> },
         #[doc(hidden)]
         Running { #[pin] running: Fut, name: N },
-        #[doc(hidden)]
+        /// The last has ended, or one of them has failed.
         Ended,
     }
 }

@@ -6,13 +6,16 @@ use super::future::{After, Fed, Run};
 use super::name::{Name, Unnamed};
 
 /// Begins a chain of steps; see [`Waterfall`].
-pub const fn waterfall<F, I, Fut, T, E>(step: F) -> Waterfall<Then<Start, F>, I, Run<After<Fed<I>, F, I, Fut>, T, E>>
+pub const fn waterfall<F, I, Fut, T, E>(step: F) -> EndingWith<F, Start, I, Fed<I>, I, Fut, T, E>
 where
     F: FnOnce(I) -> Fut,
     Fut: Future<Output = Result<T, E>>,
 {
     Waterfall::new(Then { before: Start, step, name: Unnamed })
 }
+
+/// A chain whose last step is `F`, which is fed a `V` by the steps `S`, under way `G`.
+type EndingWith<F, S, I, G, V, Fut, T, E, N = Unnamed> = Waterfall<Then<S, F, N>, I, Run<After<G, F, V, Fut, N>, T, E>>;
 
 /// Steps `S` one after another, each fed what the one before ended with; the first is fed an `I`, and `R` is the future of them all.
 ///
@@ -80,7 +83,7 @@ impl<S, I, R> Waterfall<S, I, R> {
 
 impl<S, I, G, T, E> Waterfall<S, I, Run<G, T, E>> {
     /// Adds a step, which is fed what the last one ended with.
-    pub fn then<F, Fut, U>(self, step: F) -> Waterfall<Then<S, F>, I, Run<After<G, F, T, Fut>, U, E>>
+    pub fn then<F, Fut, U>(self, step: F) -> EndingWith<F, S, I, G, T, Fut, U, E>
     where
         F: FnOnce(T) -> Fut,
         Fut: Future<Output = Result<U, E>>,
@@ -101,11 +104,11 @@ impl<S, I, G, T, E> Waterfall<S, I, Run<G, T, E>> {
     }
 }
 
-impl<S, F, N, I, G, V, Fut, T, E> Waterfall<Then<S, F, N>, I, Run<After<G, F, V, Fut, N>, T, E>> {
+impl<F, S, I, G, V, Fut, T, E, N> EndingWith<F, S, I, G, V, Fut, T, E, N> {
     /// Gives the last step a name, for its error to tell: a text, or a closure that returns one.
     ///
     /// A text is kept in the future, two words, until its step has ended; a closure such as `|| "orders"` takes no room at all.
-    pub fn named<M: Name>(self, name: M) -> Waterfall<Then<S, F, M>, I, Run<After<G, F, V, Fut, M>, T, E>> {
+    pub fn named<M: Name>(self, name: M) -> EndingWith<F, S, I, G, V, Fut, T, E, M> {
         let Then { before, step, .. } = self.steps;
         Waterfall::new(Then { before, step, name })
     }
