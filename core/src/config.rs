@@ -90,6 +90,13 @@ pub enum ConfigError {
         /// The setting.
         value: u32,
     },
+    /// With none at once, nothing would ever be done; and there is no room for more than there are places.
+    Limit {
+        /// The setting.
+        value: usize,
+        /// How many places there are.
+        most: usize,
+    },
     /// Proportional jitter can't take away more than the whole delay.
     Jitter {
         /// The setting.
@@ -114,6 +121,7 @@ impl ConfigError {
             Self::LogCapacity { .. } => "permits must be at most the log's capacity",
             Self::Capacity { .. } => "capacity must be at least 1, and at most the storage's",
             Self::MaxConcurrent { .. } => "max_concurrent must be at least 1",
+            Self::Limit { .. } => "limit must be at least 1, and at most the number of places",
             Self::Jitter { .. } => "jitter must be at most 1",
         }
     }
@@ -134,8 +142,11 @@ impl fmt::Display for ConfigError {
             Self::LogCapacity { permits, capacity } => {
                 write!(f, "permits is {permits}, must be at most the log's capacity, {capacity}")
             }
+            Self::Capacity { value, most: usize::MAX } => write!(f, "capacity is {value}, must be at least 1"),
             Self::Capacity { value, most } => write!(f, "capacity is {value}, must be from 1 to {most}"),
             Self::MaxConcurrent { value } => write!(f, "max_concurrent is {value}, must be at least 1"),
+            Self::Limit { value: 0, .. } => f.write_str("limit is 0, must be at least 1"),
+            Self::Limit { value, most } => write!(f, "limit is {value}, must be at most {most}, the number of places"),
             Self::Jitter { value } => write!(f, "jitter is {value}, must be at most 1"),
         }
     }

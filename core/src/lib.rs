@@ -33,6 +33,7 @@
 //! - [`polling`]: asking again until the answer is there.
 //! - [`waterfall`]: steps one after another, each fed what the one before ended with.
 //! - [`rate_limiter`]: so many permits in so much time, first come first served.
+//! - [`parallel`]: an operation for each item, so many at once.
 //! - [`retry`]: once more, with [`backoff`], jitter, deadlines, and a budget.
 //!
 //! Below them lies what all patterns are made of: [`time`], [`alarm`], [`platform`], [`storage`], [`sync`], [`children`], [`observe`].
@@ -73,6 +74,7 @@ pub mod key;
 pub mod level;
 pub mod observe;
 mod operation;
+pub mod parallel;
 pub mod platform;
 pub mod polling;
 pub mod prelude;
@@ -97,6 +99,7 @@ pub use deadline::Deadline;
 pub use debounce::Debounce;
 pub use edge::EdgeError;
 pub use operation::{Fallible, InfallibleFuture, Lending, Operation, infallible};
+pub use parallel::{Parallel, ParallelError};
 pub use platform::{Ambient, Platform};
 pub use polling::{PollError, Polling};
 pub use rate_limiter::{KeyedRateLimiter, RateLimitError, RateLimiter};

@@ -3,13 +3,15 @@
 
 mod checkers;
 
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use aplomb::children::Children;
+use aplomb::children::{Children, FutureGroup, Turn};
 use aplomb::sync::{Acquire, Semaphore};
-use aplomb::{OwnWakers, Platform, RetryBudget};
+use aplomb::{Inline, OwnWakers, Platform, RetryBudget};
 use checkers::{Loom, LoomLock, Shuttle, ShuttleLock, forgets, is_found_by};
 
 /// Waits in line for a moment, and leaves.
@@ -176,6 +178,41 @@ fn the_wake_of_a_child_is_never_lost() {
             Poll::Pending
         }));
         other.take().unwrap().join().unwrap();
+    });
+}
+
+/// As above, of the first child of a group, which another thread may wake before the group knows whom to tell.
+#[test]
+fn the_wake_of_the_first_child_is_never_lost() {
+    use loom::sync::atomic::{AtomicBool, Ordering};
+    loom::model(|| {
+        let written = loom::sync::Arc::new(AtomicBool::new(false));
+        let other = Rc::new(Cell::new(None));
+        let thread = Rc::clone(&other);
+        let mut child = Some(poll_fn(move |cx| {
+            if written.load(Ordering::Relaxed) {
+                return Poll::Ready(());
+            }
+            let (written, waker) = (written.clone(), cx.waker().clone());
+            let wake = move || {
+                written.store(true, Ordering::Relaxed);
+                waker.wake();
+            };
+            // Woken without cause, it leaves the thread alone that there is.
+            thread.set(thread.take().or_else(|| Some(loom::thread::spawn(wake))));
+            Poll::Pending
+        }));
+        let mut group = pin!(FutureGroup::<_, (), OwnWakers<LoomLock>, Inline<1>>::new(1));
+        loom::future::block_on(poll_fn(|cx| {
+            let mut turn = Turn::new();
+            if group.as_mut().next_ended(&mut turn, cx).is_some() {
+                return Poll::Ready(());
+            }
+            let Some(child) = child.take() else { return Poll::Pending };
+            let ended = group.as_mut().vacancy().unwrap().admit((), child, &mut turn, cx);
+            if ended.is_some() { Poll::Ready(()) } else { Poll::Pending }
+        }));
+        other.take().into_iter().for_each(|thread| thread.join().unwrap());
     });
 }
 

@@ -5,7 +5,7 @@ use core::mem::{forget, replace};
 use super::acquire::Acquire;
 use super::algorithm::{Algorithm, FixedWindow, SlidingCounter, SlidingWindow, TokenBucket};
 use super::error::RateLimitError;
-use super::line::{Ask, Desk, Limits, Line, Snapshot};
+use super::line::{Ask, Crowd, Desk, Limits, Snapshot};
 use super::lines::{Find, Lines, wake};
 use super::permit::Permit;
 use super::rate::Rate;
@@ -52,11 +52,12 @@ pub struct RateLimiter<P: Platform, A: Algorithm = TokenBucket, S: Storage = <P 
     state: Shared<P::RawMutex, State<A, S>>,
 }
 
-// As a line: what each call looks at comes first.
+// In this order, what each call looks at lies together: where many call at once, that is what they wait for.
 #[repr(C)]
 struct State<A: Algorithm, S: Storage> {
     steady: Steady,
-    line: Line<A, S::Link>,
+    taken: A::State,
+    crowd: Crowd<S::Link>,
     algorithm: A,
     slab: Slab<Ask, S>,
 }
@@ -111,7 +112,7 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
     }
 
     const fn made(clock: P::Clock, algorithm: A, error: Option<ConfigError>) -> Self {
-        let state = State { algorithm, line: Line::NEW, slab: Slab::new(), steady: Steady::new() };
+        let state = State { steady: Steady::new(), taken: A::START, crowd: Crowd::NONE, algorithm, slab: Slab::new() };
         Self { clock, limits: Limits::NONE, error, state: Shared::new(state) }
     }
 
@@ -315,7 +316,7 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
         let (next, _replaced) = self.state.with(|state| {
             let now = state.steady.advance(read, &self.clock);
             let replaced = replace(&mut state.algorithm, rule);
-            state.algorithm.take_over(&mut state.line.taken, &replaced, now);
+            state.algorithm.take_over(&mut state.taken, &replaced, now);
             (self.desk(state, now).next(), replaced)
         });
         wake(next);
@@ -339,7 +340,8 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
         Desk {
             algorithm: &state.algorithm,
             limits: self.limits,
-            line: &mut state.line,
+            taken: &mut state.taken,
+            crowd: &mut state.crowd,
             slab: &mut state.slab,
             steady: state.steady,
             now,
@@ -368,8 +370,8 @@ impl<P: Platform, A: Algorithm, S: Storage> Lines for RateLimiter<P, A, S> {
         Some(self.serve(read, act))
     }
 
-    fn with_line<R>(&self, (): (), act: impl FnOnce(&mut Line<A, S::Link>) -> R) -> Option<R> {
-        Some(self.state.with(|state| act(&mut state.line)))
+    fn with_crowd<R>(&self, (): (), act: impl FnOnce(&mut Crowd<S::Link>) -> R) -> Option<R> {
+        Some(self.state.with(|state| act(&mut state.crowd)))
     }
 }
 

@@ -1,160 +1,147 @@
-//! Tables by key, for all patterns that keep something for each: a hash table whose entries stay where they are, and who is to be forgotten first.
+//! Tables by key, for all patterns that keep something for each: a hash table, and what comes first in it.
 
-mod soonest;
+mod earliest;
 
-use crate::storage::{Link, Slots, Storage};
+use core::num::NonZeroU32;
 
-pub(crate) use self::soonest::{Comes, Soonest};
+use crate::storage::{Slots, Storage};
 
-/// A hash table: chains through a slab, so that an entry keeps its place as long as it lives, and both lie in the same storage.
+pub(crate) use self::earliest::{BLOCK, Earliest};
+
+/// A hash table with open addressing: an entry is found where its hash points, or a little behind, so that a look-up mostly touches one line of the cache.
 ///
-/// It is given hashes and asks for equality; it calls nothing else of the keys.
+/// It is given hashes and asks for equality; it calls nothing else of the keys. Entries move when one before them is taken out, and whoever keeps an index is told. It takes all its room with its first entry.
 pub(crate) struct Table<K, V, S: Storage> {
-    /// The first entry of each chain.
-    chains: S::Slots<Option<S::Link>>,
-    slots: S::Slots<Slot<K, V, S::Link>>,
-    /// The first of the vacant slots, which are chained by `next`.
-    vacant: Option<S::Link>,
+    slots: S::Slots<Option<Entry<K, V>>>,
     len: usize,
-}
-
-/// A place in a table.
-struct Slot<K, V, L> {
-    /// Vacant slots have none.
-    entry: Option<Entry<K, V>>,
-    tag: u32,
-    generation: u16,
-    next: Option<L>,
 }
 
 pub(crate) struct Entry<K, V> {
     pub(crate) key: K,
     pub(crate) value: V,
+    /// Of the hash, what leads here, and is compared before the key is.
+    tag: NonZeroU32,
 }
 
-/// Where an entry is, as long as it is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place<L> {
-    link: L,
-    generation: u16,
+/// An entry has moved.
+pub(crate) struct Moved {
+    pub(crate) from: usize,
+    pub(crate) to: usize,
 }
 
 impl<K, V, S: Storage> Table<K, V, S> {
     /// A table without entries, which allocates nothing.
     pub(crate) const fn new() -> Self {
-        Self { chains: S::Slots::EMPTY, slots: S::Slots::EMPTY, vacant: None, len: 0 }
+        Self { slots: S::Slots::EMPTY, len: 0 }
     }
 
     pub(crate) const fn len(&self) -> usize {
         self.len
     }
 
+    /// How many slots there are.
+    pub(crate) fn slots(&self) -> usize {
+        self.slots.as_slice().len()
+    }
+
     /// The entry with that hash whose key is the one.
     #[inline]
-    pub(crate) fn find(&self, hash: u64, mut is_it: impl FnMut(&K) -> bool) -> Option<Place<S::Link>> {
-        let mut next = *self.chains.as_slice().get(chain(hash, self.chains.as_slice().len())?)?;
-        while let Some(link) = next {
-            let slot = self.slots.as_slice().get(link.index())?;
-            if slot.tag == tag(hash) && slot.entry.as_ref().is_some_and(|entry| is_it(&entry.key)) {
-                return Some(Place { link, generation: slot.generation });
+    pub(crate) fn find(&self, hash: u64, mut is_it: impl FnMut(&K) -> bool) -> Option<usize> {
+        let (tag, slots) = (tag(hash), self.slots.as_slice());
+        let mut index = home(tag, slots.len())?;
+        // Each slot once, at the most.
+        for _ in 0..slots.len() {
+            let entry = slots.get(index)?.as_ref()?;
+            if entry.tag == tag && is_it(&entry.key) {
+                return Some(index);
             }
-            next = slot.next;
+            index = after(index, slots.len());
         }
         None
     }
 
     #[inline]
-    pub(crate) fn get_mut(&mut self, place: Place<S::Link>) -> Option<&mut Entry<K, V>> {
-        let slot = self.slots.as_mut_slice().get_mut(place.link.index())?;
-        if slot.generation == place.generation { slot.entry.as_mut() } else { None }
+    pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut Entry<K, V>> {
+        self.slots.as_mut_slice().get_mut(index)?.as_mut()
     }
 
-    /// Adds an entry of a key that is not there, to a table of at most `capacity`.
-    pub(crate) fn insert(&mut self, hash: u64, key: K, value: V, capacity: usize) -> Result<Place<S::Link>, Entry<K, V>> {
-        let entry = Entry { key, value };
+    /// Adds an entry of a key that is not there, to a table of at most `capacity`. It comes back if there is no room.
+    pub(crate) fn insert(&mut self, hash: u64, key: K, value: V, capacity: usize) -> Result<usize, Entry<K, V>> {
+        let entry = Entry { key, value, tag: tag(hash) };
         if self.len >= capacity {
             return Err(entry);
         }
-        self.make_chains(capacity);
-        let Some(link) = self.take_vacant() else { return Err(entry) };
-        let Some(index) = chain(hash, self.chains.as_slice().len()) else { return Err(entry) };
-        let next = self.chains.as_mut_slice().get_mut(index).and_then(|head| head.replace(link));
-        let Some(slot) = self.slots.as_mut_slice().get_mut(link.index()) else { return Err(entry) };
-        let generation = slot.generation;
-        *slot = Slot { entry: Some(entry), tag: tag(hash), generation, next };
-        self.len += 1;
-        Ok(Place { link, generation })
-    }
-
-    /// Takes an entry out, whose key has that hash.
-    pub(crate) fn remove(&mut self, hash: u64, place: Place<S::Link>) -> Option<Entry<K, V>> {
-        self.get_mut(place)?;
-        let index = chain(hash, self.chains.as_slice().len())?;
-        let head = *self.chains.as_slice().get(index)?;
+        self.make_slots(capacity);
         let slots = self.slots.as_mut_slice();
-        let after = slots.get(place.link.index())?.next;
-        if head == Some(place.link) {
-            *self.chains.as_mut_slice().get_mut(index)? = after;
-        } else {
-            let mut before = head?;
-            while slots.get(before.index())?.next != Some(place.link) {
-                before = slots.get(before.index())?.next?;
+        let count = slots.len();
+        let Some(mut index) = home(entry.tag, count) else { return Err(entry) };
+        for _ in 0..count {
+            match slots.get_mut(index) {
+                Some(slot @ None) => {
+                    *slot = Some(entry);
+                    self.len += 1;
+                    return Ok(index);
+                }
+                Some(Some(_)) => index = after(index, count),
+                None => break,
             }
-            slots.get_mut(before.index())?.next = after;
         }
-        let slot = slots.get_mut(place.link.index())?;
-        slot.generation = slot.generation.wrapping_add(1);
-        slot.next = self.vacant.replace(place.link);
+        Err(entry)
+    }
+
+    /// Takes an entry out, and closes the gap: each entry behind it that may stand there moves.
+    pub(crate) fn remove(&mut self, index: usize, mut moved: impl FnMut(Moved, &V)) -> Option<Entry<K, V>> {
+        let slots = self.slots.as_mut_slice();
+        let removed = slots.get_mut(index)?.take()?;
         self.len = self.len.saturating_sub(1);
-        slot.entry.take()
-    }
-
-    /// All values.
-    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
-        self.slots.as_mut_slice().iter_mut().filter_map(|slot| slot.entry.as_mut()).map(|entry| &mut entry.value)
-    }
-
-    /// How many slots have been used so far.
-    pub(crate) fn slots(&self) -> usize {
-        self.slots.as_slice().len()
-    }
-
-    /// The entry in a slot.
-    pub(crate) fn place_at(&self, index: usize) -> Option<Place<S::Link>> {
-        let slot = self.slots.as_slice().get(index).filter(|slot| slot.entry.is_some())?;
-        Link::new(index).map(|link| Place { link, generation: slot.generation })
-    }
-
-    /// Twice as many chains as entries, if the storage has room for them: made once, so that nothing is ever moved.
-    fn make_chains(&mut self, capacity: usize) {
-        if self.chains.as_slice().is_empty() {
-            while self.chains.as_slice().len() < capacity.saturating_mul(2) && self.chains.try_push(None).is_ok() {}
+        let count = slots.len();
+        let (mut gap, mut next) = (index, after(index, count));
+        for _ in 1..count {
+            let Some(Some(entry)) = slots.get(next) else { break };
+            let home = home(entry.tag, count)?;
+            if distance(home, next, count) >= distance(gap, next, count) {
+                moved(Moved { from: next, to: gap }, &entry.value);
+                slots.swap(gap, next);
+                gap = next;
+            }
+            next = after(next, count);
         }
+        Some(removed)
     }
 
-    fn take_vacant(&mut self) -> Option<S::Link> {
-        if let Some(link) = self.vacant {
-            self.vacant = self.slots.as_mut_slice().get_mut(link.index())?.next.take();
-            return Some(link);
+    /// Twice as many slots as entries, if the storage has room for them.
+    fn make_slots(&mut self, capacity: usize) {
+        if self.slots.as_slice().is_empty() {
+            while self.slots.as_slice().len() < capacity.saturating_mul(2) && self.slots.try_push(None).is_ok() {}
         }
-        let link = Link::new(self.slots.as_slice().len())?;
-        let slot = Slot { entry: None, tag: 0, generation: 0, next: None };
-        self.slots.try_push(slot).ok().map(|()| link)
     }
 }
 
-/// Which of so many chains: by the upper half of the hash, without a division.
+/// Where an entry belongs among so many, without a division.
 #[inline]
-fn chain(hash: u64, chains: usize) -> Option<usize> {
-    let chains = u64::try_from(chains).ok().filter(|chains| *chains > 0)?;
-    usize::try_from(((hash >> 32) * chains) >> 32).ok()
+fn home(tag: NonZeroU32, slots: usize) -> Option<usize> {
+    let slots = u64::try_from(slots).ok().filter(|slots| *slots > 0)?;
+    usize::try_from((u64::from(tag.get()) * slots) >> 32).ok()
 }
 
-/// What is compared before the key is: the lower half of the hash.
 #[inline]
-#[allow(clippy::cast_possible_truncation, reason = "that half is what is wanted")]
-const fn tag(hash: u64) -> u32 {
-    hash as u32
+const fn after(index: usize, slots: usize) -> usize {
+    if index + 1 < slots { index + 1 } else { 0 }
+}
+
+/// From one slot on to another, around the end.
+const fn distance(from: usize, to: usize, slots: usize) -> usize {
+    if to >= from { to - from } else { to + slots - from }
+}
+
+/// The upper half of the hash. The lower one is for who divides a table.
+#[inline]
+#[allow(clippy::cast_possible_truncation, reason = "a half is what is wanted")]
+const fn tag(hash: u64) -> NonZeroU32 {
+    match NonZeroU32::new((hash >> 32) as u32) {
+        Some(tag) => tag,
+        None => NonZeroU32::MIN,
+    }
 }
 
 #[cfg(test)]
@@ -167,72 +154,51 @@ mod tests {
     use super::*;
     use crate::storage::Inline;
 
-    impl<K, V, S: Storage> Table<K, V, S> {
-        /// Each slot is in one chain, or vacant.
-        fn validate(&self) {
-            let slots = self.slots.as_slice();
-            let mut seen = std::vec![false; slots.len()];
-            let mut occupied = 0;
-            for head in self.chains.as_slice() {
-                let mut next = *head;
-                while let Some(link) = next {
-                    let slot = &slots[link.index()];
-                    assert!(slot.entry.is_some() && !core::mem::replace(&mut seen[link.index()], true));
-                    occupied += 1;
-                    next = slot.next;
-                }
-            }
-            assert_eq!(occupied, self.len);
-            let mut next = self.vacant;
-            while let Some(link) = next {
-                let slot = &slots[link.index()];
-                assert!(slot.entry.is_none() && !core::mem::replace(&mut seen[link.index()], true));
-                next = slot.next;
-            }
-            assert!(seen.into_iter().all(|seen| seen), "every slot is somewhere");
-        }
-    }
-
     fn play<S: Storage>(seed: u64, capacity: usize) {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut table = Table::<u8, u32, S>::new();
-        let mut model: HashMap<u8, (u32, Place<S::Link>)> = HashMap::new();
-        let mut gone: Vec<Place<S::Link>> = Vec::new();
-        // Few hashes, so that chains are long.
-        let hash = |key: u8| u64::from(key % 3) << 62 | u64::from(key % 5);
+        // Values, and where they are.
+        let mut model: HashMap<u8, (u32, usize)> = HashMap::new();
+        // Few hashes, so that many collide, at the table's end too.
+        let hash = |key: u8| u64::from(key % 4) << 62 | 0xfff0_0000_0000_0000 >> (key % 5);
         for step in 0..200 {
             let key = random.u8(0..12);
             let found = table.find(hash(key), |known| *known == key);
-            assert_eq!(found, model.get(&key).map(|(_, place)| *place), "seed {seed} step {step}");
+            assert_eq!(found, model.get(&key).map(|(_, index)| *index), "seed {seed} step {step}");
             if random.bool() {
                 let full = model.len() == capacity;
                 if found.is_none() {
                     match table.insert(hash(key), key, step, capacity) {
-                        Ok(place) => {
-                            assert!(!full && !gone.contains(&place));
-                            model.insert(key, (step, place));
+                        Ok(index) => {
+                            assert!(!full);
+                            model.insert(key, (step, index));
                         }
                         Err(entry) => assert!(full && entry.key == key && entry.value == step),
                     }
                 }
-            } else if let Some((value, place)) = model.remove(&key) {
-                let entry = table.remove(hash(key), place).unwrap();
-                assert_eq!((entry.key, entry.value), (key, value));
-                gone.push(place);
+            } else if let Some((value, index)) = model.remove(&key) {
+                let removed = table.remove(index, |Moved { from, to }, value| {
+                    let moved = model.values_mut().find(|(_, index)| *index == from).unwrap();
+                    assert_eq!(moved.0, *value);
+                    moved.1 = to;
+                });
+                let removed = removed.unwrap();
+                assert_eq!((removed.key, removed.value), (key, value));
             }
-            assert!(gone.iter().all(|place| table.get_mut(*place).is_none()), "a place that is gone finds nothing");
-            table.validate();
-            let mut values: Vec<u32> = table.values_mut().map(|value| *value).collect();
-            let mut expected: Vec<u32> = model.values().map(|(value, _)| *value).collect();
-            values.sort_unstable();
-            expected.sort_unstable();
-            assert_eq!(values, expected);
+            assert_eq!(table.len(), model.len());
+            for (key, (value, index)) in &model {
+                let entry = table.get_mut(*index).unwrap();
+                assert_eq!((&entry.key, &entry.value), (key, value));
+                assert_eq!(table.find(hash(*key), |known| known == key), Some(*index), "seed {seed} step {step}");
+            }
+            let occupied: Vec<usize> = (0..table.slots()).filter(|index| table.get_mut(*index).is_some()).collect();
+            assert_eq!(occupied.len(), model.len());
         }
     }
 
     #[test]
     fn does_what_a_map_does() {
-        for seed in 0..300 {
+        for seed in 0..500 {
             play::<Inline<8>>(seed, 8);
             #[cfg(feature = "alloc")]
             play::<crate::storage::Heap>(seed, 8);

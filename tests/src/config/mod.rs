@@ -2,6 +2,7 @@
 
 mod backoff;
 mod edges;
+mod parallel;
 mod polling;
 mod retry;
 mod waterfall;
@@ -11,6 +12,7 @@ use serde_json::{Map, Value};
 pub(crate) use self::backoff::{AnyBackoff, BackoffConfig};
 use self::edges::{DebounceConfig, ThrottleConfig};
 pub(crate) use self::edges::{EdgesConfig, StreamConfig, Superseded};
+pub(crate) use self::parallel::{OnError, Order, ParallelConfig};
 pub(crate) use self::polling::{PollingConfig, PollingErrors, PollingMode};
 pub(crate) use self::retry::{RetryConfig, TimeoutConfig};
 pub(crate) use self::waterfall::{Steps, WaterfallConfig};
@@ -32,6 +34,10 @@ pub enum Pattern {
     Waterfall(WaterfallConfig),
     /// `polling`.
     Polling(Box<PollingConfig>),
+    /// `parallel`.
+    Parallel(ParallelConfig),
+    /// `parallel_stream`.
+    ParallelStream(ParallelConfig),
 }
 
 impl Pattern {
@@ -50,6 +56,8 @@ impl Pattern {
             "polling" => {
                 strictly(config, "config").and_then(PollingConfig::check).map(|polling| Self::Polling(Box::new(polling)))
             }
+            "parallel" => strictly(config, "config").map(Self::Parallel),
+            "parallel_stream" => strictly(config, "config").map(Self::ParallelStream),
             _ => Err(format!("pattern: unknown pattern `{name}`")),
         }
     }
@@ -62,6 +70,8 @@ impl Pattern {
             Self::Retry(_) => "retry",
             Self::Waterfall(_) => "waterfall",
             Self::Polling(_) => "polling",
+            Self::Parallel(_) => "parallel",
+            Self::ParallelStream(_) => "parallel_stream",
             Self::Edges(EdgesConfig { debounces: true, .. }) => "debounce",
             Self::Edges(EdgesConfig { debounces: false, .. }) => "throttle",
             Self::Stream(StreamConfig { debounces: true, .. }) => "debounce_stream",
@@ -75,7 +85,7 @@ impl Pattern {
     pub(crate) fn times(&self) -> Vec<Millis> {
         match self {
             Self::Timeout(timeout) => vec![timeout.after],
-            Self::Waterfall(_) => Vec::new(),
+            Self::Waterfall(_) | Self::Parallel(_) | Self::ParallelStream(_) => Vec::new(),
             Self::Polling(polling) => {
                 let mut times = vec![polling.deadline, polling.initial_delay];
                 times.extend(polling.interval);
@@ -98,27 +108,37 @@ impl Pattern {
     fn verbs(&self) -> &'static [&'static str] {
         match self {
             Self::Edges(_) => &["cancel", "flush", "trigger"],
-            Self::Stream(_) => &["end"],
-            Self::Timeout(_) | Self::Retry(_) | Self::Polling(_) | Self::Waterfall(_) => &[],
+            Self::Stream(_) | Self::ParallelStream(_) => &["end"],
+            Self::Timeout(_) | Self::Retry(_) | Self::Polling(_) | Self::Waterfall(_) | Self::Parallel(_) => &[],
         }
     }
 
     /// What a call may be given, beside its argument.
     fn options(&self) -> &'static [&'static str] {
         match self {
-            Self::Edges(_) | Self::Stream(_) | Self::Timeout(_) | Self::Retry(_) | Self::Polling(_) | Self::Waterfall(_) => &[],
+            Self::Parallel(_) => &["items"],
+            Self::Edges(_)
+            | Self::Stream(_)
+            | Self::Timeout(_)
+            | Self::Retry(_)
+            | Self::Polling(_)
+            | Self::Waterfall(_)
+            | Self::ParallelStream(_) => &[],
         }
+    }
+
+    /// Whether it has items, and no callers.
+    fn is_stream(&self) -> bool {
+        matches!(self, Self::Stream(_) | Self::ParallelStream(_))
     }
 
     /// Whether that can be done to it.
     pub(crate) fn check(&self, action: &Action) -> Result<(), String> {
         let known = match action {
-            Action::Item { .. } => matches!(self, Self::Stream(_)),
+            Action::Item { .. } => self.is_stream(),
             Action::Do(order) => self.verbs().contains(&&*order.verb),
-            Action::Call(request) => {
-                !matches!(self, Self::Stream(_)) && request.options().all(|option| self.options().contains(&option))
-            }
-            Action::Drop { .. } => !matches!(self, Self::Stream(_)),
+            Action::Call(request) => !self.is_stream() && request.options().all(|option| self.options().contains(&option)),
+            Action::Drop { .. } => !self.is_stream(),
             Action::Jump { .. } => true,
         };
         if known { Ok(()) } else { Err(format!("{action:?} is nothing that can be done to `{}`", self.name())) }

@@ -1,6 +1,8 @@
 //! The patterns, set up as a scenario says.
 
 mod edges;
+mod feed;
+mod parallel;
 mod polling;
 mod retry;
 mod stream;
@@ -14,6 +16,7 @@ use std::rc::Rc;
 use serde_json::{Map, Value};
 
 use self::edges::Edges;
+use self::parallel::Through;
 use self::retry::Retrying;
 use self::stream::Source;
 use crate::config::Pattern;
@@ -77,6 +80,8 @@ pub(crate) fn set_up<S: Stage + 'static>(pattern: &Pattern, form: Form) -> Rc<dy
         Pattern::Stream(config) => Rc::new(Source::new(config)),
         Pattern::Polling(config) => Rc::new((**config).clone()),
         Pattern::Waterfall(config) => Rc::new(config.clone()),
+        Pattern::Parallel(config) => Rc::new(*config),
+        Pattern::ParallelStream(config) => Rc::new(Through::new(*config)),
     }
 }
 

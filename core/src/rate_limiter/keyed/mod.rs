@@ -1,4 +1,5 @@
 mod calls;
+mod crowds;
 mod serve;
 mod shard;
 
@@ -23,7 +24,7 @@ use crate::sync::Shared;
 ///
 /// The table is divided into `SHARDS` with a lock each, and room for an equal part of the keys each. On servers, take some four times as many as there are threads. Everything else is as with a [`RateLimiter`](super::RateLimiter).
 ///
-/// Under its lock it compares keys (`Eq`); it hashes, clones and drops them outside. It is asked by reference to anything that the key can be [borrowed](Borrow) as, and makes a [key](ToKey) of it when it is new.
+/// Under its lock it compares keys (`Eq`); it hashes, clones and drops them outside. It is asked by reference to anything that the key can be [borrowed](core::borrow::Borrow) as, and makes a [key](crate::key::ToKey) of it when it is new.
 ///
 /// # Examples
 ///
@@ -181,7 +182,7 @@ impl<P: Platform, K, A: Algorithm + Copy, S: Storage, H, const SHARDS: usize> Ke
     /// use aplomb_sim::prelude::*;
     ///
     /// let refused = KeyedRateLimiter::<String>::new(Rate::per_second(5)).capacity(0).check();
-    /// assert_eq!(refused.unwrap_err().to_string(), "capacity is 0, must be from 1 to 4294967295");
+    /// assert_eq!(refused.unwrap_err().to_string(), "capacity is 0, must be at least 1");
     /// ```
     pub fn check(self) -> Result<Self, ConfigError> {
         self.algorithm.config_error().or(self.table_error()).map_or(Ok(self), Err)

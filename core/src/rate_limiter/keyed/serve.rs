@@ -4,16 +4,16 @@ use core::borrow::Borrow;
 use core::hash::Hash;
 
 use super::KeyedRateLimiter;
-use super::shard::{Crowded, House, Shard};
+use super::crowds::Place;
+use super::shard::{Crowded, House, Served, Shard};
 use crate::key::{KeyHash, ToKey, hash};
 use crate::platform::Platform;
 use crate::rate_limiter::algorithm::Algorithm;
 use crate::rate_limiter::error::RateLimitError;
-use crate::rate_limiter::line::{Desk, Line};
+use crate::rate_limiter::line::{Crowd, Desk};
 use crate::rate_limiter::lines::{Find, Lines};
 use crate::storage::Storage;
 use crate::sync::Shared;
-use crate::table::Place;
 use crate::time::{Clock, Instant, nanos};
 
 /// Where a key belongs.
@@ -42,9 +42,9 @@ where
     }
 
     #[inline]
-    pub(super) fn house(&self) -> House<A> {
+    pub(super) fn house(&self) -> House<'_, A> {
         House {
-            algorithm: self.algorithm,
+            algorithm: &self.algorithm,
             limits: self.limits,
             lateness: const { nanos(<P::Clock as Clock>::RESOLUTION) },
             capacity: self.capacity.div_ceil(SHARDS).min(S::CAPACITY),
@@ -74,24 +74,25 @@ where
     }
 
     fn with<R>(&self, spot: Spot<S::Link>, read: Instant, act: impl FnOnce(&mut Desk<'_, A, S>) -> R) -> Option<R> {
-        let house = self.house();
+        let (house, place) = (self.house(), spot.crowd?);
         self.shards.get(spot.shard)?.with(|shard| {
+            let index = shard.crowds.index(place)?;
             let now = shard.steady.advance(read, &self.clock);
-            shard.with(house, spot.place, now, act)
+            shard.with(house, index, now, act).map(|served| served.result)
         })
     }
 
-    fn with_line<R>(&self, spot: Spot<S::Link>, act: impl FnOnce(&mut Line<A, S::Link>) -> R) -> Option<R> {
-        let house = self.house();
-        self.shards.get(spot.shard)?.with(|shard| shard.with_line(house, spot.place, act))
+    fn with_crowd<R>(&self, spot: Spot<S::Link>, act: impl FnOnce(&mut Crowd<S::Link>) -> R) -> Option<R> {
+        let (house, place) = (self.house(), spot.crowd?);
+        self.shards.get(spot.shard)?.with(|shard| shard.with_crowd(house, place, act))
     }
 }
 
-/// Where the line of a key is.
+/// Where the callers of a key are, as long as one runs, waits, or has reserved.
 #[derive(Debug, Clone, Copy)]
 pub struct Spot<L> {
     shard: usize,
-    place: Place<L>,
+    crowd: Option<Place<L>>,
 }
 
 impl<P, K, A, S, H, Q, const SHARDS: usize> Find<KeyedRateLimiter<P, K, A, S, H, SHARDS>> for &Q
@@ -117,8 +118,8 @@ where
         let served = shard.with(|shard| {
             let place = shard.table.find(hash, |known| known.borrow() == self)?;
             let now = shard.steady.advance(read, &lines.clock);
-            let result = shard.with(house, place, now, act.take()?)?;
-            Some((Spot { shard: index, place }, result))
+            let Served { result, crowd } = shard.with(house, place, now, act.take()?)?;
+            Some((Spot { shard: index, crowd }, result))
         });
         match served {
             Some(served) => Ok(served),
@@ -165,8 +166,9 @@ where
                     }
                 },
             };
-            let result = act.take().and_then(|act| shard.with(house, place, now, act));
-            (result.map(|result| (Spot { shard: index, place }, result)).ok_or(full), forgotten)
+            let served = act.take().and_then(|act| shard.with(house, place, now, act));
+            let served = served.map(|Served { result, crowd }| (Spot { shard: index, crowd }, result));
+            (served.ok_or(full), forgotten)
         });
         served
     }

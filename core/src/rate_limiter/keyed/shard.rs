@@ -2,43 +2,38 @@
 
 use core::task::Waker;
 
+use super::crowds::{Crowds, Place};
 use crate::rate_limiter::algorithm::Algorithm;
-use crate::rate_limiter::line::{Ask, Desk, Limits, Line};
+use crate::rate_limiter::line::{Ask, Crowd, Desk, Limits};
 use crate::storage::Storage;
 use crate::sync::wait_list::Slab;
-use crate::table::{Comes, Entry, Place, Soonest, Table};
+use crate::table::{BLOCK, Earliest, Entry, Moved, Table};
 use crate::time::{Instant, Steady};
 
 pub(super) struct Shard<K, A: Algorithm, S: Storage> {
+    pub(super) steady: Steady,
+    pub(super) table: Table<K, Known<A, S::Link>, S>,
     /// The rule, if it has been changed.
     changed: Option<A>,
-    pub(super) table: Table<K, Known<A, S::Link>, S>,
-    /// Those that nobody uses, by when they are as good as new.
-    renewals: Soonest<Place<S::Link>, S>,
+    /// Of the keys where somebody runs or waits.
+    pub(super) crowds: Crowds<S>,
     slab: Slab<Ask, S>,
-    pub(super) steady: Steady,
+    /// When keys that nobody uses are as good as new.
+    renewals: Earliest<S>,
 }
 
-/// What is kept of a key.
+/// What is kept of a key: little, since of most nothing but this is ever needed.
 pub(super) struct Known<A: Algorithm, L> {
-    pub(super) line: Line<A, L>,
-    /// For who forgets it.
-    hash: u64,
-    /// Whether it stands among the renewals.
-    listed: bool,
+    taken: A::State,
+    /// Those who run and wait, if there are any.
+    crowd: Option<L>,
 }
 
 /// What was forgotten to make room, to be dropped outside the lock.
 pub(super) type Forgotten<K, A, S> = Option<Entry<K, Known<A, <S as Storage>::Link>>>;
 
-impl<A: Algorithm, L> Known<A, L> {
-    fn is_used(&self) -> bool {
-        self.line.running > 0 || !self.line.queue.is_empty()
-    }
-}
-
 /// Where a new line is, and what was forgotten for it.
-pub(super) type Added<K, A, S> = (Place<<S as Storage>::Link>, Forgotten<K, A, S>);
+pub(super) type Added<K, A, S> = (usize, Forgotten<K, A, S>);
 
 /// There is no room for a key.
 pub(super) struct Crowded<K> {
@@ -50,65 +45,74 @@ pub(super) struct Crowded<K> {
 
 /// What is the same for all shards.
 #[derive(Clone, Copy)]
-pub(super) struct House<A> {
+pub(super) struct House<'l, A> {
     /// The rule, unless it has been changed.
-    pub(super) algorithm: A,
+    pub(super) algorithm: &'l A,
     pub(super) limits: Limits,
     pub(super) lateness: u64,
     /// How many keys a shard has room for.
     pub(super) capacity: usize,
 }
 
+/// What came of doing something with a line, and where its callers are found again, if there are any.
+pub(super) struct Served<R, L> {
+    pub(super) result: R,
+    pub(super) crowd: Option<Place<L>>,
+}
+
 impl<K, A: Algorithm + Copy, S: Storage> Shard<K, A, S> {
-    pub(super) const NEW: Self =
-        Self { changed: None, table: Table::new(), renewals: Soonest::new(), slab: Slab::new(), steady: Steady::new() };
+    pub(super) const NEW: Self = Self {
+        steady: Steady::new(),
+        table: Table::new(),
+        changed: None,
+        crowds: Crowds::new(),
+        slab: Slab::new(),
+        renewals: Earliest::new(),
+    };
 
     /// Does something with the line of a key that is there.
     #[inline]
     pub(super) fn with<R>(
         &mut self,
-        house: House<A>,
-        place: Place<S::Link>,
+        house: House<'_, A>,
+        index: usize,
         now: Instant,
         act: impl FnOnce(&mut Desk<'_, A, S>) -> R,
-    ) -> Option<R> {
-        let known = &mut self.table.get_mut(place)?.value;
+    ) -> Option<Served<R, S::Link>> {
+        let known = &mut self.table.get_mut(index)?.value;
+        let algorithm = self.changed.as_ref().unwrap_or(house.algorithm);
+        let mut crowd = self.crowds.get(known.crowd);
         let mut desk = Desk {
-            algorithm: self.changed.as_ref().unwrap_or(&house.algorithm),
+            algorithm,
             limits: house.limits,
-            line: &mut known.line,
+            taken: &mut known.taken,
+            crowd: &mut crowd,
             slab: &mut self.slab,
             steady: self.steady,
             now,
             lateness: house.lateness,
         };
         let result = act(&mut desk);
-        self.list(house, place);
-        Some(result)
-    }
-
-    /// Does something with a line whose time does not matter.
-    pub(super) fn with_line<R>(
-        &mut self,
-        house: House<A>,
-        place: Place<S::Link>,
-        act: impl FnOnce(&mut Line<A, S::Link>) -> R,
-    ) -> Option<R> {
-        let known = &mut self.table.get_mut(place)?.value;
-        let result = act(&mut known.line);
-        self.list(house, place);
-        Some(result)
-    }
-
-    /// Lists a line among the renewals, if nobody uses it.
-    #[inline]
-    fn list(&mut self, house: House<A>, place: Place<S::Link>) {
-        let algorithm = self.changed.unwrap_or(house.algorithm);
-        let Some(Entry { value: known, .. }) = self.table.get_mut(place) else { return };
-        if !known.listed && !known.is_used() {
-            known.listed = true;
-            self.renewals.push(algorithm.renewed_at(&known.line.taken), place);
+        if known.crowd.is_none() && crowd.is_none() {
+            return Some(Served { result, crowd: None });
         }
+        known.crowd = self.crowds.set(known.crowd, crowd, index);
+        if known.crowd.is_none() {
+            self.renewals.lower(index, algorithm.renewed_at(&known.taken));
+        }
+        let crowd = known.crowd.and_then(|link| self.crowds.place(link));
+        Some(Served { result, crowd })
+    }
+
+    /// Does something with those of a line, whatever the time.
+    pub(super) fn with_crowd<R>(
+        &mut self,
+        house: House<'_, A>,
+        place: Place<S::Link>,
+        act: impl FnOnce(&mut Crowd<S::Link>) -> R,
+    ) -> Option<R> {
+        let (index, now) = (self.crowds.index(place)?, self.steady.latest());
+        self.with(house, index, now, |desk| act(desk.crowd)).map(|served| served.result)
     }
 
     /// Adds a line for a key that is not there. If there is no room, one is forgotten that is as good as new.
@@ -116,78 +120,86 @@ impl<K, A: Algorithm + Copy, S: Storage> Shard<K, A, S> {
     /// # Errors
     ///
     /// The key comes back if all are in use, with the instant at which one may not be any more, where that is known.
-    pub(super) fn add(&mut self, house: House<A>, hash: u64, key: K, now: Instant) -> Result<Added<K, A, S>, Crowded<K>> {
+    pub(super) fn add(&mut self, house: House<'_, A>, hash: u64, key: K, now: Instant) -> Result<Added<K, A, S>, Crowded<K>> {
         let forgotten = if self.table.len() >= house.capacity {
             match self.forget_renewed(house, now) {
                 Ok(forgotten) => forgotten,
-                Err(until) => return Err(Crowded { key, until }),
+                Err(until) => return Err(Crowded { key, until: (!until.is_never()).then_some(until) }),
             }
         } else {
             None
         };
-        let known = Known { line: Line::NEW, hash, listed: false };
-        match self.table.insert(hash, key, known, house.capacity) {
-            Ok(place) => Ok((place, forgotten)),
+        match self.table.insert(hash, key, Known { taken: A::START, crowd: None }, house.capacity) {
+            Ok(index) => {
+                self.renewals.make_room(self.table.slots());
+                self.renewals.lower(index, now);
+                Ok((index, forgotten))
+            }
             Err(Entry { key, .. }) => Err(Crowded { key, until: None }),
         }
     }
 
-    fn forget_renewed(&mut self, house: House<A>, now: Instant) -> Result<Forgotten<K, A, S>, Option<Instant>> {
-        let (table, algorithm) = (&mut self.table, self.changed.unwrap_or(house.algorithm));
-        let place = self.renewals.pop(now, |place| {
-            let Some(Entry { value: known, .. }) = table.get_mut(place) else { return Comes::Unknown };
-            if known.is_used() {
-                known.listed = false;
-                return Comes::Unknown;
+    /// Forgets a key that is as good as new, or tells when the first one may be.
+    fn forget_renewed(&mut self, house: House<'_, A>, now: Instant) -> Result<Forgotten<K, A, S>, Instant> {
+        let algorithm = *self.changed.as_ref().unwrap_or(house.algorithm);
+        loop {
+            let block = self.renewals.first(now)?;
+            let mut earliest = Instant::MAX;
+            let slots = block.saturating_mul(BLOCK)..block.saturating_add(1).saturating_mul(BLOCK);
+            for index in slots {
+                // One that is used is told of when it no longer is.
+                let Some(known) = self.table.get_mut(index).map(|entry| &entry.value).filter(|known| known.crowd.is_none())
+                else {
+                    continue;
+                };
+                let at = algorithm.renewed_at(&known.taken);
+                if at <= now {
+                    return Ok(self.remove(index));
+                }
+                earliest = earliest.min(at);
             }
-            match algorithm.renewed_at(&known.line.taken) {
-                at if at <= now => Comes::Now,
-                at => Comes::Later(at),
-            }
-        })?;
-        Ok(self.remove(place))
+            self.renewals.set(block, earliest);
+        }
     }
 
     /// Forgets a key, if nobody uses its line.
-    pub(super) fn forget(&mut self, place: Place<S::Link>) -> Forgotten<K, A, S> {
-        if self.table.get_mut(place)?.value.is_used() {
-            return None;
-        }
-        self.renewals.remove(place);
-        self.remove(place)
+    pub(super) fn forget(&mut self, index: usize) -> Forgotten<K, A, S> {
+        if self.table.get_mut(index)?.value.crowd.is_some() { None } else { self.remove(index) }
+    }
+
+    fn remove(&mut self, index: usize) -> Forgotten<K, A, S> {
+        let (renewals, crowds) = (&mut self.renewals, &mut self.crowds);
+        self.table.remove(index, |Moved { from, to }, known| {
+            let bound = renewals.bound(from);
+            renewals.lower(to, bound);
+            if let Some(link) = known.crowd {
+                crowds.follow(link, to);
+            }
+        })
     }
 
     /// Changes the rule.
-    pub(super) fn take_over(&mut self, house: House<A>, rule: A, now: Instant) {
-        let from = self.changed.replace(rule).unwrap_or(house.algorithm);
-        for known in self.table.values_mut() {
-            rule.take_over(&mut known.line.taken, &from, now);
-            // It may come sooner now than it was listed for.
-            known.listed = false;
-        }
-        self.renewals.clear();
+    pub(super) fn take_over(&mut self, house: House<'_, A>, rule: A, now: Instant) {
+        let from = self.changed.replace(rule).unwrap_or(*house.algorithm);
         for index in 0..self.table.slots() {
-            if let Some(place) = self.table.place_at(index) {
-                self.list(house, place);
+            if let Some(Entry { value: known, .. }) = self.table.get_mut(index) {
+                rule.take_over(&mut known.taken, &from, now);
             }
         }
+        // They may come sooner now.
+        self.renewals.forget_bounds();
     }
 
     /// The waker of whoever is first in the next queue, from a slot of the table on.
     pub(super) fn next_to_look(&mut self, from: &mut usize) -> Option<Waker> {
         while *from < self.table.slots() {
-            let entry = self.table.place_at(*from).and_then(|place| self.table.get_mut(place));
+            let crowd = self.table.get_mut(*from).and_then(|entry| entry.value.crowd);
             *from += 1;
-            let waker = entry.and_then(|entry| self.slab.take_front_waker(&entry.value.line.queue));
+            let waker = self.slab.take_front_waker(&self.crowds.get(crowd).queue);
             if waker.is_some() {
                 return waker;
             }
         }
         None
-    }
-
-    fn remove(&mut self, place: Place<S::Link>) -> Forgotten<K, A, S> {
-        let hash = self.table.get_mut(place)?.value.hash;
-        self.table.remove(hash, place)
     }
 }
