@@ -96,7 +96,8 @@ type SharedBy<P, F> = edge::SharedCall<'static, P, Debouncing, Start<F>, F, Resu
 type Driven<P> = edge::Run<'static, P, Throttling, u32, fn(u32) -> Ready<()>, Ready<()>>;
 type Items = Pending<u32>;
 type Polled<P, F> = polling::Run<P, Start<F>, fn(&u32) -> bool, Constant, Silent, F, u32, u32>;
-type Chain<F> = waterfall::Run<<waterfall::Then<waterfall::First<fn(u32) -> F>, fn(u32) -> F> as waterfall::Step<u32>>::Stage>;
+type FirstStep<F> = waterfall::After<waterfall::Fed<u32>, fn(u32) -> F, u32, F>;
+type Chain<F> = waterfall::Run<waterfall::After<FirstStep<F>, fn(u32) -> F, u32, F>, u32, u32>;
 
 /// An operation that stays in its place.
 struct Pinned(PhantomPinned);
@@ -154,8 +155,8 @@ fn edges_polling_and_waterfalls() {
         Polled<Embassy, Op>: "Send Sync Unpin",
         Polled<Tokio, Local>: "",
         PollError<u32, u32>: "Send Sync Unpin Copy",
-        Chain<Op>: "Send Sync Unpin",
-        Chain<Local>: "Unpin",
+        Chain<Op>: "Send Sync",
+        Chain<Local>: "",
         WaterfallError<u32>: "Send Sync Unpin Copy",
     }
 }
