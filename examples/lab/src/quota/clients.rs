@@ -11,7 +11,7 @@ use crate::http::{HttpError, fetch};
 /// How many clients a customer has.
 pub(super) const CLIENTS: usize = 50;
 /// After how long a client asks again that does as it likes.
-pub(super) const AGAIN: Duration = ms(50);
+pub(super) const AGAIN: Duration = ms(100);
 /// What the clients that keep to the quota send at once after a while without permits: with half of the burst they catch up on what they were late for themselves.
 pub(super) const CLIENTS_BURST: u32 = BURST / 2;
 /// With the other half the service bears that requests arrive closer together than they were sent: one may be so much later than others.
