@@ -119,11 +119,14 @@ where
                 callers.push(caller);
             }
             Ok(Action::Drop { id }) => {
-                for caller in callers.iter().filter(|caller| caller.id == id) {
-                    let future = caller.future.take();
-                    drop(future);
-                    let task = caller.task.take();
-                    task.into_iter().for_each(Waker::wake);
+                for caller in callers.iter().filter(|caller| caller.id == id).cloned() {
+                    // Within a task, where the runtime's clock is.
+                    world.stage.spawn(Box::pin(async move {
+                        let future = caller.future.take();
+                        drop(future);
+                        let task = caller.task.take();
+                        task.into_iter().for_each(Waker::wake);
+                    }));
                 }
             }
             Ok(Action::Jump { nanos }) => {
@@ -132,7 +135,6 @@ where
                 world.stage.advance_to(now).await;
             }
             Ok(Action::Do(order)) => {
-                // Within a task, where the runtime's clock is.
                 let subject = Rc::clone(&subject);
                 world.stage.spawn(Box::pin(async move { subject.act(order) }));
             }
