@@ -3,6 +3,7 @@
 mod backoff;
 mod edges;
 mod polling;
+mod rate_limiter;
 mod retry;
 mod waterfall;
 
@@ -12,6 +13,7 @@ pub(crate) use self::backoff::{AnyBackoff, BackoffConfig};
 use self::edges::{DebounceConfig, ThrottleConfig};
 pub(crate) use self::edges::{EdgesConfig, StreamConfig, Superseded};
 pub(crate) use self::polling::{PollingConfig, PollingErrors, PollingMode};
+pub(crate) use self::rate_limiter::{RateLimiterAlgorithm, RateLimiterConfig, RateSetting};
 pub(crate) use self::retry::{RetryConfig, TimeoutConfig};
 pub(crate) use self::waterfall::{Steps, WaterfallConfig};
 use crate::millis::Millis;
@@ -32,6 +34,8 @@ pub enum Pattern {
     Waterfall(WaterfallConfig),
     /// `polling`.
     Polling(Box<PollingConfig>),
+    /// `rate_limiter`.
+    RateLimiter(RateLimiterConfig),
 }
 
 impl Pattern {
@@ -50,6 +54,7 @@ impl Pattern {
             "polling" => {
                 strictly(config, "config").and_then(PollingConfig::check).map(|polling| Self::Polling(Box::new(polling)))
             }
+            "rate_limiter" => strictly(config, "config").and_then(RateLimiterConfig::check).map(Self::RateLimiter),
             _ => Err(format!("pattern: unknown pattern `{name}`")),
         }
     }
@@ -62,6 +67,7 @@ impl Pattern {
             Self::Retry(_) => "retry",
             Self::Waterfall(_) => "waterfall",
             Self::Polling(_) => "polling",
+            Self::RateLimiter(_) => "rate_limiter",
             Self::Edges(EdgesConfig { debounces: true, .. }) => "debounce",
             Self::Edges(EdgesConfig { debounces: false, .. }) => "throttle",
             Self::Stream(StreamConfig { debounces: true, .. }) => "debounce_stream",
@@ -76,6 +82,7 @@ impl Pattern {
         match self {
             Self::Timeout(timeout) => vec![timeout.after],
             Self::Waterfall(_) => Vec::new(),
+            Self::RateLimiter(limiter) => limiter.times(),
             Self::Polling(polling) => {
                 let mut times = vec![polling.deadline, polling.initial_delay];
                 times.extend(polling.interval);
@@ -99,6 +106,7 @@ impl Pattern {
         match self {
             Self::Edges(_) => &["cancel", "flush", "trigger"],
             Self::Stream(_) => &["end"],
+            Self::RateLimiter(_) => &["set_rate"],
             Self::Timeout(_) | Self::Retry(_) | Self::Polling(_) | Self::Waterfall(_) => &[],
         }
     }
@@ -106,12 +114,16 @@ impl Pattern {
     /// What a call may be given, beside its argument.
     fn options(&self) -> &'static [&'static str] {
         match self {
+            Self::RateLimiter(_) => &["try", "permits", "deadline", "reserve"],
             Self::Edges(_) | Self::Stream(_) | Self::Timeout(_) | Self::Retry(_) | Self::Polling(_) | Self::Waterfall(_) => &[],
         }
     }
 
     /// Whether that can be done to it.
     pub(crate) fn check(&self, action: &Action) -> Result<(), String> {
+        if let Self::RateLimiter(limiter) = self {
+            limiter.check_action(action)?;
+        }
         let known = match action {
             Action::Item { .. } => matches!(self, Self::Stream(_)),
             Action::Do(order) => self.verbs().contains(&&*order.verb),

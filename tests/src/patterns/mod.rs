@@ -2,6 +2,7 @@
 
 mod edges;
 mod polling;
+mod rate_limiter;
 mod retry;
 mod stream;
 mod timeout;
@@ -77,6 +78,7 @@ pub(crate) fn set_up<S: Stage + 'static>(pattern: &Pattern, form: Form) -> Rc<dy
         Pattern::Stream(config) => Rc::new(Source::new(config)),
         Pattern::Polling(config) => Rc::new((**config).clone()),
         Pattern::Waterfall(config) => Rc::new(config.clone()),
+        Pattern::RateLimiter(config) => rate_limiter::set_up(config),
     }
 }
 
