@@ -74,7 +74,7 @@ impl Algorithm for FixedWindow {
 
     #[inline]
     fn try_take(&self, state: &mut Window, now: Instant, n: u32) -> Result<(), Refused> {
-        if n > self.rate.permits() || self.rate.permits() == 0 {
+        if n > self.rate.permits() || self.config_error().is_some() {
             return Err(Refused::Never);
         }
         let window = self.fit(state, now, n);
@@ -86,7 +86,7 @@ impl Algorithm for FixedWindow {
     }
 
     fn reserve(&self, state: &mut Window, now: Instant, n: u32) -> Option<Instant> {
-        if n > self.rate.permits() || self.rate.permits() == 0 {
+        if n > self.rate.permits() || self.config_error().is_some() {
             return None;
         }
         let window = self.fit(state, now, n);

@@ -32,7 +32,7 @@ use crate::time::Instant;
 pub struct TokenBucket {
     rate: Rate,
     burst: u32,
-    /// From one permit to the next.
+    /// From one permit to the next; zero if the configuration makes no sense.
     interval: Span,
     /// From empty to full.
     depth: Span,
@@ -78,8 +78,9 @@ impl TokenBucket {
     const fn of(rate: Rate, burst: u32) -> Self {
         let per = if rate.per_nanos() < LONGEST { rate.per_nanos() } else { LONGEST };
         let (permits, per) = (rate.permits() as u128, per as u128);
-        if permits == 0 {
-            return Self { rate, burst, interval: Span::ZERO, depth: Span::ZERO };
+        let wrong = Self { rate, burst, interval: Span::ZERO, depth: Span::ZERO };
+        if wrong.config_error().is_some() {
+            return wrong;
         }
         let total = burst as u128 * per;
         let depth = if total / permits > LONGEST as u128 { LONGEST } else { (total / permits) as u64 };
@@ -128,6 +129,12 @@ impl TokenBucket {
         } else {
             largest as u32
         }
+    }
+
+    /// Whether it ever gives so many.
+    #[inline]
+    fn is_never(&self, n: u32) -> bool {
+        n > self.burst || self.interval == Span::ZERO
     }
 
     /// What `n` permits fill again in.
@@ -204,7 +211,7 @@ impl Algorithm for TokenBucket {
 
     #[inline]
     fn try_take(&self, state: &mut Bucket, now: Instant, n: u32) -> Result<(), Refused> {
-        if n > self.burst || self.rate.permits() == 0 {
+        if self.is_never(n) {
             return Err(Refused::Never);
         }
         let full_at = self.taking(state, now, u64::from(n));
@@ -217,7 +224,7 @@ impl Algorithm for TokenBucket {
     }
 
     fn reserve(&self, state: &mut Bucket, now: Instant, n: u32) -> Option<Instant> {
-        if n > self.burst || self.rate.permits() == 0 {
+        if self.is_never(n) {
             return None;
         }
         let full_at = self.taking(state, now, u64::from(n));
