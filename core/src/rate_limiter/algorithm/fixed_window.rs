@@ -106,8 +106,10 @@ impl Algorithm for FixedWindow {
         let end = self.end(state);
         let (begins, taken) = if now >= end { (now, 0) } else { (state.begins, state.taken) };
         let permits = u64::from(self.rate.permits().max(1));
+        // An earlier rate may have given more.
+        let taken = u64::from(taken).min(permits);
         // Windows that are full before this one, if no permit of theirs is left over.
-        let total = u64::from(taken).saturating_add(ahead).saturating_add(u64::from(n));
+        let total = taken.saturating_add(ahead).saturating_add(u64::from(n));
         let windows = total.saturating_sub(1) / permits;
         begins.saturating_add_nanos(windows.saturating_mul(self.rate.per_nanos())).max(now)
     }
