@@ -32,9 +32,11 @@ impl Limits {
 /// Those who share their permits.
 pub struct Line<A: Algorithm, L> {
     pub(super) taken: A::State,
-    /// The instant for which permits were taken last.
-    taken_at: Instant,
+    /// Since when the first in the queue waits for its permits, and for nothing else.
+    since: Instant,
     pub(super) running: u32,
+    /// Whether the first in the queue waits for a call to end.
+    pub(super) waits_for_call: bool,
     pub(super) queue: Queue<L>,
     /// Permits that those in the queue wait for.
     asked: u64,
@@ -103,7 +105,8 @@ pub struct Desk<'d, A: Algorithm, S: Storage> {
 }
 
 impl<A: Algorithm, L> Line<A, L> {
-    pub(super) const NEW: Self = Self { taken: A::START, taken_at: Instant::ORIGIN, running: 0, queue: Queue::new(), asked: 0 };
+    pub(super) const NEW: Self =
+        Self { taken: A::START, since: Instant::ORIGIN, running: 0, waits_for_call: false, queue: Queue::new(), asked: 0 };
 }
 
 impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
@@ -133,7 +136,7 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
             return Err(Lack::Running);
         }
         self.algorithm.try_take(&mut self.line.taken, at, permits).map_err(Lack::Refused)?;
-        self.line.taken_at = at;
+        self.line.since = at;
         self.line.running += u32::from(self.limits.counts_calls());
         Ok(())
     }
@@ -200,7 +203,11 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
         if self.line.queue.len() >= usize::try_from(self.limits.max_waiting).unwrap_or(usize::MAX) {
             return Err(Full(waker));
         }
+        let is_first = self.line.queue.is_empty();
         let key = self.slab.push(&mut self.line.queue, ask, waker)?;
+        if is_first {
+            self.line.since = self.now;
+        }
         self.line.asked = self.line.asked.saturating_add(u64::from(ask.permits));
         Ok(key)
     }
@@ -214,7 +221,10 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
         match self.take_in_turn(permits) {
             Ok(()) => self.answer(key, waker, Turn::Admitted),
             Err(Lack::Refused(Refused::Until(at))) => self.keep_waiting(key, waker, at),
-            Err(Lack::Running | Lack::Others) => self.keep_waiting(key, waker, Instant::MAX),
+            Err(Lack::Running | Lack::Others) => {
+                self.line.waits_for_call = true;
+                self.keep_waiting(key, waker, Instant::MAX)
+            }
             Err(lack @ Lack::Refused(Refused::Never)) => {
                 let refusal = self.refusal(permits, &lack);
                 self.answer(key, waker, Turn::Refused(refusal))
@@ -238,8 +248,12 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
 
     /// Takes permits for the first in the queue: as of the instant for which they were due, if a coarse timer has woken it a little late. Otherwise every wait would be that much longer, and the rate not met.
     fn take_in_turn(&mut self, permits: u32) -> Result<(), Lack> {
-        let earliest = Instant::from_nanos(self.now.as_nanos().saturating_sub(self.lateness)).max(self.line.taken_at);
-        match self.take_at(permits, earliest.min(self.now)) {
+        if self.lateness == 0 {
+            return self.take_at(permits, self.now);
+        }
+        let due = self.algorithm.not_before(&self.line.taken, self.line.since.min(self.now), 0, permits);
+        let in_time = (due..=due.saturating_add_nanos(self.lateness)).contains(&self.now);
+        match self.take_at(permits, if in_time { due } else { self.now }) {
             Err(Lack::Refused(Refused::Until(at))) if at <= self.now => self.take_at(permits, at),
             result => result,
         }
@@ -255,11 +269,18 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
     pub(super) fn leave(&mut self, key: Key<S::Link>) -> (Option<Waker>, Option<Waker>) {
         let was_front = self.slab.is_front(&self.line.queue, key);
         let unused = self.remove(key);
-        (unused, if was_front { self.next() } else { None })
+        (unused, if was_front { self.reconsider() } else { None })
+    }
+
+    /// Something has changed. The waker of whoever is first in the queue: what there is now may do.
+    pub(super) fn reconsider(&mut self) -> Option<Waker> {
+        self.line.since = self.now;
+        self.next()
     }
 
     /// The waker of whoever is first in the queue: it looks what there is, and until when it waits.
-    pub(super) fn next(&mut self) -> Option<Waker> {
+    fn next(&mut self) -> Option<Waker> {
+        self.line.waits_for_call = false;
         while let Some(&Ask { permits, in_advance: true }) = self.slab.front(&self.line.queue) {
             self.slab.pop_front(&mut self.line.queue);
             self.line.asked = self.line.asked.saturating_sub(u64::from(permits));
@@ -298,7 +319,7 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
         if at > self.now {
             self.algorithm.give_back(&mut self.line.taken, self.now, permits, at);
         }
-        self.next()
+        self.reconsider()
     }
 
     /// Whether it is as good as new.

@@ -45,11 +45,11 @@ impl<L: Lines> Drop for Permit<'_, L> {
         }
         let waits = self.lines.with_line(self.spot, |line| {
             line.running = line.running.saturating_sub(1);
-            !line.queue.is_empty()
+            line.waits_for_call
         });
         if waits == Some(true) {
             #[allow(clippy::redundant_closure_for_method_calls, reason = "the method is not general enough in its lifetimes")]
-            wake(self.lines.with(self.spot, self.lines.clock().now(), |desk| desk.next()));
+            wake(self.lines.with(self.spot, self.lines.clock().now(), |desk| desk.reconsider()));
         }
     }
 }

@@ -103,6 +103,9 @@ impl Algorithm for FixedWindow {
     }
 
     fn not_before(&self, state: &Window, now: Instant, ahead: u64, n: u32) -> Instant {
+        if ahead == 0 {
+            return self.fit(state, now, n).begins.max(now);
+        }
         let end = self.end(state);
         let (begins, taken) = if now >= end { (now, 0) } else { (state.begins, state.taken) };
         let permits = u64::from(self.rate.permits().max(1));

@@ -202,6 +202,15 @@ impl<S: Storage> Algorithm for SlidingWindow<S> {
         }
     }
 
+    fn not_before(&self, state: &Log<S>, now: Instant, ahead: u64, n: u32) -> Instant {
+        let permits = u64::from(self.rate.permits().max(1));
+        // So many permits are given one period after so many others.
+        let total = ahead.saturating_add(u64::from(n));
+        let periods = total.saturating_sub(1) / permits;
+        let rest = u32::try_from(total.saturating_sub(periods.saturating_mul(permits))).unwrap_or(u32::MAX);
+        self.fits(state, now, rest).saturating_add_nanos(periods.saturating_mul(self.rate.per_nanos()))
+    }
+
     fn available(&self, state: &Log<S>, now: Instant) -> u32 {
         if state.floor > now {
             return 0;

@@ -1,0 +1,81 @@
+//! Timers that are coarser than the clock: tokio's, of a millisecond. The rate is met, and nobody comes sooner for it.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use aplomb::Heap;
+use aplomb::rate_limiter::{Algorithm, FixedWindow, Rate, RateLimiter, SlidingCounter, SlidingWindow, TokenBucket};
+use aplomb_tokio::{Tokio, TokioClock};
+use tokio::task::{LocalSet, spawn_local};
+use tokio::time::{Instant, advance, sleep};
+
+fn paused(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    LocalSet::new().block_on(&runtime, test);
+}
+
+/// How long so many callers take who come together.
+async fn takes<A: Algorithm + 'static>(rule: A, callers: u32) -> Duration {
+    let limiter = Rc::new(RateLimiter::<Tokio, A>::with_clock(TokioClock, rule));
+    let began = Instant::now();
+    let callers: Vec<_> = (0..callers)
+        .map(|_| {
+            let limiter = Rc::clone(&limiter);
+            spawn_local(async move { drop(limiter.acquire(1).await.unwrap()) })
+        })
+        .collect();
+    for caller in callers {
+        caller.await.unwrap();
+    }
+    began.elapsed()
+}
+
+/// A thousand callers take as long as with a timer that is exact, and at most a tick more.
+async fn meets<A: Algorithm + Copy + 'static>(rule: A) {
+    let mut state = A::START;
+    let exact = (0..1_000).map(|_| rule.reserve(&mut state, aplomb::Instant::ORIGIN, 1).unwrap()).last().unwrap();
+    let (took, exact) = (takes(rule, 1_000).await, Duration::from_nanos(exact.as_nanos()));
+    assert!((exact..=exact + Duration::from_millis(1)).contains(&took), "{took:?}, but {exact:?} with an exact timer");
+}
+
+#[test]
+fn ten_permits_a_tick_are_ten_permits_a_tick() {
+    paused(async {
+        let each = Rate::new(10, Duration::from_micros(1_700));
+        meets(TokenBucket::new(Rate::per_second(10_000)).burst(1)).await;
+        meets(TokenBucket::new(each)).await;
+        meets(FixedWindow::new(each)).await;
+        meets(SlidingWindow::<Heap>::new(each)).await;
+        meets(SlidingCounter::new(each)).await;
+    });
+}
+
+#[test]
+fn whoever_waited_for_a_call_is_counted_from_when_that_ended() {
+    paused(async {
+        let limiter = Rc::new(RateLimiter::<Tokio>::with_burst(Rate::new(1, Duration::from_millis(100)), 1).max_concurrent(1));
+        let runs = limiter.acquire(1).await.unwrap();
+        let waits = Rc::clone(&limiter);
+        let waits = spawn_local(async move { drop(waits.acquire(1).await.unwrap()) });
+        sleep(Duration::from_micros(500_900)).await;
+        drop(runs);
+        waits.await.unwrap();
+        let refused = limiter.try_acquire(1).unwrap_err();
+        assert_eq!(refused.retry_after(), Some(Duration::from_millis(100)));
+    });
+}
+
+#[test]
+fn whoever_comes_far_too_late_is_counted_from_then() {
+    paused(async {
+        let limiter = Rc::new(RateLimiter::<Tokio>::with_burst(Rate::new(1, Duration::from_millis(100)), 1));
+        drop(limiter.acquire(1).await.unwrap());
+        let waits = Rc::clone(&limiter);
+        let waits = spawn_local(async move { drop(waits.acquire(1).await.unwrap()) });
+        sleep(Duration::from_millis(50)).await;
+        advance(Duration::from_millis(500)).await;
+        waits.await.unwrap();
+        let refused = limiter.try_acquire(1).unwrap_err();
+        assert_eq!(refused.retry_after(), Some(Duration::from_millis(100)));
+    });
+}
