@@ -78,10 +78,24 @@ pub enum ConfigError {
         /// Of the storage.
         capacity: usize,
     },
+    /// A table has room for a key at least, and for no more than its storage.
+    Capacity {
+        /// The setting.
+        value: usize,
+        /// The storage's.
+        most: usize,
+    },
     /// With none at once, nothing ever starts.
     MaxConcurrent {
         /// The setting.
         value: u32,
+    },
+    /// With none at once, nothing would ever be done; and there is no room for more than there are places.
+    Limit {
+        /// The setting.
+        value: usize,
+        /// How many places there are.
+        most: usize,
     },
     /// Proportional jitter can't take away more than the whole delay.
     Jitter {
@@ -105,7 +119,9 @@ impl ConfigError {
             Self::Per { .. } => "per must be longer than zero",
             Self::Burst { .. } => "burst must be at least 1, and fill again within 146 years",
             Self::LogCapacity { .. } => "permits must be at most the log's capacity",
+            Self::Capacity { .. } => "capacity must be at least 1, and at most the storage's",
             Self::MaxConcurrent { .. } => "max_concurrent must be at least 1",
+            Self::Limit { .. } => "limit must be at least 1, and at most the number of places",
             Self::Jitter { .. } => "jitter must be at most 1",
         }
     }
@@ -126,7 +142,11 @@ impl fmt::Display for ConfigError {
             Self::LogCapacity { permits, capacity } => {
                 write!(f, "permits is {permits}, must be at most the log's capacity, {capacity}")
             }
+            Self::Capacity { value, most: usize::MAX } => write!(f, "capacity is {value}, must be at least 1"),
+            Self::Capacity { value, most } => write!(f, "capacity is {value}, must be from 1 to {most}"),
             Self::MaxConcurrent { value } => write!(f, "max_concurrent is {value}, must be at least 1"),
+            Self::Limit { value: 0, .. } => f.write_str("limit is 0, must be at least 1"),
+            Self::Limit { value, most } => write!(f, "limit is {value}, must be at most {most}, the number of places"),
             Self::Jitter { value } => write!(f, "jitter is {value}, must be at most 1"),
         }
     }

@@ -33,6 +33,7 @@
 //! - [`polling`]: asking again until the answer is there.
 //! - [`waterfall`]: steps one after another, each fed what the one before ended with.
 //! - [`rate_limiter`]: so many permits in so much time, first come first served.
+//! - [`parallel`]: an operation for each item, so many at once.
 //! - [`retry`]: once more, with [`backoff`], jitter, deadlines, and a budget.
 //!
 //! Below them lies what all patterns are made of: [`time`], [`alarm`], [`platform`], [`storage`], [`sync`], [`children`], [`observe`].
@@ -69,9 +70,11 @@ mod config;
 mod deadline;
 pub mod debounce;
 pub mod edge;
+pub mod key;
 pub mod level;
 pub mod observe;
 mod operation;
+pub mod parallel;
 pub mod platform;
 pub mod polling;
 pub mod prelude;
@@ -80,6 +83,7 @@ pub mod ratio;
 pub mod retry;
 pub mod storage;
 pub mod sync;
+mod table;
 pub mod throttle;
 pub mod time;
 pub mod timeout;
@@ -95,9 +99,10 @@ pub use deadline::Deadline;
 pub use debounce::Debounce;
 pub use edge::EdgeError;
 pub use operation::{Fallible, InfallibleFuture, Lending, Operation, infallible};
+pub use parallel::{Parallel, ParallelError};
 pub use platform::{Ambient, Platform};
 pub use polling::{PollError, Polling};
-pub use rate_limiter::{RateLimitError, RateLimiter};
+pub use rate_limiter::{KeyedRateLimiter, RateLimitError, RateLimiter};
 pub use ratio::Ratio;
 pub use retry::{Retry, RetryBudget, RetryError};
 #[cfg(feature = "alloc")]

@@ -2,8 +2,7 @@
 
 use mutex::{ConstInit, ScopedRawMutex};
 
-use crate::children::Children;
-use crate::storage::Storage;
+use crate::children::{Children, PinnedStorage};
 use crate::time::Clock;
 
 /// A runtime, seen from the patterns: one type parameter instead of four.
@@ -39,7 +38,7 @@ pub trait Platform {
     type RawMutex: ScopedRawMutex + ConstInit;
 
     /// Where tables lie unless their user says otherwise.
-    type Storage: Storage;
+    type Storage: PinnedStorage;
 
     /// How the children of one task are woken.
     type Children: Children;
@@ -47,6 +46,13 @@ pub trait Platform {
     /// A number that nobody foresees, for jitter: on servers, from the runtime's generator; in simulation, from the tape; on firmware, from a generator that the
     /// application seeds.
     fn random() -> u64;
+
+    /// From what tables start to hash keys: the same for as long as the program runs, and where keys come from outside, another in each run. Default: zero.
+    #[inline]
+    #[must_use]
+    fn hash_seed() -> u64 {
+        0
+    }
 }
 
 /// A clock that is everywhere, so that a `static` needs none in hand: it has a constant.

@@ -61,6 +61,7 @@ pub struct Inline<const N: usize>;
 impl<const N: usize> Storage for Inline<N> {
     type Link = NonZeroU16;
     type Slots<T> = heapless::Vec<T, N>;
+
     const CAPACITY: usize = N;
 }
 
@@ -89,7 +90,8 @@ pub struct Heap;
 impl Storage for Heap {
     type Link = NonZeroU32;
     type Slots<T> = alloc::vec::Vec<T>;
-    const CAPACITY: usize = u32::MAX as usize;
+
+    const CAPACITY: usize = usize::MAX;
 }
 
 #[cfg(feature = "alloc")]

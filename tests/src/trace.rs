@@ -118,6 +118,8 @@ pub struct Expected {
     #[serde(skip_serializing_if = "Option::is_none")]
     step: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     #[serde(default, deserialize_with = "crate::scenario::present", skip_serializing_if = "Option::is_none")]
     item: Option<Value>,
@@ -218,6 +220,7 @@ impl Expected {
                     && detail("attempts", self.attempts.map(Value::from))
                     && detail("retry_after", self.retry_after.map(Value::from))
                     && detail("step", self.step.map(Value::from))
+                    && detail("index", self.index.map(Value::from))
                     && detail("name", self.name.clone().map(Value::from))
             }
         }

@@ -2,13 +2,15 @@
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 use std::future::{Future, Ready, pending, ready};
-use std::marker::PhantomData;
+use std::marker::{PhantomData, PhantomPinned};
+use std::ops::Range;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use aplomb::alarm::Alarm;
 use aplomb::backoff::{Constant, Delays, Exponential, Fibonacci, Jitter, Linear, List};
+use aplomb::children::{FutureGroup, Turn};
 use aplomb::debounce::Debouncing;
 use aplomb::edge::{self, Share, Stream, Trigger};
 use aplomb::level::{Button, Contact, Edge, Gesture, GestureError, Gestures, LevelDebouncer};
@@ -18,8 +20,9 @@ use aplomb::sync::{Acquire, AcquireError, LocalRawMutex, Permit, Semaphore, Shar
 use aplomb::throttle::Throttling;
 use aplomb::time::ms;
 use aplomb::{
-    Clock, ConfigError, Deadline, Debounce, Heap, InfallibleFuture, Inline, Instant, OwnWakers, ParentWaker, Platform, PollError,
-    Ratio, Retry, RetryBudget, RetryError, Throttle, Timeout, TimeoutError, WaterfallError, polling, waterfall,
+    Clock, ConfigError, Deadline, Debounce, Heap, InfallibleFuture, Inline, Instant, OwnWakers, ParallelError, ParentWaker,
+    Platform, PollError, Ratio, Retry, RetryBudget, RetryError, Throttle, Timeout, TimeoutError, WaterfallError, parallel,
+    polling, waterfall,
 };
 use aplomb_embassy::{Embassy, EmbassyClock, EmbassySleep};
 use aplomb_sim::{Manual, Sim, SimClock, SimSleep};
@@ -93,6 +96,17 @@ type Items = Pending<u32>;
 type Polled<P, F> = polling::Run<P, Start<F>, fn(&u32) -> bool, Constant, Silent, F, u32, u32>;
 type Chain<F> = waterfall::Run<<waterfall::Then<waterfall::First<fn(u32) -> F>, fn(u32) -> F> as waterfall::Step<u32>>::Stage>;
 
+/// An operation that stays in its place.
+struct Pinned(PhantomPinned);
+
+impl Future for Pinned {
+    type Output = Result<u32, u32>;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Pending
+    }
+}
+
 /// A stream that stays on its thread.
 struct LocalItems(#[expect(dead_code, reason = "it is what keeps it there")] Rc<()>);
 
@@ -141,6 +155,44 @@ fn edges_polling_and_waterfalls() {
         Chain<Op>: "Send Sync Unpin",
         Chain<Local>: "Unpin",
         WaterfallError<u32>: "Send Sync Unpin Copy",
+    }
+}
+
+type Through<P, F> = parallel::Parallel<P, parallel::Items<Range<u32>>, fn(u32) -> F, F>;
+type ThroughStream<P, S, F> = parallel::Parallel<P, S, fn(u32) -> F, F>;
+type Together<P, F> = parallel::Run<P, parallel::Items<Range<u32>>, fn(u32) -> F, F, parallel::FailFast, Silent, Heap, Heap>;
+type InPlace<F, const N: usize> = parallel::Run<
+    Embassy,
+    parallel::Items<std::array::IntoIter<u32, 4>>,
+    fn(u32) -> F,
+    F,
+    parallel::FailFast,
+    Silent,
+    Inline<N>,
+    parallel::Array<4>,
+>;
+
+#[test]
+fn parallel_and_groups() {
+    types! {
+        Through<Tokio, Op>: "Send Sync Unpin",
+        Through<Smol, Op>: "Send Sync Unpin",
+        Through<Sim, Op>: "Send Sync Unpin",
+        Through<Embassy, Op>: "Send Sync Unpin",
+        Through<Tokio, Local>: "Unpin",
+        Through<Embassy, Pinned>: "Send Sync",
+        ThroughStream<Tokio, Items, Op>: "Send Sync Unpin",
+        ThroughStream<Tokio, LocalItems, Op>: "Unpin",
+        Together<Tokio, Op>: "Send Sync Unpin",
+        Together<Embassy, Op>: "Send Sync Unpin",
+        Together<Tokio, Local>: "Unpin",
+        InPlace<Op, 2>: "Send Sync Unpin",
+        InPlace<Local, 2>: "Unpin",
+        ParallelError<u32>: "Send Sync Unpin Copy",
+        parallel::Progress: "Send Sync Unpin Copy",
+        FutureGroup<Op, u32, OwnWakers<<Tokio as Platform>::RawMutex>, Heap>: "Send Sync Unpin",
+        FutureGroup<Local, u32, ParentWaker, Inline<2>>: "Unpin",
+        Turn: "Send Sync Unpin",
     }
 }
 
@@ -309,6 +361,19 @@ fn a_call_of_a_policy_is_its_attempt_its_sleep_and_some_100_bytes() {
     check::<Smol>("smol", 120);
     check::<Embassy>("embassy", 120);
     check::<Sim>("sim", 128);
+}
+
+#[test]
+fn parallel_in_place_is_its_operations_its_items_its_results_and_some_200_bytes() {
+    let sizes = [size_of::<InPlace<Eight, 1>>(), size_of::<InPlace<Eight, 2>>(), size_of::<InPlace<Eight, 8>>()];
+    println!("parallel in place: {sizes:?} bytes with 1, 2 and 8 places, {} on the heap", size_of::<Together<Tokio, Eight>>());
+    // A place is an operation that may not be there, and whose it is.
+    let place = size_of::<Option<Eight>>() + 16;
+    assert_eq!([sizes[1] - sizes[0], sizes[2] - sizes[0]], [place, 7 * place]);
+    let items = size_of::<std::array::IntoIter<u32, 4>>();
+    let results = 4 * size_of::<u32>() + 4 * size_of::<Option<u32>>();
+    assert!(sizes[0] <= place + items + results + 200, "{} bytes", sizes[0]);
+    assert!(size_of::<Together<Tokio, Eight>>() <= 320);
 }
 
 #[test]

@@ -18,7 +18,11 @@ pub use simulation::{
     fresh::Fresh,
     inner::Order,
     lock::SimRawMutex,
-    patterns::{Retry, RetryBudget, Semaphore, Timeout, TimeoutExt, deadline, level, prelude, retry, timeout, timeout_at},
+    patterns::{
+        Debounce, EdgeStream, EdgeStreamExt, KeyedRateLimiter, PaceStream, Parallel, ParallelArray, ParallelStreamExt, Polling,
+        RateLimiter, Retry, RetryBudget, Semaphore, Share, Throttle, Timeout, TimeoutExt, deadline, level, parallel,
+        parallel_array, poll_until, prelude, retry, timeout, timeout_at,
+    },
     sim::{Sim, spawn},
     spawn::{Aborted, JoinHandle},
     tape::{ParseTapeError, Tape},

@@ -17,6 +17,10 @@
 //! - Who was woken late by a coarse timer, by no more than its [resolution](crate::Clock::RESOLUTION), is counted for the instant for which it was due; otherwise each wait would be that much longer, and the rate not met.
 //! - Beside the rate, [`max_concurrent`](RateLimiter::max_concurrent) bounds how many calls run at once.
 //!
+//! # By key
+//!
+//! A [`KeyedRateLimiter`] is a limiter for each key, in a table of fixed capacity. It forgets first what is as good as new, and never lets somebody through for want of room.
+//!
 //! # Which rule
 //!
 //! | | in any window of `per` | state | |
@@ -44,6 +48,7 @@
 mod acquire;
 mod algorithm;
 mod error;
+mod keyed;
 mod limiter;
 mod line;
 mod lines;
@@ -56,6 +61,7 @@ mod stream;
 pub use acquire::Acquire;
 pub use algorithm::{Algorithm, Bucket, Counters, FixedWindow, Log, Refused, SlidingCounter, SlidingWindow, TokenBucket, Window};
 pub use error::RateLimitError;
+pub use keyed::KeyedRateLimiter;
 pub use limiter::RateLimiter;
 pub use line::Snapshot;
 pub use lines::{Find, Lines};
@@ -63,4 +69,4 @@ pub use permit::Permit;
 pub use rate::Rate;
 pub use reservation::{Reservation, Reserved};
 pub use run::Run;
-pub use stream::RateLimitStream;
+pub use stream::{RateLimitStream, RateLimitStreamExt};

@@ -2,6 +2,7 @@
 
 mod backoff;
 mod edges;
+mod parallel;
 mod polling;
 mod rate_limiter;
 mod retry;
@@ -12,6 +13,7 @@ use serde_json::{Map, Value};
 pub(crate) use self::backoff::{AnyBackoff, BackoffConfig};
 use self::edges::{DebounceConfig, ThrottleConfig};
 pub(crate) use self::edges::{EdgesConfig, StreamConfig, Superseded};
+pub(crate) use self::parallel::{OnError, Order, ParallelConfig};
 pub(crate) use self::polling::{PollingConfig, PollingErrors, PollingMode};
 pub(crate) use self::rate_limiter::{RateLimiterAlgorithm, RateLimiterConfig, RateSetting};
 pub(crate) use self::retry::{RetryConfig, TimeoutConfig};
@@ -36,6 +38,10 @@ pub enum Pattern {
     Polling(Box<PollingConfig>),
     /// `rate_limiter`.
     RateLimiter(RateLimiterConfig),
+    /// `parallel`.
+    Parallel(ParallelConfig),
+    /// `parallel_stream`.
+    ParallelStream(ParallelConfig),
 }
 
 impl Pattern {
@@ -55,6 +61,8 @@ impl Pattern {
                 strictly(config, "config").and_then(PollingConfig::check).map(|polling| Self::Polling(Box::new(polling)))
             }
             "rate_limiter" => strictly(config, "config").and_then(RateLimiterConfig::check).map(Self::RateLimiter),
+            "parallel" => strictly(config, "config").map(Self::Parallel),
+            "parallel_stream" => strictly(config, "config").map(Self::ParallelStream),
             _ => Err(format!("pattern: unknown pattern `{name}`")),
         }
     }
@@ -68,6 +76,8 @@ impl Pattern {
             Self::Waterfall(_) => "waterfall",
             Self::Polling(_) => "polling",
             Self::RateLimiter(_) => "rate_limiter",
+            Self::Parallel(_) => "parallel",
+            Self::ParallelStream(_) => "parallel_stream",
             Self::Edges(EdgesConfig { debounces: true, .. }) => "debounce",
             Self::Edges(EdgesConfig { debounces: false, .. }) => "throttle",
             Self::Stream(StreamConfig { debounces: true, .. }) => "debounce_stream",
@@ -81,8 +91,8 @@ impl Pattern {
     pub(crate) fn times(&self) -> Vec<Millis> {
         match self {
             Self::Timeout(timeout) => vec![timeout.after],
-            Self::Waterfall(_) => Vec::new(),
             Self::RateLimiter(limiter) => limiter.times(),
+            Self::Waterfall(_) | Self::Parallel(_) | Self::ParallelStream(_) => Vec::new(),
             Self::Polling(polling) => {
                 let mut times = vec![polling.deadline, polling.initial_delay];
                 times.extend(polling.interval);
@@ -105,9 +115,9 @@ impl Pattern {
     fn verbs(&self) -> &'static [&'static str] {
         match self {
             Self::Edges(_) => &["cancel", "flush", "trigger"],
-            Self::Stream(_) => &["end"],
             Self::RateLimiter(_) => &["set_rate"],
-            Self::Timeout(_) | Self::Retry(_) | Self::Polling(_) | Self::Waterfall(_) => &[],
+            Self::Stream(_) | Self::ParallelStream(_) => &["end"],
+            Self::Timeout(_) | Self::Retry(_) | Self::Polling(_) | Self::Waterfall(_) | Self::Parallel(_) => &[],
         }
     }
 
@@ -115,8 +125,20 @@ impl Pattern {
     fn options(&self) -> &'static [&'static str] {
         match self {
             Self::RateLimiter(_) => &["try", "permits", "deadline", "reserve"],
-            Self::Edges(_) | Self::Stream(_) | Self::Timeout(_) | Self::Retry(_) | Self::Polling(_) | Self::Waterfall(_) => &[],
+            Self::Parallel(_) => &["items"],
+            Self::Edges(_)
+            | Self::Stream(_)
+            | Self::Timeout(_)
+            | Self::Retry(_)
+            | Self::Polling(_)
+            | Self::Waterfall(_)
+            | Self::ParallelStream(_) => &[],
         }
+    }
+
+    /// Whether it has items, and no callers.
+    fn is_stream(&self) -> bool {
+        matches!(self, Self::Stream(_) | Self::ParallelStream(_))
     }
 
     /// Whether that can be done to it.
@@ -125,12 +147,10 @@ impl Pattern {
             limiter.check_action(action)?;
         }
         let known = match action {
-            Action::Item { .. } => matches!(self, Self::Stream(_)),
+            Action::Item { .. } => self.is_stream(),
             Action::Do(order) => self.verbs().contains(&&*order.verb),
-            Action::Call(request) => {
-                !matches!(self, Self::Stream(_)) && request.options().all(|option| self.options().contains(&option))
-            }
-            Action::Drop { .. } => !matches!(self, Self::Stream(_)),
+            Action::Call(request) => !self.is_stream() && request.options().all(|option| self.options().contains(&option)),
+            Action::Drop { .. } => !self.is_stream(),
             Action::Jump { .. } => true,
         };
         if known { Ok(()) } else { Err(format!("{action:?} is nothing that can be done to `{}`", self.name())) }

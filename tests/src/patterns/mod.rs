@@ -1,6 +1,8 @@
 //! The patterns, set up as a scenario says.
 
 mod edges;
+mod feed;
+mod parallel;
 mod polling;
 mod rate_limiter;
 mod retry;
@@ -15,6 +17,7 @@ use std::rc::Rc;
 use serde_json::{Map, Value};
 
 use self::edges::Edges;
+use self::parallel::Through;
 use self::retry::Retrying;
 use self::stream::Source;
 use crate::config::Pattern;
@@ -79,6 +82,8 @@ pub(crate) fn set_up<S: Stage + 'static>(pattern: &Pattern, form: Form) -> Rc<dy
         Pattern::Polling(config) => Rc::new((**config).clone()),
         Pattern::Waterfall(config) => Rc::new(config.clone()),
         Pattern::RateLimiter(config) => rate_limiter::set_up(config),
+        Pattern::Parallel(config) => Rc::new(*config),
+        Pattern::ParallelStream(config) => Rc::new(Through::new(*config)),
     }
 }
 

@@ -3,8 +3,10 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use aplomb::Heap;
-use aplomb::rate_limiter::{Algorithm, FixedWindow, Rate, RateLimiter, SlidingCounter, SlidingWindow, TokenBucket};
+use aplomb::rate_limiter::{
+    Algorithm, Bucket, FixedWindow, Rate, RateLimiter, Refused, SlidingCounter, SlidingWindow, TokenBucket,
+};
+use aplomb::{ConfigError, Heap};
 use aplomb_tokio::{Tokio, TokioClock};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{Instant, advance, sleep};
@@ -47,6 +49,57 @@ fn ten_permits_a_tick_are_ten_permits_a_tick() {
         meets(FixedWindow::new(each)).await;
         meets(SlidingWindow::<Heap>::new(each)).await;
         meets(SlidingCounter::new(each)).await;
+    });
+}
+
+/// A rule of one's own, which does not tell when it will have how many.
+#[derive(Clone, Copy)]
+struct Plain(TokenBucket);
+
+impl Algorithm for Plain {
+    type State = Bucket;
+    const START: Bucket = TokenBucket::START;
+
+    fn try_take(&self, state: &mut Bucket, now: aplomb::Instant, n: u32) -> Result<(), Refused> {
+        self.0.try_take(state, now, n)
+    }
+
+    fn reserve(&self, state: &mut Bucket, now: aplomb::Instant, n: u32) -> Option<aplomb::Instant> {
+        self.0.reserve(state, now, n)
+    }
+
+    fn give_back(&self, state: &mut Bucket, now: aplomb::Instant, n: u32, at: aplomb::Instant) {
+        self.0.give_back(state, now, n, at);
+    }
+
+    fn available(&self, state: &Bucket, now: aplomb::Instant) -> u32 {
+        self.0.available(state, now)
+    }
+
+    fn most(&self) -> u32 {
+        self.0.most()
+    }
+
+    fn renewed_at(&self, state: &Bucket) -> aplomb::Instant {
+        self.0.renewed_at(state)
+    }
+
+    fn take_over(&self, state: &mut Bucket, from: &Self, now: aplomb::Instant) {
+        self.0.take_over(state, &from.0, now);
+    }
+
+    fn config_error(&self) -> Option<ConfigError> {
+        self.0.config_error()
+    }
+}
+
+#[test]
+fn a_rule_that_does_not_tell_when_is_asked_again() {
+    paused(async {
+        // Several a tick, and one in some ticks.
+        for rate in [Rate::per_second(10_000), Rate::per_second(300)] {
+            meets(Plain(TokenBucket::new(rate).burst(5))).await;
+        }
     });
 }
 

@@ -36,6 +36,8 @@ pub struct TokenBucket {
     interval: Span,
     /// From empty to full.
     depth: Span,
+    /// Whether the interval is a whole number of nanoseconds, and everything else makes sense.
+    is_whole: bool,
 }
 
 /// What has been taken out of a [`TokenBucket`].
@@ -81,7 +83,7 @@ impl TokenBucket {
     const fn of(rate: Rate, burst: u32) -> Self {
         let per = if rate.per_nanos() < LONGEST { rate.per_nanos() } else { LONGEST };
         let (permits, per) = (rate.permits() as u128, per as u128);
-        let wrong = Self { rate, burst, interval: Span::ZERO, depth: Span::ZERO };
+        let wrong = Self { rate, burst, interval: Span::ZERO, depth: Span::ZERO, is_whole: false };
         if wrong.config_error().is_some() {
             return wrong;
         }
@@ -92,6 +94,7 @@ impl TokenBucket {
             burst,
             interval: Span { whole: (per / permits) as u64, parts: (per % permits) as u32 },
             depth: Span { whole: depth, parts: (total % permits) as u32 },
+            is_whole: per.is_multiple_of(permits) && rate.per_nanos() < LONGEST,
         }
     }
 
@@ -134,8 +137,7 @@ impl TokenBucket {
         }
     }
 
-    /// Whether it ever gives so many.
-    #[inline]
+    /// Whether it never gives so many.
     fn is_never(&self, n: u32) -> bool {
         n > self.burst || self.interval == Span::ZERO
     }
@@ -208,13 +210,29 @@ impl TokenBucket {
     }
 }
 
+impl TokenBucket {
+    // Kept out of line, so that the short way is short.
+    #[inline(never)]
+    fn try_take_exactly(&self, state: &mut Bucket, now: Instant, n: u32) -> Result<(), Refused> {
+        if self.is_never(n) {
+            return Err(Refused::Never);
+        }
+        let full_at = self.taking(state, now, u64::from(n));
+        let at = self.usable(full_at, now);
+        if at > now {
+            return Err(Refused::at(at));
+        }
+        state.fill_at(full_at, n);
+        Ok(())
+    }
+}
+
 impl Bucket {
     const fn full_at(&self) -> Span {
         Span { whole: self.whole, parts: self.parts }
     }
 
     /// So many more have been taken.
-    #[inline]
     fn fill_at(&mut self, full_at: Span, n: u32) {
         *self = Self { whole: full_at.whole, parts: full_at.parts, given_back: self.given_back.saturating_sub(n) };
     }
@@ -239,16 +257,17 @@ impl Algorithm for TokenBucket {
 
     #[inline]
     fn try_take(&self, state: &mut Bucket, now: Instant, n: u32) -> Result<(), Refused> {
-        if self.is_never(n) {
-            return Err(Refused::Never);
+        // One permit of a rate without fractions, as most are: the same, in fewer steps.
+        if n == 1 && self.is_whole && state.parts == 0 && state.given_back == 0 {
+            let full_at = state.whole.max(now.as_nanos()).saturating_add(self.interval.whole);
+            let wait = (full_at - now.as_nanos()).saturating_sub(self.depth.whole);
+            if wait > 0 {
+                return Err(Refused::Until(now.saturating_add_nanos(wait)));
+            }
+            state.whole = full_at;
+            return Ok(());
         }
-        let full_at = self.taking(state, now, u64::from(n));
-        let at = self.usable(full_at, now);
-        if at > now {
-            return Err(Refused::at(at));
-        }
-        state.fill_at(full_at, n);
-        Ok(())
+        self.try_take_exactly(state, now, n)
     }
 
     fn reserve(&self, state: &mut Bucket, now: Instant, n: u32) -> Option<Instant> {

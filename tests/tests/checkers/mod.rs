@@ -1,0 +1,70 @@
+//! Model checkers as platforms: each is one more lock.
+
+use std::marker::PhantomData;
+use std::sync::OnceLock;
+
+use aplomb::sync::{ConstInit, ScopedRawMutex};
+use aplomb::{Clock, Heap, ParentWaker, Platform};
+use aplomb_sim::SimClock;
+
+/// A platform whose lock is the given one.
+macro_rules! checked_platform {
+    ($platform:ident, $lock:ident, $mutex:ty) => {
+        pub(crate) struct $platform<C = SimClock>(PhantomData<C>);
+
+        impl<C: Clock> Platform for $platform<C> {
+            type Clock = C;
+            type RawMutex = $lock;
+            type Storage = Heap;
+            type Children = ParentWaker;
+
+            fn random() -> u64 {
+                0
+            }
+        }
+
+        /// Made when it is first locked: the checker's own is no constant.
+        pub(crate) struct $lock(OnceLock<$mutex>);
+
+        impl ConstInit for $lock {
+            #[allow(clippy::declare_interior_mutable_const, reason = "each use of it is a new lock")]
+            const INIT: Self = Self(OnceLock::new());
+        }
+
+        // SAFETY: the checker's mutex is locked while `f` runs, and one lock has one mutex.
+        unsafe impl ScopedRawMutex for $lock {
+            fn try_with_lock<R>(&self, f: impl FnOnce() -> R) -> Option<R> {
+                let _guard = self.0.get_or_init(Default::default).try_lock().ok()?;
+                Some(f())
+            }
+
+            fn with_lock<R>(&self, f: impl FnOnce() -> R) -> R {
+                let _guard = self.0.get_or_init(Default::default).lock().unwrap();
+                f()
+            }
+
+            fn is_locked(&self) -> bool {
+                self.0.get_or_init(Default::default).try_lock().is_err()
+            }
+        }
+    };
+}
+
+checked_platform!(Loom, LoomLock, loom::sync::Mutex<()>);
+checked_platform!(Shuttle, ShuttleLock, shuttle::sync::Mutex<()>);
+
+/// Who is set to play the bug: what must never be forgotten is.
+const FORGET: &str = "APLOMB_FORGET_A_WAITER";
+
+/// Whether this process is to show that a bug is found.
+pub(crate) fn forgets() -> bool {
+    std::env::var_os(FORGET).is_some()
+}
+
+/// Runs a test of this program anew with the bug in it, in a process of its own, and expects that it is found.
+pub(crate) fn is_found_by(test: &str) {
+    let this = std::env::current_exe().unwrap();
+    let run = std::process::Command::new(this).args(["--exact", test, "--nocapture"]).env(FORGET, "1").output().unwrap();
+    let told = String::from_utf8_lossy(&run.stderr).to_lowercase();
+    assert!(!run.status.success() && told.contains("deadlock"), "the forgotten waiter went unnoticed:\n{told}");
+}
