@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use aplomb::rate_limiter::{Algorithm, FixedWindow, Rate, Refused, SlidingCounter, SlidingWindow, TokenBucket};
+use aplomb::storage::Storage;
 use aplomb::time::duration;
 use aplomb::{Heap, Inline, Instant};
 use fastrand::Rng;
@@ -16,7 +17,7 @@ const SCRIPTS: u64 = 10_000;
 type Used = Vec<(u64, u32)>;
 
 /// An algorithm, and the model that it is held to.
-trait Subject {
+pub(crate) trait Subject: 'static {
     type Rule: Algorithm<State: Debug> + Debug;
     type Model: Model;
 
@@ -30,7 +31,7 @@ fn rate(terms: Terms) -> Rate {
     Rate::new(terms.permits, duration(terms.per))
 }
 
-struct OfTokenBucket;
+pub(crate) struct OfTokenBucket;
 impl Subject for OfTokenBucket {
     type Rule = TokenBucket;
     type Model = models::TokenBucket;
@@ -51,7 +52,7 @@ fn windows(terms: Terms, time: u64) -> u64 {
     u64::from(terms.permits) * (time / terms.per + 1)
 }
 
-struct OfFixedWindow;
+pub(crate) struct OfFixedWindow;
 impl Subject for OfFixedWindow {
     type Rule = FixedWindow;
     type Model = models::FixedWindow;
@@ -66,8 +67,8 @@ impl Subject for OfFixedWindow {
     }
 }
 
-struct OfSlidingWindow<S>(S);
-impl<S: aplomb::storage::Storage> Subject for OfSlidingWindow<S> {
+pub(crate) struct OfSlidingWindow<S>(S);
+impl<S: Storage + 'static> Subject for OfSlidingWindow<S> {
     type Rule = SlidingWindow<S>;
     type Model = models::SlidingWindow;
 
@@ -80,7 +81,7 @@ impl<S: aplomb::storage::Storage> Subject for OfSlidingWindow<S> {
     }
 }
 
-struct OfSlidingCounter;
+pub(crate) struct OfSlidingCounter;
 impl Subject for OfSlidingCounter {
     type Rule = SlidingCounter;
     type Model = models::SlidingCounter;

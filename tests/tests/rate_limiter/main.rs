@@ -7,6 +7,8 @@ mod cases;
 mod coarse;
 mod decisions;
 mod models;
+mod queue;
+mod years;
 
 /// So many seeds, or the one of `APLOMB_SEED`.
 fn seeds(number: u64) -> Range<u64> {
