@@ -8,6 +8,7 @@ mod coarse;
 mod decisions;
 mod models;
 mod queue;
+mod waiting;
 mod years;
 
 /// So many seeds, or the one of `APLOMB_SEED`.
