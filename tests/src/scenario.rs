@@ -159,6 +159,11 @@ pub struct Line {
     pub key: Option<Value>,
     /// How many permits the call takes.
     pub permits: Option<u32>,
+    /// How long the call may wait.
+    pub deadline: Option<Millis>,
+    /// Whether the call takes its permits in advance.
+    #[serde(default)]
+    pub reserve: bool,
     /// What the call goes through.
     pub items: Option<Vec<Value>>,
     /// How urgent the call is.
@@ -190,6 +195,10 @@ pub struct Request {
     pub key: Option<Value>,
     /// How many permits it takes.
     pub permits: Option<u32>,
+    /// How long it may wait.
+    pub deadline: Option<Millis>,
+    /// Whether it takes its permits in advance.
+    pub reserves: bool,
     /// What it goes through.
     pub items: Option<Vec<Value>>,
     /// How urgent it is.
@@ -205,6 +214,8 @@ impl Request {
             ("try", !self.waits),
             ("key", self.key.is_some()),
             ("permits", self.permits.is_some()),
+            ("deadline", self.deadline.is_some()),
+            ("reserve", self.reserves),
             ("items", self.items.is_some()),
             ("priority", self.priority.is_some()),
             ("drained", self.drained),
@@ -261,6 +272,8 @@ impl Line {
             arg: self.arg.clone(),
             key: self.key.clone(),
             permits: self.permits,
+            deadline: self.deadline,
+            reserves: self.reserve,
             items: self.items.clone(),
             priority: self.priority,
             drained: self.drained.is_some(),
@@ -295,6 +308,7 @@ impl Scenario {
             Operation::ByName(starts) => starts.values().collect(),
         };
         let mut instants: Vec<Millis> = self.script.iter().map(|line| line.at).collect();
+        instants.extend(self.script.iter().filter_map(|line| line.deadline));
         instants.extend(starts.iter().flat_map(|start| [Some(start.takes), start.retry_after]).flatten());
         instants.extend(self.expect.iter().flat_map(|entry| [entry.at.earliest(), entry.at.latest()]));
         instants.extend(self.pattern.times());
