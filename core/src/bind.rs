@@ -2,7 +2,7 @@
 
 /// Fills a platform in: defines, in the module where it stands, the names that an adapter's users know.
 ///
-/// These are the types `Timeout`, `Retry`, `RetryBudget`, `Debounce`, `Throttle`, `EdgeStream`, `PaceStream`, `Polling` and `Semaphore`, the functions `timeout`, `timeout_at`, `deadline`, `poll_until` and `retry`, the traits `TimeoutExt` and `EdgeStreamExt`, and the module `prelude`. The crate has to hand on all of
+/// These are the types `Timeout`, `Retry`, `RetryBudget`, `Debounce`, `Throttle`, `EdgeStream`, `PaceStream`, `Polling`, `RateLimiter` and `Semaphore`, the functions `timeout`, `timeout_at`, `deadline`, `poll_until` and `retry`, the traits `TimeoutExt` and `EdgeStreamExt`, and the modules `prelude` and `level`, the latter with `Contact` and `Button` if core has the feature `embedded-hal`. The crate has to hand on all of
 /// core, by `pub use aplomb::*`. Docs and their examples come along: they are told the crate's name, and the lines that open and close an asynchronous `main`.
 ///
 /// # Examples
@@ -55,6 +55,10 @@ macro_rules! bind {
 
         /// For a [`Debounce`] or [`Throttle`] whose callers [share]($crate::edge::Share) the one result. They wait in `S`.
         pub type Share<T, S = <$platform as $crate::Platform>::Storage> = $crate::edge::Share<T, S>;
+
+        /// A [`RateLimiter`](struct@$crate::RateLimiter) on this platform, whose waiters are kept in `S`. The module [`rate_limiter`]($crate::rate_limiter) tells what it promises.
+        pub type RateLimiter<A = $crate::rate_limiter::TokenBucket, S = <$platform as $crate::Platform>::Storage> =
+            $crate::RateLimiter<$platform, A, S>;
 
         /// A [`Semaphore`]($crate::sync::Semaphore) on this platform, whose waiters are kept in `S`.
         pub type Semaphore<S = <$platform as $crate::Platform>::Storage> = $crate::sync::Semaphore<$platform, S>;
@@ -285,14 +289,43 @@ macro_rules! bind {
         /// A [`PaceStream`]($crate::edge::PaceStream) on this platform's clock.
         pub type PaceStream<S> = $crate::edge::PaceStream<S, <$platform as $crate::Platform>::Clock>;
 
+        /// Contacts that bounce: all of [`level`](mod@$crate::level), with this platform's clock filled in.
+        pub mod level {
+            pub use $crate::level::*;
+
+            $crate::bind_contacts!(super::$platform);
+        }
+
         /// What every user needs.
         pub mod prelude {
             pub use $crate::prelude::*;
 
             pub use super::{
-                Debounce, EdgeStreamExt, Retry, RetryBudget, Share, Throttle, TimeoutExt, deadline, poll_until, retry, timeout,
-                timeout_at,
+                Debounce, EdgeStreamExt, RateLimiter, Retry, RetryBudget, Share, Throttle, TimeoutExt, deadline, poll_until,
+                retry, timeout, timeout_at,
             };
         }
     };
+}
+
+/// The part of [`bind!`] that depends on a feature of core's, which the crate that it is expanded in need not have.
+#[cfg(feature = "embedded-hal")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! bind_contacts {
+    ($platform:path) => {
+        /// A [`Contact`]($crate::level::Contact) on this platform's clock.
+        pub type Contact<I, M = $crate::level::LevelDebouncer> =
+            $crate::level::Contact<<$platform as $crate::Platform>::Clock, I, M>;
+
+        /// A [`Button`]($crate::level::Button) on this platform's clock.
+        pub type Button<I> = $crate::level::Button<<$platform as $crate::Platform>::Clock, I>;
+    };
+}
+
+#[cfg(not(feature = "embedded-hal"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! bind_contacts {
+    ($platform:path) => {};
 }

@@ -54,6 +54,35 @@ pub enum ConfigError {
         /// The setting.
         value: Duration,
     },
+    /// A rate without permits lets nobody in.
+    Permits {
+        /// The setting.
+        value: u32,
+    },
+    /// A rate is so many permits in some time.
+    Per {
+        /// The setting.
+        value: Duration,
+    },
+    /// A bucket holds a permit at least, and fills again in 146 years at most.
+    Burst {
+        /// The setting.
+        value: u32,
+        /// The largest that there can be.
+        most: u32,
+    },
+    /// A log in place has room for every permit.
+    LogCapacity {
+        /// Of the rate.
+        permits: u32,
+        /// Of the storage.
+        capacity: usize,
+    },
+    /// With none at once, nothing ever starts.
+    MaxConcurrent {
+        /// The setting.
+        value: u32,
+    },
     /// Proportional jitter can't take away more than the whole delay.
     Jitter {
         /// The setting.
@@ -72,6 +101,11 @@ impl ConfigError {
             Self::MaxWait { .. } => "max_wait must be at least wait",
             Self::Interval { .. } => "interval must be longer than zero",
             Self::RepeatEvery { .. } => "repeat_every must be longer than zero",
+            Self::Permits { .. } => "permits must be at least 1",
+            Self::Per { .. } => "per must be longer than zero",
+            Self::Burst { .. } => "burst must be at least 1, and fill again within 146 years",
+            Self::LogCapacity { .. } => "permits must be at most the log's capacity",
+            Self::MaxConcurrent { .. } => "max_concurrent must be at least 1",
             Self::Jitter { .. } => "jitter must be at most 1",
         }
     }
@@ -86,6 +120,13 @@ impl fmt::Display for ConfigError {
             Self::MaxWait { value, wait } => write!(f, "max_wait is {value:?}, must be at least wait, {wait:?}"),
             Self::Interval { value } => write!(f, "interval is {value:?}, must be longer than zero"),
             Self::RepeatEvery { value } => write!(f, "repeat_every is {value:?}, must be longer than zero"),
+            Self::Permits { value } => write!(f, "permits is {value}, must be at least 1"),
+            Self::Per { value } => write!(f, "per is {value:?}, must be longer than zero"),
+            Self::Burst { value, most } => write!(f, "burst is {value}, must be from 1 to {most}"),
+            Self::LogCapacity { permits, capacity } => {
+                write!(f, "permits is {permits}, must be at most the log's capacity, {capacity}")
+            }
+            Self::MaxConcurrent { value } => write!(f, "max_concurrent is {value}, must be at least 1"),
             Self::Jitter { value } => write!(f, "jitter is {value}, must be at most 1"),
         }
     }

@@ -29,9 +29,10 @@
 //!
 //! - [`timeout`]: so long, and no longer.
 //! - [`debounce`]: only the newest call of a burst; [`throttle`]: never closer than an interval. As calls, as triggers with one loop that runs, as streams.
-//! - [`level`]: a contact that bounces, as edges and gestures. Machines only, for a driver of your own.
+//! - [`level`]: a contact that bounces, as edges and gestures. Machines for a driver of your own; with the feature `embedded-hal`, pins that are waited for.
 //! - [`polling`]: asking again until the answer is there.
 //! - [`waterfall`]: steps one after another, each fed what the one before ended with.
+//! - [`rate_limiter`]: so many permits in so much time, first come first served.
 //! - [`retry`]: once more, with [`backoff`], jitter, deadlines, and a budget.
 //!
 //! Below them lies what all patterns are made of: [`time`], [`alarm`], [`platform`], [`storage`], [`sync`], [`children`], [`observe`].
@@ -47,6 +48,7 @@
 //!
 //! - `alloc`: storage on the heap ([`storage`]), and wakers of their own for the children of a task ([`children`]).
 //! - `std`: implies `alloc`; conversions between the system's instants and ours.
+//! - `embedded-hal`: [contacts and buttons](level#pins) at the pins of `embedded-hal` and `embedded-hal-async`.
 //! - `defmt`: `defmt::Format` for configurations, errors and events.
 //! - `tracing`: an observer that writes events to `tracing`.
 
@@ -73,6 +75,7 @@ mod operation;
 pub mod platform;
 pub mod polling;
 pub mod prelude;
+pub mod rate_limiter;
 pub mod ratio;
 pub mod retry;
 pub mod storage;
@@ -81,6 +84,7 @@ pub mod throttle;
 pub mod time;
 pub mod timeout;
 pub mod waterfall;
+mod yielding;
 
 pub use backoff::{Backoff, Jitter};
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
@@ -93,6 +97,7 @@ pub use edge::EdgeError;
 pub use operation::{Fallible, InfallibleFuture, Lending, Operation, infallible};
 pub use platform::{Ambient, Platform};
 pub use polling::{PollError, Polling};
+pub use rate_limiter::{RateLimitError, RateLimiter};
 pub use ratio::Ratio;
 pub use retry::{Retry, RetryBudget, RetryError};
 #[cfg(feature = "alloc")]

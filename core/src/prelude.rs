@@ -3,6 +3,7 @@
 pub use crate::backoff::{Backoff, Constant, Exponential, Fibonacci, Jitter, Linear, List};
 pub use crate::edge::{EdgeError, Trigger};
 pub use crate::polling::PollError;
+pub use crate::rate_limiter::{Rate, RateLimitError};
 pub use crate::ratio::{Ratio, percent};
 pub use crate::retry::RetryError;
 pub use crate::time::{ms, secs};

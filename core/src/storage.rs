@@ -10,6 +10,9 @@ pub trait Storage {
 
     /// A table of `T`.
     type Slots<T>: Slots<T>;
+
+    /// How many entries a table can have.
+    const CAPACITY: usize;
 }
 
 /// The entries of a table: they can be added, looked at and changed in place, and are never taken out again.
@@ -58,6 +61,7 @@ pub struct Inline<const N: usize>;
 impl<const N: usize> Storage for Inline<N> {
     type Link = NonZeroU16;
     type Slots<T> = heapless::Vec<T, N>;
+    const CAPACITY: usize = N;
 }
 
 impl<T, const N: usize> Slots<T> for heapless::Vec<T, N> {
@@ -85,6 +89,7 @@ pub struct Heap;
 impl Storage for Heap {
     type Link = NonZeroU32;
     type Slots<T> = alloc::vec::Vec<T>;
+    const CAPACITY: usize = u32::MAX as usize;
 }
 
 #[cfg(feature = "alloc")]

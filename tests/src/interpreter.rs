@@ -9,10 +9,10 @@ use std::task::{Context, Poll, Waker};
 use serde_json::Value;
 
 use crate::operation::Running;
-use crate::patterns::{Form, Guard};
+use crate::patterns::{Ending, Form, set_up};
 use crate::scenario::{Action, Operation, Scenario};
 use crate::stage::Stage;
-use crate::trace::{Entry, Outcome, What};
+use crate::trace::{Entry, What};
 
 /// Where a scenario ends at the latest: after a day.
 const LONGEST: u64 = 24 * 3_600 * 1_000_000_000;
@@ -49,7 +49,7 @@ impl<S: Stage> World<S> {
 /// A caller: its future, which lives until it ends or the script drops it.
 struct Caller {
     id: String,
-    future: RefCell<Option<Pin<Box<dyn Future<Output = Outcome>>>>>,
+    future: RefCell<Option<Ending>>,
     task: RefCell<Option<Waker>>,
 }
 
@@ -98,9 +98,9 @@ where
         running: Cell::new(0),
         over: Cell::new(false),
     });
-    let guard = Rc::new(Guard::<S::Platform>::new(&scenario.pattern, form));
+    let subject = set_up(&scenario.pattern, form);
     if scenario.driver {
-        guard.drive(&world);
+        subject.drive(&world);
     }
     let mut callers: Vec<Rc<Caller>> = Vec::new();
     for line in &scenario.script {
@@ -111,9 +111,10 @@ where
             world.stage.advance_to(line.at.0).await;
         }
         match line.action() {
-            Ok(Action::Call { id, arg }) => {
-                let future = guard.call(&world, id, arg.cloned());
-                let caller = Rc::new(Caller { id: id.to_owned(), future: RefCell::new(Some(future)), task: RefCell::default() });
+            Ok(Action::Call(request)) => {
+                let id = request.id.clone();
+                let future = subject.call(Rc::clone(&world), request);
+                let caller = Rc::new(Caller { id, future: RefCell::new(Some(future)), task: RefCell::default() });
                 world.stage.spawn(Box::pin(CallerTask { caller: Rc::clone(&caller), world: Rc::clone(&world) }));
                 callers.push(caller);
             }
@@ -130,19 +131,19 @@ where
                 world.stage.set_clock(now).await;
                 world.stage.advance_to(now).await;
             }
-            Ok(Action::Do { verb, value }) => {
+            Ok(Action::Do(order)) => {
                 // Within a task, where the runtime's clock is.
-                let (guard, verb, value) = (Rc::clone(&guard), verb.to_owned(), value.cloned());
-                world.stage.spawn(Box::pin(async move { guard.act(&verb, value) }));
+                let subject = Rc::clone(&subject);
+                world.stage.spawn(Box::pin(async move { subject.act(order) }));
             }
-            Ok(Action::Item { item }) => guard.feed(item),
+            Ok(Action::Item { item }) => subject.feed(item),
             Err(_) => {}
         }
         world.stage.settle().await;
     }
     let alive = || {
         let waits = callers.iter().any(|caller| caller.future.borrow().is_some());
-        waits || guard.is_busy() || world.running.get() > 0
+        waits || subject.is_busy() || world.running.get() > 0
     };
     finish(&world.stage, alive, end).await;
     world.over.set(true);

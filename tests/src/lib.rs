@@ -3,18 +3,15 @@
 //! A scenario is a pattern with its configuration, an operation, a script, and the exact trace that must come out, in virtual time. [`scenario`] reads them, [`play`] plays them, [`trace`] compares.
 
 mod config;
-mod edges;
 mod interpreter;
 pub mod millis;
 mod operation;
 mod patterns;
-mod polling;
 mod runtimes;
 pub mod scenario;
 mod stage;
 mod suite;
 pub mod trace;
-mod waterfall;
 
 pub use config::Pattern;
 pub use patterns::Form;

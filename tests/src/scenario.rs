@@ -141,6 +141,9 @@ pub struct Line {
     pub first: bool,
     /// Calls the pattern; the caller's name.
     pub call: Option<String>,
+    /// The same without waiting.
+    #[serde(rename = "try")]
+    pub attempt: Option<String>,
     /// Drops that caller's future.
     pub drop: Option<String>,
     /// Moves the clock, forward or back, while nothing is polled.
@@ -148,6 +151,15 @@ pub struct Line {
     /// The input of the operation.
     #[serde(default, deserialize_with = "present")]
     pub arg: Option<Value>,
+    /// Of patterns that tell callers apart.
+    #[serde(default, deserialize_with = "present")]
+    pub key: Option<Value>,
+    /// How many permits the call takes.
+    pub permits: Option<u32>,
+    /// What the call goes through.
+    pub items: Option<Vec<Value>>,
+    /// How urgent the call is.
+    pub priority: Option<i32>,
     /// A verb of the pattern.
     #[serde(rename = "do")]
     pub verb: Option<String>,
@@ -162,20 +174,59 @@ pub struct Line {
     _label: Option<String>,
 }
 
+/// A call of the pattern.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The caller's name.
+    pub id: String,
+    /// Whether it waits for its turn.
+    pub waits: bool,
+    /// The operation's input.
+    pub arg: Option<Value>,
+    /// Of patterns that tell callers apart.
+    pub key: Option<Value>,
+    /// How many permits it takes.
+    pub permits: Option<u32>,
+    /// What it goes through.
+    pub items: Option<Vec<Value>>,
+    /// How urgent it is.
+    pub priority: Option<i32>,
+}
+
+impl Request {
+    /// The keys of its line that not every pattern takes.
+    pub(crate) fn options(&self) -> impl Iterator<Item = &'static str> {
+        let options = [
+            ("try", !self.waits),
+            ("key", self.key.is_some()),
+            ("permits", self.permits.is_some()),
+            ("items", self.items.is_some()),
+            ("priority", self.priority.is_some()),
+        ];
+        options.into_iter().filter_map(|(name, given)| given.then_some(name))
+    }
+}
+
+/// What is done to the pattern itself.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// What.
+    pub verb: String,
+    /// To what.
+    pub key: Option<Value>,
+    /// With what.
+    pub value: Option<Value>,
+}
+
 /// What a line does.
-#[derive(Debug, Clone, Copy)]
-pub enum Action<'l> {
+#[derive(Debug, Clone)]
+pub enum Action {
     /// Calls the pattern.
-    Call {
-        /// The caller's name.
-        id: &'l str,
-        /// The operation's input.
-        arg: Option<&'l Value>,
-    },
+    Call(Request),
     /// Drops a caller's future.
     Drop {
         /// The caller's name.
-        id: &'l str,
+        id: String,
     },
     /// Moves the clock by so many nanoseconds.
     Jump {
@@ -183,16 +234,11 @@ pub enum Action<'l> {
         nanos: i64,
     },
     /// Does something to the pattern.
-    Do {
-        /// What.
-        verb: &'l str,
-        /// With what.
-        value: Option<&'l Value>,
-    },
+    Do(Order),
     /// The source of a stream has an item.
     Item {
         /// The item.
-        item: &'l Value,
+        item: Value,
     },
 }
 
@@ -202,15 +248,32 @@ impl Line {
     /// # Errors
     ///
     /// It must do one thing.
-    pub fn action(&self) -> Result<Action<'_>, String> {
+    pub fn action(&self) -> Result<Action, String> {
+        let request = |id: &String, waits| Request {
+            id: id.clone(),
+            waits,
+            arg: self.arg.clone(),
+            key: self.key.clone(),
+            permits: self.permits,
+            items: self.items.clone(),
+            priority: self.priority,
+        };
+        let order = |verb: &String| Order { verb: verb.clone(), key: self.key.clone(), value: self.value.clone() };
         #[allow(clippy::cast_possible_truncation, reason = "it saturates")]
-        match (&self.call, &self.drop, self.jump, &self.verb, &self.item) {
-            (Some(id), None, None, None, None) => Ok(Action::Call { id, arg: self.arg.as_ref() }),
-            (None, Some(id), None, None, None) => Ok(Action::Drop { id }),
-            (None, None, Some(millis), None, None) => Ok(Action::Jump { nanos: (millis * 1e6).round() as i64 }),
-            (None, None, None, Some(verb), None) => Ok(Action::Do { verb, value: self.value.as_ref() }),
-            (None, None, None, None, Some(item)) => Ok(Action::Item { item }),
-            _ => Err("a line has one of `call`, `drop`, `jump`, `do`, `item`".into()),
+        let jump = |millis: f64| Action::Jump { nanos: (millis * 1e6).round() as i64 };
+        let mut actions = [
+            self.call.as_ref().map(|id| Action::Call(request(id, true))),
+            self.attempt.as_ref().map(|id| Action::Call(request(id, false))),
+            self.drop.as_ref().map(|id| Action::Drop { id: id.clone() }),
+            self.jump.map(jump),
+            self.verb.as_ref().map(|verb| Action::Do(order(verb))),
+            self.item.as_ref().map(|item| Action::Item { item: item.clone() }),
+        ]
+        .into_iter()
+        .flatten();
+        match (actions.next(), actions.next()) {
+            (Some(action), None) => Ok(action),
+            _ => Err("a line has one of `call`, `try`, `drop`, `jump`, `do`, `item`".into()),
         }
     }
 }
@@ -324,7 +387,7 @@ fn parse(json: Value) -> Result<Scenario, String> {
     let pattern = Pattern::parse(&written.pattern, written.config)?;
     for (index, line) in written.script.iter().enumerate() {
         let action = line.action().map_err(|what| format!("script[{index}]: {what}"))?;
-        pattern.check(action).map_err(|what| format!("script[{index}]: {what}"))?;
+        pattern.check(&action).map_err(|what| format!("script[{index}]: {what}"))?;
     }
     for (index, entry) in written.expect.iter().enumerate() {
         entry.kind().map_err(|what| format!("expect[{index}]: {what}"))?;
@@ -353,12 +416,12 @@ fn check_order(script: &[Line]) -> Result<(), String> {
         }
         now = line.at;
         match line.action()? {
-            Action::Call { id, .. } if callers.contains(&id) => {
-                return Err(format!("script[{index}].call: `{id}` has called already"));
+            Action::Call(Request { id, .. }) if callers.contains(&id) => {
+                return Err(format!("script[{index}]: `{id}` has called already"));
             }
-            Action::Call { id, .. } => callers.push(id),
+            Action::Call(Request { id, .. }) => callers.push(id),
             Action::Drop { id } if !callers.contains(&id) => return Err(format!("script[{index}].drop: `{id}` has not called")),
-            Action::Drop { .. } | Action::Jump { .. } | Action::Do { .. } | Action::Item { .. } => {}
+            Action::Drop { .. } | Action::Jump { .. } | Action::Do(_) | Action::Item { .. } => {}
         }
     }
     Ok(())

@@ -11,6 +11,7 @@ use aplomb::alarm::Alarm;
 use aplomb::backoff::{Constant, Delays, Exponential, Fibonacci, Jitter, Linear, List};
 use aplomb::debounce::Debouncing;
 use aplomb::edge::{self, Share, Stream, Trigger};
+use aplomb::level::{Button, Contact, Edge, Gesture, GestureError, Gestures, LevelDebouncer};
 use aplomb::observe::Silent;
 use aplomb::retry::{Attempt, Cause, Charge, Event, Nothing, Plain, Policy, RetryAll, Run, StopReason};
 use aplomb::sync::{Acquire, AcquireError, LocalRawMutex, Permit, Semaphore, Shared, TryAcquireError, WaitList};
@@ -140,6 +141,20 @@ fn edges_polling_and_waterfalls() {
         Chain<Op>: "Send Sync Unpin",
         Chain<Local>: "Unpin",
         WaterfallError<u32>: "Send Sync Unpin Copy",
+    }
+}
+
+#[test]
+fn levels() {
+    types! {
+        LevelDebouncer: "Send Sync Unpin Copy",
+        Gestures: "Send Sync Unpin Copy",
+        Edge: "Send Sync Unpin Copy",
+        Gesture: "Send Sync Unpin Copy",
+        GestureError<u32>: "Send Sync Unpin Copy",
+        Contact<TokioClock, u32>: "Send Sync Unpin",
+        Button<TokioClock, u32>: "Send Sync Unpin",
+        Button<EmbassyClock, Rc<u32>>: "Unpin",
     }
 }
 

@@ -18,7 +18,7 @@ pub use simulation::{
     fresh::Fresh,
     inner::Order,
     lock::SimRawMutex,
-    patterns::{Retry, RetryBudget, Semaphore, Timeout, TimeoutExt, deadline, prelude, retry, timeout, timeout_at},
+    patterns::{Retry, RetryBudget, Semaphore, Timeout, TimeoutExt, deadline, level, prelude, retry, timeout, timeout_at},
     sim::{Sim, spawn},
     spawn::{Aborted, JoinHandle},
     tape::{ParseTapeError, Tape},

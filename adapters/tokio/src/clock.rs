@@ -34,6 +34,8 @@ impl Ambient for TokioClock {
 impl Clock for TokioClock {
     type Sleep = TokioSleep;
 
+    const RESOLUTION: Duration = Duration::from_millis(1);
+
     #[inline]
     fn now(&self) -> Instant {
         tokio::time::Instant::now().into_std().into()

@@ -146,13 +146,18 @@ impl Gestures {
         if let Some(error) = self.config_error() {
             return Err(error);
         }
+        Ok(self.advance(now, pressed))
+    }
+
+    /// As [`sample`](Self::sample), of settings that make sense.
+    pub(super) fn advance(&mut self, now: Instant, pressed: bool) -> Option<Gesture> {
         let changing = pressed != self.debouncer.level();
         let edge_at = self.debouncer.next_deadline().filter(|_| changing).unwrap_or(now);
         let due = self.due();
         if due <= now && due <= edge_at && !due.is_never() {
-            return Ok(self.fire(now));
+            return self.fire(now);
         }
-        Ok(self.debouncer.sample(now, pressed).map(|edge| self.turn(edge_at, edge)))
+        self.debouncer.sample(now, pressed).map(|edge| self.turn(edge_at, edge))
     }
 
     /// When the next sample is wanted, should the level not change before; `None` if only a change matters.

@@ -2,7 +2,6 @@
 
 use core::future::poll_fn;
 use core::pin::pin;
-use core::task::Poll;
 
 use super::error::RetryError;
 use super::policy::AsPolicy;
@@ -10,6 +9,7 @@ use super::rules::Rules;
 use super::session::{DeadlinePassed, Session, Step};
 use crate::alarm::Alarm;
 use crate::operation::Lending;
+use crate::yielding::yield_now;
 
 pub(super) async fn run<Q, R, C, F, K, T, E>(
     mut session: Session<Q, R, E>,
@@ -57,17 +57,4 @@ where
             return Err(session.past_deadline::<T>());
         }
     }
-}
-
-/// Lets the other tasks have their turn.
-async fn yield_now() {
-    let mut yielded = false;
-    poll_fn(|cx| {
-        if core::mem::replace(&mut yielded, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }

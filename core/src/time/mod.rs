@@ -2,11 +2,14 @@
 
 #[cfg(feature = "std")]
 mod std;
+mod steady;
 
 use core::fmt;
 use core::ops::{Add, Sub};
 use core::pin::Pin;
 use core::time::Duration;
+
+pub use self::steady::Steady;
 
 /// A moment on a [`Clock`]: nanoseconds since that clock's own origin.
 ///
@@ -162,6 +165,9 @@ pub const fn ms(milliseconds: u64) -> Duration {
 pub trait Clock: Clone {
     /// The future that waits on this clock.
     type Sleep: Sleep;
+
+    /// How far apart the instants are at which its sleeps can be ready: by so much they may be late though nothing holds them up. Default: zero, for timers as fine as the clock.
+    const RESOLUTION: Duration = Duration::ZERO;
 
     /// The present instant.
     fn now(&self) -> Instant;

@@ -3,7 +3,7 @@ use std::fmt::Display;
 
 use conformance::Runtime;
 use conformance::millis::Millis;
-use conformance::scenario::{Action, Scenario};
+use conformance::scenario::{Action, Request, Scenario};
 use conformance::trace::{Entry, What};
 
 use super::glyphs::Glyphs;
@@ -40,11 +40,11 @@ pub(super) fn lanes(scenario: &Scenario, trace: &[Entry], runtime: Runtime, glyp
     let mut lanes: Vec<Lane> = Vec::new();
     let grid = if runtime.is_real_time() { runtime.tolerance().grid } else { 1 };
     for line in &scenario.script {
-        let Ok(Action::Call { id, .. }) = line.action() else { continue };
+        let Ok(Action::Call(Request { id, .. })) = line.action() else { continue };
         if lanes.iter().any(|lane| lane.id == id) {
             continue;
         }
-        let mut lane = Lane { id: id.to_owned(), moments: BTreeMap::new(), outcome: "still waits".into() };
+        let mut lane = Lane { id, moments: BTreeMap::new(), outcome: "still waits".into() };
         lane.mark(line.at.0, &glyphs.call, Then::Waits);
         lane.fill(scenario, trace, grid, glyphs);
         lanes.push(lane);

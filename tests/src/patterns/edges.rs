@@ -1,26 +1,20 @@
-//! Debounce and throttle, set up as a scenario says: as calls, with a driver, and as streams.
+//! Debounce and throttle: as calls, and with a driver.
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
-use std::future::Future;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
 
-use aplomb::edge::{EdgeError, EdgeStream, Gate, Mode, PaceStream, Reject, Share, Stream, Trigger};
+use aplomb::edge::{EdgeError, Gate, Mode, Reject, Share, Trigger};
 use aplomb::{Ambient, Debounce, Platform, Throttle};
-use futures_lite::StreamExt;
 use serde_json::{Map, Value, json};
 
-use crate::config::{EdgesConfig, StreamConfig, Superseded};
+use super::{Ending, Subject, details};
+use crate::config::{EdgesConfig, Superseded};
 use crate::interpreter::World;
 use crate::operation::Failure;
-use crate::patterns::details;
+use crate::scenario::{Order, Request};
 use crate::stage::Stage;
-use crate::trace::{Outcome, What};
 
 /// A debounce or a throttle, which its callers share.
-pub(crate) struct Edges<P: Platform> {
+pub(super) struct Edges<P: Platform> {
     calls: Calls<P>,
     triggers: Rc<Kind<P, Trigger<Value>>>,
 }
@@ -60,18 +54,17 @@ impl<P: Platform<Clock: Ambient>, M: Mode> Kind<P, M> {
 }
 
 impl<P: Platform<Clock: Ambient + Copy> + 'static> Edges<P> {
-    pub(crate) fn new(config: &EdgesConfig) -> Self {
+    pub(super) fn new(config: &EdgesConfig) -> Self {
         let calls = match config.superseded {
             Superseded::Reject => Calls::Reject(Rc::new(Kind::new(config))),
             Superseded::Share => Calls::Share(Rc::new(Kind::new(config))),
         };
         Self { calls, triggers: Rc::new(Kind::new(config)) }
     }
+}
 
-    pub(crate) fn call<S>(&self, world: Rc<World<S>>, id: String, arg: Option<Value>) -> Pin<Box<dyn Future<Output = Outcome>>>
-    where
-        S: Stage<Platform = P> + 'static,
-    {
+impl<S: Stage + 'static> Subject<S> for Edges<S::Platform> {
+    fn call(&self, world: Rc<World<S>>, Request { id, arg, .. }: Request) -> Ending {
         match &self.calls {
             Calls::Reject(gate) => {
                 let gate = Rc::clone(gate);
@@ -90,10 +83,7 @@ impl<P: Platform<Clock: Ambient + Copy> + 'static> Edges<P> {
         }
     }
 
-    pub(crate) fn drive<S>(&self, world: &Rc<World<S>>)
-    where
-        S: Stage<Platform = P> + 'static,
-    {
+    fn drive(&self, world: &Rc<World<S>>) {
         let (gate, starts) = (Rc::clone(&self.triggers), Rc::clone(world));
         world.stage.spawn(Box::pin(async move {
             let operation = |value: Value| {
@@ -107,8 +97,8 @@ impl<P: Platform<Clock: Ambient + Copy> + 'static> Edges<P> {
         }));
     }
 
-    pub(crate) fn act(&self, verb: &str, value: Option<Value>) {
-        match verb {
+    fn act(&self, Order { verb, value, .. }: Order) {
+        match &*verb {
             "trigger" => either!(&*self.triggers, gate => gate.trigger(value.unwrap_or_default())),
             "cancel" => {
                 match &self.calls {
@@ -128,8 +118,7 @@ impl<P: Platform<Clock: Ambient + Copy> + 'static> Edges<P> {
         }
     }
 
-    /// Whether a value waits for its start.
-    pub(crate) fn is_busy(&self) -> bool {
+    fn is_busy(&self) -> bool {
         either!(&*self.triggers, gate => gate.is_pending())
     }
 }
@@ -143,75 +132,5 @@ fn explain(error: EdgeError<Failure>) -> (&'static str, Map<String, Value>) {
         EdgeError::Config(error) => ("config", details(json!({ "value": error.to_string() }))),
         // The enum may grow; a scenario then says which kind it expects.
         _ => ("unknown", Map::new()),
-    }
-}
-
-/// The source of a stream, which the script feeds.
-#[derive(Default)]
-pub(crate) struct Source {
-    items: RefCell<VecDeque<Value>>,
-    waker: Cell<Option<Waker>>,
-    ended: Cell<bool>,
-    drained: Cell<bool>,
-}
-
-impl Source {
-    pub(crate) fn push(&self, item: Value) {
-        self.items.borrow_mut().push_back(item);
-        self.waker.take().into_iter().for_each(Waker::wake);
-    }
-
-    pub(crate) fn end(&self) {
-        self.ended.set(true);
-        self.waker.take().into_iter().for_each(Waker::wake);
-    }
-
-    /// Whether all has come out that will.
-    pub(crate) fn is_drained(&self) -> bool {
-        self.drained.get()
-    }
-
-    /// Records all that comes out of the pattern.
-    pub(crate) fn drain<S: Stage + 'static>(self: &Rc<Self>, config: &StreamConfig, world: &Rc<World<S>>) {
-        let clock = <S::Platform as Platform>::Clock::CLOCK;
-        let items = Items(Rc::clone(self));
-        let mut out: Pin<Box<dyn Stream<Item = Value>>> = match config.pace {
-            Some(interval) => Box::pin(PaceStream::with_clock(clock, interval.duration(), items)),
-            None => match EdgeStream::with_clock(clock, config.terms, items) {
-                Ok(stream) => Box::pin(stream),
-                Err(error) => {
-                    let result = Err(("config", details(json!({ "value": error.to_string() }))));
-                    world.record(What::End { id: "stream".to_owned(), result });
-                    self.drained.set(true);
-                    return;
-                }
-            },
-        };
-        let (source, recorder) = (Rc::clone(self), Rc::clone(world));
-        world.stage.spawn(Box::pin(async move {
-            while let Some(item) = out.next().await {
-                recorder.record(What::Item { item });
-            }
-            recorder.record(What::EndOfStream);
-            source.drained.set(true);
-        }));
-    }
-}
-
-/// The source, as the pattern sees it.
-struct Items(Rc<Source>);
-
-impl Stream for Items {
-    type Item = Value;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Value>> {
-        if let Some(item) = self.0.items.borrow_mut().pop_front() {
-            return Poll::Ready(Some(item));
-        }
-        if self.0.ended.get() {
-            return Poll::Ready(None);
-        }
-        self.0.waker.set(Some(cx.waker().clone()));
-        Poll::Pending
     }
 }

@@ -1,40 +1,36 @@
 //! Polling, set up as a scenario says.
 
 use std::future::{Future, IntoFuture};
-use std::pin::Pin;
 use std::rc::Rc;
 
 use aplomb::backoff::Backoff;
 use aplomb::{Ambient, Platform, PollError, Polling};
 use serde_json::{Map, Value, json};
 
+use super::{Ending, Subject, details};
 use crate::config::{PollingConfig, PollingErrors, PollingMode};
 use crate::interpreter::World;
 use crate::operation::Failure;
-use crate::patterns::details;
+use crate::scenario::Request;
 use crate::stage::Stage;
-use crate::trace::Outcome;
 
-pub(crate) fn call<S: Stage + 'static>(
-    config: &PollingConfig,
-    world: Rc<World<S>>,
-    id: String,
-    arg: Option<Value>,
-) -> Pin<Box<dyn Future<Output = Outcome>>> {
-    let config = config.clone();
-    Box::pin(async move {
-        let clock = <<S::Platform as Platform>::Clock as Ambient>::CLOCK;
-        let operation = || world.start(&id, arg.as_ref());
-        let until = |value: &Value| config.until.as_ref().is_none_or(|until| until == value);
-        let polling = Polling::<S::Platform, _, _>::with_clock(clock, operation, until);
-        let result = match (config.interval, &config.backoff, config.mode) {
-            (Some(interval), _, PollingMode::Rate) => settle(polling.at_rate(interval.duration()), &config).await,
-            (Some(interval), _, PollingMode::Delay) => settle(polling.every(interval.duration()), &config).await,
-            (None, Some(backoff), _) => settle(polling.backoff(backoff.build().0), &config).await,
-            (None, None, _) => settle(polling, &config).await,
-        };
-        result.map_err(explain)
-    })
+impl<S: Stage + 'static> Subject<S> for PollingConfig {
+    fn call(&self, world: Rc<World<S>>, Request { id, arg, .. }: Request) -> Ending {
+        let config = self.clone();
+        Box::pin(async move {
+            let clock = <<S::Platform as Platform>::Clock as Ambient>::CLOCK;
+            let operation = || world.start(&id, arg.as_ref());
+            let until = |value: &Value| config.until.as_ref().is_none_or(|until| until == value);
+            let polling = Polling::<S::Platform, _, _>::with_clock(clock, operation, until);
+            let result = match (config.interval, &config.backoff, config.mode) {
+                (Some(interval), _, PollingMode::Rate) => settle(polling.at_rate(interval.duration()), &config).await,
+                (Some(interval), _, PollingMode::Delay) => settle(polling.every(interval.duration()), &config).await,
+                (None, Some(backoff), _) => settle(polling.backoff(backoff.build().0), &config).await,
+                (None, None, _) => settle(polling, &config).await,
+            };
+            result.map_err(explain)
+        })
+    }
 }
 
 /// All other settings.

@@ -1,9 +1,12 @@
 //! The wait list: who waits, in which order, and who has been granted what they wait for.
 
+mod slab;
+
 use core::fmt;
 use core::task::Waker;
 
-use crate::storage::{Link, Slots, Storage};
+pub(crate) use self::slab::{Queue, Slab};
+use crate::storage::Storage;
 
 /// A queue of waiters, first come first served: a doubly linked list in a slab.
 ///
@@ -39,7 +42,7 @@ use crate::storage::{Link, Slots, Storage};
 /// ```
 pub struct WaitList<T, S: Storage> {
     queue: Queue<S::Link>,
-    slots: S::Slots<Slot<T, S::Link>>,
+    slab: Slab<T, S>,
 }
 
 /// A waiter's number in its list.
@@ -87,31 +90,11 @@ pub struct Removed<T> {
     pub waker: Option<Waker>,
 }
 
-/// An entry of the slab.
-pub struct Slot<T, L> {
-    waker: Option<Waker>,
-    /// Vacant slots have none.
-    payload: Option<T>,
-    next: Option<L>,
-    previous: Option<L>,
-    generation: u16,
-    granted: bool,
-}
-
-/// What the algorithm needs beside the slots. Its methods take those as a slice, so that they are compiled once for all capacities.
-struct Queue<L> {
-    head: Option<L>,
-    tail: Option<L>,
-    /// The first of the vacant slots, which are chained by `next`.
-    vacant: Option<L>,
-    waiting: usize,
-}
-
 impl<T, S: Storage> WaitList<T, S> {
     /// A list without waiters, which allocates nothing.
     #[must_use]
     pub const fn new() -> Self {
-        Self { queue: Queue { head: None, tail: None, vacant: None, waiting: 0 }, slots: S::Slots::EMPTY }
+        Self { queue: Queue::new(), slab: Slab::new() }
     }
 
     /// Adds a waiter at the end of the queue.
@@ -120,135 +103,48 @@ impl<T, S: Storage> WaitList<T, S> {
     ///
     /// [`Full`] if the storage has no room.
     pub fn push(&mut self, payload: T, waker: Waker) -> Result<Key<S::Link>, Full> {
-        let link = match self.queue.take_vacant(self.slots.as_mut_slice()) {
-            Some(link) => link,
-            None => match Link::new(self.slots.as_slice().len()) {
-                Some(link) if self.slots.try_push(Slot::VACANT).is_ok() => link,
-                _ => return Err(Full(waker)),
-            },
-        };
-        Ok(self.queue.append(self.slots.as_mut_slice(), link, payload, waker))
+        self.slab.push(&mut self.queue, payload, waker)
     }
 
     /// What the first in the queue brought.
     pub fn front(&self) -> Option<&T> {
-        self.slots.as_slice().get(self.queue.head?.index())?.payload.as_ref()
+        self.slab.front(&self.queue)
+    }
+
+    /// The same, to be changed.
+    pub fn front_mut(&mut self) -> Option<&mut T> {
+        self.slab.front_mut(&self.queue)
     }
 
     /// Grants the first in the queue what it waits for, and returns its waker, to be woken outside the lock.
     pub fn grant_front(&mut self) -> Option<Waker> {
-        let head = self.queue.head?;
-        let slots = self.slots.as_mut_slice();
-        self.queue.unlink(slots, head);
-        let slot = slots.get_mut(head.index())?;
-        slot.granted = true;
-        slot.waker.take()
+        self.slab.grant_front(&mut self.queue)
     }
 
     /// Asks for a waiter's turn: one who was granted leaves the list, one who waits on is woken through `waker` from now on.
     pub fn poll(&mut self, key: Key<S::Link>, waker: Waker) -> Turn<T> {
-        let Some(slot) = occupied(self.slots.as_mut_slice(), key) else { return Turn::Unknown { unused: waker } };
-        if slot.granted {
-            return match self.remove(key) {
-                Some(Removed { payload, .. }) => Turn::Granted { payload, unused: Some(waker) },
-                None => Turn::Unknown { unused: waker },
-            };
-        }
-        let unused = match &mut slot.waker {
-            Some(known) if known.will_wake(&waker) => Some(waker),
-            known => known.replace(waker),
-        };
-        Turn::Waiting { unused }
+        self.slab.poll(&mut self.queue, key, waker)
     }
 
     /// Takes a waiter out, wherever it stands. Its owner then looks at the queue again: the one behind may be able to go.
     pub fn remove(&mut self, key: Key<S::Link>) -> Option<Removed<T>> {
-        let slots = self.slots.as_mut_slice();
-        let slot = occupied(slots, key)?;
-        let payload = slot.payload.take()?;
-        let removed = Removed { payload, granted: slot.granted, waker: slot.waker.take() };
-        slot.generation = slot.generation.wrapping_add(1);
-        if !removed.granted {
-            self.queue.unlink(slots, key.link);
-        }
-        self.queue.give_vacant(slots, key.link);
-        Some(removed)
+        self.slab.remove(&mut self.queue, key)
     }
 
     /// How many wait. Those who were granted wait no longer.
     pub const fn len(&self) -> usize {
-        self.queue.waiting
+        self.queue.len()
     }
 
     /// Whether nobody waits.
     pub const fn is_empty(&self) -> bool {
-        self.queue.waiting == 0
+        self.queue.is_empty()
     }
 }
 
 impl<T, S: Storage> Default for WaitList<T, S> {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl<T, L> Slot<T, L> {
-    const VACANT: Self = Self { waker: None, payload: None, next: None, previous: None, generation: 0, granted: false };
-}
-
-fn occupied<T, L: Link>(slots: &mut [Slot<T, L>], key: Key<L>) -> Option<&mut Slot<T, L>> {
-    slots.get_mut(key.link.index()).filter(|slot| slot.generation == key.generation && slot.payload.is_some())
-}
-
-impl<L: Link> Queue<L> {
-    fn append<T>(&mut self, slots: &mut [Slot<T, L>], link: L, payload: T, waker: Waker) -> Key<L> {
-        let mut generation = 0;
-        if let Some(slot) = slots.get_mut(link.index()) {
-            generation = slot.generation;
-            *slot =
-                Slot { waker: Some(waker), payload: Some(payload), next: None, previous: self.tail, generation, granted: false };
-        }
-        self.next_of(slots, self.tail, Some(link));
-        self.tail = Some(link);
-        self.waiting += 1;
-        Key { link, generation }
-    }
-
-    fn unlink<T>(&mut self, slots: &mut [Slot<T, L>], link: L) {
-        let Some(slot) = slots.get_mut(link.index()) else { return };
-        let (previous, next) = (slot.previous.take(), slot.next.take());
-        self.next_of(slots, previous, next);
-        self.previous_of(slots, next, previous);
-        self.waiting = self.waiting.saturating_sub(1);
-    }
-
-    /// Sets the link onward from `link`, or from the queue's entrance.
-    fn next_of<T>(&mut self, slots: &mut [Slot<T, L>], link: Option<L>, next: Option<L>) {
-        match link.and_then(|link| slots.get_mut(link.index())) {
-            Some(slot) => slot.next = next,
-            None => self.head = next,
-        }
-    }
-
-    /// Sets the link back from `link`, or from the queue's end.
-    fn previous_of<T>(&mut self, slots: &mut [Slot<T, L>], link: Option<L>, previous: Option<L>) {
-        match link.and_then(|link| slots.get_mut(link.index())) {
-            Some(slot) => slot.previous = previous,
-            None => self.tail = previous,
-        }
-    }
-
-    fn take_vacant<T>(&mut self, slots: &mut [Slot<T, L>]) -> Option<L> {
-        let link = self.vacant?;
-        self.vacant = slots.get_mut(link.index())?.next.take();
-        Some(link)
-    }
-
-    fn give_vacant<T>(&mut self, slots: &mut [Slot<T, L>], link: L) {
-        if let Some(slot) = slots.get_mut(link.index()) {
-            slot.next = self.vacant;
-            self.vacant = Some(link);
-        }
     }
 }
 
@@ -275,13 +171,14 @@ mod tests {
 
     use aplomb_sim::{Explore, Sim};
 
+    use super::slab::Slot;
     use super::*;
-    use crate::storage::Inline;
+    use crate::storage::{Inline, Link, Slots};
 
     impl<T, S: Storage> WaitList<T, S> {
         /// Each slot is vacant, waiting or granted, and linked accordingly.
         fn validate(&self) {
-            let slots = self.slots.as_slice();
+            let slots = self.slab.slots.as_slice();
             let mut seen = std::vec![false; slots.len()];
             let mut visit = |link: S::Link| {
                 assert!(!core::mem::replace(&mut seen[link.index()], true), "{link:?} is linked twice");
@@ -295,7 +192,7 @@ mod tests {
                 (previous, next, waiting) = (Some(link), slot.next, waiting + 1);
             }
             assert_eq!((self.queue.tail, self.queue.waiting), (previous, waiting));
-            let mut next = self.queue.vacant;
+            let mut next = self.slab.vacant;
             while let Some(link) = next {
                 let slot = visit(link);
                 assert!(slot.payload.is_none() && slot.waker.is_none() && slot.previous.is_none(), "{link:?} is vacant");
@@ -414,7 +311,7 @@ mod tests {
             assert_eq!(list.front(), model.waiting.front().map(|waiter| &waiter.payload));
             assert_eq!((list.len(), list.is_empty()), (model.waiting.len(), model.waiting.is_empty()));
             most = most.max(model.waiting.len() + model.granted.len());
-            assert_eq!(list.slots.as_slice().len(), most, "slots are used again");
+            assert_eq!(list.slab.slots.as_slice().len(), most, "slots are used again");
         }
     }
 

@@ -1,0 +1,36 @@
+use core::error::Error;
+use core::fmt;
+
+use crate::config::ConfigError;
+
+/// Why a [`Button`](super::Button) tells no gesture.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb::level::GestureError;
+///
+/// let error = GestureError::Pin("expander does not answer");
+/// assert_eq!(error.to_string(), "pin: \"expander does not answer\"");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum GestureError<E> {
+    /// The pin's own error.
+    Pin(E),
+    /// The settings of the gestures make no sense. The pin was not read.
+    Config(ConfigError),
+}
+
+impl<E: fmt::Debug> fmt::Display for GestureError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // All that the errors of `embedded-hal` promise is to be `Debug`.
+            Self::Pin(error) => write!(f, "pin: {error:?}"),
+            Self::Config(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: fmt::Debug> Error for GestureError<E> {}

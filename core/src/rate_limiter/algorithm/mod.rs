@@ -1,0 +1,128 @@
+//! The rules by which permits are given, each a machine.
+
+mod fixed_window;
+mod sliding_counter;
+mod sliding_window;
+mod token_bucket;
+
+pub use fixed_window::{FixedWindow, Window};
+pub use sliding_counter::{Counters, SlidingCounter};
+pub use sliding_window::{Log, SlidingWindow};
+pub use token_bucket::{Bucket, TokenBucket};
+
+use crate::config::ConfigError;
+use crate::time::Instant;
+
+/// A rule by which permits are given: how many there are, and when there are more.
+///
+/// It is the configuration; what has been taken stands in its [`State`](Algorithm::State), one for each line of callers, so that a keyed limiter keeps no more than that for each key. A rule is arithmetic: it runs under the
+/// limiter's lock, reads no clock and calls nothing foreign. The limiter sees to it that time does not run backwards, and that who waits longest asks first.
+///
+/// # Examples
+///
+/// A rule of one's own: any number of permits, but only in every other second.
+///
+/// ```
+/// use aplomb::rate_limiter::{Algorithm, RateLimiter, Refused};
+/// use aplomb::{ConfigError, Instant};
+/// use aplomb_sim::prelude::*;
+///
+/// #[derive(Debug, Clone, Copy)]
+/// struct EvenSeconds;
+///
+/// impl Algorithm for EvenSeconds {
+///     type State = ();
+///     const START: () = ();
+///
+///     fn try_take(&self, (): &mut (), now: Instant, _: u32) -> Result<(), Refused> {
+///         let second = now.as_nanos() / 1_000_000_000;
+///         if second % 2 == 0 { Ok(()) } else { Err(Refused::Until(Instant::ORIGIN + secs(second + 1))) }
+///     }
+///
+///     fn reserve(&self, state: &mut (), now: Instant, n: u32) -> Option<Instant> {
+///         Some(self.try_take(state, now, n).err().and_then(Refused::until).unwrap_or(now))
+///     }
+///
+///     fn give_back(&self, (): &mut (), _now: Instant, _n: u32, _at: Instant) {}
+///     fn available(&self, (): &(), _now: Instant) -> u32 { u32::MAX }
+///     fn most(&self) -> u32 { u32::MAX }
+///     fn renewed_at(&self, (): &()) -> Instant { Instant::ORIGIN }
+///     fn take_over(&self, (): &mut (), _from: &Self, _now: Instant) {}
+///     fn config_error(&self) -> Option<ConfigError> { None }
+/// }
+///
+/// aplomb_sim::block_on(async {
+///     let limiter = RateLimiter::<aplomb_sim::Sim, _>::with_clock(aplomb_sim::SimClock, EvenSeconds);
+///     limiter.acquire(1_000).await.unwrap();
+///     aplomb_sim::sleep(ms(1_500)).await;
+///     limiter.acquire(1).await.unwrap();
+///     assert_eq!(aplomb_sim::now(), Instant::ORIGIN + secs(2));
+/// });
+/// ```
+pub trait Algorithm {
+    /// What has been taken.
+    type State: Clone;
+
+    /// When nothing has been taken yet.
+    const START: Self::State;
+
+    /// Takes `n` permits, if they are there now.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] says when they are there if nobody takes any before, or that they never are. A configuration that makes no sense never gives any.
+    fn try_take(&self, state: &mut Self::State, now: Instant, n: u32) -> Result<(), Refused>;
+
+    /// Takes `n` permits in advance, behind all that have been taken, and says when they may be used; `None` if that is never, and nothing is taken then.
+    fn reserve(&self, state: &mut Self::State, now: Instant, n: u32) -> Option<Instant>;
+
+    /// Gives back what was reserved for `at`, which lies after `now`, as far as later reservations do not rest on it.
+    fn give_back(&self, state: &mut Self::State, now: Instant, n: u32, at: Instant);
+
+    /// The earliest instant at which `n` permits can be there if `ahead` others are taken before; any earlier one, if that is hard to tell. What comes too late for a deadline is refused at once by it.
+    fn not_before(&self, _state: &Self::State, now: Instant, _ahead: u64, _n: u32) -> Instant {
+        now
+    }
+
+    /// How many permits are there now.
+    fn available(&self, state: &Self::State, now: Instant) -> u32;
+
+    /// How many permits there can be at once.
+    fn most(&self) -> u32;
+
+    /// From when on, if nothing more is taken, the state is as good as new: a key may be forgotten then.
+    fn renewed_at(&self, state: &Self::State) -> Instant;
+
+    /// Takes over a state that another configuration has kept until now: the permits that are there stay there, as far as there can be so many.
+    fn take_over(&self, state: &mut Self::State, from: &Self, now: Instant);
+
+    /// What is wrong with the configuration, if anything is.
+    fn config_error(&self) -> Option<ConfigError>;
+}
+
+/// Why permits are not given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Refused {
+    /// They are there at that instant, if nobody takes any before.
+    Until(Instant),
+    /// They never are: there can't be so many at once, or there will be no more.
+    Never,
+}
+
+impl Refused {
+    /// Until then, or never.
+    #[must_use]
+    pub const fn at(instant: Instant) -> Self {
+        if instant.is_never() { Self::Never } else { Self::Until(instant) }
+    }
+
+    /// When they are there.
+    #[must_use]
+    pub const fn until(self) -> Option<Instant> {
+        match self {
+            Self::Until(at) => Some(at),
+            Self::Never => None,
+        }
+    }
+}

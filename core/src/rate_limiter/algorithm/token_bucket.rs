@@ -1,0 +1,288 @@
+use core::time::Duration;
+
+use super::{Algorithm, Refused};
+use crate::config::ConfigError;
+use crate::rate_limiter::Rate;
+use crate::time::Instant;
+
+/// A bucket that holds up to `burst` permits, and into which they drip one by one at an even pace.
+///
+/// It is kept as the generic cell rate algorithm (ITU-T I.371; the *virtual scheduling* form): not the permits are counted, but the time at which the bucket is full again, in whole nanoseconds and a fraction of one whose
+/// denominator is the number of permits. Nothing is rounded, so that it does not drift: of 7 permits per 3 seconds there are exactly 73,584,000 in a year of 365 days.
+///
+/// In any stretch of time `t`, at most `burst + t / (per / permits)` permits are given.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb::Instant;
+/// use aplomb::rate_limiter::{Algorithm, Rate, Refused, TokenBucket};
+/// use aplomb::time::ms;
+///
+/// let bucket = TokenBucket::new(Rate::per_second(10)).burst(2);
+/// let mut state = TokenBucket::START;
+/// let start = Instant::ORIGIN;
+/// assert_eq!(bucket.try_take(&mut state, start, 2), Ok(()));
+/// assert_eq!(bucket.try_take(&mut state, start, 1), Err(Refused::Until(start + ms(100))));
+/// assert_eq!(bucket.try_take(&mut state, start + ms(100), 1), Ok(()));
+/// assert_eq!(bucket.try_take(&mut state, start, 3), Err(Refused::Never));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct TokenBucket {
+    rate: Rate,
+    burst: u32,
+    /// From one permit to the next.
+    interval: Span,
+    /// From empty to full.
+    depth: Span,
+}
+
+/// What has been taken out of a [`TokenBucket`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Bucket {
+    /// When it is full again, as time since the clock's origin.
+    full_at: Span,
+}
+
+/// Nanoseconds, and a fraction of one: so many parts, of which `permits` are a whole. They are compared in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+struct Span {
+    whole: u64,
+    parts: u32,
+}
+
+/// What is longer is never: 146 years, so that sums are exact.
+const LONGEST: u64 = u64::MAX / 4;
+
+impl TokenBucket {
+    /// A full bucket that holds `rate.permits()`.
+    #[must_use]
+    pub const fn new(rate: Rate) -> Self {
+        Self::of(rate, rate.permits())
+    }
+
+    /// How many permits it holds, and so may be taken at once. At least one. Default: as many as come in one `per`.
+    #[must_use]
+    pub const fn burst(self, burst: u32) -> Self {
+        Self::of(self.rate, burst)
+    }
+
+    #[allow(
+        clippy::cast_lossless,
+        clippy::cast_possible_truncation,
+        reason = "a remainder is less than its divisor; conversions are not const"
+    )]
+    const fn of(rate: Rate, burst: u32) -> Self {
+        let per = if rate.per_nanos() < LONGEST { rate.per_nanos() } else { LONGEST };
+        let (permits, per) = (rate.permits() as u128, per as u128);
+        if permits == 0 {
+            return Self { rate, burst, interval: Span::ZERO, depth: Span::ZERO };
+        }
+        let total = burst as u128 * per;
+        let depth = if total / permits > LONGEST as u128 { LONGEST } else { (total / permits) as u64 };
+        Self {
+            rate,
+            burst,
+            interval: Span { whole: (per / permits) as u64, parts: (per % permits) as u32 },
+            depth: Span { whole: depth, parts: (total % permits) as u32 },
+        }
+    }
+
+    /// From one permit to the next, rounded down to nanoseconds.
+    #[must_use]
+    pub const fn interval(&self) -> Duration {
+        Duration::from_nanos(self.interval.whole)
+    }
+
+    /// The rate at which it fills.
+    #[must_use]
+    pub const fn rate(&self) -> Rate {
+        self.rate
+    }
+
+    /// What is wrong with it, if anything is.
+    #[must_use]
+    pub const fn config_error(&self) -> Option<ConfigError> {
+        if let Some(error) = self.rate.config_error() {
+            Some(error)
+        } else if self.burst == 0 || self.burst > self.largest_burst() {
+            Some(ConfigError::Burst { value: self.burst, most: self.largest_burst() })
+        } else {
+            None
+        }
+    }
+
+    /// What fills again in the longest time that can be told, and never less than comes in one `per`.
+    #[allow(clippy::cast_lossless, clippy::cast_possible_truncation, reason = "conversions are not const")]
+    const fn largest_burst(&self) -> u32 {
+        let (permits, per) = (self.rate.permits() as u128, self.rate.per_nanos() as u128);
+        let Some(largest) = (LONGEST as u128 * permits).checked_div(per) else { return 0 };
+        let permits = self.rate.permits();
+        if largest >= u32::MAX as u128 {
+            u32::MAX
+        } else if largest < permits as u128 {
+            permits
+        } else {
+            largest as u32
+        }
+    }
+
+    /// What `n` permits fill again in.
+    #[inline]
+    fn cost(&self, n: u64) -> Span {
+        let Span { whole, parts } = self.interval;
+        if n == 1 {
+            return self.interval;
+        }
+        let parts = u64::from(parts).saturating_mul(n);
+        let (carry, parts) = self.carry(parts);
+        Span { whole: whole.saturating_mul(n).saturating_add(carry), parts }
+    }
+
+    /// So many parts as a whole number of nanoseconds, and the rest.
+    fn carry(&self, parts: u64) -> (u64, u32) {
+        let permits = u64::from(self.rate.permits().max(1));
+        // The rest is less than a number of 32 bits.
+        (parts / permits, u32::try_from(parts % permits).unwrap_or(0))
+    }
+
+    #[inline]
+    fn add(&self, a: Span, b: Span) -> Span {
+        let (whole, parts) = (a.whole.saturating_add(b.whole), u64::from(a.parts) + u64::from(b.parts));
+        let permits = u64::from(self.rate.permits());
+        let (whole, parts) = if parts >= permits { (whole.saturating_add(1), parts - permits) } else { (whole, parts) };
+        Span { whole, parts: u32::try_from(parts).unwrap_or(0) }
+    }
+
+    /// `a - b`; zero if that is less.
+    fn sub(&self, a: Span, b: Span) -> Span {
+        if a <= b {
+            return Span::ZERO;
+        }
+        let borrow = a.parts < b.parts;
+        let parts = if borrow { a.parts.wrapping_add(self.rate.permits()) } else { a.parts };
+        Span { whole: a.whole.saturating_sub(b.whole).saturating_sub(u64::from(borrow)), parts: parts.wrapping_sub(b.parts) }
+    }
+
+    /// When the bucket is full again if `n` permits are taken.
+    #[inline]
+    fn taking(&self, state: &Bucket, now: Instant, n: u64) -> Span {
+        self.add(state.full_at.max(Span::at(now)), self.cost(n))
+    }
+
+    /// When the permits may be used with which the bucket is full at `full_at`.
+    fn usable(&self, full_at: Span, now: Instant) -> Instant {
+        if full_at <= self.add(Span::at(now), self.depth) {
+            now
+        } else if self.rate.per_nanos() >= LONGEST {
+            Instant::MAX
+        } else {
+            self.sub(full_at, self.depth).round_up()
+        }
+    }
+}
+
+impl Span {
+    const ZERO: Self = Self { whole: 0, parts: 0 };
+
+    const fn at(instant: Instant) -> Self {
+        Self { whole: instant.as_nanos(), parts: 0 }
+    }
+
+    /// The first whole nanosecond that is not before it.
+    fn round_up(self) -> Instant {
+        Instant::from_nanos(self.whole.saturating_add(u64::from(self.parts > 0)))
+    }
+}
+
+impl Algorithm for TokenBucket {
+    type State = Bucket;
+    const START: Bucket = Bucket { full_at: Span::ZERO };
+
+    #[inline]
+    fn try_take(&self, state: &mut Bucket, now: Instant, n: u32) -> Result<(), Refused> {
+        if n > self.burst || self.rate.permits() == 0 {
+            return Err(Refused::Never);
+        }
+        let full_at = self.taking(state, now, u64::from(n));
+        let at = self.usable(full_at, now);
+        if at > now {
+            return Err(Refused::at(at));
+        }
+        state.full_at = full_at;
+        Ok(())
+    }
+
+    fn reserve(&self, state: &mut Bucket, now: Instant, n: u32) -> Option<Instant> {
+        if n > self.burst || self.rate.permits() == 0 {
+            return None;
+        }
+        let full_at = self.taking(state, now, u64::from(n));
+        let at = self.usable(full_at, now);
+        (!at.is_never()).then(|| {
+            state.full_at = full_at;
+            at
+        })
+    }
+
+    /// As in Go's `x/time/rate`: less what later reservations have taken from behind it.
+    fn give_back(&self, state: &mut Bucket, _now: Instant, n: u32, at: Instant) {
+        let last = self.sub(state.full_at, self.depth);
+        let later = self.sub(last, Span::at(at));
+        let back = self.sub(self.cost(u64::from(n)), later);
+        state.full_at = self.sub(state.full_at, back);
+    }
+
+    fn not_before(&self, state: &Bucket, now: Instant, ahead: u64, n: u32) -> Instant {
+        self.usable(self.taking(state, now, ahead.saturating_add(u64::from(n))), now)
+    }
+
+    fn available(&self, state: &Bucket, now: Instant) -> u32 {
+        let room = self.sub(self.add(Span::at(now), self.depth), state.full_at.max(Span::at(now)));
+        let permits = u128::from(self.rate.permits());
+        let (parts, each) = (
+            u128::from(room.whole) * permits + u128::from(room.parts),
+            u128::from(self.interval.whole) * permits + u128::from(self.interval.parts),
+        );
+        parts.checked_div(each).map_or(0, |available| u32::try_from(available).unwrap_or(u32::MAX)).min(self.burst)
+    }
+
+    fn most(&self) -> u32 {
+        self.burst
+    }
+
+    fn renewed_at(&self, state: &Bucket) -> Instant {
+        state.full_at.round_up()
+    }
+
+    /// The number of permits stays what it is, to a fraction of a permit (as in Go's `x/time/rate`).
+    fn take_over(&self, state: &mut Bucket, from: &Self, now: Instant) {
+        let (old, new) = (u128::from(from.rate.permits().max(1)), u128::from(self.rate.permits().max(1)));
+        let (old_per, new_per) = (u128::from(from.rate.per_nanos().min(LONGEST)), u128::from(self.rate.per_nanos().min(LONGEST)));
+        let parts = |span: Span| u128::from(span.whole) * old + u128::from(span.parts);
+        let taken = from.sub(state.full_at, Span::at(now));
+        // Of a permit that costs `old_per` parts, so much has been taken; if the bucket's size changes, what is there stays.
+        let taken =
+            parts(taken).saturating_add(u128::from(self.burst) * old_per).saturating_sub(u128::from(from.burst) * old_per);
+        let whole_permits = taken / old_per.max(1);
+        let rest = taken % old_per.max(1);
+        // Rounded up: no permit comes sooner for it.
+        let parts = whole_permits.saturating_mul(new_per).saturating_add((rest.saturating_mul(new_per)).div_ceil(old_per.max(1)));
+        let whole = u64::try_from(parts / new).unwrap_or(u64::MAX).min(LONGEST);
+        let taken = Span { whole, parts: u32::try_from(parts % new).unwrap_or(0) };
+        state.full_at = self.add(Span::at(now), taken);
+    }
+
+    fn config_error(&self) -> Option<ConfigError> {
+        self.config_error()
+    }
+}
+
+impl From<Rate> for TokenBucket {
+    fn from(rate: Rate) -> Self {
+        Self::new(rate)
+    }
+}

@@ -1,0 +1,132 @@
+use core::convert::Infallible;
+use core::error::Error;
+use core::fmt;
+use core::time::Duration;
+
+use crate::config::ConfigError;
+
+/// Why a limited call has no value, or got no permits.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb::rate_limiter::RateLimitError;
+/// use aplomb::time::ms;
+///
+/// let error: RateLimitError<std::io::Error> = RateLimitError::Limited { retry_after: Some(ms(250)) };
+/// assert_eq!(error.to_string(), "rate limited, permits in 250ms");
+/// assert!(error.is_rejected());
+/// assert_eq!(error.retry_after(), Some(ms(250)));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum RateLimitError<E = Infallible> {
+    /// The permits are not there now, and this caller does not wait.
+    Limited {
+        /// When they will be, if nobody comes before; `None` if that depends on a call that runs.
+        retry_after: Option<Duration>,
+    },
+    /// The permits are not there before the deadline.
+    Deadline,
+    /// More than there can ever be at once.
+    TooManyPermits {
+        /// Permits asked for.
+        requested: u32,
+        /// Permits that there can be.
+        most: u32,
+    },
+    /// All permits are taken, and at this rate none ever comes back.
+    Exhausted,
+    /// All waiting places are taken.
+    QueueFull {
+        /// How many wait.
+        waiting: usize,
+    },
+    /// There are as many keys as there is room for, and each is in use.
+    TableFull {
+        /// How many keys there are.
+        capacity: usize,
+    },
+    /// It started, and failed.
+    Failed(E),
+    /// The configuration makes no sense. Nothing was started.
+    Config(ConfigError),
+}
+
+impl<E> RateLimitError<E> {
+    /// Whether it never started, by the rules.
+    pub const fn is_rejected(&self) -> bool {
+        !matches!(self, Self::Failed(_) | Self::Config(_))
+    }
+
+    /// Whether time ran out while it waited.
+    pub const fn is_timeout(&self) -> bool {
+        matches!(self, Self::Deadline)
+    }
+
+    /// How long to wait before it is worth another try, where that is known.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Limited { retry_after } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// The operation's own error.
+    pub const fn inner(&self) -> Option<&E> {
+        match self {
+            Self::Failed(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// The operation's own error.
+    pub fn into_inner(self) -> Option<E> {
+        match self {
+            Self::Failed(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl RateLimitError {
+    /// The same, of an operation that has not even started.
+    pub(super) fn of_operation<E>(self) -> RateLimitError<E> {
+        match self {
+            Self::Limited { retry_after } => RateLimitError::Limited { retry_after },
+            Self::Deadline => RateLimitError::Deadline,
+            Self::TooManyPermits { requested, most } => RateLimitError::TooManyPermits { requested, most },
+            Self::Exhausted => RateLimitError::Exhausted,
+            Self::QueueFull { waiting } => RateLimitError::QueueFull { waiting },
+            Self::TableFull { capacity } => RateLimitError::TableFull { capacity },
+            Self::Config(error) => RateLimitError::Config(error),
+            Self::Failed(never) => match never {},
+        }
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for RateLimitError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Limited { retry_after: Some(after) } => write!(f, "rate limited, permits in {after:?}"),
+            Self::Limited { retry_after: None } => f.write_str("rate limited, as many calls run as may"),
+            Self::Deadline => f.write_str("rate limited beyond the deadline"),
+            Self::TooManyPermits { requested, most } => {
+                write!(f, "too many permits: {requested} requested, there are at most {most}")
+            }
+            Self::Exhausted => f.write_str("no permits are left, and none come back"),
+            Self::QueueFull { waiting } => write!(f, "queue full: {waiting} are waiting"),
+            Self::TableFull { capacity } => write!(f, "table full: {capacity} keys are in use"),
+            Self::Failed(error) => error.fmt(f),
+            Self::Config(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: Error + 'static> Error for RateLimitError<E> {
+    /// That of the operation's error, whose text is this one's already.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.inner()?.source()
+    }
+}

@@ -1,0 +1,336 @@
+//! A line of callers: what has been taken, who runs, and who waits. A machine, whose driver brings the time.
+
+use core::task::Waker;
+
+use super::algorithm::{Algorithm, Refused};
+use super::error::RateLimitError;
+use crate::config::ConfigError;
+use crate::storage::Storage;
+use crate::sync::wait_list::{Full, Key, Queue, Slab};
+use crate::time::{Instant, Steady};
+
+/// What holds for every line of a limiter.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Calls that run at once; `u32::MAX` is any number, and they are not counted then.
+    pub(super) max_concurrent: u32,
+    pub(super) max_waiting: u32,
+}
+
+impl Limits {
+    pub(super) const NONE: Self = Self { max_concurrent: u32::MAX, max_waiting: u32::MAX };
+
+    pub(super) const fn config_error(self) -> Option<ConfigError> {
+        if self.max_concurrent == 0 { Some(ConfigError::MaxConcurrent { value: 0 }) } else { None }
+    }
+
+    pub(super) const fn counts_calls(self) -> bool {
+        self.max_concurrent != u32::MAX
+    }
+}
+
+/// Those who share their permits.
+pub struct Line<A: Algorithm, L> {
+    pub(super) taken: A::State,
+    /// The instant for which permits were taken last.
+    taken_at: Instant,
+    pub(super) running: u32,
+    pub(super) queue: Queue<L>,
+    /// Permits that those in the queue wait for.
+    asked: u64,
+}
+
+/// What a waiter brings.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ask {
+    permits: u32,
+    /// It waits for no wake-up: its permits are taken in advance as soon as nobody stands before it.
+    in_advance: bool,
+}
+
+/// What somebody who comes is told.
+pub(super) enum Joined<L> {
+    Admitted,
+    Waits(Key<L>),
+}
+
+/// What was taken in advance.
+pub(super) struct InAdvance<L> {
+    /// From when on it may be used.
+    pub(super) at: Instant,
+    /// Its place in the queue, if others wait.
+    pub(super) key: Option<Key<L>>,
+}
+
+/// What a waiter is told.
+pub(super) enum Turn {
+    /// The permits are its own, and it is no longer in the queue.
+    Admitted,
+    /// It looks again at that instant of the clock; if that is never, it is woken.
+    Wait { until: Instant },
+    /// There will never be so many.
+    Refused(RateLimitError),
+}
+
+/// The answer to a waiter, and what is done with wakers outside the lock.
+pub(super) struct Asked {
+    pub(super) turn: Turn,
+    /// To be dropped.
+    pub(super) unused: [Option<Waker>; 2],
+    /// Of whoever is first now: to be woken.
+    pub(super) next: Option<Waker>,
+}
+
+/// Why there are no permits now.
+enum Lack {
+    /// Others wait for theirs.
+    Others,
+    /// As many calls run as may.
+    Running,
+    Refused(Refused),
+}
+
+/// A line, for as long as the lock is held.
+pub struct Desk<'d, A: Algorithm, S: Storage> {
+    pub(super) algorithm: &'d A,
+    pub(super) limits: Limits,
+    pub(super) line: &'d mut Line<A, S::Link>,
+    pub(super) slab: &'d mut Slab<Ask, S>,
+    pub(super) steady: Steady,
+    pub(super) now: Instant,
+    /// How late a caller may come for what it has waited for, and still have it in time.
+    pub(super) lateness: u64,
+}
+
+impl<A: Algorithm, L> Line<A, L> {
+    pub(super) const NEW: Self = Self { taken: A::START, taken_at: Instant::ORIGIN, running: 0, queue: Queue::new(), asked: 0 };
+}
+
+impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
+    /// Whether somebody who comes has taken permits.
+    #[inline]
+    pub(super) fn takes(&mut self, permits: u32) -> bool {
+        self.take_now(permits).is_ok()
+    }
+
+    /// Takes permits for somebody who comes and does not wait.
+    #[inline]
+    pub(super) fn take(&mut self, permits: u32) -> Result<(), RateLimitError> {
+        self.take_now(permits).map_err(|lack| self.refusal(permits, &lack))
+    }
+
+    #[inline]
+    fn take_now(&mut self, permits: u32) -> Result<(), Lack> {
+        if !self.line.queue.is_empty() {
+            return Err(Lack::Others);
+        }
+        self.take_at(permits, self.now)
+    }
+
+    #[inline]
+    fn take_at(&mut self, permits: u32, at: Instant) -> Result<(), Lack> {
+        if self.line.running >= self.limits.max_concurrent {
+            return Err(Lack::Running);
+        }
+        self.algorithm.try_take(&mut self.line.taken, at, permits).map_err(Lack::Refused)?;
+        self.line.taken_at = at;
+        self.line.running += u32::from(self.limits.counts_calls());
+        Ok(())
+    }
+
+    #[cold]
+    fn refusal(&self, permits: u32, lack: &Lack) -> RateLimitError {
+        if let Some(error) = self.never(permits) {
+            return error;
+        }
+        let at = match lack {
+            Lack::Running => return RateLimitError::Limited { retry_after: None },
+            Lack::Others => self.algorithm.not_before(&self.line.taken, self.now, self.line.asked, permits),
+            Lack::Refused(Refused::Until(at)) => *at,
+            Lack::Refused(Refused::Never) => return RateLimitError::Exhausted,
+        };
+        if at.is_never() {
+            return RateLimitError::Exhausted;
+        }
+        RateLimitError::Limited { retry_after: Some(at.saturating_duration_since(self.now)) }
+    }
+
+    /// Why no wait can help, if that is clear from the start.
+    fn never(&self, permits: u32) -> Option<RateLimitError> {
+        let most = self.algorithm.most();
+        let limits = self.limits.config_error();
+        self.algorithm
+            .config_error()
+            .or(limits)
+            .map(RateLimitError::Config)
+            .or_else(|| (permits > most).then_some(RateLimitError::TooManyPermits { requested: permits, most }))
+    }
+
+    /// Takes permits for somebody who comes, or lets them wait, if that can end in time. A waker that isn't needed comes back.
+    pub(super) fn join(
+        &mut self,
+        permits: u32,
+        deadline: Instant,
+        waker: Waker,
+    ) -> (Result<Joined<S::Link>, RateLimitError>, Option<Waker>) {
+        let lack = match self.take_now(permits) {
+            Ok(()) => return (Ok(Joined::Admitted), Some(waker)),
+            Err(lack) => lack,
+        };
+        let refusal = match lack {
+            Lack::Refused(Refused::Never) => Some(self.refusal(permits, &lack)),
+            _ => self.never(permits),
+        };
+        if let Some(refusal) = refusal {
+            return (Err(refusal), Some(waker));
+        }
+        if !deadline.is_never() {
+            let earliest = self.algorithm.not_before(&self.line.taken, self.now, self.line.asked, permits);
+            if self.steady.on_clock(earliest) > deadline {
+                return (Err(RateLimitError::Deadline), Some(waker));
+            }
+        }
+        match self.push(Ask { permits, in_advance: false }, waker) {
+            Ok(key) => (Ok(Joined::Waits(key)), None),
+            Err(Full(waker)) => (Err(RateLimitError::QueueFull { waiting: self.line.queue.len() }), Some(waker)),
+        }
+    }
+
+    fn push(&mut self, ask: Ask, waker: Waker) -> Result<Key<S::Link>, Full> {
+        if self.line.queue.len() >= usize::try_from(self.limits.max_waiting).unwrap_or(usize::MAX) {
+            return Err(Full(waker));
+        }
+        let key = self.slab.push(&mut self.line.queue, ask, waker)?;
+        self.line.asked = self.line.asked.saturating_add(u64::from(ask.permits));
+        Ok(key)
+    }
+
+    /// A waiter asks.
+    pub(super) fn ask(&mut self, key: Key<S::Link>, waker: Waker) -> Asked {
+        let is_front = self.slab.is_front(&self.line.queue, key);
+        let Some(&Ask { permits, .. }) = self.slab.front(&self.line.queue).filter(|_| is_front) else {
+            return self.keep_waiting(key, waker, Instant::MAX);
+        };
+        match self.take_in_turn(permits) {
+            Ok(()) => self.answer(key, waker, Turn::Admitted),
+            Err(Lack::Refused(Refused::Until(at))) => self.keep_waiting(key, waker, at),
+            Err(Lack::Running | Lack::Others) => self.keep_waiting(key, waker, Instant::MAX),
+            Err(lack @ Lack::Refused(Refused::Never)) => {
+                let refusal = self.refusal(permits, &lack);
+                self.answer(key, waker, Turn::Refused(refusal))
+            }
+        }
+    }
+
+    fn answer(&mut self, key: Key<S::Link>, waker: Waker, turn: Turn) -> Asked {
+        let registered = self.remove(key);
+        Asked { turn, unused: [registered, Some(waker)], next: self.next() }
+    }
+
+    fn keep_waiting(&mut self, key: Key<S::Link>, waker: Waker, until: Instant) -> Asked {
+        use crate::sync::wait_list::Turn::{Granted, Unknown, Waiting};
+        let unused = match self.slab.poll(&mut self.line.queue, key, waker) {
+            Granted { unused, .. } | Waiting { unused } => unused,
+            Unknown { unused } => Some(unused),
+        };
+        Asked { turn: Turn::Wait { until: self.steady.on_clock(until) }, unused: [unused, None], next: None }
+    }
+
+    /// Takes permits for the first in the queue: as of the instant for which they were due, if a coarse timer has woken it a little late. Otherwise every wait would be that much longer, and the rate not met.
+    fn take_in_turn(&mut self, permits: u32) -> Result<(), Lack> {
+        let earliest = Instant::from_nanos(self.now.as_nanos().saturating_sub(self.lateness)).max(self.line.taken_at);
+        match self.take_at(permits, earliest.min(self.now)) {
+            Err(Lack::Refused(Refused::Until(at))) if at <= self.now => self.take_at(permits, at),
+            result => result,
+        }
+    }
+
+    fn remove(&mut self, key: Key<S::Link>) -> Option<Waker> {
+        let removed = self.slab.remove(&mut self.line.queue, key)?;
+        self.line.asked = self.line.asked.saturating_sub(u64::from(removed.payload.permits));
+        removed.waker
+    }
+
+    /// A waiter goes without its permits. Its waker comes back, and that of whoever is first now.
+    pub(super) fn leave(&mut self, key: Key<S::Link>) -> (Option<Waker>, Option<Waker>) {
+        let was_front = self.slab.is_front(&self.line.queue, key);
+        let unused = self.remove(key);
+        (unused, if was_front { self.next() } else { None })
+    }
+
+    /// The waker of whoever is first in the queue: it looks what there is, and until when it waits.
+    pub(super) fn next(&mut self) -> Option<Waker> {
+        while let Some(&Ask { permits, in_advance: true }) = self.slab.front(&self.line.queue) {
+            self.slab.pop_front(&mut self.line.queue);
+            self.line.asked = self.line.asked.saturating_sub(u64::from(permits));
+            let _known = self.algorithm.reserve(&mut self.line.taken, self.now, permits);
+        }
+        self.slab.take_front_waker(&self.line.queue)
+    }
+
+    /// Takes permits in advance, and says from when on; with a place in the queue, if others wait.
+    pub(super) fn reserve(&mut self, permits: u32) -> Result<InAdvance<S::Link>, RateLimitError> {
+        if let Some(error) = self.never(permits) {
+            return Err(error);
+        }
+        if self.line.queue.is_empty() {
+            let at = self.algorithm.reserve(&mut self.line.taken, self.now, permits).ok_or(RateLimitError::Exhausted)?;
+            return Ok(InAdvance { at, key: None });
+        }
+        // What those before it take, and when, is played on a copy.
+        let mut taken = self.line.taken.clone();
+        let ahead = self.slab.iter(&self.line.queue).map(|ask| ask.permits);
+        let at = ahead.chain([permits]).try_fold(self.now, |_, permits| self.algorithm.reserve(&mut taken, self.now, permits));
+        let at = at.ok_or(RateLimitError::Exhausted)?;
+        match self.push(Ask { permits, in_advance: true }, Waker::noop().clone()) {
+            Ok(key) => Ok(InAdvance { at, key: Some(key) }),
+            Err(_) => Err(RateLimitError::QueueFull { waiting: self.line.queue.len() }),
+        }
+    }
+
+    /// Gives a reservation back, before its instant. Whoever is first may be able to go sooner.
+    pub(super) fn give_back(&mut self, permits: u32, at: Instant, key: Option<Key<S::Link>>) -> Option<Waker> {
+        if let Some(waker) = key.and_then(|key| self.remove(key)) {
+            // It was still in the queue: a waker that does nothing, which may be dropped here.
+            drop(waker);
+            return None;
+        }
+        if at > self.now {
+            self.algorithm.give_back(&mut self.line.taken, self.now, permits, at);
+        }
+        self.next()
+    }
+
+    /// Whether it is as good as new.
+    pub(super) fn is_renewed(&self) -> bool {
+        self.line.running == 0 && self.line.queue.is_empty() && self.algorithm.renewed_at(&self.line.taken) <= self.now
+    }
+
+    pub(super) fn snapshot(&self) -> Snapshot {
+        let available = if self.line.queue.is_empty() { self.algorithm.available(&self.line.taken, self.now) } else { 0 };
+        Snapshot { available, waiting: self.line.queue.len(), running: self.limits.counts_calls().then_some(self.line.running) }
+    }
+}
+
+/// How a limiter stands.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb::rate_limiter::Snapshot;
+/// use aplomb_sim::prelude::*;
+///
+/// let limiter: RateLimiter = RateLimiter::new(Rate::per_second(10));
+/// limiter.try_acquire(3).unwrap();
+/// assert_eq!(limiter.snapshot(), Snapshot { available: 7, waiting: 0, running: None });
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Snapshot {
+    /// Permits that a newcomer could take: none, while others wait.
+    pub available: u32,
+    /// Callers that wait.
+    pub waiting: usize,
+    /// Calls that run, where [`max_concurrent`](super::RateLimiter::max_concurrent) is set.
+    pub running: Option<u32>,
+}

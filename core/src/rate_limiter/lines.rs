@@ -1,0 +1,59 @@
+//! Where lines are kept: a limiter has one, a keyed limiter one for each key. The futures serve both.
+
+use core::task::Waker;
+
+use super::algorithm::Algorithm;
+use super::error::RateLimitError;
+use super::line::{Desk, Line};
+use crate::platform::Platform;
+use crate::storage::Storage;
+use crate::time::Instant;
+
+/// A limiter, keyed or not. It is implemented for those of this crate only.
+pub trait Lines: Sized {
+    /// Where it runs.
+    type Platform: Platform;
+    /// By what rule permits are given.
+    type Algorithm: Algorithm;
+    /// Where waiters are kept.
+    type Storage: Storage;
+    /// A line that has been found.
+    #[doc(hidden)]
+    type Spot: Copy + Unpin;
+
+    #[doc(hidden)]
+    fn clock(&self) -> &<Self::Platform as Platform>::Clock;
+
+    #[doc(hidden)]
+    fn counts_calls(&self) -> bool;
+
+    /// Does something with a line, under the lock.
+    #[doc(hidden)]
+    fn with<R>(&self, spot: Self::Spot, read: Instant, act: impl FnOnce(&mut Desk<'_, Self::Algorithm, Self::Storage>) -> R)
+    -> R;
+
+    /// The same where the time does not matter.
+    #[doc(hidden)]
+    fn with_line<R>(&self, spot: Self::Spot, act: impl FnOnce(&mut Line<Self::Algorithm, LinkOf<Self>>) -> R) -> Option<R>;
+}
+
+/// What says which line is meant: nothing, or a key.
+pub trait Find<L: Lines>: Copy {
+    /// Finds the line, or makes a new one, and does something with it under the lock.
+    #[doc(hidden)]
+    fn find<R>(
+        self,
+        lines: &L,
+        read: Instant,
+        act: impl FnOnce(&mut Desk<'_, L::Algorithm, L::Storage>) -> R,
+    ) -> Result<(L::Spot, R), RateLimitError>;
+}
+
+pub(super) type LinkOf<L> = <<L as Lines>::Storage as Storage>::Link;
+
+/// Outside the lock, as all wakers.
+pub(super) fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}

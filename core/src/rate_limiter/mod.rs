@@ -1,0 +1,66 @@
+//! Rate limiter: so many permits in so much time.
+//!
+//! ```text
+//! 3 per second, all at once   ||| . . . . . . . . .
+//! token bucket                ||| |  |  |  |  |  |       a burst, and then at an even pace
+//! fixed window                |||       |||       |||    a window begins with its first permit
+//! sliding window              |||       |||       |||    never more than 3 in any second
+//! ```
+//!
+//! # What it promises
+//!
+//! - Callers are served in the order of their first poll. Nobody overtakes, a large request is not starved by small ones, and who leaves makes way at once, from wherever in the queue.
+//! - A caller that leaves spends nothing: permits are taken at the very poll that returns them.
+//! - A request that no wait can satisfy fails at once: more permits than there can be, a rate at which nothing ever comes back, a deadline that will have passed.
+//! - Arithmetic is exact, in whole numbers: 7 permits per 3 seconds are that, over years.
+//! - Only who is first in the queue has a timer; without waiters there is none.
+//! - Who was woken late by a coarse timer, by no more than its [resolution](crate::Clock::RESOLUTION), is counted for the instant for which it was due; otherwise each wait would be that much longer, and the rate not met.
+//! - Beside the rate, [`max_concurrent`](RateLimiter::max_concurrent) bounds how many calls run at once.
+//!
+//! # Which rule
+//!
+//! | | in any window of `per` | state | |
+//! | --- | --- | --- | --- |
+//! | [`TokenBucket`] | at most `burst` and what drips in | 16 bytes | the default: smooth, and a burst after idling |
+//! | [`FixedWindow`] | at most twice the permits, where two meet | 16 bytes | what many servers enforce |
+//! | [`SlidingWindow`] | exactly the permits | up to 16 bytes a permit | for quotas that are counted so |
+//! | [`SlidingCounter`] | the permits, by an estimate | 16 bytes | nearly that, in little room |
+//!
+//! Or one of your own: [`Algorithm`].
+//!
+//! # When not to use it
+//!
+//! To bound how many calls run at once and nothing else, take a bulkhead. To drop what comes too fast instead of letting it wait, [`throttle`](crate::throttle), or [`try_acquire`](RateLimiter::try_acquire). One process does not know what another takes: a quota that several share has to be divided among them.
+//!
+//! # What it costs
+//!
+//! A permit that is there costs a reading of the clock, the lock, and two additions. A waiter takes a slot of 24 bytes on 32-bit machines (32 on 64-bit ones), and one turn of its task, another when it becomes the first.
+//!
+//! # How peers differ
+//!
+//! governor's waiters all sleep and try again, so that they overtake each other, and each permit costs a turn of many. leaky-bucket counts from when it woke, so that a coarse timer halves its rate. Go's `x/time/rate` gives each caller its time when it comes,
+//! so that nobody moves up when another leaves. Bottleneck refills when its heart beats. tower's limits are per clone.
+
+mod acquire;
+mod algorithm;
+mod error;
+mod limiter;
+mod line;
+mod lines;
+mod permit;
+mod rate;
+mod reservation;
+mod run;
+mod stream;
+
+pub use acquire::Acquire;
+pub use algorithm::{Algorithm, Bucket, Counters, FixedWindow, Log, Refused, SlidingCounter, SlidingWindow, TokenBucket, Window};
+pub use error::RateLimitError;
+pub use limiter::RateLimiter;
+pub use line::Snapshot;
+pub use lines::{Find, Lines};
+pub use permit::Permit;
+pub use rate::Rate;
+pub use reservation::{Reservation, Reserved};
+pub use run::Run;
+pub use stream::RateLimitStream;

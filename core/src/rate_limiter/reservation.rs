@@ -1,0 +1,129 @@
+use core::fmt;
+use core::future::{Future, IntoFuture};
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+use core::time::Duration;
+
+use pin_project_lite::pin_project;
+
+use super::line::InAdvance;
+use super::lines::{Lines, LinkOf, wake};
+use crate::alarm::Alarm;
+use crate::platform::Platform;
+use crate::time::{Clock, Instant};
+
+/// Permits that were taken in advance, and the instant from which they may be used; made by [`RateLimiter::reserve`](super::RateLimiter::reserve).
+///
+/// Await it, or wait by other means. Dropped before its instant, it gives the permits back, as far as later reservations do not rest on them (as `Cancel` does in Go's `x/time/rate`); after that it has spent them.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb_sim::prelude::*;
+///
+/// let limiter: RateLimiter = RateLimiter::new(Rate::per_second(1));
+/// aplomb_sim::block_on(async {
+///     let first = limiter.reserve(1).unwrap();
+///     let second = limiter.reserve(1).unwrap();
+///     assert_eq!((first.delay(), second.delay()), (secs(0), secs(1)));
+///     drop(second);
+///     let again = limiter.reserve(1).unwrap();
+///     assert_eq!(again.delay(), secs(1), "the second's time is free again");
+///     again.await;
+///     assert_eq!(aplomb_sim::now().as_nanos(), 1_000_000_000);
+/// });
+/// ```
+#[must_use = "dropped before its instant, a reservation gives its permits back"]
+pub struct Reservation<'l, L: Lines> {
+    lines: &'l L,
+    spot: L::Spot,
+    permits: u32,
+    /// On the clock.
+    at: Instant,
+    made: InAdvance<LinkOf<L>>,
+}
+
+impl<'l, L: Lines> Reservation<'l, L> {
+    pub(super) const fn new(lines: &'l L, spot: L::Spot, permits: u32, at: Instant, made: InAdvance<LinkOf<L>>) -> Self {
+        Self { lines, spot, permits, at, made }
+    }
+
+    /// From when on the permits may be used.
+    #[must_use]
+    pub const fn at(&self) -> Instant {
+        self.at
+    }
+
+    /// How long that is from now.
+    #[must_use]
+    pub fn delay(&self) -> Duration {
+        self.at.saturating_duration_since(self.lines.clock().now())
+    }
+
+    /// How many permits they are.
+    #[must_use]
+    pub const fn count(&self) -> u32 {
+        self.permits
+    }
+}
+
+impl<L: Lines> Drop for Reservation<'_, L> {
+    fn drop(&mut self) {
+        let now = self.lines.clock().now();
+        if now < self.at {
+            wake(self.lines.with(self.spot, now, |desk| desk.give_back(self.permits, self.made.at, self.made.key)));
+        }
+    }
+}
+
+impl<'l, L: Lines> IntoFuture for Reservation<'l, L> {
+    type Output = ();
+    type IntoFuture = Reserved<'l, L>;
+
+    fn into_future(self) -> Reserved<'l, L> {
+        Reserved { reservation: Some(self), alarm: Alarm::new() }
+    }
+}
+
+pin_project! {
+    /// Waits until a [`Reservation`] may be used; made by awaiting it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops the reservation, which gives its permits back.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Reserved<'l, L: Lines> {
+        // None after the end.
+        reservation: Option<Reservation<'l, L>>,
+        #[pin]
+        alarm: Alarm<<<L::Platform as Platform>::Clock as Clock>::Sleep>,
+    }
+}
+
+impl<L: Lines> Future for Reserved<'_, L> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        let Some(reservation) = this.reservation.as_ref() else { return Poll::Pending };
+        let clock = reservation.lines.clock();
+        if clock.now() < reservation.at {
+            ready!(this.alarm.poll_until(clock, reservation.at, cx));
+        }
+        // It has come to its instant, even if a clock that is coarser than its timer does not say so yet.
+        core::mem::forget(this.reservation.take());
+        Poll::Ready(())
+    }
+}
+
+impl<L: Lines> fmt::Debug for Reservation<'_, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reservation").field("permits", &self.permits).field("at", &self.at).finish_non_exhaustive()
+    }
+}
+
+impl<L: Lines> fmt::Debug for Reserved<'_, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reserved").field("reservation", &self.reservation).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,107 @@
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+use pin_project_lite::pin_project;
+
+use super::acquire::Acquire;
+use super::error::RateLimitError;
+use super::lines::{Find, Lines};
+use crate::time::Instant;
+
+pin_project! {
+    /// Hands on the items of a stream, each at the cost of a permit.
+    ///
+    /// An item is taken from the stream first, and then waits for its permit, so that a stream without items costs none. If there can be no permit, it ends with the reason in place of the item, which is lost.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops the stream, and the item that waits. No permit is spent for that.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb::rate_limiter::RateLimitStream;
+    /// use aplomb_sim::prelude::*;
+    /// use futures_lite::{StreamExt, stream};
+    ///
+    /// let limiter: RateLimiter = RateLimiter::with_burst(Rate::per_second(10), 1);
+    /// aplomb_sim::block_on(async {
+    ///     let items = RateLimitStream::new(&limiter, stream::iter(['a', 'b', 'c']));
+    ///     let items: Vec<char> = items.try_collect().await?;
+    ///     assert_eq!(items, ['a', 'b', 'c']);
+    ///     assert_eq!(aplomb_sim::now().as_nanos(), 200_000_000);
+    ///     Ok::<_, RateLimitError>(())
+    /// })?;
+    /// # Ok::<_, RateLimitError>(())
+    /// ```
+    #[must_use = "streams do nothing unless polled"]
+    pub struct RateLimitStream<'l, L: Lines, S: Stream> {
+        limiter: &'l L,
+        #[pin]
+        items: S,
+        // An item that waits for its permit.
+        item: Option<S::Item>,
+        #[pin]
+        acquire: Option<Acquire<'l, L, ()>>,
+        ended: bool,
+    }
+}
+
+impl<'l, L: Lines, S: Stream> RateLimitStream<'l, L, S> {
+    /// The items of that stream.
+    pub const fn new(limiter: &'l L, items: S) -> Self {
+        Self { limiter, items, item: None, acquire: None, ended: false }
+    }
+}
+
+impl<L: Lines, S: Stream> Stream for RateLimitStream<'_, L, S>
+where
+    (): Find<L>,
+{
+    type Item = Result<S::Item, RateLimitError>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let mut this = self.project();
+        if *this.ended {
+            return Poll::Ready(None);
+        }
+        if this.item.is_none() {
+            *this.item = ready!(this.items.poll_next(cx));
+            *this.ended = this.item.is_none();
+            if *this.ended {
+                return Poll::Ready(None);
+            }
+            this.acquire.set(Some(Acquire::new(this.limiter, (), 1, Instant::MAX)));
+        }
+        let Some(acquire) = this.acquire.as_mut().as_pin_mut() else { return Poll::Ready(None) };
+        let admitted = ready!(acquire.poll(cx));
+        this.acquire.set(None);
+        let item = this.item.take();
+        match admitted {
+            // It runs no longer than it takes to hand it on.
+            Ok(_permit) => Poll::Ready(item.map(Ok)),
+            Err(error) => {
+                *this.ended = true;
+                Poll::Ready(Some(Err(error)))
+            }
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        if self.ended {
+            return (0, Some(0));
+        }
+        let waiting = usize::from(self.item.is_some());
+        let (least, most) = self.items.size_hint();
+        (usize::from(least > 0 || waiting > 0), most.map(|most| most.saturating_add(waiting)))
+    }
+}
+
+impl<L: Lines, S: Stream> fmt::Debug for RateLimitStream<'_, L, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RateLimitStream").field("waits", &self.item.is_some()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,204 @@
+//! Where waiters are kept: a slab of slots, and queues that are linked through it. One slab serves a queue, or many.
+
+use core::task::Waker;
+
+use super::{Full, Key, Removed, Turn};
+use crate::storage::{Link, Slots, Storage};
+
+/// The slots of the waiters of some queues.
+pub(crate) struct Slab<T, S: Storage> {
+    /// The first of the vacant slots, which are chained by `next`.
+    pub(super) vacant: Option<S::Link>,
+    pub(super) slots: S::Slots<Slot<T, S::Link>>,
+}
+
+/// Those who wait for the same, first come first served.
+pub(crate) struct Queue<L> {
+    pub(super) head: Option<L>,
+    pub(super) tail: Option<L>,
+    pub(super) waiting: usize,
+}
+
+/// A waiter's entry of the slab.
+pub(crate) struct Slot<T, L> {
+    pub(super) waker: Option<Waker>,
+    /// Vacant slots have none.
+    pub(super) payload: Option<T>,
+    pub(super) next: Option<L>,
+    pub(super) previous: Option<L>,
+    generation: u16,
+    pub(super) granted: bool,
+}
+
+impl<T, S: Storage> Slab<T, S> {
+    pub(crate) const fn new() -> Self {
+        Self { vacant: None, slots: S::Slots::EMPTY }
+    }
+
+    /// Adds a waiter at the end of a queue.
+    pub(crate) fn push(&mut self, queue: &mut Queue<S::Link>, payload: T, waker: Waker) -> Result<Key<S::Link>, Full> {
+        let link = match take_vacant(&mut self.vacant, self.slots.as_mut_slice()) {
+            Some(link) => link,
+            None => match Link::new(self.slots.as_slice().len()) {
+                Some(link) if self.slots.try_push(Slot::VACANT).is_ok() => link,
+                _ => return Err(Full(waker)),
+            },
+        };
+        Ok(queue.append(self.slots.as_mut_slice(), link, payload, waker))
+    }
+
+    /// What the first in a queue brought.
+    pub(crate) fn front(&self, queue: &Queue<S::Link>) -> Option<&T> {
+        self.slots.as_slice().get(queue.head?.index())?.payload.as_ref()
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn front_mut(&mut self, queue: &Queue<S::Link>) -> Option<&mut T> {
+        self.slots.as_mut_slice().get_mut(queue.head?.index())?.payload.as_mut()
+    }
+
+    /// Whether that waiter is the first in its queue.
+    pub(crate) fn is_front(&self, queue: &Queue<S::Link>, key: Key<S::Link>) -> bool {
+        let slot = self.slots.as_slice().get(key.link.index());
+        queue.head == Some(key.link) && slot.is_some_and(|slot| slot.generation == key.generation)
+    }
+
+    /// The waker of the first in a queue, who waits on, and has another when it is polled.
+    pub(crate) fn take_front_waker(&mut self, queue: &Queue<S::Link>) -> Option<Waker> {
+        self.slots.as_mut_slice().get_mut(queue.head?.index())?.waker.take()
+    }
+
+    /// Takes the first out of its queue; it keeps its slot until it has learnt of it.
+    pub(crate) fn grant_front(&mut self, queue: &mut Queue<S::Link>) -> Option<Waker> {
+        let head = queue.head?;
+        let slots = self.slots.as_mut_slice();
+        queue.unlink(slots, head);
+        let slot = slots.get_mut(head.index())?;
+        slot.granted = true;
+        slot.waker.take()
+    }
+
+    /// Takes the first out of its queue and the slab.
+    pub(crate) fn pop_front(&mut self, queue: &mut Queue<S::Link>) -> Option<Removed<T>> {
+        let link = queue.head?;
+        let generation = self.slots.as_slice().get(link.index())?.generation;
+        self.remove(queue, Key { link, generation })
+    }
+
+    /// What each in a queue brought, from the first to the last.
+    pub(crate) fn iter<'q>(&'q self, queue: &Queue<S::Link>) -> impl Iterator<Item = &'q T> {
+        let mut next = queue.head;
+        core::iter::from_fn(move || {
+            let slot = self.slots.as_slice().get(next?.index())?;
+            next = slot.next;
+            slot.payload.as_ref()
+        })
+    }
+
+    /// Asks for a waiter's turn.
+    pub(crate) fn poll(&mut self, queue: &mut Queue<S::Link>, key: Key<S::Link>, waker: Waker) -> Turn<T> {
+        let Some(slot) = occupied(self.slots.as_mut_slice(), key) else { return Turn::Unknown { unused: waker } };
+        if slot.granted {
+            return match self.remove(queue, key) {
+                Some(Removed { payload, .. }) => Turn::Granted { payload, unused: Some(waker) },
+                None => Turn::Unknown { unused: waker },
+            };
+        }
+        let unused = match &mut slot.waker {
+            Some(known) if known.will_wake(&waker) => Some(waker),
+            known => known.replace(waker),
+        };
+        Turn::Waiting { unused }
+    }
+
+    /// Takes a waiter out, wherever it stands in its queue.
+    pub(crate) fn remove(&mut self, queue: &mut Queue<S::Link>, key: Key<S::Link>) -> Option<Removed<T>> {
+        let slots = self.slots.as_mut_slice();
+        let slot = occupied(slots, key)?;
+        let payload = slot.payload.take()?;
+        let removed = Removed { payload, granted: slot.granted, waker: slot.waker.take() };
+        slot.generation = slot.generation.wrapping_add(1);
+        if !removed.granted {
+            queue.unlink(slots, key.link);
+        }
+        give_vacant(&mut self.vacant, slots, key.link);
+        Some(removed)
+    }
+}
+
+impl<T, L> Slot<T, L> {
+    pub(super) const VACANT: Self =
+        Self { waker: None, payload: None, next: None, previous: None, generation: 0, granted: false };
+}
+
+// What follows takes the slots as a slice, so that it is compiled once for all capacities.
+
+fn occupied<T, L: Link>(slots: &mut [Slot<T, L>], key: Key<L>) -> Option<&mut Slot<T, L>> {
+    slots.get_mut(key.link.index()).filter(|slot| slot.generation == key.generation && slot.payload.is_some())
+}
+
+fn take_vacant<T, L: Link>(vacant: &mut Option<L>, slots: &mut [Slot<T, L>]) -> Option<L> {
+    let link = (*vacant)?;
+    *vacant = slots.get_mut(link.index())?.next.take();
+    Some(link)
+}
+
+fn give_vacant<T, L: Link>(vacant: &mut Option<L>, slots: &mut [Slot<T, L>], link: L) {
+    if let Some(slot) = slots.get_mut(link.index()) {
+        slot.next = *vacant;
+        *vacant = Some(link);
+    }
+}
+
+impl<L> Queue<L> {
+    pub(crate) const fn new() -> Self {
+        Self { head: None, tail: None, waiting: 0 }
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.waiting
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.waiting == 0
+    }
+}
+
+impl<L: Link> Queue<L> {
+    fn append<T>(&mut self, slots: &mut [Slot<T, L>], link: L, payload: T, waker: Waker) -> Key<L> {
+        let mut generation = 0;
+        if let Some(slot) = slots.get_mut(link.index()) {
+            generation = slot.generation;
+            *slot =
+                Slot { waker: Some(waker), payload: Some(payload), next: None, previous: self.tail, generation, granted: false };
+        }
+        self.next_of(slots, self.tail, Some(link));
+        self.tail = Some(link);
+        self.waiting += 1;
+        Key { link, generation }
+    }
+
+    fn unlink<T>(&mut self, slots: &mut [Slot<T, L>], link: L) {
+        let Some(slot) = slots.get_mut(link.index()) else { return };
+        let (previous, next) = (slot.previous.take(), slot.next.take());
+        self.next_of(slots, previous, next);
+        self.previous_of(slots, next, previous);
+        self.waiting = self.waiting.saturating_sub(1);
+    }
+
+    /// Sets the link onward from `link`, or from the queue's entrance.
+    fn next_of<T>(&mut self, slots: &mut [Slot<T, L>], link: Option<L>, next: Option<L>) {
+        match link.and_then(|link| slots.get_mut(link.index())) {
+            Some(slot) => slot.next = next,
+            None => self.head = next,
+        }
+    }
+
+    /// Sets the link back from `link`, or from the queue's end.
+    fn previous_of<T>(&mut self, slots: &mut [Slot<T, L>], link: Option<L>, previous: Option<L>) {
+        match link.and_then(|link| slots.get_mut(link.index())) {
+            Some(slot) => slot.previous = previous,
+            None => self.tail = previous,
+        }
+    }
+}

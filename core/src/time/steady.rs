@@ -1,0 +1,73 @@
+use super::{Clock, Instant};
+
+/// What is less than this may be a reading that was taken before another's, and came after it.
+const LATE_READING: u64 = 1_000_000;
+
+/// A clock's time, made to run forward only: where the clock is set back, it goes on from where it was.
+///
+/// Whoever shares a state reads the clock before the lock, so that readings may come out of order. Such a one counts as the newest before it. If it lies back further than a lock makes plausible, the clock is read again,
+/// and if it was indeed set back, that is no time: what was due in a second is due in a second.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb::Instant;
+/// use aplomb::time::{Steady, secs};
+/// use aplomb_sim::ManualClock;
+///
+/// let clock = ManualClock::<1>::new();
+/// let mut steady = Steady::new();
+/// let read = |secs_| Instant::ORIGIN + secs(secs_);
+/// clock.set(read(60));
+/// assert_eq!(steady.advance(read(60), &&clock), read(60));
+/// clock.set(read(10));
+/// assert_eq!(steady.advance(read(10), &&clock), read(60), "set back by 50 s, which is no time");
+/// assert_eq!(steady.advance(read(11), &&clock), read(61));
+/// assert_eq!(steady.on_clock(read(62)), read(12));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Steady {
+    latest: Instant,
+    /// By how much the clock has been set back, in nanoseconds.
+    lag: u64,
+}
+
+impl Steady {
+    /// At the clock's origin.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { latest: Instant::ORIGIN, lag: 0 }
+    }
+
+    /// The present, when the clock was read and said so.
+    #[inline]
+    pub fn advance<C: Clock>(&mut self, read: Instant, clock: &C) -> Instant {
+        let now = read.saturating_add_nanos(self.lag);
+        if now >= self.latest {
+            self.latest = now;
+        } else if self.latest.as_nanos() - now.as_nanos() >= LATE_READING {
+            self.set_back(clock.now());
+        }
+        self.latest
+    }
+
+    /// What the clock will say at that instant.
+    #[must_use]
+    pub const fn on_clock(&self, at: Instant) -> Instant {
+        if at.is_never() { at } else { Instant::from_nanos(at.as_nanos().saturating_sub(self.lag)) }
+    }
+
+    #[cold]
+    fn set_back(&mut self, read: Instant) {
+        let now = read.saturating_add_nanos(self.lag);
+        self.lag = self.lag.saturating_add(self.latest.as_nanos().saturating_sub(now.as_nanos()));
+        self.latest = self.latest.max(now);
+    }
+}
+
+impl Default for Steady {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,88 @@
+//! The patterns, set up as a scenario says.
+
+mod edges;
+mod polling;
+mod retry;
+mod stream;
+mod timeout;
+mod waterfall;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+
+use serde_json::{Map, Value};
+
+use self::edges::Edges;
+use self::retry::Retrying;
+use self::stream::Source;
+use crate::config::Pattern;
+use crate::interpreter::World;
+use crate::scenario::{Order, Request};
+use crate::stage::Stage;
+use crate::trace::Outcome;
+
+/// How a retry is called. All forms play the same scenarios.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Form {
+    /// `policy.call(op)`, told more, and awaited.
+    #[default]
+    Call,
+    /// `policy.call_numbered(op)`.
+    Numbered,
+    /// `policy.run_with_between(&mut context, op, between)`.
+    With,
+}
+
+impl Form {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Call, Self::Numbered, Self::With];
+
+    /// Those that a pattern has.
+    #[must_use]
+    pub fn of(pattern: &Pattern) -> &'static [Self] {
+        if matches!(pattern, Pattern::Retry(_)) { &Self::ALL } else { &[Self::Call] }
+    }
+}
+
+/// How a caller ends.
+pub(crate) type Ending = Pin<Box<dyn Future<Output = Outcome>>>;
+
+/// A pattern, which the callers of a scenario share.
+pub(crate) trait Subject<S: Stage> {
+    /// Calls it.
+    fn call(&self, world: Rc<World<S>>, request: Request) -> Ending;
+
+    /// Starts the task that it needs beside its callers.
+    fn drive(&self, _world: &Rc<World<S>>) {}
+
+    /// Does to the pattern itself what the script says.
+    fn act(&self, _order: Order) {}
+
+    /// An item for the pattern that is a stream.
+    fn feed(&self, _item: Value) {}
+
+    /// Whether there is something to come that no caller waits for.
+    fn is_busy(&self) -> bool {
+        false
+    }
+}
+
+/// The pattern of a scenario.
+pub(crate) fn set_up<S: Stage + 'static>(pattern: &Pattern, form: Form) -> Rc<dyn Subject<S>> {
+    match pattern {
+        Pattern::Timeout(config) => Rc::new(config.clone()),
+        Pattern::Retry(config) => Rc::new(Retrying::<S::Platform>::new(config, form)),
+        Pattern::Edges(config) => Rc::new(Edges::<S::Platform>::new(config)),
+        Pattern::Stream(config) => Rc::new(Source::new(config)),
+        Pattern::Polling(config) => Rc::new((**config).clone()),
+        Pattern::Waterfall(config) => Rc::new(config.clone()),
+    }
+}
+
+pub(crate) fn details(json: Value) -> Map<String, Value> {
+    match json {
+        Value::Object(details) => details,
+        _ => Map::new(),
+    }
+}
