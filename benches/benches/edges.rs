@@ -1,10 +1,11 @@
-//! Debounce, throttle, polling and waterfall, beside futures-rx and code by hand.
+//! Debounce, throttle, polling and waterfall, beside futures-rx, the usual recipe on tokio, and code by hand.
 
 use std::future::ready;
 use std::hint::black_box;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
+use aplomb_tokio::WaterfallError;
 use aplomb_tokio::prelude::*;
 use aplomb_tokio::time::Clock;
 use benches::{Group, poll_once};
@@ -12,7 +13,10 @@ use futures_lite::stream::{self, Stream, StreamExt};
 use futures_rx::RxExt;
 
 const ITEMS: u32 = 10_000;
+const KEYSTROKES: u32 = 1_000;
 static ALONE: Debounce = Debounce::new(secs(3_600));
+static BURST: Debounce = Debounce::new(secs(3_600));
+static SEARCH: Debounce = Debounce::new(secs(3_600));
 static SHARED: Debounce<Share<Result<u32, ()>>> = Debounce::shared(secs(3_600));
 static KNOB: Throttle<Trigger<u32>> = Throttle::triggered(secs(3_600));
 
@@ -24,6 +28,21 @@ async fn drain(items: impl Stream<Item = u32>) -> u32 {
         newest = item;
     }
     newest
+}
+
+/// A call takes the place of the one before, which learns of it.
+fn supersede<F: Future>(calls: &mut [Pin<Box<Option<F>>>; 2], call: F) {
+    calls.swap(0, 1);
+    calls[0].set(Some(call));
+    calls.iter_mut().filter_map(|call| call.as_mut().as_pin_mut()).for_each(|call| poll_once(call));
+}
+
+/// One keystroke after another, with a turn for the tasks of the runtime after each.
+async fn burst(mut keystroke: impl FnMut()) {
+    for _ in 0..KEYSTROKES {
+        keystroke();
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Polls once, and drops.
@@ -44,6 +63,7 @@ impl<F> Unpin for Once<F> {}
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let runtime: &'static _ = Box::leak(Box::new(runtime));
     let _entered = runtime.enter();
     let items = || stream::iter(0..ITEMS).map(black_box);
 
@@ -56,16 +76,46 @@ fn main() {
     Group::of_many("debounce, an item of a stream that is ready", ITEMS)
         .member("aplomb", move || drain(EdgeStreamExt::debounce(items(), secs(3_600))))
         .member("bare stream", move || drain(items()))
+        .member("futures-rx, a new sleep for each", move || drain(RxExt::debounce(items(), |_| tokio::time::sleep(secs(3_600)))))
         .run();
 
     // Something is pending from here on.
     let mut shared = Box::pin(SHARED.call(|| ready(Ok(7))));
     poll_once(shared.as_mut());
+    let mut calls = [Box::pin(None), Box::pin(None)];
     Group::new("debounce, a call up to its first wait")
         .member("aplomb, reject, with a timer of its own", || Once(Some(ALONE.call(|| ready(Ok::<u32, ()>(black_box(7)))))))
+        .member("aplomb, reject, in a pending burst", move || {
+            supersede(&mut calls, BURST.call(|| ready(Ok::<u32, ()>(black_box(7)))));
+            ready(())
+        })
         .member("aplomb, share, in a pending burst", || Once(Some(SHARED.call(|| ready(Ok(black_box(7)))))))
         .member("reading the clock", || {
             black_box(aplomb_tokio::TokioClock.now());
+            ready(())
+        })
+        .run();
+
+    let mut pending: Option<tokio::task::JoinHandle<u32>> = None;
+    Group::of_many("debounce, a keystroke of a burst, as tasks", KEYSTROKES)
+        .member("aplomb, spawn a call", move || {
+            runtime.block_on(burst(|| drop(tokio::spawn(SEARCH.call(|| ready(Ok::<u32, ()>(black_box(7))))))));
+            ready(())
+        })
+        .member("abort and spawn", move || {
+            runtime.block_on(burst(|| {
+                let search = async {
+                    tokio::time::sleep(secs(3_600)).await;
+                    black_box(7)
+                };
+                if let Some(older) = pending.replace(tokio::spawn(search)) {
+                    older.abort();
+                }
+            }));
+            ready(())
+        })
+        .member("the runtime's turn alone", move || {
+            runtime.block_on(burst(|| ()));
             ready(())
         })
         .run();
@@ -109,6 +159,13 @@ fn main() {
             let first = step(black_box(1)).await?;
             let second = step(first).await?;
             step(second).await
+        })
+        .member("three awaits, and which failed", || async {
+            let step = |input: u32| ready(Ok::<u32, u32>(black_box(input) + 1));
+            let failed = |step| move |error| WaterfallError { step, name: None, error };
+            let first = step(black_box(1)).await.map_err(failed(0))?;
+            let second = step(first).await.map_err(failed(1))?;
+            step(second).await.map_err(failed(2))
         })
         .run();
 }

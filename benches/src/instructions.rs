@@ -29,8 +29,9 @@ impl Mode {
     }
 }
 
-/// Instructions per call; `None` without callgrind.
-pub(crate) fn per_call(group: &str, member: &str) -> Option<f64> {
+/// Instructions for each of the things that a call does so many of; `None` without callgrind.
+pub(crate) fn for_each(group: &str, member: &str, per_call: u32) -> Option<f64> {
+    let calls = (TIMES / per_call).max(1);
     let count = |times: u32| -> Option<f64> {
         let output = Command::new("valgrind")
             .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
@@ -41,5 +42,5 @@ pub(crate) fn per_call(group: &str, member: &str) -> Option<f64> {
         let log = String::from_utf8_lossy(&output.stderr);
         log.lines().find_map(|line| line.split("Collected :").nth(1))?.trim().parse().ok()
     };
-    Some((count(2 * TIMES)? - count(TIMES)?) / f64::from(TIMES))
+    Some((count(2 * calls)? - count(calls)?) / f64::from(calls) / f64::from(per_call))
 }

@@ -95,9 +95,8 @@ impl Group {
 
     fn count(&self) {
         println!("\n{:<44} {:>13} {:>8}", self.name, "instructions", "ratio");
-        let each = |count| count / f64::from(self.per_call);
-        let counts: Vec<f64> =
-            self.members.iter().map(|member| instructions::per_call(self.name, member.name).map_or(f64::NAN, each)).collect();
+        let count = |member: &Member| instructions::for_each(self.name, member.name, self.per_call).unwrap_or(f64::NAN);
+        let counts: Vec<f64> = self.members.iter().map(count).collect();
         for (member, count) in self.members.iter().zip(&counts) {
             println!("  {:<42} {count:>13.1} {:>8.2}", member.name, count / counts[0]);
         }

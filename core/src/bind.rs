@@ -2,7 +2,7 @@
 
 /// Fills a platform in: defines, in the module where it stands, the names that an adapter's users know.
 ///
-/// These are the types `Timeout`, `Retry`, `RetryBudget`, `Debounce`, `Throttle`, `EdgeStream`, `PaceStream`, `Polling`, `RateLimiter` and `Semaphore`, the functions `timeout`, `timeout_at`, `deadline`, `poll_until` and `retry`, the traits `TimeoutExt` and `EdgeStreamExt`, and the modules `prelude` and `level`, the latter with `Contact` and `Button` if core has the feature `embedded-hal`. The crate has to hand on all of
+/// These are the types `Timeout`, `Retry`, `RetryBudget`, `Debounce`, `Throttle`, `EdgeStream`, `PaceStream`, `Polling`, `RateLimiter`, `KeyedRateLimiter` and `Semaphore`, the functions `timeout`, `timeout_at`, `deadline`, `poll_until` and `retry`, the traits `TimeoutExt` and `EdgeStreamExt`, and the modules `prelude` and `level`, the latter with `Contact` and `Button` if core has the feature `embedded-hal`. The crate has to hand on all of
 /// core, by `pub use aplomb::*`. Docs and their examples come along: they are told the crate's name, and the lines that open and close an asynchronous `main`.
 ///
 /// # Examples
@@ -59,6 +59,15 @@ macro_rules! bind {
         /// A [`RateLimiter`](struct@$crate::RateLimiter) on this platform, whose waiters are kept in `S`. The module [`rate_limiter`]($crate::rate_limiter) tells what it promises.
         pub type RateLimiter<A = $crate::rate_limiter::TokenBucket, S = <$platform as $crate::Platform>::Storage> =
             $crate::RateLimiter<$platform, A, S>;
+
+        /// A [`KeyedRateLimiter`](struct@$crate::KeyedRateLimiter) on this platform: a limiter for each key.
+        pub type KeyedRateLimiter<
+            K,
+            A = $crate::rate_limiter::TokenBucket,
+            S = <$platform as $crate::Platform>::Storage,
+            H = $crate::key::FoldHash,
+            const SHARDS: usize = 1,
+        > = $crate::KeyedRateLimiter<$platform, K, A, S, H, SHARDS>;
 
         /// A [`Semaphore`]($crate::sync::Semaphore) on this platform, whose waiters are kept in `S`.
         pub type Semaphore<S = <$platform as $crate::Platform>::Storage> = $crate::sync::Semaphore<$platform, S>;
@@ -301,8 +310,8 @@ macro_rules! bind {
             pub use $crate::prelude::*;
 
             pub use super::{
-                Debounce, EdgeStreamExt, RateLimiter, Retry, RetryBudget, Share, Throttle, TimeoutExt, deadline, poll_until,
-                retry, timeout, timeout_at,
+                Debounce, EdgeStreamExt, KeyedRateLimiter, RateLimiter, Retry, RetryBudget, Share, Throttle, TimeoutExt,
+                deadline, poll_until, retry, timeout, timeout_at,
             };
         }
     };

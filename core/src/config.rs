@@ -78,6 +78,13 @@ pub enum ConfigError {
         /// Of the storage.
         capacity: usize,
     },
+    /// A table has room for a key at least, and for no more than its storage.
+    Capacity {
+        /// The setting.
+        value: usize,
+        /// The storage's.
+        most: usize,
+    },
     /// With none at once, nothing ever starts.
     MaxConcurrent {
         /// The setting.
@@ -105,6 +112,7 @@ impl ConfigError {
             Self::Per { .. } => "per must be longer than zero",
             Self::Burst { .. } => "burst must be at least 1, and fill again within 146 years",
             Self::LogCapacity { .. } => "permits must be at most the log's capacity",
+            Self::Capacity { .. } => "capacity must be at least 1, and at most the storage's",
             Self::MaxConcurrent { .. } => "max_concurrent must be at least 1",
             Self::Jitter { .. } => "jitter must be at most 1",
         }
@@ -126,6 +134,7 @@ impl fmt::Display for ConfigError {
             Self::LogCapacity { permits, capacity } => {
                 write!(f, "permits is {permits}, must be at most the log's capacity, {capacity}")
             }
+            Self::Capacity { value, most } => write!(f, "capacity is {value}, must be from 1 to {most}"),
             Self::MaxConcurrent { value } => write!(f, "max_concurrent is {value}, must be at least 1"),
             Self::Jitter { value } => write!(f, "jitter is {value}, must be at most 1"),
         }

@@ -47,6 +47,13 @@ pub trait Platform {
     /// A number that nobody foresees, for jitter: on servers, from the runtime's generator; in simulation, from the tape; on firmware, from a generator that the
     /// application seeds.
     fn random() -> u64;
+
+    /// From what tables start to hash keys: the same for as long as the program runs, and where keys come from outside, another in each run. Default: zero.
+    #[inline]
+    #[must_use]
+    fn hash_seed() -> u64 {
+        0
+    }
 }
 
 /// A clock that is everywhere, so that a `static` needs none in hand: it has a constant.

@@ -41,6 +41,12 @@ impl Platform for Smol {
     fn random() -> u64 {
         fastrand::u64(..)
     }
+
+    #[inline]
+    fn hash_seed() -> u64 {
+        static SEED: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
+        *SEED.get_or_init(|| std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0))
+    }
 }
 
 aplomb::bind!(Smol, in "aplomb_smol", main "# smol::block_on(async {" to "# });");

@@ -39,6 +39,12 @@ impl Platform for Tokio {
     fn random() -> u64 {
         fastrand::u64(..)
     }
+
+    #[inline]
+    fn hash_seed() -> u64 {
+        static SEED: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
+        *SEED.get_or_init(|| std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0))
+    }
 }
 
 aplomb::bind!(

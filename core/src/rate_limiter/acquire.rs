@@ -47,8 +47,9 @@ struct Place<'l, L: Lines> {
 impl<L: Lines> Drop for Place<'_, L> {
     fn drop(&mut self) {
         let now = self.lines.clock().now();
-        let (_unused, next) = self.lines.with(self.spot, now, |desk| desk.leave(self.key));
-        wake(next);
+        if let Some((_unused, next)) = self.lines.with(self.spot, now, |desk| desk.leave(self.key)) {
+            wake(next);
+        }
     }
 }
 
@@ -112,7 +113,10 @@ impl<'l, L: Lines, K: Find<L>> Acquire<'l, L, K> {
         loop {
             let Some(&Place { spot, key, .. }) = self.place.as_ref() else { return Poll::Pending };
             let waker = cx.waker().clone();
-            let Asked { turn, unused: _unused, next } = lines.with(spot, now, |desk| desk.ask(key, waker));
+            // A line in which somebody waits is never gone.
+            let Some(Asked { turn, unused: _unused, next }) = lines.with(spot, now, |desk| desk.ask(key, waker)) else {
+                return Poll::Pending;
+            };
             let until = match turn {
                 Turn::Wait { until } => until,
                 Turn::Admitted => {

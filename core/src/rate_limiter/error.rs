@@ -47,6 +47,8 @@ pub enum RateLimitError<E = Infallible> {
     TableFull {
         /// How many keys there are.
         capacity: usize,
+        /// When the first of them may be out of use, if none is used again; `None` if that depends on a call that runs.
+        retry_after: Option<Duration>,
     },
     /// It started, and failed.
     Failed(E),
@@ -68,7 +70,7 @@ impl<E> RateLimitError<E> {
     /// How long to wait before it is worth another try, where that is known.
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Limited { retry_after } => *retry_after,
+            Self::Limited { retry_after } | Self::TableFull { retry_after, .. } => *retry_after,
             _ => None,
         }
     }
@@ -99,7 +101,7 @@ impl RateLimitError {
             Self::TooManyPermits { requested, most } => RateLimitError::TooManyPermits { requested, most },
             Self::Exhausted => RateLimitError::Exhausted,
             Self::QueueFull { waiting } => RateLimitError::QueueFull { waiting },
-            Self::TableFull { capacity } => RateLimitError::TableFull { capacity },
+            Self::TableFull { capacity, retry_after } => RateLimitError::TableFull { capacity, retry_after },
             Self::Config(error) => RateLimitError::Config(error),
             Self::Failed(never) => match never {},
         }
@@ -117,7 +119,7 @@ impl<E: fmt::Display> fmt::Display for RateLimitError<E> {
             }
             Self::Exhausted => f.write_str("no permits are left, and none come back"),
             Self::QueueFull { waiting } => write!(f, "queue full: {waiting} are waiting"),
-            Self::TableFull { capacity } => write!(f, "table full: {capacity} keys are in use"),
+            Self::TableFull { capacity, .. } => write!(f, "table full: {capacity} keys are in use"),
             Self::Failed(error) => error.fmt(f),
             Self::Config(error) => error.fmt(f),
         }

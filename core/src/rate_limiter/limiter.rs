@@ -5,7 +5,7 @@ use core::mem::{forget, replace};
 use super::acquire::Acquire;
 use super::algorithm::{Algorithm, FixedWindow, SlidingCounter, SlidingWindow, TokenBucket};
 use super::error::RateLimitError;
-use super::line::{Ask, Desk, Limits, Line, Snapshot};
+use super::line::{Ask, Crowd, Desk, Limits, Snapshot};
 use super::lines::{Find, Lines, wake};
 use super::permit::Permit;
 use super::rate::Rate;
@@ -52,11 +52,14 @@ pub struct RateLimiter<P: Platform, A: Algorithm = TokenBucket, S: Storage = <P 
     state: Shared<P::RawMutex, State<A, S>>,
 }
 
+// In this order, what each call looks at lies together: where many call at once, that is what they wait for.
+#[repr(C)]
 struct State<A: Algorithm, S: Storage> {
-    algorithm: A,
-    line: Line<A, S::Link>,
-    slab: Slab<Ask, S>,
     steady: Steady,
+    taken: A::State,
+    crowd: Crowd<S::Link>,
+    algorithm: A,
+    slab: Slab<Ask, S>,
 }
 
 impl<P: Platform<Clock: Ambient>> RateLimiter<P> {
@@ -109,7 +112,7 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
     }
 
     const fn made(clock: P::Clock, algorithm: A, error: Option<ConfigError>) -> Self {
-        let state = State { algorithm, line: Line::NEW, slab: Slab::new(), steady: Steady::new() };
+        let state = State { steady: Steady::new(), taken: A::START, crowd: Crowd::NONE, algorithm, slab: Slab::new() };
         Self { clock, limits: Limits::NONE, error, state: Shared::new(state) }
     }
 
@@ -270,7 +273,11 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
     /// ```
     #[inline]
     pub fn try_acquire(&self, n: u32) -> Result<Permit<'_, Self>, RateLimitError> {
-        self.with((), self.clock.now(), |desk| desk.take(n)).map(|()| Permit::new(self, (), n))
+        let read = self.clock.now();
+        match self.serve(read, |desk| desk.take(n)) {
+            Ok(()) => Ok(Permit::new(self, (), n)),
+            Err(denied) => Err(denied.until().unwrap_or_else(|| self.serve(read, |desk| desk.explain(n, &denied)))),
+        }
     }
 
     /// Takes `n` permits in advance, behind all who wait, and says from when on they may be used. [`max_concurrent`](RateLimiter::max_concurrent) does not concern it.
@@ -279,7 +286,7 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
     ///
     /// As of [`acquire`](RateLimiter::acquire). Nothing is taken then.
     pub fn reserve(&self, n: u32) -> Result<Reservation<'_, Self>, RateLimitError> {
-        let reserved = self.with((), self.clock.now(), |desk| desk.reserve(n).map(|made| (desk.steady.on_clock(made.at), made)));
+        let reserved = self.serve(self.clock.now(), |desk| desk.reserve(n).map(|made| (desk.steady.on_clock(made.at), made)));
         reserved.map(|(at, made)| Reservation::new(self, (), n, at, made))
     }
 
@@ -309,7 +316,7 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
         let (next, _replaced) = self.state.with(|state| {
             let now = state.steady.advance(read, &self.clock);
             let replaced = replace(&mut state.algorithm, rule);
-            state.algorithm.take_over(&mut state.line.taken, &replaced, now);
+            state.algorithm.take_over(&mut state.taken, &replaced, now);
             (self.desk(state, now).next(), replaced)
         });
         wake(next);
@@ -318,14 +325,23 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
 
     /// How it stands: for a page that shows it, not for decisions.
     pub fn snapshot(&self) -> Snapshot {
-        self.with((), self.clock.now(), |desk| desk.snapshot())
+        self.serve(self.clock.now(), |desk| desk.snapshot())
+    }
+
+    #[inline]
+    fn serve<R>(&self, read: Instant, act: impl FnOnce(&mut Desk<'_, A, S>) -> R) -> R {
+        self.state.with(|state| {
+            let now = state.steady.advance(read, &self.clock);
+            act(&mut self.desk(state, now))
+        })
     }
 
     fn desk<'s>(&self, state: &'s mut State<A, S>, now: Instant) -> Desk<'s, A, S> {
         Desk {
             algorithm: &state.algorithm,
             limits: self.limits,
-            line: &mut state.line,
+            taken: &mut state.taken,
+            crowd: &mut state.crowd,
             slab: &mut state.slab,
             steady: state.steady,
             now,
@@ -350,15 +366,12 @@ impl<P: Platform, A: Algorithm, S: Storage> Lines for RateLimiter<P, A, S> {
     }
 
     #[inline]
-    fn with<R>(&self, (): (), read: Instant, act: impl FnOnce(&mut Desk<'_, A, S>) -> R) -> R {
-        self.state.with(|state| {
-            let now = state.steady.advance(read, &self.clock);
-            act(&mut self.desk(state, now))
-        })
+    fn with<R>(&self, (): (), read: Instant, act: impl FnOnce(&mut Desk<'_, A, S>) -> R) -> Option<R> {
+        Some(self.serve(read, act))
     }
 
-    fn with_line<R>(&self, (): (), act: impl FnOnce(&mut Line<A, S::Link>) -> R) -> Option<R> {
-        Some(self.state.with(|state| act(&mut state.line)))
+    fn with_crowd<R>(&self, (): (), act: impl FnOnce(&mut Crowd<S::Link>) -> R) -> Option<R> {
+        Some(self.state.with(|state| act(&mut state.crowd)))
     }
 }
 
@@ -370,7 +383,7 @@ impl<P: Platform, A: Algorithm, S: Storage> Find<RateLimiter<P, A, S>> for () {
         read: Instant,
         act: impl FnOnce(&mut Desk<'_, A, S>) -> R,
     ) -> Result<((), R), RateLimitError> {
-        Ok(((), lines.with((), read, act)))
+        Ok(((), lines.serve(read, act)))
     }
 }
 

@@ -29,13 +29,13 @@ impl Limits {
     }
 }
 
-/// Those who share their permits.
-pub struct Line<A: Algorithm, L> {
-    pub(super) taken: A::State,
-    /// The instant for which permits were taken last.
-    taken_at: Instant,
-    pub(super) running: u32,
+/// Those who share their permits: who runs, and who waits.
+#[derive(Debug, Clone, Copy)]
+pub struct Crowd<L> {
     pub(super) queue: Queue<L>,
+    pub(super) running: u32,
+    /// Reservations that have not come to an end.
+    reserved: u32,
     /// Permits that those in the queue wait for.
     asked: u64,
 }
@@ -81,6 +81,25 @@ pub(super) struct Asked {
     pub(super) next: Option<Waker>,
 }
 
+/// The answer to somebody who does not wait. What it says is worked out behind the lock, as far as it can be.
+pub(super) struct Denied {
+    lack: Lack,
+    now: Instant,
+}
+
+impl Denied {
+    /// When the permits are there, and from when that counts, if that is all there is to say.
+    #[inline]
+    pub(super) fn until(&self) -> Option<RateLimitError> {
+        match self.lack {
+            Lack::Refused(Refused::Until(at)) => {
+                Some(RateLimitError::Limited { retry_after: Some(at.saturating_duration_since(self.now)) })
+            }
+            Lack::Refused(Refused::Never) | Lack::Others | Lack::Running => None,
+        }
+    }
+}
+
 /// Why there are no permits now.
 enum Lack {
     /// Others wait for theirs.
@@ -94,7 +113,8 @@ enum Lack {
 pub struct Desk<'d, A: Algorithm, S: Storage> {
     pub(super) algorithm: &'d A,
     pub(super) limits: Limits,
-    pub(super) line: &'d mut Line<A, S::Link>,
+    pub(super) taken: &'d mut A::State,
+    pub(super) crowd: &'d mut Crowd<S::Link>,
     pub(super) slab: &'d mut Slab<Ask, S>,
     pub(super) steady: Steady,
     pub(super) now: Instant,
@@ -102,8 +122,13 @@ pub struct Desk<'d, A: Algorithm, S: Storage> {
     pub(super) lateness: u64,
 }
 
-impl<A: Algorithm, L> Line<A, L> {
-    pub(super) const NEW: Self = Self { taken: A::START, taken_at: Instant::ORIGIN, running: 0, queue: Queue::new(), asked: 0 };
+impl<L> Crowd<L> {
+    /// Nobody.
+    pub(super) const NONE: Self = Self { queue: Queue::new(), running: 0, reserved: 0, asked: 0 };
+
+    pub(super) const fn is_none(&self) -> bool {
+        self.running == 0 && self.reserved == 0 && self.queue.is_empty()
+    }
 }
 
 impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
@@ -115,13 +140,13 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
 
     /// Takes permits for somebody who comes and does not wait.
     #[inline]
-    pub(super) fn take(&mut self, permits: u32) -> Result<(), RateLimitError> {
-        self.take_now(permits).map_err(|lack| self.refusal(permits, &lack))
+    pub(super) fn take(&mut self, permits: u32) -> Result<(), Denied> {
+        self.take_now(permits).map_err(|lack| Denied { lack, now: self.now })
     }
 
     #[inline]
     fn take_now(&mut self, permits: u32) -> Result<(), Lack> {
-        if !self.line.queue.is_empty() {
+        if !self.crowd.queue.is_empty() {
             return Err(Lack::Others);
         }
         self.take_at(permits, self.now)
@@ -129,25 +154,32 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
 
     #[inline]
     fn take_at(&mut self, permits: u32, at: Instant) -> Result<(), Lack> {
-        if self.line.running >= self.limits.max_concurrent {
+        if self.crowd.running >= self.limits.max_concurrent {
             return Err(Lack::Running);
         }
-        self.algorithm.try_take(&mut self.line.taken, at, permits).map_err(Lack::Refused)?;
-        self.line.taken_at = at;
-        self.line.running += u32::from(self.limits.counts_calls());
+        self.algorithm.try_take(self.taken, at, permits).map_err(Lack::Refused)?;
+        if self.limits.counts_calls() {
+            self.crowd.running += 1;
+        }
         Ok(())
+    }
+
+    /// What there is to say to somebody who was denied.
+    #[cold]
+    pub(super) fn explain(&self, permits: u32, denied: &Denied) -> RateLimitError {
+        self.refusal(permits, &denied.lack)
     }
 
     #[cold]
     fn refusal(&self, permits: u32, lack: &Lack) -> RateLimitError {
-        if let Some(error) = self.never(permits) {
-            return error;
-        }
         let at = match lack {
-            Lack::Running => return RateLimitError::Limited { retry_after: None },
-            Lack::Others => self.algorithm.not_before(&self.line.taken, self.now, self.line.asked, permits),
             Lack::Refused(Refused::Until(at)) => *at,
-            Lack::Refused(Refused::Never) => return RateLimitError::Exhausted,
+            Lack::Refused(Refused::Never) => return self.never(permits).unwrap_or(RateLimitError::Exhausted),
+            Lack::Running => return self.never(permits).unwrap_or(RateLimitError::Limited { retry_after: None }),
+            Lack::Others => match self.never(permits) {
+                Some(error) => return error,
+                None => self.algorithm.not_before(self.taken, self.now, self.crowd.asked, permits),
+            },
         };
         if at.is_never() {
             return RateLimitError::Exhausted;
@@ -156,12 +188,11 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
     }
 
     /// Why no wait can help, if that is clear from the start.
+    #[cold]
     fn never(&self, permits: u32) -> Option<RateLimitError> {
         let most = self.algorithm.most();
-        let limits = self.limits.config_error();
-        self.algorithm
-            .config_error()
-            .or(limits)
+        let error = self.algorithm.config_error().or(self.limits.config_error());
+        error
             .map(RateLimitError::Config)
             .or_else(|| (permits > most).then_some(RateLimitError::TooManyPermits { requested: permits, most }))
     }
@@ -185,30 +216,30 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
             return (Err(refusal), Some(waker));
         }
         if !deadline.is_never() {
-            let earliest = self.algorithm.not_before(&self.line.taken, self.now, self.line.asked, permits);
+            let earliest = self.algorithm.not_before(self.taken, self.now, self.crowd.asked, permits);
             if self.steady.on_clock(earliest) > deadline {
                 return (Err(RateLimitError::Deadline), Some(waker));
             }
         }
         match self.push(Ask { permits, in_advance: false }, waker) {
             Ok(key) => (Ok(Joined::Waits(key)), None),
-            Err(Full(waker)) => (Err(RateLimitError::QueueFull { waiting: self.line.queue.len() }), Some(waker)),
+            Err(Full(waker)) => (Err(RateLimitError::QueueFull { waiting: self.crowd.queue.len() }), Some(waker)),
         }
     }
 
     fn push(&mut self, ask: Ask, waker: Waker) -> Result<Key<S::Link>, Full> {
-        if self.line.queue.len() >= usize::try_from(self.limits.max_waiting).unwrap_or(usize::MAX) {
+        if self.crowd.queue.len() >= usize::try_from(self.limits.max_waiting).unwrap_or(usize::MAX) {
             return Err(Full(waker));
         }
-        let key = self.slab.push(&mut self.line.queue, ask, waker)?;
-        self.line.asked = self.line.asked.saturating_add(u64::from(ask.permits));
+        let key = self.slab.push(&mut self.crowd.queue, ask, waker)?;
+        self.crowd.asked = self.crowd.asked.saturating_add(u64::from(ask.permits));
         Ok(key)
     }
 
     /// A waiter asks.
     pub(super) fn ask(&mut self, key: Key<S::Link>, waker: Waker) -> Asked {
-        let is_front = self.slab.is_front(&self.line.queue, key);
-        let Some(&Ask { permits, .. }) = self.slab.front(&self.line.queue).filter(|_| is_front) else {
+        let is_front = self.slab.is_front(&self.crowd.queue, key);
+        let Some(&Ask { permits, .. }) = self.slab.front(&self.crowd.queue).filter(|_| is_front) else {
             return self.keep_waiting(key, waker, Instant::MAX);
         };
         match self.take_in_turn(permits) {
@@ -229,7 +260,7 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
 
     fn keep_waiting(&mut self, key: Key<S::Link>, waker: Waker, until: Instant) -> Asked {
         use crate::sync::wait_list::Turn::{Granted, Unknown, Waiting};
-        let unused = match self.slab.poll(&mut self.line.queue, key, waker) {
+        let unused = match self.slab.poll(&mut self.crowd.queue, key, waker) {
             Granted { unused, .. } | Waiting { unused } => unused,
             Unknown { unused } => Some(unused),
         };
@@ -238,34 +269,34 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
 
     /// Takes permits for the first in the queue: as of the instant for which they were due, if a coarse timer has woken it a little late. Otherwise every wait would be that much longer, and the rate not met.
     fn take_in_turn(&mut self, permits: u32) -> Result<(), Lack> {
-        let earliest = Instant::from_nanos(self.now.as_nanos().saturating_sub(self.lateness)).max(self.line.taken_at);
-        match self.take_at(permits, earliest.min(self.now)) {
+        let earliest = Instant::from_nanos(self.now.as_nanos().saturating_sub(self.lateness));
+        match self.take_at(permits, earliest) {
             Err(Lack::Refused(Refused::Until(at))) if at <= self.now => self.take_at(permits, at),
             result => result,
         }
     }
 
     fn remove(&mut self, key: Key<S::Link>) -> Option<Waker> {
-        let removed = self.slab.remove(&mut self.line.queue, key)?;
-        self.line.asked = self.line.asked.saturating_sub(u64::from(removed.payload.permits));
+        let removed = self.slab.remove(&mut self.crowd.queue, key)?;
+        self.crowd.asked = self.crowd.asked.saturating_sub(u64::from(removed.payload.permits));
         removed.waker
     }
 
     /// A waiter goes without its permits. Its waker comes back, and that of whoever is first now.
     pub(super) fn leave(&mut self, key: Key<S::Link>) -> (Option<Waker>, Option<Waker>) {
-        let was_front = self.slab.is_front(&self.line.queue, key);
+        let was_front = self.slab.is_front(&self.crowd.queue, key);
         let unused = self.remove(key);
         (unused, if was_front { self.next() } else { None })
     }
 
     /// The waker of whoever is first in the queue: it looks what there is, and until when it waits.
     pub(super) fn next(&mut self) -> Option<Waker> {
-        while let Some(&Ask { permits, in_advance: true }) = self.slab.front(&self.line.queue) {
-            self.slab.pop_front(&mut self.line.queue);
-            self.line.asked = self.line.asked.saturating_sub(u64::from(permits));
-            let _known = self.algorithm.reserve(&mut self.line.taken, self.now, permits);
+        while let Some(&Ask { permits, in_advance: true }) = self.slab.front(&self.crowd.queue) {
+            self.slab.pop_front(&mut self.crowd.queue);
+            self.crowd.asked = self.crowd.asked.saturating_sub(u64::from(permits));
+            let _known = self.algorithm.reserve(self.taken, self.now, permits);
         }
-        self.slab.take_front_waker(&self.line.queue)
+        self.slab.take_front_waker(&self.crowd.queue)
     }
 
     /// Takes permits in advance, and says from when on; with a place in the queue, if others wait.
@@ -273,42 +304,43 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
         if let Some(error) = self.never(permits) {
             return Err(error);
         }
-        if self.line.queue.is_empty() {
-            let at = self.algorithm.reserve(&mut self.line.taken, self.now, permits).ok_or(RateLimitError::Exhausted)?;
+        if self.crowd.queue.is_empty() {
+            let at = self.algorithm.reserve(self.taken, self.now, permits).ok_or(RateLimitError::Exhausted)?;
+            self.crowd.reserved = self.crowd.reserved.saturating_add(1);
             return Ok(InAdvance { at, key: None });
         }
         // What those before it take, and when, is played on a copy.
-        let mut taken = self.line.taken.clone();
-        let ahead = self.slab.iter(&self.line.queue).map(|ask| ask.permits);
+        let mut taken = self.taken.clone();
+        let ahead = self.slab.iter(&self.crowd.queue).map(|ask| ask.permits);
         let at = ahead.chain([permits]).try_fold(self.now, |_, permits| self.algorithm.reserve(&mut taken, self.now, permits));
         let at = at.ok_or(RateLimitError::Exhausted)?;
         match self.push(Ask { permits, in_advance: true }, Waker::noop().clone()) {
-            Ok(key) => Ok(InAdvance { at, key: Some(key) }),
-            Err(_) => Err(RateLimitError::QueueFull { waiting: self.line.queue.len() }),
+            Ok(key) => {
+                self.crowd.reserved = self.crowd.reserved.saturating_add(1);
+                Ok(InAdvance { at, key: Some(key) })
+            }
+            Err(_) => Err(RateLimitError::QueueFull { waiting: self.crowd.queue.len() }),
         }
     }
 
-    /// Gives a reservation back, before its instant. Whoever is first may be able to go sooner.
+    /// Ends a reservation; before its instant, it is given back, and whoever is first may be able to go sooner.
     pub(super) fn give_back(&mut self, permits: u32, at: Instant, key: Option<Key<S::Link>>) -> Option<Waker> {
+        self.crowd.reserved = self.crowd.reserved.saturating_sub(1);
+        if at <= self.now {
+            return None;
+        }
         if let Some(waker) = key.and_then(|key| self.remove(key)) {
             // It was still in the queue: a waker that does nothing, which may be dropped here.
             drop(waker);
             return None;
         }
-        if at > self.now {
-            self.algorithm.give_back(&mut self.line.taken, self.now, permits, at);
-        }
+        self.algorithm.give_back(self.taken, self.now, permits, at);
         self.next()
     }
 
-    /// Whether it is as good as new.
-    pub(super) fn is_renewed(&self) -> bool {
-        self.line.running == 0 && self.line.queue.is_empty() && self.algorithm.renewed_at(&self.line.taken) <= self.now
-    }
-
     pub(super) fn snapshot(&self) -> Snapshot {
-        let available = if self.line.queue.is_empty() { self.algorithm.available(&self.line.taken, self.now) } else { 0 };
-        Snapshot { available, waiting: self.line.queue.len(), running: self.limits.counts_calls().then_some(self.line.running) }
+        let available = if self.crowd.queue.is_empty() { self.algorithm.available(self.taken, self.now) } else { 0 };
+        Snapshot { available, waiting: self.crowd.queue.len(), running: self.limits.counts_calls().then_some(self.crowd.running) }
     }
 }
 

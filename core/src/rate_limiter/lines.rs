@@ -4,7 +4,7 @@ use core::task::Waker;
 
 use super::algorithm::Algorithm;
 use super::error::RateLimitError;
-use super::line::{Desk, Line};
+use super::line::{Crowd, Desk};
 use crate::platform::Platform;
 use crate::storage::Storage;
 use crate::time::Instant;
@@ -27,14 +27,18 @@ pub trait Lines: Sized {
     #[doc(hidden)]
     fn counts_calls(&self) -> bool;
 
-    /// Does something with a line, under the lock.
+    /// Does something with a line, under the lock; nothing, if the line is gone.
     #[doc(hidden)]
-    fn with<R>(&self, spot: Self::Spot, read: Instant, act: impl FnOnce(&mut Desk<'_, Self::Algorithm, Self::Storage>) -> R)
-    -> R;
+    fn with<R>(
+        &self,
+        spot: Self::Spot,
+        read: Instant,
+        act: impl FnOnce(&mut Desk<'_, Self::Algorithm, Self::Storage>) -> R,
+    ) -> Option<R>;
 
-    /// The same where the time does not matter.
+    /// Does something with those of a line, whatever the time.
     #[doc(hidden)]
-    fn with_line<R>(&self, spot: Self::Spot, act: impl FnOnce(&mut Line<Self::Algorithm, LinkOf<Self>>) -> R) -> Option<R>;
+    fn with_crowd<R>(&self, spot: Self::Spot, act: impl FnOnce(&mut Crowd<LinkOf<Self>>) -> R) -> Option<R>;
 }
 
 /// What says which line is meant: nothing, or a key.

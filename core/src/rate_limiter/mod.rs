@@ -44,6 +44,7 @@
 mod acquire;
 mod algorithm;
 mod error;
+mod keyed;
 mod limiter;
 mod line;
 mod lines;
@@ -56,6 +57,7 @@ mod stream;
 pub use acquire::Acquire;
 pub use algorithm::{Algorithm, Bucket, Counters, FixedWindow, Log, Refused, SlidingCounter, SlidingWindow, TokenBucket, Window};
 pub use error::RateLimitError;
+pub use keyed::KeyedRateLimiter;
 pub use limiter::RateLimiter;
 pub use line::Snapshot;
 pub use lines::{Find, Lines};

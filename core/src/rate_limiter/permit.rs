@@ -43,13 +43,13 @@ impl<L: Lines> Drop for Permit<'_, L> {
         if !self.lines.counts_calls() {
             return;
         }
-        let waits = self.lines.with_line(self.spot, |line| {
-            line.running = line.running.saturating_sub(1);
-            !line.queue.is_empty()
+        let waits = self.lines.with_crowd(self.spot, |crowd| {
+            crowd.running = crowd.running.saturating_sub(1);
+            !crowd.queue.is_empty()
         });
         if waits == Some(true) {
             #[allow(clippy::redundant_closure_for_method_calls, reason = "the method is not general enough in its lifetimes")]
-            wake(self.lines.with(self.spot, self.lines.clock().now(), |desk| desk.next()));
+            wake(self.lines.with(self.spot, self.lines.clock().now(), |desk| desk.next()).flatten());
         }
     }
 }

@@ -41,11 +41,13 @@ pub struct Reservation<'l, L: Lines> {
     /// On the clock.
     at: Instant,
     made: InAdvance<LinkOf<L>>,
+    /// Whether it has been waited for.
+    has_come: bool,
 }
 
 impl<'l, L: Lines> Reservation<'l, L> {
     pub(super) const fn new(lines: &'l L, spot: L::Spot, permits: u32, at: Instant, made: InAdvance<LinkOf<L>>) -> Self {
-        Self { lines, spot, permits, at, made }
+        Self { lines, spot, permits, at, made, has_come: false }
     }
 
     /// From when on the permits may be used.
@@ -69,10 +71,12 @@ impl<'l, L: Lines> Reservation<'l, L> {
 
 impl<L: Lines> Drop for Reservation<'_, L> {
     fn drop(&mut self) {
-        let now = self.lines.clock().now();
-        if now < self.at {
-            wake(self.lines.with(self.spot, now, |desk| desk.give_back(self.permits, self.made.at, self.made.key)));
-        }
+        let next = self.lines.with(self.spot, self.lines.clock().now(), |desk| {
+            // It has come to its instant, even if a clock that is coarser than its timer does not say so yet.
+            let at = if self.has_come { desk.now } else { self.made.at };
+            desk.give_back(self.permits, at, self.made.key)
+        });
+        wake(next.flatten());
     }
 }
 
@@ -110,8 +114,9 @@ impl<L: Lines> Future for Reserved<'_, L> {
         if clock.now() < reservation.at {
             ready!(this.alarm.poll_until(clock, reservation.at, cx));
         }
-        // It has come to its instant, even if a clock that is coarser than its timer does not say so yet.
-        core::mem::forget(this.reservation.take());
+        if let Some(mut reservation) = this.reservation.take() {
+            reservation.has_come = true;
+        }
         Poll::Ready(())
     }
 }

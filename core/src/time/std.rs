@@ -4,25 +4,42 @@ use std::sync::OnceLock;
 
 use super::{Instant, duration, nanos};
 
-/// Where the process's anchor lies on our scale: in the middle of it. A paused or mocked clock may show times before the process first looked at a clock.
-const ANCHOR: u64 = 1 << 62;
+/// The system's instant that is our origin, or that of ours where one so early cannot be told.
+struct Anchor {
+    instant: std::time::Instant,
+    at: u64,
+}
+
+/// How far from the present our origin lies, if it can: in the middle of our scale. A paused or mocked clock may show times before the process first looked at a clock.
+const MIDDLE: u64 = 1 << 62;
 
 #[inline]
-fn anchor() -> std::time::Instant {
-    static ANCHOR: OnceLock<std::time::Instant> = OnceLock::new();
-    *ANCHOR.get_or_init(std::time::Instant::now)
+fn anchor() -> &'static Anchor {
+    static ANCHOR: OnceLock<Anchor> = OnceLock::new();
+    ANCHOR.get_or_init(|| {
+        let now = std::time::Instant::now();
+        match now.checked_sub(duration(MIDDLE)) {
+            Some(instant) => Anchor { instant, at: 0 },
+            None => Anchor { instant: now, at: MIDDLE },
+        }
+    })
 }
 
 /// All instants of a process that come from the system's clock share one origin.
 impl From<std::time::Instant> for Instant {
     #[inline]
     fn from(instant: std::time::Instant) -> Self {
-        let anchor = anchor();
-        Self(match instant.checked_duration_since(anchor) {
-            Some(after) => ANCHOR.saturating_add(nanos(after)),
-            None => ANCHOR.saturating_sub(nanos(anchor.saturating_duration_since(instant))),
-        })
+        let Anchor { instant: anchor, at } = anchor();
+        match instant.checked_duration_since(*anchor) {
+            Some(after) => Self(at.saturating_add(nanos(after))),
+            None => before(*anchor, *at, instant),
+        }
     }
+}
+
+#[cold]
+fn before(anchor: std::time::Instant, at: u64, instant: std::time::Instant) -> Instant {
+    Instant(at.saturating_sub(nanos(anchor.saturating_duration_since(instant))))
 }
 
 /// The inverse; `None` for [`Instant::MAX`] and all else that the system's clock cannot tell.
@@ -32,9 +49,10 @@ impl From<Instant> for Option<std::time::Instant> {
         if instant.is_never() {
             return None;
         }
-        match instant.0.checked_sub(ANCHOR) {
-            Some(after) => anchor().checked_add(duration(after)),
-            None => anchor().checked_sub(duration(ANCHOR.saturating_sub(instant.0))),
+        let Anchor { instant: anchor, at } = anchor();
+        match instant.0.checked_sub(*at) {
+            Some(after) => anchor.checked_add(duration(after)),
+            None => anchor.checked_sub(duration(at.saturating_sub(instant.0))),
         }
     }
 }

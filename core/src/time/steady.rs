@@ -52,6 +52,12 @@ impl Steady {
         self.latest
     }
 
+    /// The newest present that is known.
+    #[must_use]
+    pub const fn latest(&self) -> Instant {
+        self.latest
+    }
+
     /// What the clock will say at that instant.
     #[must_use]
     pub const fn on_clock(&self, at: Instant) -> Instant {

@@ -36,6 +36,8 @@ pub struct TokenBucket {
     interval: Span,
     /// From empty to full.
     depth: Span,
+    /// Whether the interval is a whole number of nanoseconds, and everything else makes sense.
+    is_whole: bool,
 }
 
 /// What has been taken out of a [`TokenBucket`].
@@ -79,7 +81,7 @@ impl TokenBucket {
         let per = if rate.per_nanos() < LONGEST { rate.per_nanos() } else { LONGEST };
         let (permits, per) = (rate.permits() as u128, per as u128);
         if permits == 0 {
-            return Self { rate, burst, interval: Span::ZERO, depth: Span::ZERO };
+            return Self { rate, burst, interval: Span::ZERO, depth: Span::ZERO, is_whole: false };
         }
         let total = burst as u128 * per;
         let depth = if total / permits > LONGEST as u128 { LONGEST } else { (total / permits) as u64 };
@@ -88,6 +90,7 @@ impl TokenBucket {
             burst,
             interval: Span { whole: (per / permits) as u64, parts: (per % permits) as u32 },
             depth: Span { whole: depth, parts: (total % permits) as u32 },
+            is_whole: per.is_multiple_of(permits) && rate.per_nanos() < LONGEST && burst > 0,
         }
     }
 
@@ -185,6 +188,23 @@ impl TokenBucket {
     }
 }
 
+impl TokenBucket {
+    // Kept out of line, so that the short way is short.
+    #[inline(never)]
+    fn try_take_exactly(&self, state: &mut Bucket, now: Instant, n: u32) -> Result<(), Refused> {
+        if n > self.burst || self.rate.permits() == 0 {
+            return Err(Refused::Never);
+        }
+        let full_at = self.taking(state, now, u64::from(n));
+        let at = self.usable(full_at, now);
+        if at > now {
+            return Err(Refused::at(at));
+        }
+        state.full_at = full_at;
+        Ok(())
+    }
+}
+
 impl Span {
     const ZERO: Self = Self { whole: 0, parts: 0 };
 
@@ -204,16 +224,17 @@ impl Algorithm for TokenBucket {
 
     #[inline]
     fn try_take(&self, state: &mut Bucket, now: Instant, n: u32) -> Result<(), Refused> {
-        if n > self.burst || self.rate.permits() == 0 {
-            return Err(Refused::Never);
+        // One permit of a rate without fractions, as most are: the same, in fewer steps.
+        if n == 1 && self.is_whole && state.full_at.parts == 0 {
+            let full_at = state.full_at.whole.max(now.as_nanos()).saturating_add(self.interval.whole);
+            let wait = (full_at - now.as_nanos()).saturating_sub(self.depth.whole);
+            if wait > 0 {
+                return Err(Refused::Until(now.saturating_add_nanos(wait)));
+            }
+            state.full_at.whole = full_at;
+            return Ok(());
         }
-        let full_at = self.taking(state, now, u64::from(n));
-        let at = self.usable(full_at, now);
-        if at > now {
-            return Err(Refused::at(at));
-        }
-        state.full_at = full_at;
-        Ok(())
+        self.try_take_exactly(state, now, n)
     }
 
     fn reserve(&self, state: &mut Bucket, now: Instant, n: u32) -> Option<Instant> {

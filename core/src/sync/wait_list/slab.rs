@@ -13,6 +13,7 @@ pub(crate) struct Slab<T, S: Storage> {
 }
 
 /// Those who wait for the same, first come first served.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Queue<L> {
     pub(super) head: Option<L>,
     pub(super) tail: Option<L>,

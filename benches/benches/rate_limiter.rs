@@ -1,0 +1,254 @@
+//! The rate limiter beside governor, leaky-bucket and tokio's semaphore.
+
+use std::future::ready;
+use std::hint::black_box;
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use aplomb_tokio::prelude::*;
+use aplomb_tokio::rate_limiter::TokenBucket;
+use aplomb_tokio::{Ambient, Clock, Heap, Platform, Tokio, TokioClock, TokioSleep};
+use benches::Group;
+use governor::clock::MonotonicClock;
+use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota};
+
+/// The processor's own counter, which governor reads by default.
+#[derive(Clone, Copy)]
+struct TscClock;
+
+static TSC: LazyLock<quanta::Clock> = LazyLock::new(quanta::Clock::new);
+
+impl Clock for TscClock {
+    type Sleep = TokioSleep;
+
+    #[inline]
+    fn now(&self) -> aplomb_tokio::Instant {
+        aplomb_tokio::Instant::from_nanos(TSC.delta_as_nanos(0, TSC.raw()))
+    }
+
+    fn sleep_until(&self, at: aplomb_tokio::Instant) -> TokioSleep {
+        TokioClock.sleep_for(at - self.now())
+    }
+}
+
+impl Ambient for TscClock {
+    const CLOCK: Self = Self;
+}
+
+/// tokio, on that clock.
+struct Tsc;
+
+impl Platform for Tsc {
+    type Clock = TscClock;
+    type RawMutex = <Tokio as Platform>::RawMutex;
+    type Storage = Heap;
+    type Children = <Tokio as Platform>::Children;
+
+    fn random() -> u64 {
+        Tokio::random()
+    }
+
+    fn hash_seed() -> u64 {
+        Tokio::hash_seed()
+    }
+}
+
+const ALWAYS: Rate = Rate::per_second(1_000_000_000);
+const ONCE: Rate = Rate::per_hour(1);
+
+static OPEN: RateLimiter = RateLimiter::new(ALWAYS);
+static SHUT: RateLimiter = RateLimiter::new(ONCE);
+static OPEN_TSC: aplomb_tokio::rate_limiter::RateLimiter<Tsc> = aplomb_tokio::rate_limiter::RateLimiter::new(ALWAYS);
+static SHUT_TSC: aplomb_tokio::rate_limiter::RateLimiter<Tsc> = aplomb_tokio::rate_limiter::RateLimiter::new(ONCE);
+
+type Keyed<const SHARDS: usize> =
+    aplomb_tokio::rate_limiter::KeyedRateLimiter<Tsc, u64, TokenBucket, Heap, aplomb_tokio::key::FoldHash, SHARDS>;
+
+fn often() -> Quota {
+    Quota::per_second(NonZeroU32::new(1_000_000_000).expect("not zero"))
+}
+
+fn seldom() -> Quota {
+    Quota::per_hour(NonZeroU32::MIN)
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    direct();
+    keyed(1_000);
+    keyed(100_000);
+    if !arguments.iter().any(|argument| argument.contains("instructions") || argument.contains("row")) {
+        two_threads();
+        waiting();
+    }
+}
+
+fn direct() {
+    let (std_open, std_shut) = (
+        governor::RateLimiter::direct_with_clock(often(), MonotonicClock),
+        governor::RateLimiter::direct_with_clock(seldom(), MonotonicClock),
+    );
+    let (open, shut) = (DefaultDirectRateLimiter::direct(often()), DefaultDirectRateLimiter::direct(seldom()));
+    let _ = (SHUT.try_acquire(1), SHUT_TSC.try_acquire(1), std_shut.check(), shut.check());
+
+    Group::new("a permit that is there, the system's clock")
+        .member("aplomb", || ready(black_box(OPEN.try_acquire(1)).is_ok()))
+        .member("governor", move || ready(black_box(std_open.check()).is_ok()))
+        .member("reading the clock", || ready(black_box(TokioClock.now())))
+        .run();
+    Group::new("a permit that is there, the processor's clock")
+        .member("aplomb", || ready(black_box(OPEN_TSC.try_acquire(1)).is_ok()))
+        .member("governor", move || ready(black_box(open.check()).is_ok()))
+        .member("reading the clock", || ready(black_box(TscClock.now())))
+        .run();
+    Group::new("a permit that is not there, the system's clock")
+        .member("aplomb", || ready(black_box(SHUT.try_acquire(1)).is_ok()))
+        .member("governor", move || ready(black_box(std_shut.check()).is_ok()))
+        .run();
+    Group::new("a permit that is not there, the processor's clock")
+        .member("aplomb", || ready(black_box(SHUT_TSC.try_acquire(1)).is_ok()))
+        .member("governor", move || ready(black_box(shut.check()).is_ok()))
+        .run();
+    let leaky = leaky_bucket::RateLimiter::builder().max(1_000_000_000).initial(1_000_000_000).refill(1_000_000).build();
+    Group::new("a permit awaited that is there, the system's clock")
+        .member("aplomb", || OPEN.acquire(1))
+        .member("leaky-bucket", move || ready(leaky.try_acquire(1)))
+        .run();
+}
+
+fn keyed(keys: u64) {
+    let (sharded, ours) = (
+        Box::leak(Box::new(Keyed::<16>::new(ALWAYS).capacity(200_000))),
+        &*Box::leak(Box::new(Keyed::<1>::new(ALWAYS).capacity(200_000))),
+    );
+    let sharded = &*sharded;
+    let governor = DefaultKeyedRateLimiter::<u64>::keyed(often());
+    for key in 0..keys {
+        let _ = (ours.try_acquire(&key, 1), sharded.try_acquire(&key, 1), governor.check_key(&key));
+    }
+    let draws = move || {
+        let mut random = fastrand::Rng::with_seed(7);
+        move || random.u64(0..keys)
+    };
+    let (mut first, mut second, mut third) = (draws(), draws(), draws());
+    let name =
+        if keys == 1_000 { "one of 1,000 keys, the processor's clock" } else { "one of 100,000 keys, the processor's clock" };
+    Group::new(name)
+        .member("aplomb, 16 shards", move || ready(black_box(sharded.try_acquire(&first(), 1)).is_ok()))
+        .member("aplomb, one shard", move || ready(black_box(ours.try_acquire(&second(), 1)).is_ok()))
+        .member("governor", move || ready(black_box(governor.check_key(&third())).is_ok()))
+        .run();
+}
+
+/// Two threads on one limiter, each as fast as it can; nanoseconds a call of each.
+fn two_threads() {
+    const CALLS: u32 = 500_000;
+    fn measure(call: impl Fn() + Sync) -> f64 {
+        let began = Instant::now();
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| (0..CALLS).for_each(|_| call()));
+            }
+        });
+        began.elapsed().as_secs_f64() * 1e9 / f64::from(CALLS)
+    }
+    let governor = DefaultDirectRateLimiter::direct(often());
+    let keyed = Keyed::<16>::new(ALWAYS).capacity(200_000);
+    let keyed_governor = DefaultKeyedRateLimiter::<u64>::keyed(often());
+    let random = || fastrand::u64(0..1_000);
+    let mut rows: [(&str, Box<dyn Fn() -> f64>); 4] = [
+        ("aplomb", Box::new(|| measure(|| drop(black_box(OPEN_TSC.try_acquire(1)))))),
+        ("governor", Box::new(|| measure(|| drop(black_box(governor.check()))))),
+        ("aplomb, 1,000 keys in 16 shards", Box::new(|| measure(|| drop(black_box(keyed.try_acquire(&random(), 1)))))),
+        ("governor, 1,000 keys", Box::new(|| measure(|| drop(black_box(keyed_governor.check_key(&random())))))),
+    ];
+    println!("\n{:<44} {:>9}", "two threads on one limiter", "ns");
+    let mut medians = [const { Vec::new() }; 4];
+    for _ in 0..15 {
+        for ((_, measure), samples) in rows.iter_mut().zip(&mut medians) {
+            samples.push(measure());
+        }
+    }
+    for ((name, _), samples) in rows.iter().zip(&mut medians) {
+        samples.sort_by(f64::total_cmp);
+        println!("  {name:<42} {:>9.1}", samples[samples.len() / 2]);
+    }
+}
+
+/// A thousand callers wait, for a permit a millisecond: how long it takes, what a permit costs, and by how many others a caller was overtaken at most.
+fn waiting() {
+    const CALLERS: u32 = 1_000;
+    println!("\n{:<44} {:>9} {:>14} {:>10}", "1,000 callers wait, a permit a millisecond", "ms", "us a permit", "overtaken");
+    wait("aplomb", || {
+        let limiter: Arc<RateLimiter> = Arc::new(RateLimiter::with_burst(Rate::per_second(CALLERS), 1));
+        move || {
+            let limiter = Arc::clone(&limiter);
+            async move { drop(limiter.acquire(1).await) }
+        }
+    });
+    wait("one after another, a millisecond each", || {
+        let turns = Arc::new(tokio::sync::Mutex::new(()));
+        move || {
+            let turns = Arc::clone(&turns);
+            async move {
+                let _turn = turns.lock().await;
+                tokio::time::sleep(ms(1)).await;
+            }
+        }
+    });
+    wait("leaky-bucket", || {
+        let limiter =
+            Arc::new(leaky_bucket::RateLimiter::builder().max(1).initial(1).refill(1).interval(ms(1)).fair(true).build());
+        move || {
+            let limiter = Arc::clone(&limiter);
+            async move { limiter.acquire_one().await }
+        }
+    });
+    wait("governor", || {
+        let quota = Quota::with_period(ms(1)).expect("not zero");
+        let limiter = Arc::new(DefaultDirectRateLimiter::direct(quota));
+        move || {
+            let limiter = Arc::clone(&limiter);
+            async move { limiter.until_ready().await }
+        }
+    });
+
+    fn wait<C, F>(name: &str, limiter: impl Fn() -> C)
+    where
+        C: Fn() -> F,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        let call = limiter();
+        let (began, cpu) = (Instant::now(), cpu_time());
+        let overtaken = runtime.block_on(async {
+            let served = Arc::new(AtomicU32::new(0));
+            let callers: Vec<_> = (0..CALLERS)
+                .map(|place| {
+                    let (call, served) = (call(), Arc::clone(&served));
+                    tokio::spawn(async move {
+                        call.await;
+                        served.fetch_add(1, Ordering::Relaxed).saturating_sub(place)
+                    })
+                })
+                .collect();
+            let mut overtaken = 0;
+            for caller in callers {
+                overtaken = overtaken.max(caller.await.expect("it does not panic"));
+            }
+            overtaken
+        });
+        let (took, cpu) = (began.elapsed(), cpu_time() - cpu);
+        let each = cpu.as_secs_f64() * 1e6 / f64::from(CALLERS);
+        println!("  {name:<42} {:>9.0} {each:>14.2} {overtaken:>10}", took.as_secs_f64() * 1e3);
+    }
+}
+
+/// What the process has used of its processors.
+fn cpu_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
+    Duration::from_nanos(stat.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0))
+}

@@ -1,0 +1,203 @@
+//! What is done with a key.
+
+use core::borrow::Borrow;
+use core::future::Future;
+use core::hash::Hash;
+
+use super::KeyedRateLimiter;
+use crate::config::ConfigError;
+use crate::deadline::Deadline;
+use crate::key::{KeyHash, ToKey};
+use crate::platform::Platform;
+use crate::rate_limiter::acquire::Acquire;
+use crate::rate_limiter::algorithm::Algorithm;
+use crate::rate_limiter::error::RateLimitError;
+use crate::rate_limiter::line::Snapshot;
+use crate::rate_limiter::lines::Find;
+use crate::rate_limiter::permit::Permit;
+use crate::rate_limiter::reservation::Reservation;
+use crate::rate_limiter::run::Run;
+use crate::storage::Storage;
+use crate::time::{Clock, Instant};
+
+impl<P, K, A, S, H, const SHARDS: usize> KeyedRateLimiter<P, K, A, S, H, SHARDS>
+where
+    P: Platform,
+    A: Algorithm + Copy,
+    S: Storage,
+    H: KeyHash,
+{
+    /// Runs the operation as soon as there is a permit for that key.
+    ///
+    /// # Errors
+    ///
+    /// As [`RateLimiter::run`](super::RateLimiter::run), and [`RateLimitError::TableFull`] if the key is new and all others are in use.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static HOSTS: KeyedRateLimiter<String> = checked!(KeyedRateLimiter::new(Rate::per_second(10)).max_concurrent(2));
+    ///
+    /// async fn fetch(host: &str) -> Result<usize, std::io::Error> { Ok(host.len()) }
+    ///
+    /// # aplomb_sim::block_on(async {
+    /// let length = HOSTS.run("example.org", || fetch("example.org")).await?;
+    /// # assert_eq!(length, 11);
+    /// # Ok::<_, RateLimitError<std::io::Error>>(()) }).unwrap();
+    /// ```
+    pub fn run<'q, Q, F, Fut, T, E>(&self, key: &'q Q, operation: F) -> Run<'_, Self, &'q Q, F, Fut>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        self.run_n(key, 1, operation)
+    }
+
+    /// As [`run`](KeyedRateLimiter::run), with an operation that costs `n` permits.
+    pub fn run_n<'q, Q, F, Fut, T, E>(&self, key: &'q Q, n: u32, operation: F) -> Run<'_, Self, &'q Q, F, Fut>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        Run::new(self.acquire(key, n), operation)
+    }
+
+    /// Waits until there are `n` permits for that key, and takes them. Callers of one key are served in the order of their first poll.
+    ///
+    /// # Errors
+    ///
+    /// As [`RateLimiter::acquire`](super::RateLimiter::acquire), and [`RateLimitError::TableFull`].
+    pub const fn acquire<'q, Q>(&self, key: &'q Q, n: u32) -> Acquire<'_, Self, &'q Q>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
+    {
+        Acquire::new(self, key, n, Instant::MAX)
+    }
+
+    /// As [`acquire`](KeyedRateLimiter::acquire), and waits no longer than until `deadline`. What can't be there by then is refused at once, as far as the rule can tell.
+    ///
+    /// # Errors
+    ///
+    /// [`RateLimitError::Deadline`], and those of [`acquire`](KeyedRateLimiter::acquire).
+    pub const fn acquire_by<'q, Q>(&self, key: &'q Q, n: u32, deadline: Deadline) -> Acquire<'_, Self, &'q Q>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
+    {
+        Acquire::new(self, key, n, deadline.instant())
+    }
+
+    /// Takes `n` permits for that key, if they are there and nobody waits.
+    ///
+    /// # Errors
+    ///
+    /// As [`RateLimiter::try_acquire`](super::RateLimiter::try_acquire), and [`RateLimitError::TableFull`].
+    #[inline]
+    pub fn try_acquire<Q>(&self, key: &Q, n: u32) -> Result<Permit<'_, Self>, RateLimitError>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
+    {
+        let read = self.clock.now();
+        let (spot, taken) = key.find(self, read, |desk| desk.take(n))?;
+        match taken {
+            Ok(()) => Ok(Permit::new(self, spot, n)),
+            Err(denied) => Err(match denied.until() {
+                Some(error) => error,
+                None => key.find(self, read, |desk| desk.explain(n, &denied))?.1,
+            }),
+        }
+    }
+
+    /// Takes `n` permits for that key in advance, behind all who wait, and says from when on they may be used.
+    ///
+    /// # Errors
+    ///
+    /// As [`RateLimiter::reserve`](super::RateLimiter::reserve), and [`RateLimitError::TableFull`].
+    pub fn reserve<Q>(&self, key: &Q, n: u32) -> Result<Reservation<'_, Self>, RateLimitError>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
+    {
+        let (spot, reserved) =
+            key.find(self, self.clock.now(), |desk| desk.reserve(n).map(|made| (desk.steady.on_clock(made.at), made)))?;
+        reserved.map(|(at, made)| Reservation::new(self, spot, n, at, made))
+    }
+
+    /// Changes the rule of all keys from now on, as [`RateLimiter::set_rate`](super::RateLimiter::set_rate) does. It goes through all of them, a shard at a time.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`], if the new rule makes no sense. Nothing changes then.
+    pub fn set_rate(&self, rule: impl Into<A>) -> Result<(), ConfigError> {
+        let rule = rule.into();
+        if let Some(error) = rule.config_error() {
+            return Err(error);
+        }
+        let read = self.clock.now();
+        for shard in &self.shards {
+            let house = self.house();
+            shard.with(|shard| {
+                let now = shard.steady.advance(read, &self.clock);
+                shard.take_over(house, rule, now);
+            });
+            // Whoever is first in its queue looks anew.
+            let mut looked_at = 0;
+            while let Some(waker) = shard.with(|shard| shard.next_to_look(&mut looked_at)) {
+                waker.wake();
+            }
+        }
+        Ok(())
+    }
+
+    /// How the line of that key stands; as a new one, if it is not known.
+    pub fn snapshot<Q>(&self, key: &Q) -> Snapshot
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let (hash, read, house) = (Self::hash(key), self.clock.now(), self.house());
+        let known = self.shard(hash).and_then(|home| {
+            home.shard.with(|shard| {
+                let now = shard.steady.advance(read, &self.clock);
+                let place = shard.table.find(hash, |known| known.borrow() == key)?;
+                shard.with(house, place, now, |desk| desk.snapshot()).map(|served| served.result)
+            })
+        });
+        let most = self.algorithm.most();
+        known.unwrap_or(Snapshot { available: most, waiting: 0, running: self.limits.counts_calls().then_some(0) })
+    }
+
+    /// Forgets a key that nobody uses, and what was taken of its permits with it. Whether it was there, and is no more. It looks through the keys of its shard.
+    pub fn forget<Q>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let hash = Self::hash(key);
+        let forgotten = self.shard(hash).and_then(|home| {
+            home.shard.with(|shard| {
+                let place = shard.table.find(hash, |known| known.borrow() == key)?;
+                shard.forget(place)
+            })
+        });
+        forgotten.is_some()
+    }
+
+    /// How many keys are known.
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.with(|shard| shard.table.len())).sum()
+    }
+
+    /// Whether no key is known.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

@@ -1,0 +1,206 @@
+mod calls;
+mod crowds;
+mod serve;
+mod shard;
+
+use core::fmt;
+use core::marker::PhantomData;
+use core::mem::forget;
+
+use self::shard::Shard;
+use super::algorithm::{Algorithm, FixedWindow, SlidingCounter, SlidingWindow, TokenBucket};
+use super::line::Limits;
+use super::rate::Rate;
+use crate::config::ConfigError;
+use crate::key::{FoldHash, KeyHash};
+use crate::platform::{Ambient, Platform};
+use crate::storage::Storage;
+use crate::sync::Shared;
+
+/// A limiter for each key: a client's address, a user, a topic. Each has permits of its own, and a queue of its own.
+///
+/// Keys lie in a table of fixed [`capacity`](KeyedRateLimiter::capacity). A new key takes the place of one whose permits are all there again, since nothing is lost with that; if there is none, it is refused: never is there a free pass. A look-up takes constant time, and so does a
+/// permit; finding a key to forget takes a little more, at most once for each use of a key since it was last looked at (a heap that is put right as it is needed).
+///
+/// The table is divided into `SHARDS` with a lock each, and room for an equal part of the keys each. On servers, take some four times as many as there are threads. Everything else is as with a [`RateLimiter`](super::RateLimiter).
+///
+/// Under its lock it compares keys (`Eq`); it hashes, clones and drops them outside. It is asked by reference to anything that the key can be [borrowed](Borrow) as, and makes a [key](ToKey) of it when it is new.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb_sim::prelude::*;
+/// use std::net::{IpAddr, Ipv4Addr};
+///
+/// static CLIENTS: KeyedRateLimiter<IpAddr> = checked!(KeyedRateLimiter::new(Rate::per_second(2)).capacity(10_000));
+///
+/// fn admit(client: IpAddr) -> Result<(), u16> {
+///     match CLIENTS.try_acquire(&client, 1) {
+///         Ok(_) => Ok(()),
+///         Err(_) => Err(429),
+///     }
+/// }
+///
+/// aplomb_sim::block_on(async {
+///     let (ann, bob) = (Ipv4Addr::new(10, 0, 0, 1).into(), Ipv4Addr::new(10, 0, 0, 2).into());
+///     assert_eq!([admit(ann), admit(ann), admit(ann)], [Ok(()), Ok(()), Err(429)]);
+///     assert_eq!(admit(bob), Ok(()));
+/// });
+/// ```
+pub struct KeyedRateLimiter<
+    P: Platform,
+    K,
+    A: Algorithm + Copy = TokenBucket,
+    S: Storage = <P as Platform>::Storage,
+    H = FoldHash,
+    const SHARDS: usize = 1,
+> {
+    clock: P::Clock,
+    algorithm: A,
+    limits: Limits,
+    capacity: usize,
+    /// What is wrong with the configuration, as far as it is known at compile time.
+    error: Option<ConfigError>,
+    shards: [Shared<P::RawMutex, Shard<K, A, S>>; SHARDS],
+    hash: PhantomData<fn() -> H>,
+}
+
+impl<P: Platform<Clock: Ambient>, K, S: Storage, H, const SHARDS: usize> KeyedRateLimiter<P, K, TokenBucket, S, H, SHARDS> {
+    /// A full [`TokenBucket`] for each key, which fills at this rate, and holds as many permits as come in one `per`.
+    #[must_use]
+    pub const fn new(rate: Rate) -> Self {
+        Self::with_burst(rate, rate.permits())
+    }
+
+    /// A full [`TokenBucket`] for each key, which fills at this rate, and holds `burst` permits.
+    #[must_use]
+    pub const fn with_burst(rate: Rate, burst: u32) -> Self {
+        let bucket = TokenBucket::new(rate).burst(burst);
+        Self::made(Ambient::CLOCK, bucket, bucket.config_error())
+    }
+}
+
+impl<P: Platform<Clock: Ambient>, K, S: Storage, H, const SHARDS: usize> KeyedRateLimiter<P, K, FixedWindow, S, H, SHARDS> {
+    /// So many permits in each window, by [`FixedWindow`].
+    #[must_use]
+    pub const fn fixed_window(rate: Rate) -> Self {
+        let rule = FixedWindow::new(rate);
+        Self::made(Ambient::CLOCK, rule, rule.config_error())
+    }
+}
+
+impl<P: Platform<Clock: Ambient>, K, S: Storage, H, L: Storage, const SHARDS: usize>
+    KeyedRateLimiter<P, K, SlidingWindow<L>, S, H, SHARDS>
+{
+    /// So many permits in any stretch of time, exactly, by [`SlidingWindow`]. Each key has a log of its own.
+    #[must_use]
+    pub const fn sliding_window(rate: Rate) -> Self {
+        let rule = SlidingWindow::new(rate);
+        Self::made(Ambient::CLOCK, rule, rule.config_error())
+    }
+}
+
+impl<P: Platform<Clock: Ambient>, K, S: Storage, H, const SHARDS: usize> KeyedRateLimiter<P, K, SlidingCounter, S, H, SHARDS> {
+    /// So many permits in any stretch of time, nearly, by [`SlidingCounter`].
+    #[must_use]
+    pub const fn sliding_counter(rate: Rate) -> Self {
+        let rule = SlidingCounter::new(rate);
+        Self::made(Ambient::CLOCK, rule, rule.config_error())
+    }
+}
+
+impl<P: Platform, K, A: Algorithm + Copy, S: Storage, H, const SHARDS: usize> KeyedRateLimiter<P, K, A, S, H, SHARDS> {
+    /// How many keys there is room for, unless said otherwise, if the storage has room for so many.
+    pub const DEFAULT_CAPACITY: usize = 65_536;
+
+    /// By any rule, one of one's own included, on a clock that is held in hand. What is wrong with the rule is told by the first call.
+    #[must_use]
+    pub const fn with_clock(clock: P::Clock, algorithm: A) -> Self {
+        Self::made(clock, algorithm, None)
+    }
+
+    const fn made(clock: P::Clock, algorithm: A, error: Option<ConfigError>) -> Self {
+        const { assert!(SHARDS > 0, "a table has at least one shard") };
+        let room = S::CAPACITY.saturating_mul(SHARDS);
+        let capacity = if room < Self::DEFAULT_CAPACITY { room } else { Self::DEFAULT_CAPACITY };
+        let shards = [const { Shared::new(Shard::NEW) }; SHARDS];
+        Self { clock, algorithm, limits: Limits::NONE, capacity, error, shards, hash: PhantomData }
+    }
+
+    /// How many keys there is room for; at least 1, and no more than the storage has room for. Default: what the storage has room for, and at most [65,536](KeyedRateLimiter::DEFAULT_CAPACITY).
+    ///
+    /// Memory for the look-up, 8 bytes a key on the heap, is taken with the first key, and for keys as they come.
+    #[must_use]
+    pub const fn capacity(mut self, keys: usize) -> Self {
+        self.capacity = keys;
+        self
+    }
+
+    /// How many calls of each key run at once. As [`RateLimiter::max_concurrent`](super::RateLimiter::max_concurrent).
+    #[must_use]
+    pub const fn max_concurrent(mut self, calls: u32) -> Self {
+        self.limits.max_concurrent = calls;
+        self
+    }
+
+    /// How many callers may wait for each key. As [`RateLimiter::max_waiting`](super::RateLimiter::max_waiting).
+    #[must_use]
+    pub const fn max_waiting(mut self, callers: u32) -> Self {
+        self.limits.max_waiting = callers;
+        self
+    }
+
+    const fn table_error(&self) -> Option<ConfigError> {
+        let room = S::CAPACITY.saturating_mul(SHARDS);
+        if self.capacity == 0 || self.capacity > room {
+            return Some(ConfigError::Capacity { value: self.capacity, most: room });
+        }
+        self.limits.config_error()
+    }
+
+    /// What is wrong with it, if anything is: [`check`](KeyedRateLimiter::check), for code that is evaluated at compile time.
+    #[must_use]
+    pub const fn config_error(self) -> Option<ConfigError> {
+        let error = match self.error {
+            Some(error) => Some(error),
+            None => self.table_error(),
+        };
+        // It has no keys yet, and a `const fn` drops nothing.
+        forget(self);
+        error
+    }
+
+    /// Itself, if it makes sense; for what comes from a configuration file. [`checked!`](crate::checked) does so at compile time.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] says which setting it is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// let refused = KeyedRateLimiter::<String>::new(Rate::per_second(5)).capacity(0).check();
+    /// assert_eq!(refused.unwrap_err().to_string(), "capacity is 0, must be from 1 to 4294967295");
+    /// ```
+    pub fn check(self) -> Result<Self, ConfigError> {
+        self.algorithm.config_error().or(self.table_error()).map_or(Ok(self), Err)
+    }
+}
+
+impl<P, K, A, S, H, const SHARDS: usize> fmt::Debug for KeyedRateLimiter<P, K, A, S, H, SHARDS>
+where
+    P: Platform,
+    A: Algorithm + Copy,
+    S: Storage,
+    H: KeyHash,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyedRateLimiter")
+            .field("limits", &self.limits)
+            .field("capacity", &self.capacity)
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}

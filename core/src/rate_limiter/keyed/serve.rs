@@ -1,0 +1,175 @@
+//! How the line of a key is found, or made.
+
+use core::borrow::Borrow;
+use core::hash::Hash;
+
+use super::KeyedRateLimiter;
+use super::crowds::Place;
+use super::shard::{Crowded, House, Served, Shard};
+use crate::key::{KeyHash, ToKey, hash};
+use crate::platform::Platform;
+use crate::rate_limiter::algorithm::Algorithm;
+use crate::rate_limiter::error::RateLimitError;
+use crate::rate_limiter::line::{Crowd, Desk};
+use crate::rate_limiter::lines::{Find, Lines};
+use crate::storage::Storage;
+use crate::sync::Shared;
+use crate::time::{Clock, Instant, nanos};
+
+/// Where a key belongs.
+pub(super) struct Home<'l, P: Platform, K, A: Algorithm, S: Storage> {
+    index: usize,
+    pub(super) shard: &'l Shared<P::RawMutex, Shard<K, A, S>>,
+}
+
+impl<P, K, A, S, H, const SHARDS: usize> KeyedRateLimiter<P, K, A, S, H, SHARDS>
+where
+    P: Platform,
+    A: Algorithm + Copy,
+    S: Storage,
+    H: KeyHash,
+{
+    #[inline]
+    pub(super) fn hash<Q: Hash + ?Sized>(key: &Q) -> u64 {
+        hash::<H, Q>(P::hash_seed(), key)
+    }
+
+    /// The shard of a hash: by bits of it that its table looks at last.
+    #[inline]
+    pub(super) fn shard(&self, hash: u64) -> Option<Home<'_, P, K, A, S>> {
+        let index = usize::try_from(((hash & 0xffff_ffff) * const { SHARDS as u64 }) >> 32).ok()?;
+        self.shards.get(index).map(|shard| Home { index, shard })
+    }
+
+    #[inline]
+    pub(super) fn house(&self) -> House<'_, A> {
+        House {
+            algorithm: &self.algorithm,
+            limits: self.limits,
+            lateness: const { nanos(<P::Clock as Clock>::RESOLUTION) },
+            capacity: self.capacity.div_ceil(SHARDS).min(S::CAPACITY),
+        }
+    }
+}
+
+impl<P, K, A, S, H, const SHARDS: usize> Lines for KeyedRateLimiter<P, K, A, S, H, SHARDS>
+where
+    P: Platform,
+    A: Algorithm + Copy,
+    S: Storage,
+    H: KeyHash,
+{
+    type Platform = P;
+    type Algorithm = A;
+    type Storage = S;
+    type Spot = Spot<S::Link>;
+
+    fn clock(&self) -> &P::Clock {
+        &self.clock
+    }
+
+    #[inline]
+    fn counts_calls(&self) -> bool {
+        self.limits.counts_calls()
+    }
+
+    fn with<R>(&self, spot: Spot<S::Link>, read: Instant, act: impl FnOnce(&mut Desk<'_, A, S>) -> R) -> Option<R> {
+        let (house, place) = (self.house(), spot.crowd?);
+        self.shards.get(spot.shard)?.with(|shard| {
+            let index = shard.crowds.index(place)?;
+            let now = shard.steady.advance(read, &self.clock);
+            shard.with(house, index, now, act).map(|served| served.result)
+        })
+    }
+
+    fn with_crowd<R>(&self, spot: Spot<S::Link>, act: impl FnOnce(&mut Crowd<S::Link>) -> R) -> Option<R> {
+        let (house, place) = (self.house(), spot.crowd?);
+        self.shards.get(spot.shard)?.with(|shard| shard.with_crowd(house, place, act))
+    }
+}
+
+/// Where the callers of a key are, as long as one runs, waits, or has reserved.
+#[derive(Debug, Clone, Copy)]
+pub struct Spot<L> {
+    shard: usize,
+    crowd: Option<Place<L>>,
+}
+
+impl<P, K, A, S, H, Q, const SHARDS: usize> Find<KeyedRateLimiter<P, K, A, S, H, SHARDS>> for &Q
+where
+    P: Platform,
+    K: Borrow<Q>,
+    A: Algorithm + Copy,
+    S: Storage,
+    H: KeyHash,
+    Q: Hash + Eq + ToKey<K> + ?Sized,
+{
+    #[inline]
+    fn find<R>(
+        self,
+        lines: &KeyedRateLimiter<P, K, A, S, H, SHARDS>,
+        read: Instant,
+        act: impl FnOnce(&mut Desk<'_, A, S>) -> R,
+    ) -> Result<(Spot<S::Link>, R), RateLimitError> {
+        let (hash, house) = (KeyedRateLimiter::<P, K, A, S, H, SHARDS>::hash(self), lines.house());
+        let Some(Home { index, shard }) = lines.shard(hash) else { return lines.admit(self, hash, read, Some(act)) };
+        // It stays here if the key is new: nothing of a caller's is dropped under the lock.
+        let mut act = Some(act);
+        let served = shard.with(|shard| {
+            let place = shard.table.find(hash, |known| known.borrow() == self)?;
+            let now = shard.steady.advance(read, &lines.clock);
+            let Served { result, crowd } = shard.with(house, place, now, act.take()?)?;
+            Some((Spot { shard: index, crowd }, result))
+        });
+        match served {
+            Some(served) => Ok(served),
+            None => lines.admit(self, hash, read, act),
+        }
+    }
+}
+
+impl<P, K, A, S, H, const SHARDS: usize> KeyedRateLimiter<P, K, A, S, H, SHARDS>
+where
+    P: Platform,
+    A: Algorithm + Copy,
+    S: Storage,
+    H: KeyHash,
+{
+    /// Serves the first caller of a key, for which there may be no room.
+    #[cold]
+    fn admit<Q, F, R>(&self, key: &Q, hash: u64, read: Instant, act: Option<F>) -> Result<(Spot<S::Link>, R), RateLimitError>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ToKey<K> + ?Sized,
+        F: FnOnce(&mut Desk<'_, A, S>) -> R,
+    {
+        let full = RateLimitError::TableFull { capacity: self.capacity, retry_after: None };
+        let Some(Home { index, shard }) = self.shard(hash) else { return Err(full) };
+        let house = self.house();
+        let (mut new, mut act) = (Some(key.to_key()), act);
+        let (served, _forgotten) = shard.with(|shard| {
+            let now = shard.steady.advance(read, &self.clock);
+            // Another caller may have brought it meanwhile.
+            let known = shard.table.find(hash, |known| known.borrow() == key);
+            let (place, forgotten) = match (known, new.take()) {
+                (Some(place), unused) => {
+                    new = unused;
+                    (place, None)
+                }
+                (None, None) => return (Err(full), None),
+                (None, Some(key)) => match shard.add(house, hash, key, now) {
+                    Ok(added) => added,
+                    Err(Crowded { key, until }) => {
+                        new = Some(key);
+                        let retry_after = until.map(|at| at.saturating_duration_since(now));
+                        return (Err(RateLimitError::TableFull { capacity: self.capacity, retry_after }), None);
+                    }
+                },
+            };
+            let served = act.take().and_then(|act| shard.with(house, place, now, act));
+            let served = served.map(|Served { result, crowd }| (Spot { shard: index, crowd }, result));
+            (served.ok_or(full), forgotten)
+        });
+        served
+    }
+}

@@ -1,0 +1,205 @@
+//! The lines of many keys, behind one lock.
+
+use core::task::Waker;
+
+use super::crowds::{Crowds, Place};
+use crate::rate_limiter::algorithm::Algorithm;
+use crate::rate_limiter::line::{Ask, Crowd, Desk, Limits};
+use crate::storage::Storage;
+use crate::sync::wait_list::Slab;
+use crate::table::{BLOCK, Earliest, Entry, Moved, Table};
+use crate::time::{Instant, Steady};
+
+pub(super) struct Shard<K, A: Algorithm, S: Storage> {
+    pub(super) steady: Steady,
+    pub(super) table: Table<K, Known<A, S::Link>, S>,
+    /// The rule, if it has been changed.
+    changed: Option<A>,
+    /// Of the keys where somebody runs or waits.
+    pub(super) crowds: Crowds<S>,
+    slab: Slab<Ask, S>,
+    /// When keys that nobody uses are as good as new.
+    renewals: Earliest<S>,
+}
+
+/// What is kept of a key: little, since of most nothing but this is ever needed.
+pub(super) struct Known<A: Algorithm, L> {
+    taken: A::State,
+    /// Those who run and wait, if there are any.
+    crowd: Option<L>,
+}
+
+/// What was forgotten to make room, to be dropped outside the lock.
+pub(super) type Forgotten<K, A, S> = Option<Entry<K, Known<A, <S as Storage>::Link>>>;
+
+/// Where a new line is, and what was forgotten for it.
+pub(super) type Added<K, A, S> = (usize, Forgotten<K, A, S>);
+
+/// There is no room for a key.
+pub(super) struct Crowded<K> {
+    /// The key comes back.
+    pub(super) key: K,
+    /// When one of those that are there may not be used any more, where that is known.
+    pub(super) until: Option<Instant>,
+}
+
+/// What is the same for all shards.
+#[derive(Clone, Copy)]
+pub(super) struct House<'l, A> {
+    /// The rule, unless it has been changed.
+    pub(super) algorithm: &'l A,
+    pub(super) limits: Limits,
+    pub(super) lateness: u64,
+    /// How many keys a shard has room for.
+    pub(super) capacity: usize,
+}
+
+/// What came of doing something with a line, and where its callers are found again, if there are any.
+pub(super) struct Served<R, L> {
+    pub(super) result: R,
+    pub(super) crowd: Option<Place<L>>,
+}
+
+impl<K, A: Algorithm + Copy, S: Storage> Shard<K, A, S> {
+    pub(super) const NEW: Self = Self {
+        steady: Steady::new(),
+        table: Table::new(),
+        changed: None,
+        crowds: Crowds::new(),
+        slab: Slab::new(),
+        renewals: Earliest::new(),
+    };
+
+    /// Does something with the line of a key that is there.
+    #[inline]
+    pub(super) fn with<R>(
+        &mut self,
+        house: House<'_, A>,
+        index: usize,
+        now: Instant,
+        act: impl FnOnce(&mut Desk<'_, A, S>) -> R,
+    ) -> Option<Served<R, S::Link>> {
+        let known = &mut self.table.get_mut(index)?.value;
+        let algorithm = self.changed.as_ref().unwrap_or(house.algorithm);
+        let mut crowd = self.crowds.get(known.crowd);
+        let mut desk = Desk {
+            algorithm,
+            limits: house.limits,
+            taken: &mut known.taken,
+            crowd: &mut crowd,
+            slab: &mut self.slab,
+            steady: self.steady,
+            now,
+            lateness: house.lateness,
+        };
+        let result = act(&mut desk);
+        if known.crowd.is_none() && crowd.is_none() {
+            return Some(Served { result, crowd: None });
+        }
+        known.crowd = self.crowds.set(known.crowd, crowd, index);
+        if known.crowd.is_none() {
+            self.renewals.lower(index, algorithm.renewed_at(&known.taken));
+        }
+        let crowd = known.crowd.and_then(|link| self.crowds.place(link));
+        Some(Served { result, crowd })
+    }
+
+    /// Does something with those of a line, whatever the time.
+    pub(super) fn with_crowd<R>(
+        &mut self,
+        house: House<'_, A>,
+        place: Place<S::Link>,
+        act: impl FnOnce(&mut Crowd<S::Link>) -> R,
+    ) -> Option<R> {
+        let (index, now) = (self.crowds.index(place)?, self.steady.latest());
+        self.with(house, index, now, |desk| act(desk.crowd)).map(|served| served.result)
+    }
+
+    /// Adds a line for a key that is not there. If there is no room, one is forgotten that is as good as new.
+    ///
+    /// # Errors
+    ///
+    /// The key comes back if all are in use, with the instant at which one may not be any more, where that is known.
+    pub(super) fn add(&mut self, house: House<'_, A>, hash: u64, key: K, now: Instant) -> Result<Added<K, A, S>, Crowded<K>> {
+        let forgotten = if self.table.len() >= house.capacity {
+            match self.forget_renewed(house, now) {
+                Ok(forgotten) => forgotten,
+                Err(until) => return Err(Crowded { key, until: (!until.is_never()).then_some(until) }),
+            }
+        } else {
+            None
+        };
+        match self.table.insert(hash, key, Known { taken: A::START, crowd: None }, house.capacity) {
+            Ok(index) => {
+                self.renewals.make_room(self.table.slots());
+                self.renewals.lower(index, now);
+                Ok((index, forgotten))
+            }
+            Err(Entry { key, .. }) => Err(Crowded { key, until: None }),
+        }
+    }
+
+    /// Forgets a key that is as good as new, or tells when the first one may be.
+    fn forget_renewed(&mut self, house: House<'_, A>, now: Instant) -> Result<Forgotten<K, A, S>, Instant> {
+        let algorithm = *self.changed.as_ref().unwrap_or(house.algorithm);
+        loop {
+            let block = self.renewals.first(now)?;
+            let mut earliest = Instant::MAX;
+            let slots = block.saturating_mul(BLOCK)..block.saturating_add(1).saturating_mul(BLOCK);
+            for index in slots {
+                // One that is used is told of when it no longer is.
+                let Some(known) = self.table.get_mut(index).map(|entry| &entry.value).filter(|known| known.crowd.is_none())
+                else {
+                    continue;
+                };
+                let at = algorithm.renewed_at(&known.taken);
+                if at <= now {
+                    return Ok(self.remove(index));
+                }
+                earliest = earliest.min(at);
+            }
+            self.renewals.set(block, earliest);
+        }
+    }
+
+    /// Forgets a key, if nobody uses its line.
+    pub(super) fn forget(&mut self, index: usize) -> Forgotten<K, A, S> {
+        if self.table.get_mut(index)?.value.crowd.is_some() { None } else { self.remove(index) }
+    }
+
+    fn remove(&mut self, index: usize) -> Forgotten<K, A, S> {
+        let (renewals, crowds) = (&mut self.renewals, &mut self.crowds);
+        self.table.remove(index, |Moved { from, to }, known| {
+            let bound = renewals.bound(from);
+            renewals.lower(to, bound);
+            if let Some(link) = known.crowd {
+                crowds.follow(link, to);
+            }
+        })
+    }
+
+    /// Changes the rule.
+    pub(super) fn take_over(&mut self, house: House<'_, A>, rule: A, now: Instant) {
+        let from = self.changed.replace(rule).unwrap_or(*house.algorithm);
+        for index in 0..self.table.slots() {
+            if let Some(Entry { value: known, .. }) = self.table.get_mut(index) {
+                rule.take_over(&mut known.taken, &from, now);
+            }
+        }
+        // They may come sooner now.
+        self.renewals.forget_bounds();
+    }
+
+    /// The waker of whoever is first in the next queue, from a slot of the table on.
+    pub(super) fn next_to_look(&mut self, from: &mut usize) -> Option<Waker> {
+        while *from < self.table.slots() {
+            let crowd = self.table.get_mut(*from).and_then(|entry| entry.value.crowd);
+            *from += 1;
+            let waker = self.slab.take_front_waker(&self.crowds.get(crowd).queue);
+            if waker.is_some() {
+                return waker;
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,207 @@
+//! Tables by key, for all patterns that keep something for each: a hash table, and what comes first in it.
+
+mod earliest;
+
+use core::num::NonZeroU32;
+
+use crate::storage::{Slots, Storage};
+
+pub(crate) use self::earliest::{BLOCK, Earliest};
+
+/// A hash table with open addressing: an entry is found where its hash points, or a little behind, so that a look-up mostly touches one line of the cache.
+///
+/// It is given hashes and asks for equality; it calls nothing else of the keys. Entries move when one before them is taken out, and whoever keeps an index is told. It takes all its room with its first entry.
+pub(crate) struct Table<K, V, S: Storage> {
+    slots: S::Slots<Option<Entry<K, V>>>,
+    len: usize,
+}
+
+pub(crate) struct Entry<K, V> {
+    pub(crate) key: K,
+    pub(crate) value: V,
+    /// Of the hash, what leads here, and is compared before the key is.
+    tag: NonZeroU32,
+}
+
+/// An entry has moved.
+pub(crate) struct Moved {
+    pub(crate) from: usize,
+    pub(crate) to: usize,
+}
+
+impl<K, V, S: Storage> Table<K, V, S> {
+    /// A table without entries, which allocates nothing.
+    pub(crate) const fn new() -> Self {
+        Self { slots: S::Slots::EMPTY, len: 0 }
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// How many slots there are.
+    pub(crate) fn slots(&self) -> usize {
+        self.slots.as_slice().len()
+    }
+
+    /// The entry with that hash whose key is the one.
+    #[inline]
+    pub(crate) fn find(&self, hash: u64, mut is_it: impl FnMut(&K) -> bool) -> Option<usize> {
+        let (tag, slots) = (tag(hash), self.slots.as_slice());
+        let mut index = home(tag, slots.len())?;
+        // Each slot once, at the most.
+        for _ in 0..slots.len() {
+            let entry = slots.get(index)?.as_ref()?;
+            if entry.tag == tag && is_it(&entry.key) {
+                return Some(index);
+            }
+            index = after(index, slots.len());
+        }
+        None
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut Entry<K, V>> {
+        self.slots.as_mut_slice().get_mut(index)?.as_mut()
+    }
+
+    /// Adds an entry of a key that is not there, to a table of at most `capacity`. It comes back if there is no room.
+    pub(crate) fn insert(&mut self, hash: u64, key: K, value: V, capacity: usize) -> Result<usize, Entry<K, V>> {
+        let entry = Entry { key, value, tag: tag(hash) };
+        if self.len >= capacity {
+            return Err(entry);
+        }
+        self.make_slots(capacity);
+        let slots = self.slots.as_mut_slice();
+        let count = slots.len();
+        let Some(mut index) = home(entry.tag, count) else { return Err(entry) };
+        for _ in 0..count {
+            match slots.get_mut(index) {
+                Some(slot @ None) => {
+                    *slot = Some(entry);
+                    self.len += 1;
+                    return Ok(index);
+                }
+                Some(Some(_)) => index = after(index, count),
+                None => break,
+            }
+        }
+        Err(entry)
+    }
+
+    /// Takes an entry out, and closes the gap: each entry behind it that may stand there moves.
+    pub(crate) fn remove(&mut self, index: usize, mut moved: impl FnMut(Moved, &V)) -> Option<Entry<K, V>> {
+        let slots = self.slots.as_mut_slice();
+        let removed = slots.get_mut(index)?.take()?;
+        self.len = self.len.saturating_sub(1);
+        let count = slots.len();
+        let (mut gap, mut next) = (index, after(index, count));
+        for _ in 1..count {
+            let Some(Some(entry)) = slots.get(next) else { break };
+            let home = home(entry.tag, count)?;
+            if distance(home, next, count) >= distance(gap, next, count) {
+                moved(Moved { from: next, to: gap }, &entry.value);
+                slots.swap(gap, next);
+                gap = next;
+            }
+            next = after(next, count);
+        }
+        Some(removed)
+    }
+
+    /// Twice as many slots as entries, if the storage has room for them.
+    fn make_slots(&mut self, capacity: usize) {
+        if self.slots.as_slice().is_empty() {
+            while self.slots.as_slice().len() < capacity.saturating_mul(2) && self.slots.try_push(None).is_ok() {}
+        }
+    }
+}
+
+/// Where an entry belongs among so many, without a division.
+#[inline]
+fn home(tag: NonZeroU32, slots: usize) -> Option<usize> {
+    let slots = u64::try_from(slots).ok().filter(|slots| *slots > 0)?;
+    usize::try_from((u64::from(tag.get()) * slots) >> 32).ok()
+}
+
+#[inline]
+const fn after(index: usize, slots: usize) -> usize {
+    if index + 1 < slots { index + 1 } else { 0 }
+}
+
+/// From one slot on to another, around the end.
+const fn distance(from: usize, to: usize, slots: usize) -> usize {
+    if to >= from { to - from } else { to + slots - from }
+}
+
+/// The upper half of the hash. The lower one is for who divides a table.
+#[inline]
+#[allow(clippy::cast_possible_truncation, reason = "a half is what is wanted")]
+const fn tag(hash: u64) -> NonZeroU32 {
+    match NonZeroU32::new((hash >> 32) as u32) {
+        Some(tag) => tag,
+        None => NonZeroU32::MIN,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::collections::HashMap;
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::storage::Inline;
+
+    fn play<S: Storage>(seed: u64, capacity: usize) {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut table = Table::<u8, u32, S>::new();
+        // Values, and where they are.
+        let mut model: HashMap<u8, (u32, usize)> = HashMap::new();
+        // Few hashes, so that many collide, at the table's end too.
+        let hash = |key: u8| u64::from(key % 4) << 62 | 0xfff0_0000_0000_0000 >> (key % 5);
+        for step in 0..200 {
+            let key = random.u8(0..12);
+            let found = table.find(hash(key), |known| *known == key);
+            assert_eq!(found, model.get(&key).map(|(_, index)| *index), "seed {seed} step {step}");
+            if random.bool() {
+                let full = model.len() == capacity;
+                if found.is_none() {
+                    match table.insert(hash(key), key, step, capacity) {
+                        Ok(index) => {
+                            assert!(!full);
+                            model.insert(key, (step, index));
+                        }
+                        Err(entry) => assert!(full && entry.key == key && entry.value == step),
+                    }
+                }
+            } else if let Some((value, index)) = model.remove(&key) {
+                let removed = table.remove(index, |Moved { from, to }, value| {
+                    let moved = model.values_mut().find(|(_, index)| *index == from).unwrap();
+                    assert_eq!(moved.0, *value);
+                    moved.1 = to;
+                });
+                let removed = removed.unwrap();
+                assert_eq!((removed.key, removed.value), (key, value));
+            }
+            assert_eq!(table.len(), model.len());
+            for (key, (value, index)) in &model {
+                let entry = table.get_mut(*index).unwrap();
+                assert_eq!((&entry.key, &entry.value), (key, value));
+                assert_eq!(table.find(hash(*key), |known| known == key), Some(*index), "seed {seed} step {step}");
+            }
+            let occupied: Vec<usize> = (0..table.slots()).filter(|index| table.get_mut(*index).is_some()).collect();
+            assert_eq!(occupied.len(), model.len());
+        }
+    }
+
+    #[test]
+    fn does_what_a_map_does() {
+        for seed in 0..500 {
+            play::<Inline<8>>(seed, 8);
+            #[cfg(feature = "alloc")]
+            play::<crate::storage::Heap>(seed, 8);
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! The keyed rate limiter: what it forgets and what never, while keys come, wait and go.
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use aplomb::key::FoldHash;
+use aplomb::rate_limiter::{Algorithm, KeyedRateLimiter, Permit, Rate, RateLimitError, Refused, Reservation, TokenBucket};
+use aplomb::time::{ms, secs};
+use aplomb::{Heap, Inline, Instant, Platform, Storage};
+use aplomb_sim::{Explore, Sim, SimClock};
+use aplomb_tokio::Tokio;
+
+type Keyed<K, S, const SHARDS: usize = 1> = KeyedRateLimiter<Sim, K, TokenBucket, S, FoldHash, SHARDS>;
+
+fn at(millis: u64) -> Instant {
+    Instant::ORIGIN + ms(millis)
+}
+
+/// Beside a map that forgets nothing: a key that is forgotten was as good as new, so that it makes no difference; and one is refused only when all others are in use.
+async fn beside_a_map<S: Storage>(sim: Sim, capacity: usize) {
+    let rule = TokenBucket::new(Rate::new(3, ms(30)));
+    let limiter = Keyed::<u8, S>::with_clock(SimClock, rule).capacity(capacity);
+    let mut model: HashMap<u8, <TokenBucket as Algorithm>::State> = HashMap::new();
+    for _ in 0..150 {
+        aplomb_sim::sleep(ms(sim.choose(4) * sim.choose(6))).await;
+        let now = aplomb_sim::now();
+        let key = u8::try_from(sim.choose(14)).unwrap();
+        let permits = u32::try_from(1 + sim.choose(4)).unwrap();
+        if sim.chance(1, 20) {
+            let known = limiter.len();
+            if limiter.forget(&key) {
+                model.remove(&key);
+                assert_eq!(limiter.len(), known - 1);
+            }
+            continue;
+        }
+        let in_use = model.iter().filter(|(other, state)| **other != key && rule.renewed_at(state) > now).count();
+        let mut state = model.get(&key).copied().unwrap_or(TokenBucket::START);
+        let expected = rule.try_take(&mut state, now, permits);
+        match (limiter.try_acquire(&key, permits), expected) {
+            (Err(RateLimitError::TableFull { capacity: told, retry_after }), _) => {
+                assert!(in_use >= capacity, "{in_use} of {capacity} keys are in use");
+                assert_eq!(told, capacity);
+                let soonest = model.values().map(|state| rule.renewed_at(state)).filter(|at| *at > now).min().unwrap();
+                assert!(retry_after.unwrap() <= soonest - now);
+                continue;
+            }
+            (result, expected) => {
+                assert!(in_use < capacity, "all others are in use, and {key} came in");
+                let expected = expected.map_err(|refused| match refused {
+                    Refused::Until(at) => RateLimitError::Limited { retry_after: Some(at - now) },
+                    Refused::Never => RateLimitError::TooManyPermits { requested: permits, most: 3 },
+                });
+                assert_eq!(result.map(drop), expected);
+            }
+        }
+        model.insert(key, state);
+        assert!(limiter.len() <= capacity);
+        assert_eq!(limiter.snapshot(&key).available, rule.available(&state, now));
+    }
+}
+
+#[test]
+fn in_place_it_does_what_a_map_does_that_forgets_nothing() {
+    Explore::new().seeds(0..400).run(|sim| async move { beside_a_map::<Inline<8>>(sim, 8).await });
+}
+
+#[test]
+fn on_the_heap_it_does_what_a_map_does_that_forgets_nothing() {
+    Explore::new().seeds(0..400).run(|sim| async move { beside_a_map::<Heap>(sim, 5).await });
+}
+
+/// Keys that are held, in whatever way, stay; and what holds them finds them though they move in the table.
+#[test]
+fn who_runs_waits_or_has_reserved_keeps_its_key() {
+    enum Held<'l> {
+        Permit { _permit: Permit<'l, Keyed<u8, Inline<6>>> },
+        Reservation { _reservation: Reservation<'l, Keyed<u8, Inline<6>>> },
+    }
+    Explore::new().seeds(0..400).run(|sim| async move {
+        let rule = TokenBucket::new(Rate::per_second(10)).burst(2);
+        let limiter = Rc::new(Keyed::<u8, Inline<6>>::with_clock(SimClock, rule).max_concurrent(2));
+        let waiting = Rc::new(std::cell::Cell::new(0));
+        let shared = Rc::clone(&limiter);
+        for name in ["ann", "bob", "cleo"] {
+            let (limiter, waiting) = (Rc::clone(&limiter), Rc::clone(&waiting));
+            sim.spawn(name, async move {
+                for _ in 0..12 {
+                    let key = u8::try_from(sim.choose(9)).unwrap();
+                    waiting.set(waiting.get() + 1);
+                    let admitted = limiter.acquire(&key, 1).await;
+                    waiting.set(waiting.get() - 1);
+                    if let Ok(permit) = admitted {
+                        aplomb_sim::sleep(ms(sim.choose(120))).await;
+                        drop(permit);
+                    }
+                }
+            });
+        }
+        sim.drop_at_random("bob");
+        let mut held: Vec<(u8, Held<'_>)> = Vec::new();
+        for _ in 0..40 {
+            aplomb_sim::sleep(ms(sim.choose(50))).await;
+            let key = u8::try_from(sim.choose(9)).unwrap();
+            match sim.choose(3) {
+                0 => held.extend(shared.try_acquire(&key, 1).ok().map(|permit| (key, Held::Permit { _permit: permit }))),
+                1 => held.extend(shared.reserve(&key, 1).ok().map(|made| (key, Held::Reservation { _reservation: made }))),
+                _ if held.is_empty() => {}
+                _ => drop(held.swap_remove(usize::try_from(sim.choose(held.len() as u64)).unwrap())),
+            }
+            for (key, _) in &held {
+                assert!(!shared.forget(key), "{key} is held");
+            }
+            let permits = held.iter().filter(|(_, held)| matches!(held, Held::Permit { .. })).count();
+            let running: u32 = (0..9).map(|key| shared.snapshot(&key).running.unwrap()).sum();
+            assert!(running as usize >= permits);
+        }
+        held.clear();
+        aplomb_sim::sleep(secs(60)).await;
+        for key in 0..9 {
+            let snapshot = shared.snapshot(&key);
+            assert_eq!((snapshot.running, snapshot.waiting, snapshot.available), (Some(0), 0, 2), "all is as new");
+            shared.forget(&key);
+        }
+        assert!(shared.is_empty(), "nothing holds a key any more");
+    });
+}
+
+#[test]
+fn each_key_has_a_queue_of_its_own() {
+    aplomb_sim::block_on(async {
+        let limiter: Keyed<String, Heap> = Keyed::with_burst(Rate::per_second(1), 1);
+        limiter.acquire("ann", 1).await.unwrap();
+        let ann = async {
+            limiter.acquire("ann", 1).await.unwrap();
+            aplomb_sim::now()
+        };
+        let bob = async {
+            limiter.acquire("bob", 1).await.unwrap();
+            aplomb_sim::now()
+        };
+        assert_eq!(futures_lite::future::zip(ann, bob).await, (at(1_000), at(0)));
+    });
+}
+
+#[test]
+fn a_new_rate_wakes_whoever_waits() {
+    aplomb_sim::block_on(async {
+        let limiter: Keyed<u8, Heap, 4> = Keyed::with_burst(Rate::per_hour(1), 1);
+        for key in 0..6 {
+            limiter.acquire(&key, 1).await.unwrap();
+        }
+        let waits = async {
+            for key in 0..6 {
+                limiter.acquire(&key, 1).await.unwrap();
+            }
+            aplomb_sim::now()
+        };
+        let changes = async {
+            aplomb_sim::sleep(secs(1)).await;
+            limiter.set_rate(TokenBucket::new(Rate::per_second(1)).burst(1)).unwrap();
+        };
+        let (ended, ()) = futures_lite::future::zip(waits, changes).await;
+        assert!(ended <= at(2_001), "{ended:?}");
+    });
+}
+
+#[test]
+fn two_calls_of_a_key_that_is_new_meet_in_one_line() {
+    static LIMITER: KeyedRateLimiter<Tokio, u32, TokenBucket, Heap, FoldHash, 4> =
+        KeyedRateLimiter::with_burst(Rate::per_hour(1), 5);
+    const KEYS: u32 = 2_000;
+    let admitted: u32 = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| (0..KEYS).flat_map(|key| [key; 3]).filter(|key| LIMITER.try_acquire(key, 1).is_ok()).count()))
+            .collect();
+        threads.into_iter().map(|thread| u32::try_from(thread.join().unwrap()).unwrap()).sum()
+    });
+    assert_eq!(admitted, 5 * KEYS);
+    assert_eq!(LIMITER.len(), KEYS as usize);
+}
+
+/// The table calls back into the limiter, where it may.
+#[test]
+fn keys_are_cloned_and_dropped_outside_the_lock() {
+    use std::cell::RefCell;
+    use std::hash::{Hash, Hasher};
+    thread_local! {
+        static LIMITER: RefCell<Option<&'static Keyed<Nosy, Inline<2>>>> = const { RefCell::new(None) };
+    }
+    #[derive(PartialEq, Eq)]
+    struct Nosy(u8);
+    fn look() {
+        LIMITER.with_borrow(|limiter| _ = limiter.map(KeyedRateLimiter::len));
+    }
+    impl Clone for Nosy {
+        fn clone(&self) -> Self {
+            look();
+            Self(self.0)
+        }
+    }
+    impl Hash for Nosy {
+        fn hash<H: Hasher>(&self, hasher: &mut H) {
+            look();
+            self.0.hash(hasher);
+        }
+    }
+    impl Drop for Nosy {
+        fn drop(&mut self) {
+            look();
+        }
+    }
+    aplomb_sim::block_on(async {
+        let limiter: &'static Keyed<Nosy, Inline<2>> = Box::leak(Box::new(Keyed::new(Rate::per_second(1))));
+        LIMITER.set(Some(limiter));
+        for key in 0..10 {
+            let refused = limiter.try_acquire(&Nosy(key), 1).map(drop);
+            assert_eq!(refused.is_err(), key % 3 == 2);
+            if refused.is_err() {
+                aplomb_sim::sleep(secs(1)).await;
+            }
+        }
+        LIMITER.set(None);
+    });
+}
+
+#[test]
+fn wrong_settings_are_refused() {
+    let refused = |limiter: Keyed<u8, Inline<4>>| limiter.check().unwrap_err().to_string();
+    assert_eq!(refused(Keyed::new(Rate::per_second(1)).capacity(5)), "capacity is 5, must be from 1 to 4");
+    assert_eq!(refused(Keyed::new(Rate::per_second(1)).max_concurrent(0)), "max_concurrent is 0, must be at least 1");
+    assert_eq!(refused(Keyed::new(Rate::new(1, ms(0)))), "per is 0ns, must be longer than zero");
+    let unchecked: Keyed<u8, Inline<4>> = Keyed::new(Rate::per_second(0));
+    aplomb_sim::block_on(async {
+        assert!(matches!(unchecked.try_acquire(&1, 1), Err(RateLimitError::Config(_))));
+        assert!(matches!(unchecked.acquire(&1, 1).await, Err(RateLimitError::Config(_))));
+    });
+}
+
+/// What a key takes in place: 32 bytes in the table with a key of eight, and room for those who may wait for it.
+#[test]
+fn a_key_takes_little() {
+    let one = size_of::<KeyedRateLimiter<Tokio, u64, TokenBucket, Inline<32>>>();
+    let two = size_of::<KeyedRateLimiter<Tokio, u64, TokenBucket, Inline<48>>>();
+    assert_eq!((two - one) / 16, 128);
+}
+
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    shared::<KeyedRateLimiter<Tokio, String>>();
+    let _ = <Tokio as Platform>::hash_seed;
+};
