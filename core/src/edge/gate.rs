@@ -4,7 +4,8 @@ use core::mem::forget;
 use core::task::Waker;
 use core::time::Duration;
 
-use super::machine::{Terms, Window};
+use super::machine::Window;
+use super::terms::Terms;
 use crate::config::ConfigError;
 use crate::platform::Platform;
 use crate::sync::Shared;
@@ -35,8 +36,8 @@ pub trait Mode {
     /// What is pending will not start.
     fn cancel(&mut self) -> Self::Dropped;
 
-    /// What is pending starts at once.
-    fn flush(&mut self) {}
+    /// What is pending starts at once, and what comes later does not take its place.
+    fn flush(&mut self) -> Self::Dropped;
 
     /// Who is to be woken after a change, one at a time; until there is none.
     fn next_waker(&mut self) -> Option<Waker>;
@@ -79,7 +80,9 @@ impl<P: Platform, K, M: Mode> Gate<P, K, M> {
         pending
     }
 
-    /// Starts what is pending at once, be the window over or not. Whether something was pending.
+    /// Starts what is pending at once, be the window over or not; what comes later does not take its place. Whether something was pending.
+    ///
+    /// If that has not been started when there is another flush, the newer takes its place.
     ///
     /// # Examples
     ///
@@ -100,13 +103,9 @@ impl<P: Platform, K, M: Mode> Gate<P, K, M> {
     /// });
     /// ```
     pub fn flush(&self) -> bool {
-        let pending = self.state.with(|state| {
-            let pending = state.window.flush();
-            if pending {
-                state.mode.flush();
-            }
-            pending
-        });
+        let flushed = self.state.with(|state| state.window.flush(&self.terms).then(|| state.mode.flush()));
+        let pending = flushed.is_some();
+        drop(flushed);
         self.wake(pending);
         pending
     }
@@ -117,7 +116,7 @@ impl<P: Platform, K, M: Mode> Gate<P, K, M> {
         }
     }
 
-    /// Whether a call is pending.
+    /// Whether a call is pending, one that is due and has not started included.
     pub fn is_pending(&self) -> bool {
         self.state.with(|state| state.window.is_pending())
     }

@@ -31,14 +31,16 @@ mod machine;
 mod reject;
 mod share;
 mod stream;
+mod terms;
 mod trigger;
 
 pub use error::{DriveError, EdgeError};
 #[doc(no_inline)]
 pub use futures_core::Stream;
 pub use gate::{Gate, Mode};
-pub use machine::{Decision, Terms, Window};
+pub use machine::{Decision, Starting, Window};
 pub use reject::{Call, Reject};
 pub use share::{Share, SharedCall};
 pub use stream::{EdgeStream, PaceStream};
+pub use terms::Terms;
 pub use trigger::{Next, Run, Trigger};

@@ -8,7 +8,8 @@ use pin_project_lite::pin_project;
 
 use super::error::EdgeError;
 use super::gate::{Gate, Mode, State};
-use super::machine::{Decision, Terms};
+use super::machine::Decision;
+use super::terms::Terms;
 use crate::alarm::Alarm;
 use crate::platform::Platform;
 use crate::storage::{Slots, Storage};
@@ -193,7 +194,7 @@ impl<T, S: Storage> State<Share<T, S>> {
 
     /// The timer is over: if the pending operation starts now, it is that of the newest caller. Its waker.
     fn tick(&mut self, terms: &Terms, now: Instant) -> Option<Waker> {
-        if !self.window.tick(terms, now) {
+        if self.window.tick(terms, now).is_none() {
             return None;
         }
         let chosen = self.mode.newest().and_then(|(_, seat)| {

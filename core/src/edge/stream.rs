@@ -7,7 +7,8 @@ use futures_core::Stream;
 use futures_core::stream::FusedStream;
 use pin_project_lite::pin_project;
 
-use super::machine::{Decision, Terms, Window};
+use super::machine::{Decision, Window};
+use super::terms::Terms;
 use crate::alarm::Alarm;
 use crate::config::ConfigError;
 use crate::time::{Clock, Instant};
@@ -125,7 +126,7 @@ impl<S: Stream, C: Clock> Stream for EdgeStream<S, C> {
             if due != Instant::ORIGIN {
                 ready!(this.alarm.as_mut().poll_until(this.clock, due, cx));
             }
-            if this.window.tick(this.terms, this.clock.now().max(due)) {
+            if this.window.tick(this.terms, this.clock.now().max(due)).is_some() {
                 return Poll::Ready(this.newest.take());
             }
         }

@@ -8,7 +8,8 @@ use pin_project_lite::pin_project;
 
 use super::error::DriveError;
 use super::gate::{Gate, Mode, State};
-use super::machine::{Decision, Terms};
+use super::machine::{Decision, Starting};
+use super::terms::Terms;
 use crate::alarm::Alarm;
 use crate::platform::Platform;
 use crate::time::{Clock, Instant};
@@ -16,9 +17,9 @@ use crate::time::{Clock, Instant};
 /// Callers leave a value and go on; one task takes the values, and owns the operation.
 #[derive(Debug)]
 pub struct Trigger<V> {
-    /// What is to start, as soon as the driver comes for it.
-    granted: Option<V>,
-    /// The newest, while it waits.
+    /// What was flushed, until the driver comes for it.
+    flushed: Option<V>,
+    /// The newest, until the driver comes for it.
     pending: Option<V>,
     /// Whether somebody takes the values.
     driven: bool,
@@ -29,11 +30,18 @@ pub struct Trigger<V> {
 }
 
 impl<V> Mode for Trigger<V> {
-    const NEW: Self = Self { granted: None, pending: None, driven: false, waker: None, looks_at: Instant::MAX };
-    type Dropped = Option<V>;
+    const NEW: Self = Self { flushed: None, pending: None, driven: false, waker: None, looks_at: Instant::MAX };
+    type Dropped = [Option<V>; 2];
 
-    fn cancel(&mut self) -> Option<V> {
-        self.pending.take()
+    fn cancel(&mut self) -> [Option<V>; 2] {
+        [self.flushed.take(), self.pending.take()]
+    }
+
+    fn flush(&mut self) -> [Option<V>; 2] {
+        match self.pending.take() {
+            Some(value) => [self.flushed.replace(value), None],
+            None => [None, None],
+        }
     }
 
     fn next_waker(&mut self) -> Option<Waker> {
@@ -44,49 +52,36 @@ impl<V> Mode for Trigger<V> {
 /// What the driver is told.
 enum Turn<V> {
     Take(V),
-    /// A value is there, and perhaps another is due by now that came later: it is a question of the time.
-    Settle,
-    Wait {
-        until: Instant,
-    },
+    Wait { until: Instant },
 }
 
 impl<V> State<Trigger<V>> {
     /// A value comes. What it replaces comes back, with the driver's waker if that would look too late.
     #[inline]
-    fn trigger(&mut self, terms: &Terms, now: Instant, value: V) -> (Option<V>, Option<V>, Option<Waker>) {
+    fn trigger(&mut self, terms: &Terms, now: Instant, value: V) -> (Option<V>, Option<Waker>) {
         let mode = &mut self.mode;
-        match self.window.call(terms, now) {
-            Decision::Start => (mode.granted.replace(value), mode.pending.take(), mode.waker.take()),
-            Decision::Skip => (Some(value), None, None),
+        match self.window.defer(terms, now) {
             Decision::Wait { until } => {
                 let waker = if until < mode.looks_at { mode.waker.take() } else { None };
-                (mode.pending.replace(value), None, waker)
+                (mode.pending.replace(value), waker)
             }
+            Decision::Skip | Decision::Start => (Some(value), None),
         }
     }
 
-    /// The driver asks, and waits from now on. A waker to be dropped comes back.
-    fn ask(&mut self, waker: Waker) -> (Turn<V>, Option<Waker>) {
-        if self.mode.granted.is_some() && self.window.is_pending() {
-            return (Turn::Settle, Some(waker));
-        }
-        if let Some(value) = self.mode.granted.take() {
+    /// The driver asks: takes what starts, or waits from now on. A waker to be dropped comes back.
+    fn ask(&mut self, terms: &Terms, now: Instant, waker: Waker) -> (Turn<V>, Option<Waker>) {
+        let value = match self.window.tick(terms, now) {
+            Some(Starting::Flushed) => self.mode.flushed.take(),
+            Some(Starting::Newest) => self.mode.pending.take(),
+            None => None,
+        };
+        if let Some(value) = value {
             return (Turn::Take(value), Some(waker));
         }
         let until = self.window.next_deadline();
         self.mode.looks_at = until;
         (Turn::Wait { until }, self.mode.waker.replace(waker))
-    }
-
-    /// The value that starts now, if there is one, and what is dropped for it.
-    fn tick(&mut self, terms: &Terms, now: Instant) -> (Option<V>, Option<V>, Option<Waker>) {
-        let mode = &mut self.mode;
-        if self.window.tick(terms, now) {
-            (mode.pending.take(), mode.granted.take(), mode.waker.take())
-        } else {
-            (mode.granted.take(), None, None)
-        }
     }
 }
 
@@ -116,7 +111,7 @@ impl<P: Platform, K, V> Gate<P, K, Trigger<V>> {
     pub fn trigger(&self, value: V) {
         let Self { clock, terms, state, .. } = self;
         let now = clock.now();
-        let (_older, _pending, waker) = state.with(|state| state.trigger(terms, now, value));
+        let (_older, waker) = state.with(|state| state.trigger(terms, now, value));
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -211,20 +206,16 @@ impl<'g, P: Platform, K, V> Driver<'g, P, K, V> {
             }
             self.drives = true;
         }
+        let mut now = clock.now();
         loop {
             let waker = cx.waker().clone();
-            let (turn, _unused) = state.with(|state| state.ask(waker));
-            let until = match turn {
+            let (turn, _unused) = state.with(|state| state.ask(terms, now, waker));
+            match turn {
                 Turn::Take(value) => return Poll::Ready(Ok(value)),
-                Turn::Settle => Instant::ORIGIN,
-                Turn::Wait { until } => until,
-            };
-            if until != Instant::ORIGIN {
-                ready!(alarm.as_mut().poll_until(clock, until, cx));
-            }
-            let now = clock.now().max(until);
-            if let (Some(value), ..) = state.with(|state| state.tick(terms, now)) {
-                return Poll::Ready(Ok(value));
+                Turn::Wait { until } => {
+                    ready!(alarm.as_mut().poll_until(clock, until, cx));
+                    now = now.max(until);
+                }
             }
         }
     }
