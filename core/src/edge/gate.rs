@@ -16,6 +16,8 @@ use crate::sync::Shared;
 pub struct Gate<P: Platform, K, M> {
     pub(super) clock: P::Clock,
     pub(super) terms: Terms,
+    /// Where callers share.
+    pub(super) max_waiting: u32,
     pub(super) state: Shared<P::RawMutex, State<M>>,
     kind: PhantomData<fn() -> K>,
 }
@@ -48,7 +50,7 @@ impl<P: Platform, K, M: Mode> Gate<P, K, M> {
     #[must_use]
     pub const fn with_terms(clock: P::Clock, terms: Terms) -> Self {
         let state = State { window: Window::new(), mode: M::NEW };
-        Self { clock, terms, state: Shared::new(state), kind: PhantomData }
+        Self { clock, terms, max_waiting: u32::MAX, state: Shared::new(state), kind: PhantomData }
     }
 
     /// Ends the burst: what is pending will not start, and its callers end with [`Cancelled`](super::EdgeError::Cancelled). What runs is not disturbed. Whether something was pending.

@@ -177,13 +177,13 @@ pin_project! {
     /// Dropping it before the operation has started gives up its place: nothing starts then, and the callers that it superseded have ended already. Dropping it later drops the operation.
     #[must_use = "futures do nothing unless polled"]
     pub struct Call<'g, P: Platform, K, F, Fut> {
-        pending: Pending<'g, P, K>,
         // None once it has started, or has ended.
         operation: Option<F>,
         #[pin]
         running: Option<Fut>,
         #[pin]
         alarm: Alarm<<P::Clock as Clock>::Sleep>,
+        pending: Pending<'g, P, K>,
     }
 }
 

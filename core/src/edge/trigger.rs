@@ -1,6 +1,6 @@
 use core::fmt;
 use core::future::Future;
-use core::mem::replace;
+use core::mem::{replace, take};
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker, ready};
 
@@ -180,7 +180,7 @@ impl<P: Platform, K, V> Gate<P, K, Trigger<V>> {
     }
 }
 
-/// The right to take the values, from its first use until it is dropped.
+/// The right to take the values, from its first use until it is given up or dropped.
 struct Driver<'g, P: Platform, K, V> {
     gate: &'g Gate<P, K, Trigger<V>>,
     drives: bool,
@@ -221,9 +221,10 @@ impl<'g, P: Platform, K, V> Driver<'g, P, K, V> {
     }
 }
 
-impl<P: Platform, K, V> Drop for Driver<'_, P, K, V> {
-    fn drop(&mut self) {
-        if self.drives {
+impl<P: Platform, K, V> Driver<'_, P, K, V> {
+    /// Another may drive.
+    fn give_up(&mut self) {
+        if take(&mut self.drives) {
             drop(self.gate.state.with(|state| {
                 state.mode.driven = false;
                 state.mode.waker.take()
@@ -232,12 +233,18 @@ impl<P: Platform, K, V> Drop for Driver<'_, P, K, V> {
     }
 }
 
+impl<P: Platform, K, V> Drop for Driver<'_, P, K, V> {
+    fn drop(&mut self) {
+        self.give_up();
+    }
+}
+
 pin_project! {
     /// Waits for a value; made by [`Gate::next`].
     ///
     /// # Cancel safety
     ///
-    /// Dropping it loses nothing: a value is taken at the very poll that returns it.
+    /// Dropping it loses nothing: a value is taken at the very poll that returns it, which also makes way for the next who waits.
     #[must_use = "futures do nothing unless polled"]
     pub struct Next<'g, P: Platform, K, V> {
         driver: Driver<'g, P, K, V>,
@@ -251,7 +258,9 @@ impl<P: Platform, K, V> Future for Next<'_, P, K, V> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        this.driver.poll_value(this.alarm, cx)
+        let value = ready!(this.driver.poll_value(this.alarm, cx));
+        this.driver.give_up();
+        Poll::Ready(value)
     }
 }
 
@@ -263,12 +272,13 @@ pin_project! {
     /// Dropping it drops the operation that runs, whose value is lost with it. What is pending stays, for whoever runs this next.
     #[must_use = "futures do nothing unless polled"]
     pub struct Run<'g, P: Platform, K, V, O, Fut> {
-        driver: Driver<'g, P, K, V>,
         operation: O,
         #[pin]
         running: Option<Fut>,
         #[pin]
         alarm: Alarm<<P::Clock as Clock>::Sleep>,
+        // The last to be dropped: whoever drives next finds what this held free.
+        driver: Driver<'g, P, K, V>,
     }
 }
 
