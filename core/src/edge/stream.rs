@@ -118,17 +118,18 @@ impl<S: Stream, C: Clock> Stream for EdgeStream<S, C> {
             this.window.abandon();
             return Poll::Ready(this.newest.take());
         }
+        if !this.window.is_pending() {
+            return if *this.ended { Poll::Ready(None) } else { Poll::Pending };
+        }
+        let mut now = reading.unwrap_or_else(|| this.clock.now());
         loop {
-            let due = this.window.next_deadline();
-            if due.is_never() && *this.ended && this.newest.is_none() {
-                return Poll::Ready(None);
-            }
-            if due != Instant::ORIGIN {
-                ready!(this.alarm.as_mut().poll_until(this.clock, due, cx));
-            }
-            if this.window.tick(this.terms, this.clock.now().max(due)).is_some() {
+            if this.window.tick(this.terms, now).is_some() {
                 return Poll::Ready(this.newest.take());
             }
+            // A timer that is set is left alone: when it is over, the burst is looked at again.
+            let looks_at = this.window.next_deadline().min(this.alarm.at());
+            ready!(this.alarm.as_mut().poll_until(this.clock, looks_at, cx));
+            now = now.max(looks_at);
         }
     }
 
@@ -154,7 +155,8 @@ impl<S: Stream, C: Clock> fmt::Debug for EdgeStream<S, C> {
 pin_project! {
     /// All items of a stream, one at a time, never closer than an interval; made by the adapters' `pace`.
     ///
-    /// The stream is asked for an item only when one may come through: what has a buffer fills it, what can wait, waits.
+    /// The stream is asked for an item only when one may come through: what has a buffer fills it, what can wait, waits. That also goes for its end: it is told of an interval after the last item. Without an interval, all comes through as it is, and no
+    /// clock is read.
     ///
     /// # Cancel safety
     ///
@@ -194,6 +196,7 @@ impl<S: Stream, C: Clock> Stream for PaceStream<S, C> {
         }
         let item = ready!(this.stream.poll_next(cx));
         match item {
+            Some(_) if this.interval.is_zero() => {}
             Some(_) => *this.next = this.clock.now() + *this.interval,
             None => *this.ended = true,
         }
