@@ -470,6 +470,23 @@ fn those_who_are_superseded_set_a_timer_each() {
 }
 
 #[test]
+fn an_operation_that_triggers_itself_lets_others_have_their_turn() {
+    let clock = Timers::new();
+    let knob: Throttle<Own<'_>, Trigger<u32>> = Throttle::with_clock(&clock, ms(0));
+    let runs = Cell::new(0);
+    let mut run = Box::pin(knob.run(|number| {
+        runs.set(number);
+        knob.trigger(number + 1);
+        ready(())
+    }));
+    knob.trigger(1);
+    assert!(poll(&mut run).is_pending());
+    let before = runs.get();
+    assert!(poll(&mut run).is_pending());
+    assert!(before > 0 && runs.get() > before);
+}
+
+#[test]
 fn no_interval_takes_no_timer() {
     let (timers, set) = (Timers::new(), Rc::new(Cell::new(0)));
     timers.set(at(5));

@@ -20,10 +20,20 @@
 //!
 //! And none of these: [`Window`] is the machine alone, for a timer interrupt, or for C.
 //!
+//! # Zero
+//!
+//! A window of zero is over as it begins. Where the first call of a window starts at once (a leading edge), each call does: an interval of zero keeps nobody. Elsewhere the newest of those that come at once starts, when everybody who is ready
+//! has had a turn. Neither sets a timer.
+//!
 //! # What it costs
 //!
-//! A call or a trigger in a pending burst costs a reading of the clock, the lock, and a store; no timer is set anew: whoever waits looks, when its timer is over, whether the burst goes on, which is once for each window.
-//! Nothing allocates.
+//! A trigger, a call that [shares](Share), or an item of a stream in a pending burst costs a reading of the clock, the lock, and a few stores, however many wait; no timer is set anew: whoever waits looks, when its timer is over, whether the
+//! burst goes on, which is once for each window.
+//!
+//! Where callers end when they are superseded ([`Reject`], the default of [`call`](Gate::call)), a timer lives no longer than its caller: each call that is still the newest when all who are ready had their turn sets one, and its
+//! successor another. A burst that comes at once sets one timer; 1,000 calls that come one after another set 1,000. Where that matters, [`trigger`](Gate::trigger).
+//!
+//! Nothing allocates, but storage on the heap that grows.
 
 mod error;
 mod gate;
@@ -47,3 +57,6 @@ pub use shared_call::SharedCall;
 pub use stream::{EdgeStream, PaceStream};
 pub use terms::Terms;
 pub use trigger::{Next, Run, Trigger};
+
+/// How much is done at one poll before the other tasks have their turn.
+const BUDGET: u32 = 256;

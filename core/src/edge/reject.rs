@@ -123,7 +123,8 @@ impl State<Reject> {
 impl<P: Platform, K> Gate<P, K, Reject> {
     /// Calls the operation, if this is the newest call when one may start.
     ///
-    /// A call that comes while another is pending costs no timer before everybody who is ready has had a turn: of a burst that comes at once, only the newest sets one.
+    /// A call that comes while another is pending costs no timer before everybody who is ready has had a turn: of a burst that comes at once, only the newest sets one. Of calls that come one after another, each does, and takes it along when it is
+    /// superseded.
     ///
     /// # Errors
     ///

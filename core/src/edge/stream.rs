@@ -7,14 +7,12 @@ use futures_core::Stream;
 use futures_core::stream::FusedStream;
 use pin_project_lite::pin_project;
 
+use super::BUDGET;
 use super::machine::{Decision, Window};
 use super::terms::Terms;
 use crate::alarm::Alarm;
 use crate::config::ConfigError;
 use crate::time::{Clock, Instant};
-
-/// How many items are taken at one poll before the other tasks have their turn.
-const BUDGET: u32 = 256;
 
 pin_project! {
     /// A stream of which only those items come through that an edge machine lets start; made by the adapters' `debounce`, `throttle_first`, `throttle_latest` and `audit`.

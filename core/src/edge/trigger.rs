@@ -6,6 +6,7 @@ use core::task::{Context, Poll, Waker, ready};
 
 use pin_project_lite::pin_project;
 
+use super::BUDGET;
 use super::error::DriveError;
 use super::gate::{Gate, Mode, State};
 use super::machine::{Decision, Starting};
@@ -292,10 +293,16 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<DriveError> {
         let mut this = self.project();
+        let mut budget = BUDGET;
         loop {
             if let Some(running) = this.running.as_mut().as_pin_mut() {
                 ready!(running.poll(cx));
                 this.running.set(None);
+                budget -= 1;
+                if budget == 0 {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
             }
             match ready!(this.driver.poll_value(this.alarm.as_mut(), cx)) {
                 Ok(value) => this.running.set(Some((this.operation)(value))),
