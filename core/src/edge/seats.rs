@@ -132,3 +132,94 @@ impl<T, S: Storage> Seats<T, S> {
 impl<T, L> Seat<T, L> {
     const VACANT: Self = Self { phase: Phase::Vacant, waker: None, call: 0, next: None, previous: None };
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::vec::Vec;
+
+    use aplomb_sim::{Explore, Sim};
+
+    use super::*;
+    use crate::storage::Inline;
+
+    /// A ring from its oldest to its newest, each with when it came.
+    type Ring<L> = Vec<(L, u64)>;
+
+    fn at(sim: Sim, length: usize) -> usize {
+        usize::try_from(sim.choose(u64::try_from(length).unwrap())).unwrap()
+    }
+
+    fn validate<S: Storage>(seats: &Seats<u64, S>, rings: &[Ring<S::Link>]) {
+        for ring in rings {
+            for (&(seat, _), &(next, _)) in ring.iter().zip(ring.iter().cycle().skip(1)) {
+                let alone = ring.len() == 1;
+                assert_eq!(seats.next(seat), (!alone).then_some(next));
+                assert_eq!(seats.previous(next), (!alone).then_some(seat));
+            }
+        }
+        assert_eq!(seats.taken(), rings.iter().map(Vec::len).sum::<usize>());
+        let (mut vacant, mut next) = (0, seats.vacant);
+        while let Some(link) = next {
+            let seat = &seats.slots.as_slice()[link.index()];
+            assert!(matches!(seat.phase, Phase::Vacant) && seat.waker.is_none());
+            (vacant, next) = (vacant + 1, seat.next);
+        }
+        assert_eq!(seats.taken() + vacant, seats.slots.as_slice().len());
+    }
+
+    /// Does the same to seats with room for so many and to rings that are lists.
+    fn play<S: Storage>(sim: Sim, capacity: usize) {
+        let mut seats: Seats<u64, S> = Seats::new();
+        let mut rings: Vec<Ring<S::Link>> = Vec::new();
+        for call in 1..60 {
+            match sim.choose(5) {
+                0 | 1 => match seats.sit(call, Phase::Done(call), Some(Waker::noop().clone())) {
+                    Ok(link) => rings.push(std::vec![(link, call)]),
+                    Err(waker) => assert!(waker.is_some() && seats.taken() == capacity),
+                },
+                2 if rings.len() > 1 => {
+                    let one = rings.swap_remove(at(sim, rings.len()));
+                    let other = rings.swap_remove(at(sim, rings.len()));
+                    let newest = |ring: &Ring<S::Link>| *ring.last().unwrap();
+                    let joined = seats.join(Some(newest(&one).0), Some(newest(&other).0));
+                    let (older, younger) = if newest(&one).1 < newest(&other).1 { (one, other) } else { (other, one) };
+                    assert_eq!(joined, Some(newest(&younger).0));
+                    rings.push([older, younger].concat());
+                }
+                3 if !rings.is_empty() => {
+                    let Ok(link) = seats.sit(call, Phase::Done(call), None) else { continue };
+                    let index = at(sim, rings.len());
+                    let ring = &mut rings[index];
+                    let place = at(sim, ring.len());
+                    seats.join_before(ring[place].0, link);
+                    ring.insert(place, (link, call));
+                }
+                4 if !rings.is_empty() => {
+                    let index = at(sim, rings.len());
+                    let ring = &mut rings[index];
+                    let place = at(sim, ring.len());
+                    let (link, call) = ring.remove(place);
+                    let previous = ring.get(place.checked_sub(1).unwrap_or(ring.len().saturating_sub(1)));
+                    assert_eq!(seats.part(link), previous.map(|(link, _)| *link));
+                    assert!(matches!(seats.vacate(link), (Phase::Done(held), _) if held == call));
+                    rings.retain(|ring| !ring.is_empty());
+                }
+                _ => {}
+            }
+            validate(&seats, &rings);
+        }
+    }
+
+    #[test]
+    fn seats_in_place_do_what_lists_do() {
+        Explore::new().run(|sim| async move { play::<Inline<6>>(sim, 6) });
+    }
+
+    #[test]
+    #[cfg(feature = "alloc")]
+    fn seats_on_the_heap_do_what_lists_do() {
+        Explore::new().run(|sim| async move { play::<crate::storage::Heap>(sim, usize::MAX) });
+    }
+}
