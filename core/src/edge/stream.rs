@@ -159,6 +159,18 @@ pin_project! {
     /// # Cancel safety
     ///
     /// Dropping it loses no item but those that the stream itself holds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use futures_lite::{StreamExt, stream};
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let all: Vec<_> = stream::iter(["a", "b", "c"]).pace(ms(50)).map(|item| (item, aplomb_sim::now().as_nanos() / 1_000_000)).collect().await;
+    ///     assert_eq!(all, [("a", 0), ("b", 50), ("c", 100)]);
+    /// });
+    /// ```
     #[must_use = "streams do nothing unless polled"]
     pub struct PaceStream<S, C: Clock> {
         clock: C,

@@ -89,7 +89,7 @@ impl<V> State<Trigger<V>> {
 impl<P: Platform, K, V> Gate<P, K, Trigger<V>> {
     /// Leaves a value for whoever [runs](Gate::run) this. It may be called from anywhere: another task or thread, and an interrupt handler, if the platform's lock keeps those out.
     ///
-    /// A value that is replaced by a newer one is dropped, here. A wrong configuration is told to whoever drives.
+    /// A value that is replaced by a newer one is dropped, here; so is one that could have started, if nobody has come for it. A wrong configuration is told to whoever drives.
     ///
     /// # Examples
     ///
@@ -101,10 +101,11 @@ impl<P: Platform, K, V> Gate<P, K, Trigger<V>> {
     /// fn on_interrupt(level: u16) { LEVEL.trigger(level); }
     ///
     /// aplomb_sim::block_on(async {
-    ///     for level in 0..100 {
+    ///     on_interrupt(1);
+    ///     assert_eq!(LEVEL.next().await, Ok(1), "the first at once");
+    ///     for level in 2..100 {
     ///         on_interrupt(level);
     ///     }
-    ///     assert_eq!(LEVEL.next().await, Ok(0), "the first at once");
     ///     assert_eq!(LEVEL.next().await, Ok(99), "and the newest when the interval is over");
     /// });
     /// ```
