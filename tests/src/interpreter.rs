@@ -103,8 +103,11 @@ where
         subject.drive(&world);
     }
     let mut callers: Vec<Rc<Caller>> = Vec::new();
+    let mut together = false;
     for line in &scenario.script {
-        if line.first {
+        if together {
+            // Without time for anybody.
+        } else if line.first {
             world.stage.advance_before(line.at.0).await;
             world.stage.set_clock(line.at.0).await;
         } else {
@@ -142,7 +145,10 @@ where
             Ok(Action::Item { item }) => subject.feed(item),
             Err(_) => {}
         }
-        world.stage.settle().await;
+        together = line.together;
+        if !together {
+            world.stage.settle().await;
+        }
     }
     let alive = || {
         let waits = callers.iter().any(|caller| caller.future.borrow().is_some());

@@ -139,6 +139,9 @@ pub struct Line {
     /// Whether it acts before the timers of its instant.
     #[serde(default)]
     pub first: bool,
+    /// Whether nothing is polled between it and the next line, which is of the same instant.
+    #[serde(default)]
+    pub together: bool,
     /// Calls the pattern; the caller's name.
     pub call: Option<String>,
     /// The same without waiting.

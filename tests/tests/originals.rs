@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use aplomb::edge::{Decision, Terms, Window};
+use aplomb::edge::{Decision, Starting, Terms, Window};
 use aplomb::time::ms;
 use aplomb::{ConfigError, Instant};
 
@@ -91,7 +91,7 @@ impl Recorded {
         let run_to = |window: &mut Window, until: Instant, calls: u32, starts: &mut Vec<(u64, u32)>| {
             let due = window.next_deadline();
             if due <= until {
-                assert!(window.tick(&terms, due), "what is due starts");
+                assert_eq!(window.tick(&terms, due), Some(Starting::Newest), "what is due starts");
                 starts.push((millis(due), calls));
             }
         };
@@ -106,8 +106,8 @@ impl Recorded {
                 }
                 Verb::Cancel => _ = window.cancel(&terms),
                 Verb::Flush => {
-                    if window.flush() {
-                        assert!(window.tick(&terms, at(time)));
+                    if window.flush(&terms) {
+                        assert_eq!(window.tick(&terms, at(time)), Some(Starting::Flushed));
                         starts.push((time, calls));
                     }
                 }
