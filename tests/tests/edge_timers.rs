@@ -187,7 +187,7 @@ fn those_who_share_set_a_timer_for_each_wait_and_not_for_each_call() {
     let clock = Counting { clock: &timers, set: Rc::clone(&set) };
     let save: Debounce<CountingPlatform<'_>, Shared> = Debounce::with_clock(clock, ms(100));
     let ended = burst(&timers, |number| Some(save.call(move || ready(Ok(number)))));
-    assert_eq!(ended, [Ok(999); 1_000]);
+    assert!(ended.len() == 1_000 && ended.iter().all(|ended| *ended == Ok(999)));
     assert!(set.get() <= WAITS, "{} were set", set.get());
 }
 

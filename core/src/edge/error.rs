@@ -133,16 +133,19 @@ pub enum DriveError {
 
 impl DriveError {
     /// Whether another task was in the way.
+    #[must_use]
     pub const fn is_rejected(&self) -> bool {
         matches!(self, Self::Busy)
     }
 
     /// Whether time ran out, which it does not here.
+    #[must_use]
     pub const fn is_timeout(&self) -> bool {
         false
     }
 
     /// How long to wait before it is worth another try, where that is known: not here, where the other task drives as long as it likes.
+    #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
         None
     }

@@ -260,11 +260,10 @@ impl Window {
         self.started = true;
         self.limit = limit(terms, now);
         match terms.after {
-            After::Call => {}
             After::Start => self.closes = now.saturating_add_nanos(terms.span),
             // It has closed, unless it has just been opened by this very start.
             After::Opening if now >= self.closes => self.closes = Instant::ORIGIN,
-            After::Opening => {}
+            After::Opening | After::Call => {}
         }
     }
 

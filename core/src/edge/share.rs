@@ -264,12 +264,11 @@ impl<T, S: Storage> State<Share<T, S>> {
         let mut looks = None;
         if mode.flushed == Some(link) {
             mode.flushed = previous;
-            looks = match previous {
-                Some(newest) => mode.seats.take_waker(newest),
-                None => {
-                    self.window.abandon_flushed();
-                    mode.keeper_waker()
-                }
+            looks = if let Some(newest) = previous {
+                mode.seats.take_waker(newest)
+            } else {
+                self.window.abandon_flushed();
+                mode.keeper_waker()
             };
         }
         if mode.cancelled == Some(link) {
