@@ -150,8 +150,8 @@ fn a_flush_of_those_who_share_leaves_later_ones_their_own_burst() {
 fn all_of_many_who_share_learn_of_a_cancel() {
     let clock = Timers::new();
     let save: Debounce<Own<'_>, Shared> = Debounce::with_clock(&clock, ms(100));
-    let wakes = Arc::new(Wakes::default());
-    let waker = Waker::from(Arc::clone(&wakes));
+    let count = Arc::new(Wakes::default());
+    let waker = Waker::from(Arc::clone(&count));
     let mut calls: Vec<_> = (0..1_000).map(|number| Box::pin(save.call(move || ready(Ok(number))))).collect();
     for call in &mut calls {
         assert!(call.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
@@ -160,9 +160,9 @@ fn all_of_many_who_share_learn_of_a_cancel() {
     for leaving in [999, 500, 0] {
         drop(calls.remove(leaving));
     }
-    assert_eq!(wakes.0.load(Ordering::Relaxed), 1, "the newest is to look at the time, now that the first has gone");
+    assert_eq!(count.0.load(Ordering::Relaxed), 1, "the newest is to look at the time, now that the first has gone");
     assert!(save.cancel());
-    assert_eq!(wakes.0.load(Ordering::Relaxed), calls.len(), "each once");
+    assert_eq!(count.0.load(Ordering::Relaxed), calls.len(), "each once");
     for call in &mut calls {
         assert_eq!(poll(call), Poll::Ready(Err(EdgeError::Cancelled)));
     }
