@@ -143,6 +143,9 @@ fn keyed(keys: u64) {
         .run();
 }
 
+/// A measurement that can be repeated.
+type Measure<'m> = Box<dyn Fn() -> f64 + 'm>;
+
 /// Two threads on one limiter, each as fast as it can; nanoseconds a call of each.
 fn two_threads() {
     const CALLS: u32 = 500_000;
@@ -159,7 +162,7 @@ fn two_threads() {
     let keyed = Keyed::<16>::new(ALWAYS).capacity(200_000);
     let keyed_governor = DefaultKeyedRateLimiter::<u64>::keyed(often());
     let random = || fastrand::u64(0..1_000);
-    let mut rows: [(&str, Box<dyn Fn() -> f64>); 4] = [
+    let rows: [(&str, Measure<'_>); 4] = [
         ("aplomb", Box::new(|| measure(|| drop(black_box(OPEN_TSC.try_acquire(1)))))),
         ("governor", Box::new(|| measure(|| drop(black_box(governor.check()))))),
         ("aplomb, 1,000 keys in 16 shards", Box::new(|| measure(|| drop(black_box(keyed.try_acquire(&random(), 1)))))),
@@ -168,7 +171,7 @@ fn two_threads() {
     println!("\n{:<44} {:>9}", "two threads on one limiter", "ns");
     let mut medians = [const { Vec::new() }; 4];
     for _ in 0..15 {
-        for ((_, measure), samples) in rows.iter_mut().zip(&mut medians) {
+        for ((_, measure), samples) in rows.iter().zip(&mut medians) {
             samples.push(measure());
         }
     }
@@ -178,9 +181,10 @@ fn two_threads() {
     }
 }
 
+const CALLERS: u32 = 1_000;
+
 /// A thousand callers wait, for a permit a millisecond: how long it takes, what a permit costs, and by how many others a caller was overtaken at most.
 fn waiting() {
-    const CALLERS: u32 = 1_000;
     println!("\n{:<44} {:>9} {:>14} {:>10}", "1,000 callers wait, a permit a millisecond", "ms", "us a permit", "overtaken");
     wait("aplomb", || {
         let limiter: Arc<RateLimiter> = Arc::new(RateLimiter::with_burst(Rate::per_second(CALLERS), 1));
@@ -215,36 +219,36 @@ fn waiting() {
             async move { limiter.until_ready().await }
         }
     });
+}
 
-    fn wait<C, F>(name: &str, limiter: impl Fn() -> C)
-    where
-        C: Fn() -> F,
-        F: Future<Output = ()> + Send + 'static,
-    {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-        let call = limiter();
-        let (began, cpu) = (Instant::now(), cpu_time());
-        let overtaken = runtime.block_on(async {
-            let served = Arc::new(AtomicU32::new(0));
-            let callers: Vec<_> = (0..CALLERS)
-                .map(|place| {
-                    let (call, served) = (call(), Arc::clone(&served));
-                    tokio::spawn(async move {
-                        call.await;
-                        served.fetch_add(1, Ordering::Relaxed).saturating_sub(place)
-                    })
+fn wait<C, F>(name: &str, limiter: impl Fn() -> C)
+where
+    C: Fn() -> F,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let call = limiter();
+    let (began, cpu) = (Instant::now(), cpu_time());
+    let overtaken = runtime.block_on(async {
+        let served = Arc::new(AtomicU32::new(0));
+        let callers: Vec<_> = (0..CALLERS)
+            .map(|place| {
+                let (call, served) = (call(), Arc::clone(&served));
+                tokio::spawn(async move {
+                    call.await;
+                    served.fetch_add(1, Ordering::Relaxed).saturating_sub(place)
                 })
-                .collect();
-            let mut overtaken = 0;
-            for caller in callers {
-                overtaken = overtaken.max(caller.await.expect("it does not panic"));
-            }
-            overtaken
-        });
-        let (took, cpu) = (began.elapsed(), cpu_time() - cpu);
-        let each = cpu.as_secs_f64() * 1e6 / f64::from(CALLERS);
-        println!("  {name:<42} {:>9.0} {each:>14.2} {overtaken:>10}", took.as_secs_f64() * 1e3);
-    }
+            })
+            .collect();
+        let mut overtaken = 0;
+        for caller in callers {
+            overtaken = overtaken.max(caller.await.expect("it does not panic"));
+        }
+        overtaken
+    });
+    let (took, cpu) = (began.elapsed(), cpu_time().saturating_sub(cpu));
+    let each = cpu.as_secs_f64() * 1e6 / f64::from(CALLERS);
+    println!("  {name:<42} {:>9.0} {each:>14.2} {overtaken:>10}", took.as_secs_f64() * 1e3);
 }
 
 /// What the process has used of its processors.

@@ -3,6 +3,7 @@
 use std::env;
 use std::process::Command;
 
+/// How many things are done, in one call or in many.
 const TIMES: u32 = 20_000;
 
 pub(crate) enum Mode {
@@ -29,9 +30,9 @@ impl Mode {
     }
 }
 
-/// Instructions for each of the things that a call does so many of; `None` without callgrind.
-pub(crate) fn for_each(group: &str, member: &str, per_call: u32) -> Option<f64> {
-    let calls = (TIMES / per_call).max(1);
+/// Instructions for each of the things of which one call does so many; `None` without callgrind.
+pub(crate) fn each(group: &str, member: &str, per_call: u32) -> Option<f64> {
+    let calls = TIMES.div_ceil(per_call);
     let count = |times: u32| -> Option<f64> {
         let output = Command::new("valgrind")
             .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
@@ -42,5 +43,5 @@ pub(crate) fn for_each(group: &str, member: &str, per_call: u32) -> Option<f64> 
         let log = String::from_utf8_lossy(&output.stderr);
         log.lines().find_map(|line| line.split("Collected :").nth(1))?.trim().parse().ok()
     };
-    Some((count(2 * calls)? - count(calls)?) / f64::from(calls) / f64::from(per_call))
+    Some((count(2 * calls)? - count(calls)?) / (f64::from(calls) * f64::from(per_call)))
 }

@@ -95,7 +95,7 @@ impl Group {
 
     fn count(&self) {
         println!("\n{:<44} {:>13} {:>8}", self.name, "instructions", "ratio");
-        let count = |member: &Member| instructions::for_each(self.name, member.name, self.per_call).unwrap_or(f64::NAN);
+        let count = |member: &Member| instructions::each(self.name, member.name, self.per_call).unwrap_or(f64::NAN);
         let counts: Vec<f64> = self.members.iter().map(count).collect();
         for (member, count) in self.members.iter().zip(&counts) {
             println!("  {:<42} {count:>13.1} {:>8.2}", member.name, count / counts[0]);

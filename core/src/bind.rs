@@ -2,7 +2,7 @@
 
 /// Fills a platform in: defines, in the module where it stands, the names that an adapter's users know.
 ///
-/// These are the types `Timeout`, `Retry`, `RetryBudget`, `Debounce`, `Throttle`, `EdgeStream`, `PaceStream`, `Polling`, `RateLimiter`, `KeyedRateLimiter` and `Semaphore`, the functions `timeout`, `timeout_at`, `deadline`, `poll_until` and `retry`, the traits `TimeoutExt` and `EdgeStreamExt`, and the modules `prelude` and `level`, the latter with `Contact` and `Button` if core has the feature `embedded-hal`. The crate has to hand on all of
+/// These are the types `Timeout`, `Retry`, `RetryBudget`, `Debounce`, `Throttle`, `EdgeStream`, `PaceStream`, `Polling`, `Parallel`, `Pool`, `JobSet`, `RateLimiter`, `KeyedRateLimiter`, `Bulkhead` and `Semaphore`, the functions `timeout`, `timeout_at`, `deadline`, `poll_until`, `parallel`, `parallel_array` and `retry`, the traits `TimeoutExt`, `EdgeStreamExt` and `ParallelStreamExt`, and the modules `prelude` and `level`, the latter with `Contact` and `Button` if core has the feature `embedded-hal`. The crate has to hand on all of
 /// core, by `pub use aplomb::*`. Docs and their examples come along: they are told the crate's name, and the lines that open and close an asynchronous `main`.
 ///
 /// # Examples
@@ -69,8 +69,17 @@ macro_rules! bind {
             const SHARDS: usize = 1,
         > = $crate::KeyedRateLimiter<$platform, K, A, S, H, SHARDS>;
 
+        /// A [`Bulkhead`]($crate::Bulkhead) on this platform, whose waiters are kept in `S`. The module [`bulkhead`]($crate::bulkhead) tells what it promises.
+        pub type Bulkhead<S = <$platform as $crate::Platform>::Storage> = $crate::Bulkhead<$platform, S>;
+
         /// A [`Semaphore`]($crate::sync::Semaphore) on this platform, whose waiters are kept in `S`.
         pub type Semaphore<S = <$platform as $crate::Platform>::Storage> = $crate::sync::Semaphore<$platform, S>;
+
+        /// A [`Pool`](struct@$crate::Pool) on this platform, whose waiting jobs are kept in `S`.
+        pub type Pool<S = <$platform as $crate::Platform>::Storage> = $crate::Pool<$platform, S>;
+
+        /// A [`JobSet`](struct@$crate::JobSet) on this platform, whose jobs lie in `S`.
+        pub type JobSet<J, S = <$platform as $crate::Platform>::Storage> = $crate::JobSet<$platform, J, S>;
 
         /// Gives an operation so much time, from its first poll on. The module of this name tells what it promises.
         ///
@@ -212,6 +221,116 @@ macro_rules! bind {
             Polling::with_clock(<<$platform as $crate::Platform>::Clock as $crate::Ambient>::CLOCK, operation, until)
         }
 
+        /// A [`Parallel`](struct@$crate::Parallel) on this platform. The module [`parallel`]($crate::parallel) tells what it promises.
+        pub type Parallel<Src, F, Fut, M = $crate::parallel::FailFast, N = $crate::observe::Silent> =
+            $crate::Parallel<$platform, Src, F, Fut, M, N>;
+
+        /// As [`Parallel`], of the items of an array, whose results make an array too.
+        pub type ParallelArray<I, F, Fut, const N: usize> = $crate::Parallel<
+            $platform,
+            $crate::parallel::Items<::core::array::IntoIter<I, N>>,
+            F,
+            Fut,
+            $crate::parallel::FailFast,
+            $crate::observe::Silent,
+            <$platform as $crate::Platform>::Storage,
+            $crate::parallel::Array<N>,
+        >;
+
+        /// Calls an operation for each item, at most `limit` of them at once. Awaited, it ends with all values, in the order of the items; it is a stream of them too. Before that, it takes the settings of a
+        /// [`Parallel`]. The module [`parallel`]($crate::parallel) tells what it promises.
+        ///
+        /// # Errors
+        ///
+        /// [`ParallelError`]($crate::ParallelError) has the first error, and says for which item it was; the others have been dropped.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        #[doc = concat!("use ", $name, "::prelude::*;")]
+        ///
+        /// # struct Page;
+        /// async fn fetch(url: &str) -> Result<Page, std::io::Error> { Ok(Page) }
+        ///
+        #[doc = $open]
+        /// # async {
+        /// # let urls = ["a.example", "b.example"];
+        /// let pages = parallel(urls, 10, |url| fetch(url)).await?;
+        /// assert_eq!(pages.len(), 2);
+        /// # Ok::<_, ParallelError<std::io::Error>>(()) }.await.unwrap();
+        #[doc = $close]
+        /// ```
+        pub fn parallel<I, F, Fut>(items: I, limit: usize, operation: F) -> Parallel<$crate::parallel::Items<I::IntoIter>, F, Fut>
+        where
+            I: ::core::iter::IntoIterator,
+            F: FnMut(I::Item) -> Fut,
+            Fut: ::core::future::Future<Output: $crate::Fallible>,
+        {
+            Parallel::of_items(items, limit, operation)
+        }
+
+        /// As [`parallel`](fn@parallel), for an array: the values make an array too, and nothing else is allocated for them.
+        ///
+        /// # Errors
+        ///
+        /// As [`parallel`](fn@parallel).
+        ///
+        /// # Examples
+        ///
+        /// ```
+        #[doc = concat!("use ", $name, "::prelude::*;")]
+        ///
+        /// async fn sample(channel: u8) -> Result<u16, std::io::Error> { Ok(100 * u16::from(channel)) }
+        ///
+        #[doc = $open]
+        /// # async {
+        /// let [left, right] = parallel_array([1, 2], 2, |channel| sample(channel)).await?;
+        /// assert_eq!((left, right), (100, 200));
+        /// # Ok::<_, ParallelError<std::io::Error>>(()) }.await.unwrap();
+        #[doc = $close]
+        /// ```
+        pub fn parallel_array<I, F, Fut, const N: usize>(items: [I; N], limit: usize, operation: F) -> ParallelArray<I, F, Fut, N>
+        where
+            F: FnMut(I) -> Fut,
+            Fut: ::core::future::Future<Output: $crate::Fallible>,
+        {
+            ParallelArray::of_array(items, limit, operation)
+        }
+
+        /// Parallel operations as a method of every stream.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        #[doc = concat!("use ", $name, "::prelude::*;")]
+        /// use futures_lite::{StreamExt, stream};
+        ///
+        /// async fn fetch(id: u32) -> Result<u32, std::io::Error> { Ok(10 * id) }
+        ///
+        #[doc = $open]
+        /// # async {
+        /// let mut users = stream::iter(1..=3).parallel(2, |id| fetch(id));
+        /// let mut sum = 0;
+        /// while let Some(user) = users.next().await {
+        ///     sum += user?;
+        /// }
+        /// assert_eq!(sum, 60);
+        /// # Ok::<_, ParallelError<std::io::Error>>(()) }.await.unwrap();
+        #[doc = $close]
+        /// ```
+        pub trait ParallelStreamExt: $crate::edge::Stream + Sized {
+            /// Calls an operation for each item, at most `limit` of them at once: a stream of their results in the order of the items; awaited, all of them. It asks for an item only when it can be started.
+            fn parallel<F, Fut>(self, limit: usize, operation: F) -> Parallel<Self, F, Fut>
+            where
+                F: FnMut(Self::Item) -> Fut,
+                Fut: ::core::future::Future<Output: $crate::Fallible>,
+            {
+                Parallel::of_stream(self, limit, operation)
+            }
+        }
+
+        impl<S: $crate::edge::Stream> ParallelStreamExt for S {}
+
         /// Timeouts as methods of every operation.
         ///
         /// # Examples
@@ -310,8 +429,9 @@ macro_rules! bind {
             pub use $crate::prelude::*;
 
             pub use super::{
-                Debounce, EdgeStreamExt, KeyedRateLimiter, RateLimiter, Retry, RetryBudget, Share, Throttle, TimeoutExt,
-                deadline, poll_until, retry, timeout, timeout_at,
+                Bulkhead, Debounce, EdgeStreamExt, JobSet, KeyedRateLimiter, ParallelStreamExt, Pool, RateLimiter, Retry,
+                RetryBudget, Share, Throttle, TimeoutExt, deadline, parallel, parallel_array, poll_until, retry, timeout,
+                timeout_at,
             };
         }
     };

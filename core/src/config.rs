@@ -30,6 +30,18 @@ pub enum ConfigError {
         /// The setting.
         value: u32,
     },
+    /// With none at once, nothing would ever run; and there is no room for more than there are places.
+    Concurrency {
+        /// The setting.
+        value: u32,
+        /// How many places there are.
+        most: u32,
+    },
+    /// Without room to wait, nothing could be added.
+    MaxQueued {
+        /// The setting.
+        value: usize,
+    },
     /// A delay can't shrink from one attempt to the next.
     Factor {
         /// The setting.
@@ -90,6 +102,13 @@ pub enum ConfigError {
         /// The setting.
         value: u32,
     },
+    /// With none at once, nothing would ever be done; and there is no room for more than there are places.
+    Limit {
+        /// The setting.
+        value: usize,
+        /// How many places there are.
+        most: usize,
+    },
     /// Proportional jitter can't take away more than the whole delay.
     Jitter {
         /// The setting.
@@ -103,6 +122,8 @@ impl ConfigError {
     pub const fn requirement(self) -> &'static str {
         match self {
             Self::MaxAttempts { .. } => "max_attempts must be at least 1",
+            Self::Concurrency { .. } => "concurrency must be at least 1, and at most the number of places",
+            Self::MaxQueued { .. } => "max_queued must be at least 1",
             Self::Factor { .. } => "factor must be at least 1",
             Self::Edges => "leading or trailing must be true",
             Self::MaxWait { .. } => "max_wait must be at least wait",
@@ -114,6 +135,7 @@ impl ConfigError {
             Self::LogCapacity { .. } => "permits must be at most the log's capacity",
             Self::Capacity { .. } => "capacity must be at least 1, and at most the storage's",
             Self::MaxConcurrent { .. } => "max_concurrent must be at least 1",
+            Self::Limit { .. } => "limit must be at least 1, and at most the number of places",
             Self::Jitter { .. } => "jitter must be at most 1",
         }
     }
@@ -123,6 +145,9 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::MaxAttempts { value } => write!(f, "max_attempts is {value}, must be at least 1"),
+            Self::Concurrency { value, most: u32::MAX } => write!(f, "concurrency is {value}, must be at least 1"),
+            Self::Concurrency { value, most } => write!(f, "concurrency is {value}, must be from 1 to {most}"),
+            Self::MaxQueued { value } => write!(f, "max_queued is {value}, must be at least 1"),
             Self::Factor { value } => write!(f, "factor is {value}, must be at least 1"),
             Self::Edges => f.write_str("leading and trailing are both false, one must be true"),
             Self::MaxWait { value, wait } => write!(f, "max_wait is {value:?}, must be at least wait, {wait:?}"),
@@ -134,8 +159,11 @@ impl fmt::Display for ConfigError {
             Self::LogCapacity { permits, capacity } => {
                 write!(f, "permits is {permits}, must be at most the log's capacity, {capacity}")
             }
+            Self::Capacity { value, most: usize::MAX } => write!(f, "capacity is {value}, must be at least 1"),
             Self::Capacity { value, most } => write!(f, "capacity is {value}, must be from 1 to {most}"),
             Self::MaxConcurrent { value } => write!(f, "max_concurrent is {value}, must be at least 1"),
+            Self::Limit { value: 0, .. } => f.write_str("limit is 0, must be at least 1"),
+            Self::Limit { value, most } => write!(f, "limit is {value}, must be at most {most}, the number of places"),
             Self::Jitter { value } => write!(f, "jitter is {value}, must be at most 1"),
         }
     }

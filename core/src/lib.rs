@@ -28,11 +28,14 @@
 //! # Patterns
 //!
 //! - [`timeout`]: so long, and no longer.
+//! - [`bulkhead`]: so many at once, a queue with an end, and no longer in it than that.
 //! - [`debounce`]: only the newest call of a burst; [`throttle`]: never closer than an interval. As calls, as triggers with one loop that runs, as streams.
 //! - [`level`]: a contact that bounces, as edges and gestures. Machines for a driver of your own; with the feature `embedded-hal`, pins that are waited for.
 //! - [`polling`]: asking again until the answer is there.
+//! - [`pool`]: so many jobs at once, added while it runs.
 //! - [`waterfall`]: steps one after another, each fed what the one before ended with.
 //! - [`rate_limiter`]: so many permits in so much time, first come first served.
+//! - [`parallel`]: an operation for each item, so many at once.
 //! - [`retry`]: once more, with [`backoff`], jitter, deadlines, and a budget.
 //!
 //! Below them lies what all patterns are made of: [`time`], [`alarm`], [`platform`], [`storage`], [`sync`], [`children`], [`observe`].
@@ -64,6 +67,7 @@ pub mod alarm;
 mod attempts;
 pub mod backoff;
 mod bind;
+pub mod bulkhead;
 pub mod children;
 mod config;
 mod deadline;
@@ -73,8 +77,10 @@ pub mod key;
 pub mod level;
 pub mod observe;
 mod operation;
+pub mod parallel;
 pub mod platform;
 pub mod polling;
+pub mod pool;
 pub mod prelude;
 pub mod rate_limiter;
 pub mod ratio;
@@ -89,6 +95,7 @@ pub mod waterfall;
 mod yielding;
 
 pub use backoff::{Backoff, Jitter};
+pub use bulkhead::{Bulkhead, BulkheadError};
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 pub use children::OwnWakers;
 pub use children::{Children, ParentWaker};
@@ -97,8 +104,10 @@ pub use deadline::Deadline;
 pub use debounce::Debounce;
 pub use edge::EdgeError;
 pub use operation::{Fallible, InfallibleFuture, Lending, Operation, infallible};
+pub use parallel::{Parallel, ParallelError};
 pub use platform::{Ambient, Platform};
 pub use polling::{PollError, Polling};
+pub use pool::{JobSet, Pool, PoolError};
 pub use rate_limiter::{KeyedRateLimiter, RateLimitError, RateLimiter};
 pub use ratio::Ratio;
 pub use retry::{Retry, RetryBudget, RetryError};

@@ -2,8 +2,7 @@
 
 use mutex::{ConstInit, ScopedRawMutex};
 
-use crate::children::Children;
-use crate::storage::Storage;
+use crate::children::{Children, PinnedStorage};
 use crate::time::Clock;
 
 /// A runtime, seen from the patterns: one type parameter instead of four.
@@ -39,7 +38,7 @@ pub trait Platform {
     type RawMutex: ScopedRawMutex + ConstInit;
 
     /// Where tables lie unless their user says otherwise.
-    type Storage: Storage;
+    type Storage: PinnedStorage;
 
     /// How the children of one task are woken.
     type Children: Children;

@@ -1,9 +1,12 @@
 //! What every user needs, and no platform fills in. The adapters' preludes hold all this and more: use theirs.
 
 pub use crate::backoff::{Backoff, Constant, Exponential, Fibonacci, Jitter, Linear, List};
+pub use crate::bulkhead::BulkheadError;
 pub use crate::edge::{EdgeError, Trigger};
+pub use crate::parallel::ParallelError;
 pub use crate::polling::PollError;
-pub use crate::rate_limiter::{Rate, RateLimitError};
+pub use crate::pool::PoolError;
+pub use crate::rate_limiter::{Rate, RateLimitError, RateLimitStreamExt};
 pub use crate::ratio::{Ratio, percent};
 pub use crate::retry::RetryError;
 pub use crate::time::{ms, secs};

@@ -35,7 +35,7 @@ pub trait Slots<T> {
 }
 
 /// The number of an entry, so made that "none" is zero: an empty table is all zeroes then, lies in `.bss` and costs no flash.
-pub trait Link: Copy + Eq + Debug + Unpin {
+pub trait Link: Copy + Eq + Debug + Send + Sync + Unpin {
     /// The link to the entry at `index`, or `None` if the type cannot count so far.
     fn new(index: usize) -> Option<Self>;
 
@@ -61,6 +61,7 @@ pub struct Inline<const N: usize>;
 impl<const N: usize> Storage for Inline<N> {
     type Link = NonZeroU16;
     type Slots<T> = heapless::Vec<T, N>;
+
     const CAPACITY: usize = N;
 }
 
@@ -89,7 +90,8 @@ pub struct Heap;
 impl Storage for Heap {
     type Link = NonZeroU32;
     type Slots<T> = alloc::vec::Vec<T>;
-    const CAPACITY: usize = u32::MAX as usize;
+
+    const CAPACITY: usize = usize::MAX;
 }
 
 #[cfg(feature = "alloc")]

@@ -121,13 +121,17 @@ where
                 world.stage.spawn(Box::pin(CallerTask { caller: Rc::clone(&caller), world: Rc::clone(&world) }));
                 callers.push(caller);
             }
-            Ok(Action::Drop { id }) => {
-                for caller in callers.iter().filter(|caller| caller.id == id) {
-                    let future = caller.future.take();
-                    drop(future);
-                    let task = caller.task.take();
-                    task.into_iter().for_each(Waker::wake);
-                }
+            Ok(Action::Drop { ids }) => {
+                let leaving: Vec<_> = callers.iter().filter(|caller| ids.contains(&caller.id)).cloned().collect();
+                // Within a task, where the runtime's clock is.
+                world.stage.spawn(Box::pin(async move {
+                    for caller in leaving {
+                        let future = caller.future.take();
+                        drop(future);
+                        let task = caller.task.take();
+                        task.into_iter().for_each(Waker::wake);
+                    }
+                }));
             }
             Ok(Action::Jump { nanos }) => {
                 let now = world.stage.now().saturating_add_signed(nanos);
@@ -135,7 +139,6 @@ where
                 world.stage.advance_to(now).await;
             }
             Ok(Action::Do(order)) => {
-                // Within a task, where the runtime's clock is.
                 let subject = Rc::clone(&subject);
                 world.stage.spawn(Box::pin(async move { subject.act(order) }));
             }

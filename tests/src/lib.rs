@@ -5,6 +5,7 @@
 mod config;
 mod interpreter;
 pub mod millis;
+mod names;
 mod operation;
 mod patterns;
 mod runtimes;

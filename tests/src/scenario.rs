@@ -147,8 +147,11 @@ pub struct Line {
     /// The same without waiting.
     #[serde(rename = "try")]
     pub attempt: Option<String>,
-    /// Drops that caller's future.
-    pub drop: Option<String>,
+    /// Waits until the pattern has nothing to do; the caller's name.
+    pub drained: Option<String>,
+    /// Drops the futures of these callers, one after the other, with nothing polled in between.
+    #[serde(default, deserialize_with = "crate::names::one_or_more")]
+    pub drop: Vec<String>,
     /// Moves the clock, forward or back, while nothing is polled.
     pub jump: Option<f64>,
     /// The input of the operation.
@@ -159,6 +162,11 @@ pub struct Line {
     pub key: Option<Value>,
     /// How many permits the call takes.
     pub permits: Option<u32>,
+    /// How long the call may wait.
+    pub deadline: Option<Millis>,
+    /// Whether the call takes its permits in advance.
+    #[serde(default)]
+    pub reserve: bool,
     /// What the call goes through.
     pub items: Option<Vec<Value>>,
     /// How urgent the call is.
@@ -190,10 +198,16 @@ pub struct Request {
     pub key: Option<Value>,
     /// How many permits it takes.
     pub permits: Option<u32>,
+    /// How long it may wait.
+    pub deadline: Option<Millis>,
+    /// Whether it takes its permits in advance.
+    pub reserves: bool,
     /// What it goes through.
     pub items: Option<Vec<Value>>,
     /// How urgent it is.
     pub priority: Option<i32>,
+    /// Whether it only waits until there is nothing to do.
+    pub drained: bool,
 }
 
 impl Request {
@@ -203,8 +217,11 @@ impl Request {
             ("try", !self.waits),
             ("key", self.key.is_some()),
             ("permits", self.permits.is_some()),
+            ("deadline", self.deadline.is_some()),
+            ("reserve", self.reserves),
             ("items", self.items.is_some()),
             ("priority", self.priority.is_some()),
+            ("drained", self.drained),
         ];
         options.into_iter().filter_map(|(name, given)| given.then_some(name))
     }
@@ -226,10 +243,10 @@ pub struct Order {
 pub enum Action {
     /// Calls the pattern.
     Call(Request),
-    /// Drops a caller's future.
+    /// Drops the futures of callers.
     Drop {
-        /// The caller's name.
-        id: String,
+        /// The callers' names.
+        ids: Vec<String>,
     },
     /// Moves the clock by so many nanoseconds.
     Jump {
@@ -258,8 +275,11 @@ impl Line {
             arg: self.arg.clone(),
             key: self.key.clone(),
             permits: self.permits,
+            deadline: self.deadline,
+            reserves: self.reserve,
             items: self.items.clone(),
             priority: self.priority,
+            drained: self.drained.is_some(),
         };
         let order = |verb: &String| Order { verb: verb.clone(), key: self.key.clone(), value: self.value.clone() };
         #[allow(clippy::cast_possible_truncation, reason = "it saturates")]
@@ -267,7 +287,8 @@ impl Line {
         let mut actions = [
             self.call.as_ref().map(|id| Action::Call(request(id, true))),
             self.attempt.as_ref().map(|id| Action::Call(request(id, false))),
-            self.drop.as_ref().map(|id| Action::Drop { id: id.clone() }),
+            self.drained.as_ref().map(|id| Action::Call(request(id, true))),
+            (!self.drop.is_empty()).then(|| Action::Drop { ids: self.drop.clone() }),
             self.jump.map(jump),
             self.verb.as_ref().map(|verb| Action::Do(order(verb))),
             self.item.as_ref().map(|item| Action::Item { item: item.clone() }),
@@ -276,7 +297,7 @@ impl Line {
         .flatten();
         match (actions.next(), actions.next()) {
             (Some(action), None) => Ok(action),
-            _ => Err("a line has one of `call`, `try`, `drop`, `jump`, `do`, `item`".into()),
+            _ => Err("a line has one of `call`, `try`, `drained`, `drop`, `jump`, `do`, `item`".into()),
         }
     }
 }
@@ -290,6 +311,7 @@ impl Scenario {
             Operation::ByName(starts) => starts.values().collect(),
         };
         let mut instants: Vec<Millis> = self.script.iter().map(|line| line.at).collect();
+        instants.extend(self.script.iter().filter_map(|line| line.deadline));
         instants.extend(starts.iter().flat_map(|start| [Some(start.takes), start.retry_after]).flatten());
         instants.extend(self.expect.iter().flat_map(|entry| [entry.at.earliest(), entry.at.latest()]));
         instants.extend(self.pattern.times());
@@ -311,7 +333,7 @@ impl Scenario {
     pub fn delayed(&self) -> Self {
         const LATE: u64 = 1_000_000;
         let mut delayed = self.clone();
-        for line in delayed.script.iter_mut().filter(|line| line.drop.is_none()) {
+        for line in delayed.script.iter_mut().filter(|line| line.drop.is_empty()) {
             line.at.0 = line.at.0.saturating_add(LATE);
         }
         let starts: Vec<&mut Start> = match &mut delayed.operation {
@@ -423,8 +445,12 @@ fn check_order(script: &[Line]) -> Result<(), String> {
                 return Err(format!("script[{index}]: `{id}` has called already"));
             }
             Action::Call(Request { id, .. }) => callers.push(id),
-            Action::Drop { id } if !callers.contains(&id) => return Err(format!("script[{index}].drop: `{id}` has not called")),
-            Action::Drop { .. } | Action::Jump { .. } | Action::Do(_) | Action::Item { .. } => {}
+            Action::Drop { ids } => {
+                if let Some(id) = ids.iter().find(|id| !callers.contains(id)) {
+                    return Err(format!("script[{index}].drop: `{id}` has not called"));
+                }
+            }
+            Action::Jump { .. } | Action::Do(_) | Action::Item { .. } => {}
         }
     }
     Ok(())

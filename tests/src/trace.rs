@@ -73,7 +73,7 @@ impl Entry {
                 json
             }
         };
-        json["at"] = millis(self.at);
+        json["at"] = Millis(self.at).to_json();
         json
     }
 
@@ -85,11 +85,6 @@ impl Entry {
             What::Item { .. } => EntryKind::Item,
         }
     }
-}
-
-#[allow(clippy::cast_precision_loss, reason = "a day of nanoseconds is exact")]
-fn millis(nanos: u64) -> Value {
-    if nanos.is_multiple_of(1_000_000) { (nanos / 1_000_000).into() } else { (nanos as f64 / 1e6).into() }
 }
 
 /// An entry that must come. What it leaves out is not compared.
@@ -122,6 +117,8 @@ pub struct Expected {
     retry_after: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     step: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     #[serde(default, deserialize_with = "crate::scenario::present", skip_serializing_if = "Option::is_none")]
@@ -223,6 +220,7 @@ impl Expected {
                     && detail("attempts", self.attempts.map(Value::from))
                     && detail("retry_after", self.retry_after.map(Value::from))
                     && detail("step", self.step.map(Value::from))
+                    && detail("index", self.index.map(Value::from))
                     && detail("name", self.name.clone().map(Value::from))
             }
         }

@@ -3,14 +3,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use aplomb::children::Children;
-use aplomb::{OwnWakers, ParentWaker, Platform};
+use aplomb::children::{Children, FutureGroup, PinnedStorage, Turn};
+use aplomb::{Heap, Inline, OwnWakers, ParentWaker, Platform};
 use aplomb_sim::{Sim, World};
 
 type Own = OwnWakers<<aplomb_tokio::Tokio as Platform>::RawMutex>;
@@ -196,29 +196,24 @@ fn a_child_that_always_wakes_itself_starves_nobody() {
     check::<Own>();
 }
 
-/// A pool: whenever a child ends, its slot takes the next one, which is polled in the same poll.
+/// A group: whenever a child ends, its slot takes the next one, which is polled in the same poll.
 #[test]
-fn a_slot_is_renewed_until_nothing_is_left() {
-    fn check<C: Children>(mut wakers: C) {
-        let (mut left, mut ended) = (10, 0);
-        let mut slots: Vec<Option<Child>> = vec![Some(yields(0)), Some(yields(1)), Some(yields(2))];
-        let mut polls = 0;
+fn a_slot_takes_one_after_another_until_nothing_is_left() {
+    fn check<C: Children, S: PinnedStorage>() {
+        let (mut left, mut ended, mut polls) = (13, 0, 0);
+        let mut group = pin!(FutureGroup::<Child, u32, C, S>::new(3));
         let mut poll = |cx: &mut Context<'_>| {
             polls += 1;
-            wakers.begin(slots.len(), cx.waker());
-            while let Some(index) = wakers.next_ready() {
-                let Some(child) = slots[index].as_mut() else { continue };
-                if wakers.poll_child(index, cx, |cx| child.as_mut().poll(cx)).is_pending() {
-                    continue;
-                }
-                ended += 1;
-                slots[index] = (left > 0).then(|| yields(left % 2));
-                if left > 0 {
-                    left -= 1;
-                    wakers.renew(index);
-                }
+            let mut turn = Turn::new();
+            ended += std::iter::from_fn(|| group.as_mut().next_ended(&mut turn, cx)).count();
+            while left > 0
+                && group.len() < 3
+                && let Some(vacancy) = group.as_mut().vacancy()
+            {
+                left -= 1;
+                ended += usize::from(vacancy.admit(left, yields(left % 3), &mut turn, cx).is_some());
             }
-            if slots.iter().all(Option::is_none) { Poll::Ready(()) } else { Poll::Pending }
+            if group.is_empty() { Poll::Ready(()) } else { Poll::Pending }
         };
         let count = Arc::new(Wakes::default());
         let waker = Waker::from(Arc::clone(&count));
@@ -228,35 +223,109 @@ fn a_slot_is_renewed_until_nothing_is_left() {
         assert_eq!(ended, 13);
         assert!(polls <= 7, "{polls} polls: what ends at once does not wait for another");
     }
-    check(ParentWaker::EMPTY);
-    check(Own::EMPTY);
+    check::<ParentWaker, Inline<3>>();
+    check::<ParentWaker, Heap>();
+    check::<Own, Inline<5>>();
+    check::<Own, Heap>();
+}
+
+/// As a stream does, which hands on one at a time.
+#[test]
+fn those_that_have_not_had_their_turn_have_it_in_the_next_poll() {
+    fn check<C: Children>() {
+        let mut group = pin!(FutureGroup::<Child, usize, C, Heap>::new(usize::MAX));
+        let (gates, open): (Vec<Child>, Vec<_>) = (0..9).map(|_| gated()).unzip();
+        let count = Arc::new(Wakes::default());
+        let waker = Waker::from(Arc::clone(&count));
+        let mut cx = Context::from_waker(&waker);
+        let mut turn = Turn::new();
+        for (index, gate) in gates.into_iter().enumerate() {
+            assert!(group.as_mut().vacancy().unwrap().admit(index, gate, &mut turn, &mut cx).is_none());
+        }
+        let mut ended = Vec::new();
+        for several in [&[7, 2, 4][..], &[0, 8, 1, 5], &[3, 6]] {
+            for index in several {
+                open[*index]();
+            }
+            assert!(count.0.swap(0, Ordering::Relaxed) > 0);
+            ended.extend(std::iter::from_fn(|| group.as_mut().next_ended(&mut Turn::new(), &mut cx)).map(|(index, ())| index));
+            assert_eq!(group.len(), 9 - ended.len());
+        }
+        ended.sort_unstable();
+        assert_eq!(ended, [0, 1, 2, 3, 4, 5, 6, 7, 8]);
+    }
+    check::<ParentWaker>();
+    check::<Own>();
+}
+
+/// It comes into an empty group, which knows nobody yet whom to wake.
+#[test]
+fn the_first_child_wakes_its_parent_even_while_it_is_polled_first() {
+    fn check<C: Children>() {
+        let mut group = pin!(FutureGroup::<Child, (), C, Inline<1>>::new(1));
+        for _ in 0..3 {
+            let count = Arc::new(Wakes::default());
+            let waker = Waker::from(Arc::clone(&count));
+            let mut cx = Context::from_waker(&waker);
+            let vacancy = group.as_mut().vacancy().unwrap();
+            assert!(vacancy.admit((), yields(1), &mut Turn::new(), &mut cx).is_none());
+            assert!(count.0.load(Ordering::Relaxed) > 0);
+            assert!(group.as_mut().vacancy().is_none());
+            assert_eq!(group.as_mut().next_ended(&mut Turn::new(), &mut cx), Some(((), ())));
+        }
+    }
+    check::<ParentWaker>();
+    check::<Own>();
 }
 
 #[test]
-fn a_renewed_slot_comes_again_in_the_same_poll() {
-    fn check<C: Children>(mut wakers: C) {
-        wakers.begin(1, Waker::noop());
-        assert_eq!(wakers.next_ready(), Some(0));
-        wakers.renew(0);
-        assert_eq!(wakers.next_ready(), Some(0));
-        assert_eq!(wakers.next_ready(), None);
-        wakers.begin(3, Waker::noop());
-        // Renewed or not, what nobody has polled comes once.
-        wakers.renew(1);
-        let ready: Vec<usize> = std::iter::from_fn(|| wakers.next_ready()).collect();
-        assert!(ready == [1, 2] || ready == [0, 1, 2], "{ready:?}");
-        // The one before has woken itself meanwhile: its turn is in the next poll.
-        wakers.begin(3, Waker::noop());
-        wakers.poll_child(0, &mut Context::from_waker(Waker::noop()), |cx| cx.waker().wake_by_ref());
-        wakers.begin(3, Waker::noop());
-        assert_eq!(wakers.next_ready(), Some(0));
-        wakers.poll_child(0, &mut Context::from_waker(Waker::noop()), |cx| cx.waker().wake_by_ref());
-        wakers.renew(2);
-        let ready: Vec<usize> = std::iter::from_fn(|| wakers.next_ready()).collect();
-        assert!(ready == [2] || ready == [1, 2], "{ready:?}");
+fn a_group_that_is_cleared_takes_new_ones() {
+    fn check<C: Children>() {
+        let dropped = Rc::new(Cell::new(0));
+        let mut group = pin!(FutureGroup::<Child, u32, C, Inline<4>>::new(4));
+        let waker = Waker::noop();
+        let mut cx = Context::from_waker(waker);
+        for round in 1..=3 {
+            for tag in 0..4 {
+                let guard = CountsDrops(Rc::clone(&dropped));
+                let child: Child = Box::pin(async move {
+                    let _guard = guard;
+                    std::future::pending::<()>().await;
+                });
+                assert!(group.as_mut().vacancy().unwrap().admit(tag, child, &mut Turn::new(), &mut cx).is_none());
+            }
+            assert!(group.as_mut().vacancy().is_none());
+            group.as_mut().clear();
+            assert_eq!((dropped.get(), group.len()), (4 * round, 0));
+        }
     }
-    check(ParentWaker::EMPTY);
-    check(Own::EMPTY);
+    check::<ParentWaker>();
+    check::<Own>();
+}
+
+struct CountsDrops(Rc<Cell<u32>>);
+
+impl Drop for CountsDrops {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() + 1);
+    }
+}
+
+#[test]
+fn a_new_child_may_be_polled_before_the_next_poll_begins() {
+    let mut wakers = Own::EMPTY;
+    let wake = |cx: &mut Context<'_>| cx.waker().wake_by_ref();
+    wakers.poll_child(0, &mut Context::from_waker(Waker::noop()), wake);
+    assert!(wakers.listen(Waker::noop()), "it woke itself when nobody listened");
+    wakers.begin(1, Waker::noop());
+    assert_eq!(wakers.next_ready(), Some(0));
+    assert!(!wakers.listen(Waker::noop()));
+    wakers.begin(3, Waker::noop());
+    wakers.poll_child(0, &mut Context::from_waker(Waker::noop()), wake);
+    // Those that nobody has polled come; whoever woke itself meanwhile has its turn in the next poll.
+    assert_eq!(std::iter::from_fn(|| wakers.next_ready()).collect::<Vec<_>>(), [1, 2]);
+    wakers.begin(3, Waker::noop());
+    assert_eq!(std::iter::from_fn(|| wakers.next_ready()).collect::<Vec<_>>(), [0]);
 }
 
 /// A waker may outlive the future: it wakes nobody that it should not, and nothing is polled that is gone.
@@ -311,17 +380,17 @@ fn a_wake_from_another_thread_is_not_lost() {
 
 #[test]
 fn nothing_is_allocated_for_a_child_in_a_slot_that_has_been_used() {
-    let mut wakers = Own::EMPTY;
-    wakers.begin(2, Waker::noop());
-    let mut identities = Vec::new();
-    for _ in 0..3 {
-        while let Some(slot) = wakers.next_ready() {
-            let mut cx = Context::from_waker(Waker::noop());
-            identities.push((slot, wakers.poll_child(slot, &mut cx, |cx| cx.waker().data() as usize)));
-        }
-        wakers.begin(2, Waker::noop());
-        wakers.renew(0);
+    let mut group = pin!(FutureGroup::<Child, (), Own, Heap>::new(2));
+    let mut cx = Context::from_waker(Waker::noop());
+    let identities = Rc::new(RefCell::new(Vec::new()));
+    for _ in 0..5 {
+        let seen = Rc::clone(&identities);
+        let child: Child = Box::pin(poll_fn(move |cx| {
+            seen.borrow_mut().push(cx.waker().data() as usize);
+            Poll::Ready(())
+        }));
+        assert!(group.as_mut().vacancy().unwrap().admit((), child, &mut Turn::new(), &mut cx).is_some());
     }
-    let first = identities[0].1;
-    assert!(identities.iter().filter(|(slot, _)| *slot == 0).all(|(_, waker)| *waker == first), "{identities:?}");
+    let identities = identities.take();
+    assert!(identities.iter().all(|waker| *waker == identities[0]), "{identities:?}");
 }

@@ -250,7 +250,7 @@ fn nobody_drives_before_the_operation_has_been_dropped() {
         let drives = Drives { knob: &knob, found: &found };
         async move {
             let _drives = drives;
-            pending().await
+            pending::<()>().await;
         }
     }));
     knob.trigger(1);

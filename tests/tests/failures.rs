@@ -14,7 +14,9 @@ use aplomb::ratio::percent;
 use aplomb::retry::StopReason;
 use aplomb::sync::{AcquireError, Semaphore};
 use aplomb::time::{ms, secs};
-use aplomb::{ConfigError, Inline, PollError, Polling, Retry, RetryBudget, RetryError, TimeoutError, WaterfallError};
+use aplomb::{
+    BulkheadError, ConfigError, Inline, PollError, Polling, Retry, RetryBudget, RetryError, TimeoutError, WaterfallError,
+};
 use aplomb_sim::{Sim, SimClock};
 
 /// An error with a cause of its own.
@@ -150,6 +152,29 @@ fn a_semaphore_says_what_it_lacks() {
     assert_eq!(full.to_string(), "queue full: 0 are waiting");
     let boxed: Box<dyn Error + Send + Sync> = Box::new(semaphore.try_acquire(1).unwrap_err());
     assert_eq!(boxed.to_string(), "no permits: 1 requested, 0 free");
+    let many = semaphore.try_acquire(2).unwrap_err();
+    assert_eq!(many.to_string(), "too many permits: 2 requested, there are 1");
+    semaphore.close();
+    assert_eq!(semaphore.try_acquire(1).unwrap_err().to_string(), "closed");
+}
+
+#[test]
+fn a_bulkhead_says_why_nothing_started() {
+    for (error, is_timeout, is_rejected, text) in [
+        (BulkheadError::QueueFull { waiting: 16 }, false, true, "queue full: 16 are waiting"),
+        (BulkheadError::TimedOut { after: ms(50) }, true, true, "no place became free within 50ms"),
+        (BulkheadError::Busy, false, true, "no place is free"),
+        (BulkheadError::Closed, false, true, "closed"),
+        (BulkheadError::Failed("refused"), false, false, "refused"),
+        (BulkheadError::Config(ConfigError::MaxConcurrent { value: 0 }), false, false, "max_concurrent is 0, must be at least 1"),
+    ] {
+        assert_eq!((error.is_timeout(), error.is_rejected(), &*error.to_string()), (is_timeout, is_rejected, text));
+        let inner = (text == "refused").then_some("refused");
+        assert_eq!((error.inner().copied(), error.into_inner()), (inner, inner));
+    }
+    let failed = BulkheadError::Failed(Caused(std::io::Error::other("refused")));
+    assert_eq!(failed.to_string(), "unreachable");
+    assert_eq!(failed.source().map(ToString::to_string).as_deref(), Some("refused"), "what is told already is not told twice");
 }
 
 #[test]

@@ -3,13 +3,15 @@
 
 mod checkers;
 
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use aplomb::children::Children;
+use aplomb::children::{Children, FutureGroup, Turn};
 use aplomb::sync::{Acquire, Semaphore};
-use aplomb::{OwnWakers, Platform, RetryBudget};
+use aplomb::{Inline, OwnWakers, Platform, RetryBudget};
 use checkers::{Loom, LoomLock, Shuttle, ShuttleLock, forgets, is_found_by};
 
 /// Waits in line for a moment, and leaves.
@@ -56,7 +58,8 @@ fn loom_finds_a_waiter_that_was_forgotten() {
 /// The head of the queue leaves on one thread while the other gives back: it waits still, or has been granted what it did not live to see, or has just learnt of it.
 #[test]
 fn a_waiter_that_leaves_while_it_is_granted_hands_on() {
-    fn check(leave: fn(Pin<Box<Acquire<'static, Loom>>>)) {
+    type Waiting = Pin<Box<Acquire<&'static Semaphore<Loom>>>>;
+    fn check(leave: fn(Waiting)) {
         loom::model(move || {
             let semaphore: &'static Semaphore<Loom> = Box::leak(Box::new(Semaphore::new(3)));
             let held = semaphore.try_acquire(2).unwrap();
@@ -75,6 +78,33 @@ fn a_waiter_that_leaves_while_it_is_granted_hands_on() {
     }
     check(drop);
     check(|mut head| drop(head.as_mut().poll(&mut Context::from_waker(Waker::noop()))));
+}
+
+/// One gives back, and the head of the queue leaves, while there become more permits, or fewer, or none any more: the one behind is told in any case.
+#[test]
+fn a_change_while_one_gives_back_and_another_leaves_is_told_to_who_waits() {
+    fn check(change: fn(&Semaphore<Loom>), permits: u32) {
+        loom::model(move || {
+            let semaphore: &'static Semaphore<Loom> = Box::leak(Box::new(Semaphore::new(3)));
+            let held = semaphore.try_acquire(2).unwrap();
+            let [mut large, mut small] = [2, 1].map(|n| Box::pin(semaphore.acquire(n)));
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(large.as_mut().poll(&mut cx).is_pending());
+            assert!(small.as_mut().poll(&mut cx).is_pending());
+            let gives_back = loom::thread::spawn(move || drop(held));
+            let leaves = loom::thread::spawn(move || drop(large));
+            change(semaphore);
+            gives_back.join().unwrap();
+            leaves.join().unwrap();
+            let Poll::Ready(told) = small.as_mut().poll(&mut cx) else { panic!("nobody tells it") };
+            assert!(told.is_ok() || semaphore.is_closed());
+            drop(told);
+            assert_eq!((semaphore.available(), semaphore.waiting()), (permits, 0));
+        });
+    }
+    check(|semaphore| semaphore.set_permits(1), 1);
+    check(|semaphore| semaphore.set_permits(4), 4);
+    check(Semaphore::close, 3);
 }
 
 #[test]
@@ -138,6 +168,45 @@ fn many_threads_wait_and_leave() {
     shuttle::check_random(world, 500);
 }
 
+/// Callers of a semaphore that grows and shrinks have their permits, or learn that there are not so many; and in the end they have them all, or learn that it is closed. Nobody gives back what would let them go otherwise.
+#[test]
+fn many_threads_wait_while_it_is_resized_and_closed() {
+    use aplomb::sync::AcquireError;
+    fn wait(semaphore: &shuttle::sync::Arc<Semaphore<Shuttle>>, n: u32) {
+        for _ in 0..3 {
+            match shuttle::future::block_on(Semaphore::acquire_owned(semaphore.clone(), n)) {
+                Ok(mut permit) => drop(permit.split(n / 2)),
+                Err(AcquireError::TooMany { permits, .. }) => assert!(permits < n),
+                Err(error) => assert!(error == AcquireError::Closed && semaphore.is_closed()),
+            }
+            look_in_and_leave(semaphore);
+        }
+    }
+    fn check(sizes: &'static [u32], last: fn(&Semaphore<Shuttle>)) {
+        let world = move || {
+            let semaphore = shuttle::sync::Arc::new(Semaphore::<Shuttle>::new(2));
+            let held = Semaphore::try_acquire_owned(semaphore.clone(), 1).unwrap();
+            let threads = [1, 2, 2].map(|n| {
+                let semaphore = semaphore.clone();
+                shuttle::thread::spawn(move || wait(&semaphore, n))
+            });
+            for permits in sizes {
+                semaphore.set_permits(*permits);
+            }
+            last(&semaphore);
+            for thread in threads {
+                thread.join().unwrap();
+            }
+            drop(held);
+            assert_eq!((semaphore.available(), semaphore.waiting()), (semaphore.permits(), 0));
+        };
+        shuttle::check_random(world, 300);
+    }
+    check(&[1, 3, 1], |semaphore| semaphore.set_permits(3));
+    check(&[3, 2, 0], |semaphore| semaphore.set_permits(3));
+    check(&[3, 2], Semaphore::close);
+}
+
 #[test]
 fn shuttle_finds_a_waiter_that_was_forgotten() {
     is_found_by("many_threads_wait_and_leave");
@@ -176,6 +245,41 @@ fn the_wake_of_a_child_is_never_lost() {
             Poll::Pending
         }));
         other.take().unwrap().join().unwrap();
+    });
+}
+
+/// As above, of the first child of a group, which another thread may wake before the group knows whom to tell.
+#[test]
+fn the_wake_of_the_first_child_is_never_lost() {
+    use loom::sync::atomic::{AtomicBool, Ordering};
+    loom::model(|| {
+        let written = loom::sync::Arc::new(AtomicBool::new(false));
+        let other = Rc::new(Cell::new(None));
+        let thread = Rc::clone(&other);
+        let mut child = Some(poll_fn(move |cx| {
+            if written.load(Ordering::Relaxed) {
+                return Poll::Ready(());
+            }
+            let (written, waker) = (written.clone(), cx.waker().clone());
+            let wake = move || {
+                written.store(true, Ordering::Relaxed);
+                waker.wake();
+            };
+            // Woken without cause, it leaves the thread alone that there is.
+            thread.set(thread.take().or_else(|| Some(loom::thread::spawn(wake))));
+            Poll::Pending
+        }));
+        let mut group = pin!(FutureGroup::<_, (), OwnWakers<LoomLock>, Inline<1>>::new(1));
+        loom::future::block_on(poll_fn(|cx| {
+            let mut turn = Turn::new();
+            if group.as_mut().next_ended(&mut turn, cx).is_some() {
+                return Poll::Ready(());
+            }
+            let Some(child) = child.take() else { return Poll::Pending };
+            let ended = group.as_mut().vacancy().unwrap().admit((), child, &mut turn, cx);
+            if ended.is_some() { Poll::Ready(()) } else { Poll::Pending }
+        }));
+        other.take().into_iter().for_each(|thread| thread.join().unwrap());
     });
 }
 

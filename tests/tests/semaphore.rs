@@ -1,16 +1,17 @@
 //! The semaphore: whoever leaves, in whatever state, lets the next one through.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
-use std::collections::VecDeque;
 use std::future::Future;
+use std::ops::Deref;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
+use aplomb::Inline;
 use aplomb::storage::Storage;
-use aplomb::sync::{Acquire, AcquireError, Permit, Semaphore};
-use aplomb::{Heap, Inline};
+use aplomb::sync::{Acquire, AcquireError, Permit, Semaphore, TryAcquireError};
 use aplomb_sim::Sim;
 
 /// A waker that counts.
@@ -23,9 +24,10 @@ impl Wake for Wakes {
     }
 }
 
-type Waiting<'s, S> = Pin<Box<Acquire<'s, Sim, S>>>;
+type Waiting<'s, S> = Pin<Box<Acquire<&'s Semaphore<Sim, S>>>>;
+type Held<'s, S> = Permit<&'s Semaphore<Sim, S>>;
 
-fn poll<'s, S: Storage>(waiting: &mut Waiting<'s, S>, wakes: &Arc<Wakes>) -> Poll<Result<Permit<'s, Sim, S>, AcquireError>> {
+fn poll<'s, S: Storage>(waiting: &mut Waiting<'s, S>, wakes: &Arc<Wakes>) -> Poll<Result<Held<'s, S>, AcquireError>> {
     waiting.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::clone(wakes))))
 }
 
@@ -114,11 +116,11 @@ fn only_the_last_waker_is_woken() {
 #[test]
 fn more_than_there_is_is_refused_at_once() {
     let semaphore: Semaphore<Sim> = Semaphore::new(2);
-    let error = aplomb_sim::block_on(semaphore.acquire(3)).unwrap_err();
+    let (error, none) = aplomb_sim::block_on(async { (semaphore.acquire(3).await.unwrap_err(), semaphore.acquire(0).await) });
     assert_eq!(error, AcquireError::TooMany { requested: 3, permits: 2 });
     assert_eq!(error.to_string(), "too many permits: 3 requested, there are 2");
-    assert_eq!(semaphore.try_acquire(3).unwrap_err().to_string(), "no permits: 3 requested, 2 free");
-    assert_eq!(aplomb_sim::block_on(semaphore.acquire(0)).unwrap().count(), 0);
+    assert_eq!(semaphore.try_acquire(3).unwrap_err(), TryAcquireError::TooMany { requested: 3, permits: 2 });
+    assert_eq!(none.unwrap().count(), 0);
 }
 
 /// Calls back into the semaphore when it is woken, and when it is dropped.
@@ -151,106 +153,125 @@ fn wakers_run_outside_the_lock() {
     assert_eq!(SEMAPHORE.available(), 1);
 }
 
-/// What a semaphore is, slow and obvious.
-struct Model {
-    free: u32,
-    queue: VecDeque<(usize, u32)>,
-    granted: Vec<(usize, u32)>,
-    places: usize,
-}
-
-impl Model {
-    fn settle(&mut self) {
-        while let Some(&(id, n)) = self.queue.front().filter(|(_, n)| *n <= self.free) {
-            self.queue.pop_front();
-            self.free -= n;
-            self.granted.push((id, n));
-        }
-    }
-
-    fn leave(&mut self, id: usize) {
-        if let Some(at) = self.granted.iter().position(|(granted, _)| *granted == id) {
-            self.free += self.granted.remove(at).1;
-        }
-        self.queue.retain(|(waiting, _)| *waiting != id);
-        self.settle();
-    }
-}
-
-/// Does the same things to a semaphore and to the model, as a seed says.
-fn play<S: Storage>(seed: u64, places: usize) {
-    const PERMITS: u32 = 4;
-    let mut rng = fastrand::Rng::with_seed(seed);
-    let semaphore: Semaphore<Sim, S> = Semaphore::new(PERMITS);
-    let mut model = Model { free: PERMITS, queue: VecDeque::new(), granted: Vec::new(), places };
-    let mut waiting: Vec<(usize, Waiting<'_, S>, Arc<Wakes>)> = Vec::new();
-    let mut held: Vec<(u32, Permit<'_, Sim, S>)> = Vec::new();
-    for step in 0..200 {
-        match rng.u32(0..5) {
-            0 | 1 => {
-                let n = rng.u32(0..=PERMITS);
-                let (mut future, wakes) = (Box::pin(semaphore.acquire(n)), Arc::default());
-                let polled = poll(&mut future, &wakes);
-                if model.queue.is_empty() && n <= model.free {
-                    model.free -= n;
-                    let Poll::Ready(Ok(permit)) = polled else { panic!("seed {seed}, step {step}: {n} were free") };
-                    held.push((n, permit));
-                } else if model.queue.len() + model.granted.len() == model.places {
-                    assert!(matches!(polled, Poll::Ready(Err(AcquireError::QueueFull { .. }))), "seed {seed}, step {step}");
-                } else {
-                    assert!(polled.is_pending(), "seed {seed}, step {step}: it overtook");
-                    model.queue.push_back((step, n));
-                    waiting.push((step, future, wakes));
-                }
-            }
-            2 if !held.is_empty() => {
-                let (n, permit) = held.swap_remove(rng.usize(0..held.len()));
-                drop(permit);
-                model.free += n;
-                model.settle();
-            }
-            3 if !waiting.is_empty() => {
-                let (id, future, _) = waiting.swap_remove(rng.usize(0..waiting.len()));
-                drop(future);
-                model.leave(id);
-            }
-            4 if !waiting.is_empty() => {
-                let at = rng.usize(0..waiting.len());
-                let (id, future, wakes) = &mut waiting[at];
-                let granted = model.granted.iter().position(|(granted, _)| granted == id);
-                match (poll(future, wakes), granted) {
-                    (Poll::Ready(Ok(permit)), Some(position)) => {
-                        held.push((model.granted.remove(position).1, permit));
-                        drop(waiting.swap_remove(at));
-                    }
-                    (Poll::Pending, None) => {}
-                    (polled, granted) => panic!("seed {seed}, step {step}: {polled:?}, but {granted:?}"),
-                }
-            }
-            _ => {}
-        }
-        assert_eq!(semaphore.available(), model.free, "seed {seed}, step {step}");
-        assert_eq!(semaphore.waiting(), model.queue.len(), "seed {seed}, step {step}");
-        for (id, _, wakes) in &waiting {
-            let granted = model.granted.iter().any(|(granted, _)| granted == id);
-            assert_eq!(
-                wakes.0.load(Ordering::Relaxed) > 0,
-                granted,
-                "seed {seed}, step {step}: who was granted was woken, and no other"
-            );
-        }
-    }
-    drop((waiting, held));
-    assert_eq!(semaphore.available(), PERMITS, "seed {seed}: permits are neither lost nor made");
+#[test]
+fn more_permits_let_as_many_go_as_there_are_permits_for() {
+    let semaphore: Semaphore<Sim> = Semaphore::new(2);
+    let _held = semaphore.try_acquire(2).unwrap();
+    let [(mut first, a), (mut second, b), (_third, c)] = [2, 1, 1].map(|n| waiter(&semaphore, n));
+    semaphore.set_permits(5);
+    assert_eq!((woken(&a), woken(&b), woken(&c)), (1, 1, 0));
+    let permits = [&mut first, &mut second].map(|waiting| poll(waiting, &a));
+    assert!(permits.iter().all(Poll::is_ready));
+    assert_eq!((semaphore.permits(), semaphore.available(), semaphore.waiting()), (5, 0, 1));
 }
 
 #[test]
-fn it_does_what_the_model_does() {
-    let seeds = std::env::var("APLOMB_SEED").ok().and_then(|seed| seed.parse().ok());
-    for seed in seeds.map_or(0..2_000, |seed: u64| seed..seed + 1) {
-        play::<Heap>(seed, usize::MAX);
-        play::<Inline<3>>(seed, 3);
+fn fewer_permits_take_nothing_from_anybody() {
+    let semaphore: Semaphore<Sim> = Semaphore::new(4);
+    let [first, second, third] = [2, 1, 1].map(|n| semaphore.try_acquire(n).unwrap());
+    semaphore.set_permits(1);
+    let (mut waiting, wakes) = waiter(&semaphore, 1);
+    drop((first, second));
+    assert_eq!((woken(&wakes), semaphore.available()), (0, 0), "three were owed");
+    drop(third);
+    assert_eq!(woken(&wakes), 1);
+    assert!(poll(&mut waiting, &wakes).is_ready());
+}
+
+#[test]
+fn whoever_waits_for_more_than_there_are_now_is_told_so_at_the_head() {
+    let semaphore: Semaphore<Sim> = Semaphore::new(4);
+    let held = semaphore.try_acquire(4).unwrap();
+    let [(mut small, a), (mut large, b), (mut last, c)] = [1, 4, 2].map(|n| waiter(&semaphore, n));
+    semaphore.set_permits(3);
+    assert_eq!((woken(&a), woken(&b), woken(&c)), (0, 0, 0));
+    drop(held);
+    assert_eq!((woken(&a), woken(&b), woken(&c)), (1, 1, 1), "it is in nobody's way");
+    let told = AcquireError::TooMany { requested: 4, permits: 3 };
+    assert_eq!(poll(&mut large, &b).map(Result::unwrap_err), Poll::Ready(told));
+    assert!(poll(&mut small, &a).is_ready() && poll(&mut last, &c).is_ready());
+}
+
+#[test]
+fn what_is_forgotten_is_gone() {
+    let semaphore: Semaphore<Sim> = Semaphore::new(3);
+    let mut held = semaphore.try_acquire(3).unwrap();
+    let (mut large, wakes) = waiter(&semaphore, 3);
+    held.split(2).unwrap().forget();
+    assert_eq!((semaphore.permits(), semaphore.available()), (1, 0));
+    assert_eq!(woken(&wakes), 1, "there will never be three again");
+    assert!(matches!(poll(&mut large, &wakes), Poll::Ready(Err(AcquireError::TooMany { requested: 3, permits: 1 }))));
+    drop(held);
+    assert_eq!(semaphore.available(), 1);
+}
+
+#[test]
+fn permits_are_split_and_merged() {
+    let [one, other] = [Semaphore::<Sim>::new(4), Semaphore::new(4)];
+    let mut permit = one.try_acquire(3).unwrap();
+    assert!(permit.split(4).is_none());
+    let (all, none) = (permit.split(3).unwrap(), permit.split(0).unwrap());
+    assert_eq!((permit.count(), all.count(), none.count()), (0, 3, 0));
+    permit.merge(all).unwrap();
+    drop(none);
+    let refused = permit.merge(other.try_acquire(2).unwrap()).unwrap_err();
+    assert_eq!(refused.to_string(), "permits of another semaphore");
+    assert_eq!((permit.count(), refused.0.count()), (3, 2), "nothing is lost");
+    drop((permit, refused));
+    assert_eq!((one.available(), other.available()), (4, 4));
+}
+
+#[test]
+fn owned_permits_keep_what_they_are_of() {
+    fn check<B: Clone + Deref<Target = Semaphore<Sim>>>(semaphore: B) {
+        let mut permit = aplomb_sim::block_on(Semaphore::acquire_owned(semaphore.clone(), 2)).unwrap();
+        let part = permit.split(1).unwrap();
+        let mut waiting = Box::pin(Semaphore::acquire_owned(semaphore.clone(), 1));
+        assert!(waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        drop((permit, waiting));
+        assert_eq!(semaphore.available(), 1);
+        assert!(Semaphore::try_acquire_owned(semaphore.clone(), 2).is_err());
+        drop(part);
+        assert_eq!(semaphore.available(), 2);
     }
+    static SEMAPHORE: Semaphore<Sim> = Semaphore::new(2);
+    check(&SEMAPHORE);
+    let (shared, local) = (Arc::new(Semaphore::new(2)), Rc::new(Semaphore::new(2)));
+    check(Arc::clone(&shared));
+    check(Rc::clone(&local));
+    assert_eq!((Arc::strong_count(&shared), Rc::strong_count(&local)), (1, 1));
+    let permit = Semaphore::try_acquire_owned(shared, 2).unwrap();
+    assert_eq!(permit.count(), 2, "it is all that is left of it");
+}
+
+#[test]
+fn those_who_wait_learn_that_it_is_closed() {
+    let semaphore: Semaphore<Sim> = Semaphore::new(1);
+    let held = semaphore.try_acquire(1).unwrap();
+    let [(mut granted, a), (mut first, b), (mut second, c)] = [1, 1, 1].map(|n| waiter(&semaphore, n));
+    drop(held);
+    semaphore.close();
+    assert_eq!((woken(&a), woken(&b), woken(&c)), (1, 1, 1));
+    let Poll::Ready(Ok(permit)) = poll(&mut granted, &a) else { panic!("it was granted before") };
+    assert_eq!(poll(&mut first, &b).map(Result::unwrap_err), Poll::Ready(AcquireError::Closed));
+    assert_eq!(poll(&mut second, &c).map(Result::unwrap_err), Poll::Ready(AcquireError::Closed));
+    drop(permit);
+    assert!(semaphore.is_closed());
+    assert_eq!(semaphore.try_acquire(0).unwrap_err(), TryAcquireError::Closed);
+    assert_eq!(aplomb_sim::block_on(semaphore.acquire(0)).unwrap_err(), AcquireError::Closed);
+    assert_eq!(semaphore.available(), 1);
+}
+
+#[test]
+fn what_has_ended_stays_pending() {
+    let semaphore: Semaphore<Sim> = Semaphore::new(1);
+    let (mut waiting, wakes) = (Box::pin(semaphore.acquire(1)), Arc::default());
+    let permit = poll(&mut waiting, &wakes);
+    assert!(permit.is_ready() && poll(&mut waiting, &wakes).is_pending());
+    drop(permit);
+    assert!(poll(&mut waiting, &wakes).is_pending());
+    drop(waiting);
+    assert_eq!(semaphore.available(), 1);
 }
 
 #[test]

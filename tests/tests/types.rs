@@ -2,24 +2,29 @@
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 use std::future::{Future, Ready, pending, ready};
-use std::marker::PhantomData;
+use std::marker::{PhantomData, PhantomPinned};
+use std::ops::Range;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use aplomb::alarm::Alarm;
 use aplomb::backoff::{Constant, Delays, Exponential, Fibonacci, Jitter, Linear, List};
+use aplomb::bulkhead::{self, Snapshot};
+use aplomb::children::{FutureGroup, Turn};
 use aplomb::debounce::Debouncing;
 use aplomb::edge::{self, Share, Stream, Trigger};
 use aplomb::level::{Button, Contact, Edge, Gesture, GestureError, Gestures, LevelDebouncer};
 use aplomb::observe::Silent;
 use aplomb::retry::{Attempt, Cause, Charge, Event, Nothing, Plain, Policy, RetryAll, Run, StopReason};
-use aplomb::sync::{Acquire, AcquireError, LocalRawMutex, Permit, Semaphore, Shared, TryAcquireError, WaitList};
+use aplomb::sync::{Acquire, AcquireError, LocalRawMutex, MergeError, Permit, Semaphore, Shared, TryAcquireError, WaitList};
 use aplomb::throttle::Throttling;
 use aplomb::time::ms;
 use aplomb::{
-    Clock, ConfigError, Deadline, Debounce, Heap, InfallibleFuture, Inline, Instant, OwnWakers, ParentWaker, Platform, PollError,
-    Ratio, Retry, RetryBudget, RetryError, Throttle, Timeout, TimeoutError, WaterfallError, polling, waterfall,
+    Bulkhead, BulkheadError, Clock, ConfigError, Deadline, Debounce, Heap, InfallibleFuture, Inline, Instant, JobSet, OwnWakers,
+    ParallelError, ParentWaker, Platform, PollError, Pool, PoolError, Ratio, Retry, RetryBudget, RetryError, Throttle, Timeout,
+    TimeoutError, WaterfallError, parallel, polling, pool, waterfall,
 };
 use aplomb_embassy::{Embassy, EmbassyClock, EmbassySleep};
 use aplomb_sim::{Manual, Sim, SimClock, SimSleep};
@@ -91,7 +96,19 @@ type SharedBy<P, F> = edge::SharedCall<'static, P, Debouncing, Start<F>, F, Resu
 type Driven<P> = edge::Run<'static, P, Throttling, u32, fn(u32) -> Ready<()>, Ready<()>>;
 type Items = Pending<u32>;
 type Polled<P, F> = polling::Run<P, Start<F>, fn(&u32) -> bool, Constant, Silent, F, u32, u32>;
-type Chain<F> = waterfall::Run<<waterfall::Then<waterfall::First<fn(u32) -> F>, fn(u32) -> F> as waterfall::Step<u32>>::Stage>;
+type FirstStep<F> = waterfall::After<waterfall::Fed<u32>, fn(u32) -> F, u32, F>;
+type Chain<F> = waterfall::Run<waterfall::After<FirstStep<F>, fn(u32) -> F, u32, F>, u32, u32>;
+
+/// An operation that stays in its place.
+struct Pinned(PhantomPinned);
+
+impl Future for Pinned {
+    type Output = Result<u32, u32>;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Pending
+    }
+}
 
 /// A stream that stays on its thread.
 struct LocalItems(#[expect(dead_code, reason = "it is what keeps it there")] Rc<()>);
@@ -138,9 +155,47 @@ fn edges_polling_and_waterfalls() {
         Polled<Embassy, Op>: "Send Sync Unpin",
         Polled<Tokio, Local>: "",
         PollError<u32, u32>: "Send Sync Unpin Copy",
-        Chain<Op>: "Send Sync Unpin",
-        Chain<Local>: "Unpin",
+        Chain<Op>: "Send Sync",
+        Chain<Local>: "",
         WaterfallError<u32>: "Send Sync Unpin Copy",
+    }
+}
+
+type Through<P, F> = parallel::Parallel<P, parallel::Items<Range<u32>>, fn(u32) -> F, F>;
+type ThroughStream<P, S, F> = parallel::Parallel<P, S, fn(u32) -> F, F>;
+type Together<P, F> = parallel::Run<P, parallel::Items<Range<u32>>, fn(u32) -> F, F, parallel::FailFast, Silent, Heap, Heap>;
+type InPlace<F, const N: usize> = parallel::Run<
+    Embassy,
+    parallel::Items<std::array::IntoIter<u32, 4>>,
+    fn(u32) -> F,
+    F,
+    parallel::FailFast,
+    Silent,
+    Inline<N>,
+    parallel::Array<4>,
+>;
+
+#[test]
+fn parallel_and_groups() {
+    types! {
+        Through<Tokio, Op>: "Send Sync Unpin",
+        Through<Smol, Op>: "Send Sync Unpin",
+        Through<Sim, Op>: "Send Sync Unpin",
+        Through<Embassy, Op>: "Send Sync Unpin",
+        Through<Tokio, Local>: "Unpin",
+        Through<Embassy, Pinned>: "Send Sync",
+        ThroughStream<Tokio, Items, Op>: "Send Sync Unpin",
+        ThroughStream<Tokio, LocalItems, Op>: "Unpin",
+        Together<Tokio, Op>: "Send Sync Unpin",
+        Together<Embassy, Op>: "Send Sync Unpin",
+        Together<Tokio, Local>: "Unpin",
+        InPlace<Op, 2>: "Send Sync Unpin",
+        InPlace<Local, 2>: "Unpin",
+        ParallelError<u32>: "Send Sync Unpin Copy",
+        parallel::Progress: "Send Sync Unpin Copy",
+        FutureGroup<Op, u32, OwnWakers<<Tokio as Platform>::RawMutex>, Heap>: "Send Sync Unpin",
+        FutureGroup<Local, u32, ParentWaker, Inline<2>>: "Unpin",
+        Turn: "Send Sync Unpin",
     }
 }
 
@@ -155,6 +210,33 @@ fn levels() {
         Contact<TokioClock, u32>: "Send Sync Unpin",
         Button<TokioClock, u32>: "Send Sync Unpin",
         Button<EmbassyClock, Rc<u32>>: "Unpin",
+    }
+}
+
+type Guarded<P, F> = bulkhead::Run<'static, P, <P as Platform>::Storage, Start<F>, F>;
+
+#[test]
+fn bulkheads() {
+    types! {
+        Bulkhead<Tokio>: "Send Sync Unpin",
+        Bulkhead<Smol>: "Send Sync Unpin",
+        Bulkhead<Embassy>: "Send Sync Unpin",
+        Bulkhead<Embassy, Inline<4>>: "Send Sync Unpin",
+        Bulkhead<Sim>: "Send Sync Unpin",
+        Bulkhead<ManualFour>: "Unpin",
+        bulkhead::Acquire<&'static Bulkhead<Tokio>>: "Send Sync",
+        bulkhead::Acquire<Arc<Bulkhead<Tokio>>>: "Send Sync",
+        bulkhead::Acquire<&'static Bulkhead<Embassy>>: "Send Sync Unpin",
+        Permit<Arc<Bulkhead<Tokio>>>: "Send Sync Unpin",
+        Guarded<Tokio, Op>: "Send Sync",
+        Guarded<Smol, Op>: "Send Sync Unpin",
+        Guarded<Embassy, Op>: "Send Sync Unpin",
+        Guarded<Sim, Op>: "Send Sync Unpin",
+        Guarded<Tokio, Local>: "",
+        Guarded<Embassy, Local>: "Unpin",
+        Snapshot: "Send Sync Unpin Copy",
+        BulkheadError<u32>: "Send Sync Unpin Copy",
+        BulkheadError<Rc<u32>>: "Unpin",
     }
 }
 
@@ -178,16 +260,66 @@ fn policies_and_what_calls_share() {
         Semaphore<Embassy, Inline<4>>: "Send Sync Unpin",
         Semaphore<Sim>: "Send Sync Unpin",
         Semaphore<ManualFour>: "Send Unpin",
-        Permit<'static, Tokio>: "Send Sync Unpin",
-        Permit<'static, ManualFour>: "Unpin",
-        Acquire<'static, Tokio>: "Send Sync Unpin",
-        Acquire<'static, Embassy>: "Send Sync Unpin",
+        Permit<&'static Semaphore<Tokio>>: "Send Sync Unpin",
+        Permit<&'static Semaphore<ManualFour>>: "Unpin",
+        Permit<Arc<Semaphore<Tokio>>>: "Send Sync Unpin",
+        Permit<Rc<Semaphore<Tokio>>>: "Unpin",
+        Acquire<&'static Semaphore<Tokio>>: "Send Sync Unpin",
+        Acquire<&'static Semaphore<Embassy>>: "Send Sync Unpin",
+        Acquire<Arc<Semaphore<Tokio>>>: "Send Sync Unpin",
+        MergeError<Arc<Semaphore<Tokio>>>: "Send Sync Unpin",
         WaitList<u32, Inline<4>>: "Send Sync Unpin",
         WaitList<Rc<u32>, Heap>: "Unpin",
         Shared<LocalRawMutex, u32>: "Send Unpin",
         ParentWaker: "Send Sync Unpin",
         OwnWakers<<Tokio as Platform>::RawMutex>: "Send Sync Unpin",
     }
+}
+
+type Pooled<P, F> = pool::Run<&'static Pool<P>, Start<F>, F>;
+type Collected<P, F> = pool::Results<'static, P, F, <P as Platform>::Storage>;
+
+#[test]
+fn pools() {
+    types! {
+        Pool<Tokio>: "Send Sync Unpin",
+        Pool<Smol>: "Send Sync Unpin",
+        Pool<Embassy>: "Send Sync Unpin",
+        Pool<Embassy, Inline<4>>: "Send Sync Unpin",
+        Pool<Sim>: "Send Sync Unpin",
+        Pool<ManualFour>: "Send Unpin",
+        Pooled<Tokio, Op>: "Send Sync Unpin",
+        Pooled<Embassy, Op>: "Send Sync Unpin",
+        Pooled<Tokio, Local>: "Unpin",
+        pool::Run<Rc<Pool<Tokio>>, Start<Op>, Op>: "Unpin",
+        pool::Drained<'static, Tokio>: "Send Sync Unpin",
+        pool::Spawned<aplomb_tokio::TokioTask<u32>>: "Send Sync Unpin",
+        pool::Spawned<aplomb_smol::SmolTask<u32>>: "Send Sync Unpin",
+        pool::Spawned<aplomb_sim::SimTask<u32>>: "Unpin",
+        pool::Snapshot: "Send Sync Unpin Copy",
+        PoolError<u32>: "Send Sync Unpin Copy",
+        JobSet<Tokio, Op>: "Send Sync Unpin",
+        JobSet<Embassy, Op, Inline<4>>: "Send Sync Unpin",
+        JobSet<Tokio, Local>: "Unpin",
+        Collected<Tokio, Op>: "Send Sync Unpin",
+        Collected<Embassy, Op>: "Send Sync Unpin",
+        Collected<Tokio, Local>: "Unpin",
+        pool::Rejected<Op>: "Send Sync Unpin",
+    }
+}
+
+#[test]
+fn a_job_in_a_pool_is_as_large_as_itself_and_40_bytes() {
+    let (job, making) =
+        (size_of::<pool::Run<&Pool<Tokio>, [u64; 20], Op>>(), size_of::<pool::Run<&Pool<Tokio>, (), [u64; 20]>>());
+    println!(
+        "a job: {job} and {making} bytes; a pool: {} on tokio, {} on embassy",
+        size_of::<Pool<Tokio>>(),
+        size_of::<Pool<Embassy>>()
+    );
+    assert!(job <= 160 + 40 && making <= 160 + 40);
+    let (four, five) = (size_of::<Pool<Embassy, Inline<4>>>(), size_of::<Pool<Embassy, Inline<5>>>());
+    assert_eq!(five - four, if cfg!(target_pointer_width = "64") { 40 } else { 28 });
 }
 
 /// A future has what its operation and its runtime's sleep have.
@@ -312,10 +444,50 @@ fn a_call_of_a_policy_is_its_attempt_its_sleep_and_some_100_bytes() {
 }
 
 #[test]
+fn parallel_in_place_is_its_operations_its_items_its_results_and_some_200_bytes() {
+    let sizes = [size_of::<InPlace<Eight, 1>>(), size_of::<InPlace<Eight, 2>>(), size_of::<InPlace<Eight, 8>>()];
+    println!("parallel in place: {sizes:?} bytes with 1, 2 and 8 places, {} on the heap", size_of::<Together<Tokio, Eight>>());
+    // A place is an operation that may not be there, and whose it is.
+    let place = size_of::<Option<Eight>>() + 16;
+    assert_eq!([sizes[1] - sizes[0], sizes[2] - sizes[0]], [place, 7 * place]);
+    let items = size_of::<std::array::IntoIter<u32, 4>>();
+    let results = 4 * size_of::<u32>() + 4 * size_of::<Option<u32>>();
+    assert!(sizes[0] <= place + items + results + 200, "{} bytes", sizes[0]);
+    assert!(size_of::<Together<Tokio, Eight>>() <= 320);
+}
+
+#[test]
 fn a_further_waiter_costs_32_bytes() {
     let (four, five) = (size_of::<Semaphore<Embassy, Inline<4>>>(), size_of::<Semaphore<Embassy, Inline<5>>>());
     println!("semaphore: {four} bytes with four places, {} on the heap", size_of::<Semaphore<Tokio>>());
     assert_eq!(five - four, if cfg!(target_pointer_width = "64") { 32 } else { 24 });
+}
+
+/// While it waits it is its sleep and 40 bytes, and while it runs its operation and 24.
+#[test]
+fn a_call_through_a_bulkhead_is_as_large_as_the_larger_of_its_stages() {
+    fn check<P: Platform + 'static>(name: &str, most: usize) {
+        let sleep = size_of::<<P::Clock as Clock>::Sleep>();
+        let (acquire, run) = (size_of::<bulkhead::Acquire<&Bulkhead<P>>>(), size_of::<Guarded<P, Op>>());
+        println!("bulkhead on {name}: acquire {acquire}, run {run}, sleep {sleep}, bulkhead {}", size_of::<Bulkhead<P>>());
+        assert!(run <= sleep + most, "{name}: {run} bytes for a sleep of {sleep}");
+        let large = size_of::<bulkhead::Run<'static, P, P::Storage, Start<Large>, Large>>();
+        assert!(large <= size_of::<Large>() + 24, "{name}: {large} bytes for an operation of {}", size_of::<Large>());
+    }
+    check::<Tokio>("tokio", 40);
+    check::<Smol>("smol", 40);
+    check::<Embassy>("embassy", 40);
+    check::<Sim>("sim", 48);
+}
+
+struct Large(#[expect(dead_code, reason = "it is there for its size")] [u64; 64]);
+
+impl Future for Large {
+    type Output = Result<u32, u32>;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Pending
+    }
 }
 
 #[test]

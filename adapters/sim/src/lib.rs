@@ -18,7 +18,12 @@ pub use simulation::{
     fresh::Fresh,
     inner::Order,
     lock::SimRawMutex,
-    patterns::{Retry, RetryBudget, Semaphore, Timeout, TimeoutExt, deadline, level, prelude, retry, timeout, timeout_at},
+    patterns::{
+        Bulkhead, Debounce, EdgeStream, EdgeStreamExt, JobSet, KeyedRateLimiter, PaceStream, Parallel, ParallelArray,
+        ParallelStreamExt, Polling, Pool, RateLimiter, Retry, RetryBudget, Semaphore, Share, Throttle, Timeout, TimeoutExt,
+        deadline, level, parallel, parallel_array, poll_until, prelude, retry, timeout, timeout_at,
+    },
+    pool::SimTask,
     sim::{Sim, spawn},
     spawn::{Aborted, JoinHandle},
     tape::{ParseTapeError, Tape},

@@ -24,9 +24,11 @@
 #![forbid(unsafe_code)]
 
 mod clock;
+mod spawn;
 
 pub use aplomb::*;
 pub use clock::{SmolClock, SmolSleep};
+pub use spawn::{OnExecutor, SmolTask};
 
 /// The platform: the system's clock with async-io's timers, `parking_lot`'s lock, storage on the heap, wakers of our own for the children of a task.
 #[derive(Debug, Clone, Copy)]

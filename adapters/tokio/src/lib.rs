@@ -22,9 +22,11 @@
 #![forbid(unsafe_code)]
 
 mod clock;
+mod spawn;
 
 pub use aplomb::*;
 pub use clock::{TokioClock, TokioSleep};
+pub use spawn::{OnRuntime, TokioTask};
 
 /// The platform: tokio's clock, `parking_lot`'s lock, storage on the heap, wakers of our own for the children of a task.
 #[derive(Debug, Clone, Copy)]

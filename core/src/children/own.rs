@@ -1,4 +1,3 @@
-use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::task::Wake;
 use alloc::vec::Vec;
@@ -13,49 +12,66 @@ use crate::sync::Shared;
 
 /// Each slot has a waker of its own, so that only the children are polled that were woken.
 ///
-/// One allocation a slot, when it is used for the first time; none for the children that pass through it.
+/// One allocation a slot, when it is used for the first time; none for the children that pass through it. The lock is taken once for a wake, and once for all those that a poll of the parent finds woken.
 pub struct OwnWakers<R: ScopedRawMutex + ConstInit> {
     /// None until the first poll.
-    ready: Option<Arc<Ready<R>>>,
+    woken: Option<Arc<Shared<R, Woken>>>,
     /// One of each slot.
     wakers: Vec<Waker>,
-    /// How many may be polled yet in this poll of the parent: a child that wakes itself has its next turn in the next one.
-    turns: usize,
+    /// For how many slots there is room.
+    room: usize,
+    /// Those to be polled, in the order in which they were woken. Who wakes meanwhile has its turn in the next poll.
+    turns: Vec<usize>,
+    /// The first of them who has not had it.
+    next: usize,
 }
 
 /// The slots whose children were woken, and who polls them.
-struct Ready<R> {
-    state: Shared<R, State>,
-}
-
-struct State {
+struct Woken {
     /// In the order in which they were woken.
-    queue: VecDeque<usize>,
-    /// Of each slot, whether it is in the queue: it is there at most once, so that the queue never outgrows the slots.
-    queued: Vec<bool>,
+    slots: Vec<usize>,
+    /// Of each slot, the round in which it was woken last: it is among them at most once, so that they never outgrow the slots.
+    rounds: Vec<u32>,
+    /// Counted from one, whenever they are handed over.
+    round: u32,
     parent: Option<Waker>,
 }
 
-impl State {
-    const EMPTY: Self = Self { queue: VecDeque::new(), queued: Vec::new(), parent: None };
+impl Woken {
+    const NOBODY: Self = Self { slots: Vec::new(), rounds: Vec::new(), round: 1, parent: None };
 
-    /// Marks the slot as one that is in the queue; says whether it was not.
-    fn enters(&mut self, slot: usize) -> bool {
-        self.queued.get_mut(slot).is_some_and(|queued| !mem::replace(queued, true))
-    }
-
-    fn leave(&mut self) -> Option<usize> {
-        let slot = self.queue.pop_front()?;
-        if let Some(queued) = self.queued.get_mut(slot) {
-            *queued = false;
+    /// The child in `slot` is woken; says whether it was not yet.
+    fn wake(&mut self, slot: usize) -> bool {
+        let new = self.rounds.get_mut(slot).is_some_and(|round| mem::replace(round, self.round) != self.round);
+        if new {
+            self.slots.push(slot);
         }
-        Some(slot)
+        new
     }
+
+    /// Hands over those who were woken, in exchange for those who are to wait a round longer.
+    fn hand_over(&mut self, turns: &mut Vec<usize>, next: usize) {
+        for slot in turns.get(next..).unwrap_or_default() {
+            self.wake(*slot);
+        }
+        turns.clear();
+        mem::swap(&mut self.slots, turns);
+        self.round = self.round.wrapping_add(1);
+        if self.round == 0 {
+            // Once in four billion rounds.
+            self.rounds.fill(0);
+            self.round = 1;
+        }
+    }
+}
+
+fn nobody<R: ScopedRawMutex + ConstInit>() -> Arc<Shared<R, Woken>> {
+    Arc::new(Shared::new(Woken::NOBODY))
 }
 
 struct Slot<R> {
     index: usize,
-    ready: Arc<Ready<R>>,
+    woken: Arc<Shared<R, Woken>>,
 }
 
 impl<R: ScopedRawMutex + Send + Sync> Wake for Slot<R> {
@@ -64,13 +80,7 @@ impl<R: ScopedRawMutex + Send + Sync> Wake for Slot<R> {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let parent = self.ready.state.with(|state| {
-            if !state.enters(self.index) {
-                return None;
-            }
-            state.queue.push_back(self.index);
-            state.parent.take()
-        });
+        let parent = self.woken.with(|woken| if woken.wake(self.index) { woken.parent.take() } else { None });
         // The parent is woken once for all the children that are woken before its next poll.
         if let Some(parent) = parent {
             parent.wake();
@@ -78,57 +88,77 @@ impl<R: ScopedRawMutex + Send + Sync> Wake for Slot<R> {
     }
 }
 
+impl<R: ScopedRawMutex + ConstInit + Send + Sync + 'static> OwnWakers<R> {
+    /// Makes the wakers of slots that are new.
+    #[cold]
+    fn grow(&mut self, slots: usize) {
+        let new = self.wakers.len()..slots;
+        let woken = Arc::clone(self.woken.get_or_insert_with(nobody));
+        if slots > self.room {
+            self.room = slots.max(self.room.saturating_mul(2)).max(8);
+            // Nobody who wakes has to allocate.
+            let (mut slots, mut rounds) = (Vec::with_capacity(self.room), Vec::with_capacity(self.room));
+            self.turns.reserve(self.room);
+            woken.with(|woken| {
+                slots.append(&mut woken.slots);
+                rounds.append(&mut woken.rounds);
+                rounds.resize(self.room, 0);
+                mem::swap(&mut woken.slots, &mut slots);
+                mem::swap(&mut woken.rounds, &mut rounds);
+            });
+        }
+        self.wakers.extend(new.map(|index| Waker::from(Arc::new(Slot { index, woken: Arc::clone(&woken) }))));
+    }
+}
+
 impl<R: ScopedRawMutex + ConstInit + Send + Sync + 'static> Children for OwnWakers<R> {
-    const EMPTY: Self = Self { ready: None, wakers: Vec::new(), turns: 0 };
+    const EMPTY: Self = Self { woken: None, wakers: Vec::new(), room: 0, turns: Vec::new(), next: 0 };
 
     fn begin(&mut self, slots: usize, parent: &Waker) {
-        let ready = self.ready.get_or_insert_with(|| Arc::new(Ready { state: Shared::new(State::EMPTY) }));
         let new = self.wakers.len()..slots;
-        self.wakers.extend(new.clone().map(|index| Waker::from(Arc::new(Slot { index, ready: Arc::clone(ready) }))));
+        if !new.is_empty() {
+            self.grow(slots);
+        }
         let parent = parent.clone();
-        let (turns, _earlier) = ready.state.with(|state| {
-            if !new.is_empty() {
-                // A wake finds room in the queue: it allocates nothing.
-                state.queue.reserve(slots);
-                state.queue.extend(new);
-                state.queued.resize(slots, true);
-            }
-            (state.queue.len(), state.parent.replace(parent))
+        let Self { woken, turns, next, .. } = self;
+        let _earlier = woken.get_or_insert_with(nobody).with(|woken| {
+            woken.hand_over(turns, mem::take(next));
+            woken.parent.replace(parent)
         });
-        self.turns = turns;
+        turns.extend(new);
     }
 
+    #[inline]
     fn next_ready(&mut self) -> Option<usize> {
-        // When no turn is left: whoever was woken meanwhile took the waker along, or will find it.
-        self.turns = self.turns.checked_sub(1)?;
-        self.ready.as_ref()?.state.with(State::leave)
+        let slot = self.turns.get(self.next).copied()?;
+        self.next += 1;
+        Some(slot)
     }
 
-    fn renew(&mut self, slot: usize) {
-        let Some(ready) = &self.ready else { return };
-        let entered = ready.state.with(|state| {
-            let enters = state.enters(slot);
-            if enters {
-                state.queue.push_front(slot);
-            }
-            enters
-        });
-        self.turns = self.turns.saturating_add(usize::from(entered));
-    }
-
+    #[inline]
     fn poll_child<U>(&mut self, slot: usize, parent: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> U) -> U {
+        if slot == self.wakers.len() {
+            self.grow(slot.saturating_add(1));
+        }
         match self.wakers.get(slot) {
             Some(waker) => poll(&mut Context::from_waker(waker)),
             None => poll(parent),
         }
+    }
+
+    fn listen(&mut self, parent: &Waker) -> bool {
+        let parent = parent.clone();
+        let (_earlier, waiting) =
+            self.woken.get_or_insert_with(nobody).with(|woken| (woken.parent.replace(parent), !woken.slots.is_empty()));
+        waiting
     }
 }
 
 impl<R: ScopedRawMutex + ConstInit> Drop for OwnWakers<R> {
     fn drop(&mut self) {
         // A child's waker that somebody keeps does not keep the parent's task.
-        if let Some(ready) = &self.ready {
-            let _parent = ready.state.with(|state| state.parent.take());
+        if let Some(woken) = &self.woken {
+            let _parent = woken.with(|woken| woken.parent.take());
         }
     }
 }

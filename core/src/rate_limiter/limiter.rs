@@ -317,7 +317,7 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
             let now = state.steady.advance(read, &self.clock);
             let replaced = replace(&mut state.algorithm, rule);
             state.algorithm.take_over(&mut state.taken, &replaced, now);
-            (self.desk(state, now).next(), replaced)
+            (self.desk(state, now).reconsider(), replaced)
         });
         wake(next);
         Ok(())

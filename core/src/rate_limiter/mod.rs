@@ -17,6 +17,10 @@
 //! - Who was woken late by a coarse timer, by no more than its [resolution](crate::Clock::RESOLUTION), is counted for the instant for which it was due; otherwise each wait would be that much longer, and the rate not met.
 //! - Beside the rate, [`max_concurrent`](RateLimiter::max_concurrent) bounds how many calls run at once.
 //!
+//! # By key
+//!
+//! A [`KeyedRateLimiter`] is a limiter for each key, in a table of fixed capacity. It forgets first what is as good as new, and never lets somebody through for want of room.
+//!
 //! # Which rule
 //!
 //! | | in any window of `per` | state | |
@@ -65,4 +69,4 @@ pub use permit::Permit;
 pub use rate::Rate;
 pub use reservation::{Reservation, Reserved};
 pub use run::Run;
-pub use stream::RateLimitStream;
+pub use stream::{RateLimitStream, RateLimitStreamExt};

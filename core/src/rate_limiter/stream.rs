@@ -57,6 +57,35 @@ impl<'l, L: Lines, S: Stream> RateLimitStream<'l, L, S> {
     }
 }
 
+/// A rate limit as a method of every stream.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb_sim::prelude::*;
+/// use futures_lite::{StreamExt, stream};
+///
+/// static MAILS: RateLimiter = checked!(RateLimiter::with_burst(Rate::per_second(2), 1));
+///
+/// aplomb_sim::block_on(async {
+///     let mut mails = stream::iter(["ann", "bob", "cleo"]).rate_limited(&MAILS);
+///     while let Some(to) = mails.try_next().await? {
+///         println!("a mail to {to}");
+///     }
+///     assert_eq!(aplomb_sim::now().as_nanos(), 1_000_000_000);
+///     Ok::<_, RateLimitError>(())
+/// })?;
+/// # Ok::<_, RateLimitError>(())
+/// ```
+pub trait RateLimitStreamExt: Stream + Sized {
+    /// Its items, each at the cost of a permit.
+    fn rate_limited<L: Lines>(self, limiter: &L) -> RateLimitStream<'_, L, Self> {
+        RateLimitStream::new(limiter, self)
+    }
+}
+
+impl<S: Stream> RateLimitStreamExt for S {}
+
 impl<L: Lines, S: Stream> Stream for RateLimitStream<'_, L, S>
 where
     (): Find<L>,

@@ -6,6 +6,6 @@ pub mod wait_list;
 
 pub use mutex::raw_impls::local::LocalRawMutex;
 pub use mutex::{ConstInit, ScopedRawMutex};
-pub use semaphore::{Acquire, AcquireError, Permit, Semaphore, TryAcquireError};
+pub use semaphore::{Acquire, AcquireError, MergeError, Permit, Semaphore, TryAcquireError};
 pub use shared::Shared;
 pub use wait_list::WaitList;

@@ -21,12 +21,11 @@ impl<S: Storage> Earliest<S> {
         self.tree.as_slice().len().div_ceil(2)
     }
 
-    /// Makes room for so many slots, in which nothing ever comes.
-    pub(crate) fn make_room(&mut self, slots: usize) {
-        if self.tree.as_slice().is_empty() {
-            let nodes = slots.div_ceil(BLOCK).saturating_mul(2).saturating_sub(1);
-            while self.tree.as_slice().len() < nodes && self.tree.try_push(Instant::MAX).is_ok() {}
-        }
+    /// Is for so many slots from now on, in which anything may have come.
+    pub(crate) fn start_anew(&mut self, slots: usize) {
+        let nodes = slots.div_ceil(BLOCK).saturating_mul(2).saturating_sub(1);
+        while self.tree.as_slice().len() < nodes && self.tree.try_push(Instant::ORIGIN).is_ok() {}
+        self.tree.as_mut_slice().fill(Instant::ORIGIN);
     }
 
     /// Something in that slot comes at `at`, or later.
@@ -78,11 +77,6 @@ impl<S: Storage> Earliest<S> {
         self.at(self.node(slot / BLOCK))
     }
 
-    /// Anything may have come.
-    pub(crate) fn forget_bounds(&mut self) {
-        self.tree.as_mut_slice().fill(Instant::ORIGIN);
-    }
-
     fn node(&self, block: usize) -> usize {
         self.blocks().saturating_add(block).saturating_sub(1)
     }
@@ -111,7 +105,7 @@ mod tests {
             let mut random = fastrand::Rng::with_seed(seed);
             let slots = random.usize(1..90);
             let mut earliest = Earliest::<Inline<90>>::new();
-            earliest.make_room(slots);
+            earliest.start_anew(slots);
             // When each really comes, if it is there.
             let mut really: Vec<Option<u64>> = std::vec![None; slots];
             for now in 0..200 {

@@ -10,7 +10,7 @@ pub(crate) use self::earliest::{BLOCK, Earliest};
 
 /// A hash table with open addressing: an entry is found where its hash points, or a little behind, so that a look-up mostly touches one line of the cache.
 ///
-/// It is given hashes and asks for equality; it calls nothing else of the keys. Entries move when one before them is taken out, and whoever keeps an index is told. It takes all its room with its first entry.
+/// It is given hashes and asks for equality; it calls nothing else of the keys. Entries move when one before them is taken out, and whoever keeps an index is told. On the heap it grows with its entries, by doubling, so that few entries lie close together; then all of them move.
 pub(crate) struct Table<K, V, S: Storage> {
     slots: S::Slots<Option<Entry<K, V>>>,
     len: usize,
@@ -71,22 +71,38 @@ impl<K, V, S: Storage> Table<K, V, S> {
         if self.len >= capacity {
             return Err(entry);
         }
-        self.make_slots(capacity);
-        let slots = self.slots.as_mut_slice();
-        let count = slots.len();
-        let Some(mut index) = home(entry.tag, count) else { return Err(entry) };
-        for _ in 0..count {
-            match slots.get_mut(index) {
-                Some(slot @ None) => {
-                    *slot = Some(entry);
-                    self.len += 1;
-                    return Ok(index);
-                }
-                Some(Some(_)) => index = after(index, count),
-                None => break,
+        let index = put(self.slots.as_mut_slice(), entry)?;
+        self.len += 1;
+        Ok(index)
+    }
+
+    /// Makes the table larger if another entry would make it crowded, and the storage and `capacity` allow for it. Whether it did: then every entry has moved.
+    pub(crate) fn grow(&mut self, capacity: usize) -> bool {
+        let (slots, most) = (self.slots(), capacity.saturating_add(capacity / 3).saturating_add(1));
+        if self.len.saturating_add(1).saturating_mul(4) <= slots.saturating_mul(3) {
+            return false;
+        }
+        // In place, all the room is there from the start.
+        let wanted = if S::CAPACITY < usize::MAX { S::CAPACITY } else { slots.saturating_mul(2).max(16).min(most) };
+        if wanted <= slots {
+            return false;
+        }
+        let mut larger = S::Slots::EMPTY;
+        while larger.as_slice().len() < wanted && larger.try_push(None).is_ok() {}
+        for slot in self.slots.as_mut_slice() {
+            if let Some(entry) = slot.take() {
+                // There is room for more than there are.
+                let _moved = put(larger.as_mut_slice(), entry);
             }
         }
-        Err(entry)
+        self.slots = larger;
+        true
+    }
+
+    /// All entries, and where they are.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut Entry<K, V>)> {
+        let slots = self.slots.as_mut_slice().iter_mut().enumerate();
+        slots.filter_map(|(index, slot)| slot.as_mut().map(|entry| (index, entry)))
     }
 
     /// Takes an entry out, and closes the gap: each entry behind it that may stand there moves.
@@ -108,13 +124,23 @@ impl<K, V, S: Storage> Table<K, V, S> {
         }
         Some(removed)
     }
+}
 
-    /// Twice as many slots as entries, if the storage has room for them.
-    fn make_slots(&mut self, capacity: usize) {
-        if self.slots.as_slice().is_empty() {
-            while self.slots.as_slice().len() < capacity.saturating_mul(2) && self.slots.try_push(None).is_ok() {}
+/// Puts an entry into the first vacant slot from its home on.
+fn put<K, V>(slots: &mut [Option<Entry<K, V>>], entry: Entry<K, V>) -> Result<usize, Entry<K, V>> {
+    let count = slots.len();
+    let Some(mut index) = home(entry.tag, count) else { return Err(entry) };
+    for _ in 0..count {
+        match slots.get_mut(index) {
+            Some(slot @ None) => {
+                *slot = Some(entry);
+                return Ok(index);
+            }
+            Some(Some(_)) => index = after(index, count),
+            None => break,
         }
     }
+    Err(entry)
 }
 
 /// Where an entry belongs among so many, without a division.
@@ -168,6 +194,11 @@ mod tests {
             if random.bool() {
                 let full = model.len() == capacity;
                 if found.is_none() {
+                    if table.grow(capacity) {
+                        for (index, entry) in table.iter_mut() {
+                            model.get_mut(&entry.key).unwrap().1 = index;
+                        }
+                    }
                     match table.insert(hash(key), key, step, capacity) {
                         Ok(index) => {
                             assert!(!full);

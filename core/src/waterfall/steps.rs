@@ -1,14 +1,23 @@
+use core::fmt;
 use core::future::Future;
+use core::marker::PhantomData;
 
-use super::future as stage;
-use super::future::{Run, Step};
+use super::future::{After, Fed, Run};
+use super::name::{Name, Unnamed};
 
 /// Begins a chain of steps; see [`Waterfall`].
-pub const fn waterfall<F>(step: F) -> Waterfall<First<F>> {
-    Waterfall { steps: First { step } }
+pub const fn waterfall<F, I, Fut, T, E>(step: F) -> EndingWith<F, Start, I, Fed<I>, I, Fut, T, E>
+where
+    F: FnOnce(I) -> Fut,
+    Fut: Future<Output = Result<T, E>>,
+{
+    Waterfall::new(Then { before: Start, step, name: Unnamed })
 }
 
-/// Steps one after another, each fed what the one before ended with.
+/// A chain whose last step is `F`, which is fed a `V` by the steps `S`, under way `G`.
+type EndingWith<F, S, I, G, V, Fut, T, E, N = Unnamed> = Waterfall<Then<S, F, N>, I, Run<After<G, F, V, Fut, N>, T, E>>;
+
+/// Steps `S` one after another, each fed what the one before ended with; the first is fed an `I`, and `R` is the future of them all.
 ///
 /// A step is a closure, or a function, from a value to a future that ends with a `Result`; all have one type of error. A step's input is moved into it.
 ///
@@ -30,7 +39,7 @@ pub const fn waterfall<F>(step: F) -> Waterfall<First<F>> {
 /// # Ok::<_, aplomb::waterfall::WaterfallError<std::io::Error>>(()) }).unwrap();
 /// ```
 ///
-/// With an input that is borrowed:
+/// With an input that is borrowed, and steps that borrow from it:
 ///
 /// ```
 /// use aplomb_sim::prelude::*;
@@ -40,25 +49,46 @@ pub const fn waterfall<F>(step: F) -> Waterfall<First<F>> {
 ///
 /// # aplomb_sim::block_on(async {
 /// let path = String::from("/etc/hostname");
-/// let length = waterfall(|path| read(path)).named("read").then(|text| count(text)).named("count").run(&path).await?;
+/// let length = waterfall(read).named("read").then(count).named("count").run(&path).await?;
 /// assert_eq!(length, 13);
 /// # Ok::<_, aplomb::waterfall::WaterfallError<std::io::Error>>(()) }).unwrap();
 /// ```
-#[derive(Debug, Clone, Copy)]
+///
+/// With state that the steps hand on:
+///
+/// ```
+/// use aplomb_sim::prelude::*;
+///
+/// #[derive(Default)]
+/// struct Radio { log: Vec<&'static str> }
+///
+/// async fn power_up(radio: &mut Radio) -> Result<&mut Radio, &'static str> { radio.log.push("up"); Ok(radio) }
+/// async fn join(radio: &mut Radio) -> Result<&mut Radio, &'static str> { radio.log.push("joined"); Ok(radio) }
+///
+/// let mut radio = Radio::default();
+/// let entries = aplomb_sim::block_on(waterfall(power_up).then(join).then(async |radio| Ok(radio.log.len())).run(&mut radio));
+/// assert_eq!((entries, radio.log), (Ok(2), vec!["up", "joined"]));
+/// ```
 #[must_use = "a waterfall does nothing unless it is run"]
-pub struct Waterfall<S> {
+pub struct Waterfall<S, I, R> {
     steps: S,
+    runs: PhantomData<fn(I) -> R>,
 }
 
-impl<S> Waterfall<S> {
-    /// Adds a step, which is fed what the last one ended with.
-    pub fn then<F>(self, step: F) -> Waterfall<Then<S, F>> {
-        Waterfall { steps: Then { before: self.steps, step } }
+impl<S, I, R> Waterfall<S, I, R> {
+    const fn new(steps: S) -> Self {
+        Self { steps, runs: PhantomData }
     }
+}
 
-    /// Gives the last step a name, for its error to tell.
-    pub fn named(self, name: &'static str) -> Waterfall<Named<S>> {
-        Waterfall { steps: Named { steps: self.steps, name } }
+impl<S, I, G, T, E> Waterfall<S, I, Run<G, T, E>> {
+    /// Adds a step, which is fed what the last one ended with.
+    pub fn then<F, Fut, U>(self, step: F) -> EndingWith<F, S, I, G, T, Fut, U, E>
+    where
+        F: FnOnce(T) -> Fut,
+        Fut: Future<Output = Result<U, E>>,
+    {
+        Waterfall::new(Then { before: self.steps, step, name: Unnamed })
     }
 
     /// Runs the steps, beginning with this input.
@@ -66,69 +96,69 @@ impl<S> Waterfall<S> {
     /// # Errors
     ///
     /// [`WaterfallError`](super::WaterfallError) has the error of the step that failed, and says which it was.
-    pub fn run<I, T, E>(self, input: I) -> Run<S::Stage>
+    pub fn run(self, input: I) -> Run<G, T, E>
     where
-        S: Step<I, Value = T, Error = E>,
+        S: Steps<I, G>,
     {
         Run::new(self.steps.begin(input))
     }
 }
 
-/// The first step.
-#[derive(Debug, Clone, Copy)]
-pub struct First<F> {
-    step: F,
+impl<F, S, I, G, V, Fut, T, E, N> EndingWith<F, S, I, G, V, Fut, T, E, N> {
+    /// Gives the last step a name, for its error to tell: a text, or a closure that returns one.
+    ///
+    /// A text is kept in the future, two words, until its step has ended; a closure such as `|| "orders"` takes no room at all.
+    pub fn named<M: Name>(self, name: M) -> EndingWith<F, S, I, G, V, Fut, T, E, M> {
+        let Then { before, step, .. } = self.steps;
+        Waterfall::new(Then { before, step, name })
+    }
 }
+
+impl<S: Clone, I, R> Clone for Waterfall<S, I, R> {
+    fn clone(&self) -> Self {
+        Self::new(self.steps.clone())
+    }
+}
+
+impl<S: Copy, I, R> Copy for Waterfall<S, I, R> {}
+
+impl<S, I, R> fmt::Debug for Waterfall<S, I, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waterfall").finish_non_exhaustive()
+    }
+}
+
+/// Before the first step.
+#[derive(Debug, Clone, Copy)]
+pub struct Start;
 
 /// A step after others.
 #[derive(Debug, Clone, Copy)]
-pub struct Then<S, F> {
+pub struct Then<S, F, N = Unnamed> {
     before: S,
     step: F,
+    name: N,
 }
 
-/// Steps of which the last has a name.
-#[derive(Debug, Clone, Copy)]
-pub struct Named<S> {
-    steps: S,
-    name: &'static str,
+/// Steps that an input `I` sets going as `G`.
+///
+/// `G` is no associated type on purpose: each level would repeat those of the levels before it, and the compiler's work would double with every step.
+pub trait Steps<I, G> {
+    /// Feeds the first. Nothing happens before it is polled.
+    fn begin(self, input: I) -> G;
 }
 
-impl<I, F, Fut, T, E> Step<I> for First<F>
-where
-    F: FnOnce(I) -> Fut,
-    Fut: Future<Output = Result<T, E>>,
-{
-    type Value = T;
-    type Error = E;
-    type Stage = stage::First<I, F, Fut>;
-
-    fn begin(self, input: I) -> Self::Stage {
-        stage::First::new(self.step, input)
+impl<I> Steps<I, Fed<I>> for Start {
+    fn begin(self, input: I) -> Fed<I> {
+        Fed::new(input)
     }
 }
 
-impl<I, S, F, Fut, T> Step<I> for Then<S, F>
+impl<S, F, N, I, G, V, Fut> Steps<I, After<G, F, V, Fut, N>> for Then<S, F, N>
 where
-    S: Step<I>,
-    F: FnOnce(S::Value) -> Fut,
-    Fut: Future<Output = Result<T, S::Error>>,
+    S: Steps<I, G>,
 {
-    type Value = T;
-    type Error = S::Error;
-    type Stage = stage::Then<S::Stage, F, Fut>;
-
-    fn begin(self, input: I) -> Self::Stage {
-        stage::Then::new(self.before.begin(input), self.step)
-    }
-}
-
-impl<I, S: Step<I>> Step<I> for Named<S> {
-    type Value = S::Value;
-    type Error = S::Error;
-    type Stage = stage::Named<S::Stage>;
-
-    fn begin(self, input: I) -> Self::Stage {
-        stage::Named::new(self.steps.begin(input), self.name)
+    fn begin(self, input: I) -> After<G, F, V, Fut, N> {
+        After::new(self.before.begin(input), self.step, self.name)
     }
 }

@@ -1,17 +1,25 @@
 //! What a scenario says of its pattern.
 
 mod backoff;
+mod bulkhead;
 mod edges;
+mod parallel;
 mod polling;
+mod pool;
+mod rate_limiter;
 mod retry;
 mod waterfall;
 
 use serde_json::{Map, Value};
 
 pub(crate) use self::backoff::{AnyBackoff, BackoffConfig};
+pub(crate) use self::bulkhead::BulkheadConfig;
 use self::edges::{DebounceConfig, ThrottleConfig};
 pub(crate) use self::edges::{EdgesConfig, StreamConfig, Superseded};
+pub(crate) use self::parallel::{OnError, Order, ParallelConfig};
 pub(crate) use self::polling::{PollingConfig, PollingErrors, PollingMode};
+pub(crate) use self::pool::PoolConfig;
+pub(crate) use self::rate_limiter::{RateLimiterAlgorithm, RateLimiterConfig, RateSetting};
 pub(crate) use self::retry::{RetryConfig, TimeoutConfig};
 pub(crate) use self::waterfall::{Steps, WaterfallConfig};
 use crate::millis::Millis;
@@ -32,6 +40,16 @@ pub enum Pattern {
     Waterfall(WaterfallConfig),
     /// `polling`.
     Polling(Box<PollingConfig>),
+    /// `rate_limiter`.
+    RateLimiter(RateLimiterConfig),
+    /// `parallel`.
+    Parallel(ParallelConfig),
+    /// `parallel_stream`.
+    ParallelStream(ParallelConfig),
+    /// `pool`.
+    Pool(PoolConfig),
+    /// `bulkhead`.
+    Bulkhead(BulkheadConfig),
 }
 
 impl Pattern {
@@ -50,6 +68,11 @@ impl Pattern {
             "polling" => {
                 strictly(config, "config").and_then(PollingConfig::check).map(|polling| Self::Polling(Box::new(polling)))
             }
+            "rate_limiter" => strictly(config, "config").and_then(RateLimiterConfig::check).map(Self::RateLimiter),
+            "parallel" => strictly(config, "config").map(Self::Parallel),
+            "parallel_stream" => strictly(config, "config").map(Self::ParallelStream),
+            "pool" => strictly(config, "config").map(Self::Pool),
+            "bulkhead" => strictly(config, "config").map(Self::Bulkhead),
             _ => Err(format!("pattern: unknown pattern `{name}`")),
         }
     }
@@ -62,6 +85,11 @@ impl Pattern {
             Self::Retry(_) => "retry",
             Self::Waterfall(_) => "waterfall",
             Self::Polling(_) => "polling",
+            Self::RateLimiter(_) => "rate_limiter",
+            Self::Parallel(_) => "parallel",
+            Self::ParallelStream(_) => "parallel_stream",
+            Self::Pool(_) => "pool",
+            Self::Bulkhead(_) => "bulkhead",
             Self::Edges(EdgesConfig { debounces: true, .. }) => "debounce",
             Self::Edges(EdgesConfig { debounces: false, .. }) => "throttle",
             Self::Stream(StreamConfig { debounces: true, .. }) => "debounce_stream",
@@ -75,7 +103,9 @@ impl Pattern {
     pub(crate) fn times(&self) -> Vec<Millis> {
         match self {
             Self::Timeout(timeout) => vec![timeout.after],
-            Self::Waterfall(_) => Vec::new(),
+            Self::Waterfall(_) | Self::Parallel(_) | Self::ParallelStream(_) | Self::Pool(_) => Vec::new(),
+            Self::Bulkhead(bulkhead) => vec![bulkhead.max_wait],
+            Self::RateLimiter(limiter) => limiter.times(),
             Self::Polling(polling) => {
                 let mut times = vec![polling.deadline, polling.initial_delay];
                 times.extend(polling.interval);
@@ -98,27 +128,46 @@ impl Pattern {
     fn verbs(&self) -> &'static [&'static str] {
         match self {
             Self::Edges(_) => &["cancel", "flush", "trigger"],
-            Self::Stream(_) => &["end"],
-            Self::Timeout(_) | Self::Retry(_) | Self::Polling(_) | Self::Waterfall(_) => &[],
+            Self::RateLimiter(_) => &["set_rate"],
+            Self::Stream(_) | Self::ParallelStream(_) => &["end"],
+            Self::Pool(_) => &["pause", "resume", "close", "cancel_waiting", "set_concurrency"],
+            Self::Bulkhead(_) => &["set_max_concurrent", "close"],
+            Self::Timeout(_) | Self::Retry(_) | Self::Polling(_) | Self::Waterfall(_) | Self::Parallel(_) => &[],
         }
     }
 
     /// What a call may be given, beside its argument.
     fn options(&self) -> &'static [&'static str] {
         match self {
-            Self::Edges(_) | Self::Stream(_) | Self::Timeout(_) | Self::Retry(_) | Self::Polling(_) | Self::Waterfall(_) => &[],
+            Self::Bulkhead(_) => &["try"],
+            Self::Pool(_) => &["try", "priority", "drained"],
+            Self::RateLimiter(_) => &["try", "permits", "deadline", "reserve"],
+            Self::Parallel(_) => &["items"],
+            Self::Edges(_)
+            | Self::Stream(_)
+            | Self::Timeout(_)
+            | Self::Retry(_)
+            | Self::Polling(_)
+            | Self::Waterfall(_)
+            | Self::ParallelStream(_) => &[],
         }
+    }
+
+    /// Whether it has items, and no callers.
+    fn is_stream(&self) -> bool {
+        matches!(self, Self::Stream(_) | Self::ParallelStream(_))
     }
 
     /// Whether that can be done to it.
     pub(crate) fn check(&self, action: &Action) -> Result<(), String> {
+        if let Self::RateLimiter(limiter) = self {
+            limiter.check_action(action)?;
+        }
         let known = match action {
-            Action::Item { .. } => matches!(self, Self::Stream(_)),
+            Action::Item { .. } => self.is_stream(),
             Action::Do(order) => self.verbs().contains(&&*order.verb),
-            Action::Call(request) => {
-                !matches!(self, Self::Stream(_)) && request.options().all(|option| self.options().contains(&option))
-            }
-            Action::Drop { .. } => !matches!(self, Self::Stream(_)),
+            Action::Call(request) => !self.is_stream() && request.options().all(|option| self.options().contains(&option)),
+            Action::Drop { .. } => !self.is_stream(),
             Action::Jump { .. } => true,
         };
         if known { Ok(()) } else { Err(format!("{action:?} is nothing that can be done to `{}`", self.name())) }

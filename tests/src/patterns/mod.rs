@@ -1,7 +1,12 @@
 //! The patterns, set up as a scenario says.
 
+mod bulkhead;
 mod edges;
+mod feed;
+mod parallel;
 mod polling;
+mod pool;
+mod rate_limiter;
 mod retry;
 mod stream;
 mod timeout;
@@ -13,7 +18,10 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
+use self::bulkhead::Guarding;
 use self::edges::Edges;
+use self::parallel::Through;
+use self::pool::Jobs;
 use self::retry::Retrying;
 use self::stream::Source;
 use crate::config::Pattern;
@@ -75,8 +83,13 @@ pub(crate) fn set_up<S: Stage + 'static>(pattern: &Pattern, form: Form) -> Rc<dy
         Pattern::Retry(config) => Rc::new(Retrying::<S::Platform>::new(config, form)),
         Pattern::Edges(config) => Rc::new(Edges::<S::Platform>::new(config)),
         Pattern::Stream(config) => Rc::new(Source::new(config)),
+        Pattern::Bulkhead(config) => Rc::new(Guarding::<S::Platform>::new(config)),
         Pattern::Polling(config) => Rc::new((**config).clone()),
+        Pattern::Pool(config) => Rc::new(Jobs::<S::Platform>::new(config)),
         Pattern::Waterfall(config) => Rc::new(config.clone()),
+        Pattern::RateLimiter(config) => rate_limiter::set_up(config),
+        Pattern::Parallel(config) => Rc::new(*config),
+        Pattern::ParallelStream(config) => Rc::new(Through::new(*config)),
     }
 }
 

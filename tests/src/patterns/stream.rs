@@ -1,16 +1,14 @@
 //! Debounce and throttle, as streams.
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
 
 use aplomb::edge::{EdgeStream, PaceStream, Stream};
 use aplomb::{Ambient, Platform};
 use futures_lite::StreamExt;
 use serde_json::{Value, json};
 
+use super::feed::{Feed, Items};
 use super::{Ending, Subject, details};
 use crate::config::StreamConfig;
 use crate::interpreter::World;
@@ -24,24 +22,9 @@ pub(super) struct Source {
     feed: Rc<Feed>,
 }
 
-/// What the script has fed, and the pattern has not taken.
-#[derive(Default)]
-struct Feed {
-    items: RefCell<VecDeque<Value>>,
-    waker: Cell<Option<Waker>>,
-    ended: Cell<bool>,
-    drained: Cell<bool>,
-}
-
 impl Source {
     pub(super) fn new(config: &StreamConfig) -> Self {
         Self { config: *config, feed: Rc::default() }
-    }
-}
-
-impl Feed {
-    fn wake(&self) {
-        self.waker.take().into_iter().for_each(Waker::wake);
     }
 }
 
@@ -62,7 +45,7 @@ impl<S: Stage + 'static> Subject<S> for Source {
                 Err(error) => {
                     let result = Err(("config", details(json!({ "value": error.to_string() }))));
                     world.record(What::End { id: "stream".to_owned(), result });
-                    self.feed.drained.set(true);
+                    self.feed.drain();
                     return;
                 }
             },
@@ -73,39 +56,19 @@ impl<S: Stage + 'static> Subject<S> for Source {
                 recorder.record(What::Item { item });
             }
             recorder.record(What::EndOfStream);
-            feed.drained.set(true);
+            feed.drain();
         }));
     }
 
     fn act(&self, _end: Order) {
-        self.feed.ended.set(true);
-        self.feed.wake();
+        self.feed.end();
     }
 
     fn feed(&self, item: Value) {
-        self.feed.items.borrow_mut().push_back(item);
-        self.feed.wake();
+        self.feed.push(item);
     }
 
     fn is_busy(&self) -> bool {
-        !self.feed.drained.get()
-    }
-}
-
-/// The source, as the pattern sees it.
-struct Items(Rc<Feed>);
-
-impl Stream for Items {
-    type Item = Value;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Value>> {
-        if let Some(item) = self.0.items.borrow_mut().pop_front() {
-            return Poll::Ready(Some(item));
-        }
-        if self.0.ended.get() {
-            return Poll::Ready(None);
-        }
-        self.0.waker.set(Some(cx.waker().clone()));
-        Poll::Pending
+        !self.feed.is_drained()
     }
 }

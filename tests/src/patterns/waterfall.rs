@@ -29,10 +29,10 @@ impl<S: Stage + 'static> Subject<S> for WaterfallConfig {
                 (3, []) => waterfall(step).then(step).then(step).run(input).await,
                 (4, []) => waterfall(step).then(step).then(step).then(step).run(input).await,
                 (_, []) => waterfall(step).then(step).then(step).then(step).then(step).run(input).await,
-                (_, [a]) => waterfall(step).named(a).run(input).await,
-                (_, [a, b]) => waterfall(step).named(a).then(step).named(b).run(input).await,
-                (_, [a, b, c]) => waterfall(step).named(a).then(step).named(b).then(step).named(c).run(input).await,
-                (_, [a, b, c, d, ..]) => {
+                (_, &[a]) => waterfall(step).named(a).run(input).await,
+                (_, &[a, b]) => waterfall(step).named(a).then(step).named(b).run(input).await,
+                (_, &[a, b, c]) => waterfall(step).named(a).then(step).named(b).then(step).named(c).run(input).await,
+                (_, &[a, b, c, d, ..]) => {
                     waterfall(step).named(a).then(step).named(b).then(step).named(c).then(step).named(d).run(input).await
                 }
             };

@@ -10,6 +10,7 @@ pub(crate) mod inner;
 pub(crate) mod lock;
 pub(crate) mod overrides;
 pub(crate) mod patterns;
+pub(crate) mod pool;
 pub(crate) mod render;
 pub(crate) mod shrink;
 pub(crate) mod sim;

@@ -31,7 +31,7 @@ where
     ///
     /// # Errors
     ///
-    /// As [`RateLimiter::run`](super::RateLimiter::run), and [`RateLimitError::TableFull`] if the key is new and all others are in use.
+    /// As [`RateLimiter::run`](crate::RateLimiter::run), and [`RateLimitError::TableFull`] if the key is new and all others are in use.
     ///
     /// # Examples
     ///
@@ -72,7 +72,7 @@ where
     ///
     /// # Errors
     ///
-    /// As [`RateLimiter::acquire`](super::RateLimiter::acquire), and [`RateLimitError::TableFull`].
+    /// As [`RateLimiter::acquire`](crate::RateLimiter::acquire), and [`RateLimitError::TableFull`].
     pub const fn acquire<'q, Q>(&self, key: &'q Q, n: u32) -> Acquire<'_, Self, &'q Q>
     where
         K: Borrow<Q>,
@@ -98,7 +98,7 @@ where
     ///
     /// # Errors
     ///
-    /// As [`RateLimiter::try_acquire`](super::RateLimiter::try_acquire), and [`RateLimitError::TableFull`].
+    /// As [`RateLimiter::try_acquire`](crate::RateLimiter::try_acquire), and [`RateLimitError::TableFull`].
     #[inline]
     pub fn try_acquire<Q>(&self, key: &Q, n: u32) -> Result<Permit<'_, Self>, RateLimitError>
     where
@@ -120,7 +120,7 @@ where
     ///
     /// # Errors
     ///
-    /// As [`RateLimiter::reserve`](super::RateLimiter::reserve), and [`RateLimitError::TableFull`].
+    /// As [`RateLimiter::reserve`](crate::RateLimiter::reserve), and [`RateLimitError::TableFull`].
     pub fn reserve<Q>(&self, key: &Q, n: u32) -> Result<Reservation<'_, Self>, RateLimitError>
     where
         K: Borrow<Q>,
@@ -131,7 +131,7 @@ where
         reserved.map(|(at, made)| Reservation::new(self, spot, n, at, made))
     }
 
-    /// Changes the rule of all keys from now on, as [`RateLimiter::set_rate`](super::RateLimiter::set_rate) does. It goes through all of them, a shard at a time.
+    /// Changes the rule of all keys from now on, as [`RateLimiter::set_rate`](crate::RateLimiter::set_rate) does. It goes through all of them, a shard at a time.
     ///
     /// # Errors
     ///

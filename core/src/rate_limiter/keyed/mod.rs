@@ -24,7 +24,7 @@ use crate::sync::Shared;
 ///
 /// The table is divided into `SHARDS` with a lock each, and room for an equal part of the keys each. On servers, take some four times as many as there are threads. Everything else is as with a [`RateLimiter`](super::RateLimiter).
 ///
-/// Under its lock it compares keys (`Eq`); it hashes, clones and drops them outside. It is asked by reference to anything that the key can be [borrowed](Borrow) as, and makes a [key](ToKey) of it when it is new.
+/// Under its lock it compares keys (`Eq`); it hashes, clones and drops them outside. It is asked by reference to anything that the key can be [borrowed](core::borrow::Borrow) as, and makes a [key](crate::key::ToKey) of it when it is new.
 ///
 /// # Examples
 ///
@@ -129,7 +129,7 @@ impl<P: Platform, K, A: Algorithm + Copy, S: Storage, H, const SHARDS: usize> Ke
 
     /// How many keys there is room for; at least 1, and no more than the storage has room for. Default: what the storage has room for, and at most [65,536](KeyedRateLimiter::DEFAULT_CAPACITY).
     ///
-    /// Memory for the look-up, 8 bytes a key on the heap, is taken with the first key, and for keys as they come.
+    /// On the heap, memory is taken as keys come, by doubling the table of a shard. Each key takes some one and a half to three times the size of the key and what was taken, and 8 bytes more.
     #[must_use]
     pub const fn capacity(mut self, keys: usize) -> Self {
         self.capacity = keys;
@@ -182,7 +182,7 @@ impl<P: Platform, K, A: Algorithm + Copy, S: Storage, H, const SHARDS: usize> Ke
     /// use aplomb_sim::prelude::*;
     ///
     /// let refused = KeyedRateLimiter::<String>::new(Rate::per_second(5)).capacity(0).check();
-    /// assert_eq!(refused.unwrap_err().to_string(), "capacity is 0, must be from 1 to 4294967295");
+    /// assert_eq!(refused.unwrap_err().to_string(), "capacity is 0, must be at least 1");
     /// ```
     pub fn check(self) -> Result<Self, ConfigError> {
         self.algorithm.config_error().or(self.table_error()).map_or(Ok(self), Err)

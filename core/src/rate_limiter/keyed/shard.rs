@@ -129,9 +129,16 @@ impl<K, A: Algorithm + Copy, S: Storage> Shard<K, A, S> {
         } else {
             None
         };
+        if self.table.grow(house.capacity) {
+            self.renewals.start_anew(self.table.slots());
+            for (index, entry) in self.table.iter_mut() {
+                if let Some(link) = entry.value.crowd {
+                    self.crowds.follow(link, index);
+                }
+            }
+        }
         match self.table.insert(hash, key, Known { taken: A::START, crowd: None }, house.capacity) {
             Ok(index) => {
-                self.renewals.make_room(self.table.slots());
                 self.renewals.lower(index, now);
                 Ok((index, forgotten))
             }
@@ -181,13 +188,11 @@ impl<K, A: Algorithm + Copy, S: Storage> Shard<K, A, S> {
     /// Changes the rule.
     pub(super) fn take_over(&mut self, house: House<'_, A>, rule: A, now: Instant) {
         let from = self.changed.replace(rule).unwrap_or(*house.algorithm);
-        for index in 0..self.table.slots() {
-            if let Some(Entry { value: known, .. }) = self.table.get_mut(index) {
-                rule.take_over(&mut known.taken, &from, now);
-            }
+        for (_, entry) in self.table.iter_mut() {
+            rule.take_over(&mut entry.value.taken, &from, now);
         }
         // They may come sooner now.
-        self.renewals.forget_bounds();
+        self.renewals.start_anew(self.table.slots());
     }
 
     /// The waker of whoever is first in the next queue, from a slot of the table on.

@@ -50,8 +50,8 @@ pub struct WaitList<T, S: Storage> {
 /// It is stamped with a generation, so that a key used again after its waiter has left finds nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key<L> {
-    link: L,
-    generation: u16,
+    pub(crate) link: L,
+    pub(crate) generation: u16,
 }
 
 /// The list was full. The waker comes back, to be dropped outside the lock.
@@ -123,7 +123,7 @@ impl<T, S: Storage> WaitList<T, S> {
 
     /// Asks for a waiter's turn: one who was granted leaves the list, one who waits on is woken through `waker` from now on.
     pub fn poll(&mut self, key: Key<S::Link>, waker: Waker) -> Turn<T> {
-        self.slab.poll(&mut self.queue, key, waker)
+        self.slab.poll(key, waker)
     }
 
     /// Takes a waiter out, wherever it stands. Its owner then looks at the queue again: the one behind may be able to go.

@@ -97,11 +97,11 @@ impl<T, S: Storage> Slab<T, S> {
     }
 
     /// Asks for a waiter's turn.
-    pub(crate) fn poll(&mut self, queue: &mut Queue<S::Link>, key: Key<S::Link>, waker: Waker) -> Turn<T> {
+    pub(crate) fn poll(&mut self, key: Key<S::Link>, waker: Waker) -> Turn<T> {
         let Some(slot) = occupied(self.slots.as_mut_slice(), key) else { return Turn::Unknown { unused: waker } };
         if slot.granted {
-            return match self.remove(queue, key) {
-                Some(Removed { payload, .. }) => Turn::Granted { payload, unused: Some(waker) },
+            return match vacate(&mut self.vacant, slot, key.link) {
+                Some(payload) => Turn::Granted { payload, unused: Some(waker) },
                 None => Turn::Unknown { unused: waker },
             };
         }
@@ -115,15 +115,14 @@ impl<T, S: Storage> Slab<T, S> {
     /// Takes a waiter out, wherever it stands in its queue.
     pub(crate) fn remove(&mut self, queue: &mut Queue<S::Link>, key: Key<S::Link>) -> Option<Removed<T>> {
         let slots = self.slots.as_mut_slice();
-        let slot = occupied(slots, key)?;
-        let payload = slot.payload.take()?;
-        let removed = Removed { payload, granted: slot.granted, waker: slot.waker.take() };
-        slot.generation = slot.generation.wrapping_add(1);
-        if !removed.granted {
+        let granted = occupied(slots, key)?.granted;
+        if !granted {
             queue.unlink(slots, key.link);
         }
-        give_vacant(&mut self.vacant, slots, key.link);
-        Some(removed)
+        let slot = occupied(slots, key)?;
+        let waker = slot.waker.take();
+        let payload = vacate(&mut self.vacant, slot, key.link)?;
+        Some(Removed { payload, granted, waker })
     }
 }
 
@@ -144,11 +143,11 @@ fn take_vacant<T, L: Link>(vacant: &mut Option<L>, slots: &mut [Slot<T, L>]) -> 
     Some(link)
 }
 
-fn give_vacant<T, L: Link>(vacant: &mut Option<L>, slots: &mut [Slot<T, L>], link: L) {
-    if let Some(slot) = slots.get_mut(link.index()) {
-        slot.next = *vacant;
-        *vacant = Some(link);
-    }
+/// Makes a slot that is not linked any more a vacant one, and returns what was in it.
+fn vacate<T, L: Link>(vacant: &mut Option<L>, slot: &mut Slot<T, L>, link: L) -> Option<T> {
+    slot.generation = slot.generation.wrapping_add(1);
+    slot.next = vacant.replace(link);
+    slot.payload.take()
 }
 
 impl<L> Queue<L> {

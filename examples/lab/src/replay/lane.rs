@@ -99,7 +99,7 @@ impl Lane {
                 _ => {}
             }
         }
-        let dropped = scenario.script.iter().find(|line| line.drop.as_deref() == Some(&self.id)).map(|line| line.at.0);
+        let dropped = scenario.script.iter().find(|line| line.drop.contains(&self.id)).map(|line| line.at.0);
         let over = dropped.or(scenario.until.map(|until| until.0)).or(trace.last().map(|entry| entry.at)).unwrap_or(0);
         if let Some(attempt) = under_way.filter(|attempt| attempt.ends <= over) {
             self.mark(attempt.ends, &glyphs.failed, Then::Waits);

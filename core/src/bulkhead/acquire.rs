@@ -1,0 +1,151 @@
+use core::fmt;
+use core::future::Future;
+use core::ops::Deref;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+
+use super::error::BulkheadError;
+use super::settings::Bulkhead;
+use crate::alarm::Alarm;
+use crate::platform::Platform;
+use crate::storage::Storage;
+use crate::sync::semaphore::{self, Lender, Permit};
+use crate::time::Clock;
+
+/// The timer of the platform of what `B` points to.
+type SleepOf<B> = <<<<B as Deref>::Target as Lender>::Platform as Platform>::Clock as Clock>::Sleep;
+
+impl<P: Platform, S: Storage> Bulkhead<P, S> {
+    /// Waits for a place, and takes it: for work that is no single operation. [`run`](Bulkhead::run) does so for one.
+    ///
+    /// # Errors
+    ///
+    /// [`BulkheadError::QueueFull`], at once; [`BulkheadError::TimedOut`] after [`max_wait`](Bulkhead::max_wait); [`BulkheadError::Closed`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static UPLOADS: Bulkhead = checked!(Bulkhead::new(2).max_wait(secs(1)));
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let (_first, _second) = (UPLOADS.acquire().await, UPLOADS.acquire().await);
+    ///     let third = UPLOADS.acquire().await;
+    ///     assert!(third.is_err_and(|error| error.is_timeout()));
+    /// });
+    /// ```
+    pub const fn acquire(&self) -> Acquire<&Self> {
+        Self::acquire_owned(self)
+    }
+
+    /// As [`acquire`](Bulkhead::acquire), of a bulkhead that `this` points to: an `Arc` or `Rc` of it, which the permit keeps.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire`](Bulkhead::acquire).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use std::sync::Arc;
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let uploads: Arc<Bulkhead> = Arc::new(Bulkhead::new(2));
+    ///     let place = Bulkhead::acquire_owned(Arc::clone(&uploads)).await?;
+    ///     aplomb_sim::spawn("upload", async move { drop(place) }).await.unwrap();
+    ///     assert_eq!(uploads.snapshot().running, 0);
+    ///     Ok::<_, BulkheadError>(())
+    /// })?;
+    /// # Ok::<_, BulkheadError>(())
+    /// ```
+    pub const fn acquire_owned<B: Deref<Target = Self>>(this: B) -> Acquire<B> {
+        Acquire { permit: semaphore::Acquire::new(this, 1), alarm: Alarm::new() }
+    }
+
+    /// Takes a place, if one is free and nobody waits.
+    ///
+    /// # Errors
+    ///
+    /// [`BulkheadError::Busy`]; [`BulkheadError::Closed`].
+    #[inline]
+    pub fn try_acquire(&self) -> Result<Permit<&Self>, BulkheadError> {
+        Self::try_acquire_owned(self)
+    }
+
+    /// As [`try_acquire`](Bulkhead::try_acquire), of a bulkhead that `this` points to.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_acquire`](Bulkhead::try_acquire).
+    #[inline]
+    pub fn try_acquire_owned<B: Deref<Target = Self>>(this: B) -> Result<Permit<B>, BulkheadError> {
+        this.semaphore.take(1)?;
+        Ok(Permit::new(this, 1))
+    }
+}
+
+impl<P: Platform, S: Storage> Bulkhead<P, S> {
+    /// Takes a place, if there is one; `None`: it is to be waited for.
+    #[inline]
+    pub(super) fn enter(&self, waits: bool) -> Result<Option<Permit<&Self>>, BulkheadError> {
+        if waits { Ok(self.semaphore.admit(1)?.then(|| Permit::new(self, 1))) } else { self.try_acquire().map(Some) }
+    }
+}
+
+pin_project! {
+    /// Waits for a place in the bulkhead that `B` points to; made by [`Bulkhead::acquire`] and [`acquire_owned`](Bulkhead::acquire_owned).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it gives up the place in the queue, which is free at once. A place that had been granted already goes to the next.
+    /// Polled after its end, it is pending for ever.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Acquire<B>
+    where
+        B: Deref,
+        B::Target: Lender,
+    {
+        permit: semaphore::Acquire<B>,
+        #[pin]
+        alarm: Alarm<SleepOf<B>>,
+    }
+}
+
+impl<P: Platform, S: Storage, B: Deref<Target = Bulkhead<P, S>>> Future for Acquire<B> {
+    type Output = Result<Permit<B>, BulkheadError>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        match Pin::new(&mut *this.permit).poll(cx) {
+            Poll::Ready(outcome) => Poll::Ready(outcome.map_err(BulkheadError::from)),
+            Poll::Pending => poll_time(this.permit, this.alarm, cx).map(Err),
+        }
+    }
+}
+
+/// Whether one who waits has done so for long enough: it leaves then.
+#[inline(never)]
+fn poll_time<P: Platform, S: Storage, B: Deref<Target = Bulkhead<P, S>>>(
+    permit: &mut semaphore::Acquire<B>,
+    alarm: Pin<&mut Alarm<SleepOf<B>>>,
+    cx: &mut Context<'_>,
+) -> Poll<BulkheadError> {
+    let Some(bulkhead) = permit.lender() else { return Poll::Pending };
+    let after = bulkhead.patience();
+    if !after.is_zero() {
+        ready!(alarm.poll_for(&bulkhead.clock, after, cx));
+    }
+    permit.give_up();
+    Poll::Ready(BulkheadError::TimedOut { after })
+}
+
+impl<B: Deref<Target: Lender>> fmt::Debug for Acquire<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acquire").field("permit", &self.permit).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,130 @@
+use core::convert::Infallible;
+use core::error::Error;
+use core::fmt;
+use core::time::Duration;
+
+use crate::config::ConfigError;
+use crate::sync::{AcquireError, TryAcquireError};
+
+/// Why a call through a bulkhead has no value.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb::BulkheadError;
+/// use core::time::Duration;
+///
+/// let full: BulkheadError<std::io::Error> = BulkheadError::QueueFull { waiting: 100 };
+/// assert_eq!(full.to_string(), "queue full: 100 are waiting");
+/// assert!(full.is_rejected() && !full.is_timeout());
+///
+/// let late: BulkheadError<std::io::Error> = BulkheadError::TimedOut { after: Duration::from_millis(500) };
+/// assert_eq!(late.to_string(), "no place became free within 500ms");
+/// assert!(late.is_rejected() && late.is_timeout());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum BulkheadError<E = Infallible> {
+    /// All places are taken, and all waiting places too.
+    QueueFull {
+        /// How many wait.
+        waiting: usize,
+    },
+    /// It has waited as long as it may. Nothing was started.
+    TimedOut {
+        /// How long.
+        after: Duration,
+    },
+    /// No place is free, and it was not to wait.
+    Busy,
+    /// The bulkhead is closed.
+    Closed,
+    /// It started, and failed.
+    Failed(E),
+    /// The configuration makes no sense. Nothing was started.
+    Config(ConfigError),
+}
+
+impl<E> BulkheadError<E> {
+    /// Whether it never started, for the sake of those who run: there was no place, or not in time, or there won't be any more.
+    pub const fn is_rejected(&self) -> bool {
+        matches!(self, Self::QueueFull { .. } | Self::TimedOut { .. } | Self::Busy | Self::Closed)
+    }
+
+    /// Whether it has waited as long as it may.
+    pub const fn is_timeout(&self) -> bool {
+        matches!(self, Self::TimedOut { .. })
+    }
+
+    /// The operation's own error.
+    pub const fn inner(&self) -> Option<&E> {
+        match self {
+            Self::Failed(error) => Some(error),
+            Self::QueueFull { .. } | Self::TimedOut { .. } | Self::Busy | Self::Closed | Self::Config(_) => None,
+        }
+    }
+
+    /// The operation's own error.
+    pub fn into_inner(self) -> Option<E> {
+        match self {
+            Self::Failed(error) => Some(error),
+            Self::QueueFull { .. } | Self::TimedOut { .. } | Self::Busy | Self::Closed | Self::Config(_) => None,
+        }
+    }
+}
+
+impl BulkheadError {
+    /// The same, of an operation that has not even started.
+    pub(super) fn of_operation<E>(self) -> BulkheadError<E> {
+        match self {
+            Self::QueueFull { waiting } => BulkheadError::QueueFull { waiting },
+            Self::TimedOut { after } => BulkheadError::TimedOut { after },
+            Self::Busy => BulkheadError::Busy,
+            Self::Closed => BulkheadError::Closed,
+            Self::Config(error) => BulkheadError::Config(error),
+            Self::Failed(never) => match never {},
+        }
+    }
+}
+
+impl From<AcquireError> for BulkheadError {
+    fn from(error: AcquireError) -> Self {
+        match error {
+            // It asks for one: there are none at all.
+            AcquireError::TooMany { permits, .. } => Self::Config(ConfigError::MaxConcurrent { value: permits }),
+            AcquireError::QueueFull { waiting } => Self::QueueFull { waiting },
+            AcquireError::Closed => Self::Closed,
+        }
+    }
+}
+
+impl From<TryAcquireError> for BulkheadError {
+    fn from(error: TryAcquireError) -> Self {
+        match error {
+            TryAcquireError::TooMany { permits, .. } => Self::Config(ConfigError::MaxConcurrent { value: permits }),
+            TryAcquireError::NoPermits { .. } => Self::Busy,
+            TryAcquireError::Closed => Self::Closed,
+        }
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for BulkheadError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::QueueFull { waiting } => write!(f, "queue full: {waiting} are waiting"),
+            Self::TimedOut { after } => write!(f, "no place became free within {after:?}"),
+            Self::Busy => f.write_str("no place is free"),
+            Self::Closed => f.write_str("closed"),
+            Self::Failed(error) => error.fmt(f),
+            Self::Config(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: Error + 'static> Error for BulkheadError<E> {
+    /// That of the operation's error, whose text is this one's already.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.inner()?.source()
+    }
+}

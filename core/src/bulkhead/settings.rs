@@ -1,0 +1,214 @@
+use core::fmt;
+use core::mem::forget;
+use core::time::Duration;
+
+use crate::config::ConfigError;
+use crate::platform::{Ambient, Platform};
+use crate::storage::Storage;
+use crate::sync::Semaphore;
+use crate::sync::semaphore::Lender;
+use crate::time::{duration, nanos};
+
+/// So many operations at once, a queue with an end for the others, and a limit to the time in it.
+///
+/// | setting | default |
+/// | --- | --- |
+/// | [`max_waiting`](Bulkhead::max_waiting) | as many as the storage has room for |
+/// | [`max_wait`](Bulkhead::max_wait) | without limit |
+///
+/// `S` says where waiters are kept: [`Inline<N>`](crate::storage::Inline) for at most `N` of them.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb_sim::prelude::*;
+///
+/// static DB: Bulkhead = checked!(Bulkhead::new(10).max_waiting(100).max_wait(ms(500)));
+///
+/// async fn query(id: u32) -> Result<String, std::io::Error> { Ok(format!("row {id}")) }
+///
+/// aplomb_sim::block_on(async {
+///     let id = 7;
+///     match DB.run(|| query(id)).await {
+///         Err(error) if error.is_rejected() => eprintln!("try again later: {error}"),
+///         row => assert_eq!(row.unwrap(), "row 7"),
+///     }
+/// });
+/// ```
+pub struct Bulkhead<P: Platform, S: Storage = <P as Platform>::Storage> {
+    pub(super) semaphore: Semaphore<P, S>,
+    pub(super) clock: P::Clock,
+    /// Nanoseconds.
+    max_wait: u64,
+    /// As it was built. What it is now, is behind the semaphore's lock, where no `const fn` looks.
+    max_concurrent: u32,
+}
+
+/// What a bulkhead is like at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// How many may run at once.
+    pub max_concurrent: u32,
+    /// How many places are taken; more than there are, for a while after there have become fewer.
+    pub running: u32,
+    /// How many wait.
+    pub waiting: usize,
+}
+
+impl<P: Platform<Clock: Ambient>, S: Storage> Bulkhead<P, S> {
+    /// Lets so many run at once, at least 1.
+    #[must_use]
+    pub const fn new(max_concurrent: u32) -> Self {
+        Self::with_clock(Ambient::CLOCK, max_concurrent)
+    }
+}
+
+impl<P: Platform, S: Storage> Bulkhead<P, S> {
+    /// As `new`, on a clock that is held in hand.
+    #[must_use]
+    pub const fn with_clock(clock: P::Clock, max_concurrent: u32) -> Self {
+        Self { semaphore: Semaphore::new(max_concurrent), clock, max_wait: u64::MAX, max_concurrent }
+    }
+
+    /// Lets at most so many wait; with 0, whoever finds no place is rejected at once. Default: as many as the storage has room for.
+    #[must_use]
+    pub const fn max_waiting(mut self, max_waiting: usize) -> Self {
+        self.semaphore.max_waiting = max_waiting;
+        self
+    }
+
+    /// Lets nobody wait for longer than that, counted from the poll that has found no place. Default: without limit. With zero, nobody waits.
+    #[must_use]
+    pub const fn max_wait(mut self, max_wait: Duration) -> Self {
+        self.max_wait = nanos(max_wait);
+        self
+    }
+
+    /// What is wrong with it, if anything is: [`check`](Bulkhead::check), for code that is evaluated at compile time.
+    #[must_use]
+    pub const fn config_error(self) -> Option<ConfigError> {
+        let value = self.max_concurrent;
+        // It has no waiters yet, and a `const fn` drops nothing.
+        forget(self);
+        wrong(value)
+    }
+
+    /// Itself, if it makes sense; for what comes from a configuration file. [`checked!`](crate::checked) does so at compile time.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::MaxConcurrent`] if nothing may run.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// let refused: Result<Bulkhead, ConfigError> = Bulkhead::new(0).check();
+    /// assert_eq!(refused.unwrap_err().to_string(), "max_concurrent is 0, must be at least 1");
+    /// ```
+    pub const fn check(self) -> Result<Self, ConfigError> {
+        match wrong(self.max_concurrent) {
+            Some(error) => {
+                forget(self);
+                Err(error)
+            }
+            None => Ok(self),
+        }
+    }
+
+    /// From now on, so many may run at once.
+    ///
+    /// If these are more, those who wait have their turn at once. If they are fewer, nobody is disturbed: what runs ends, and nobody starts before enough have.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::MaxConcurrent`] if nothing may run; nothing changes then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static DB: Bulkhead = checked!(Bulkhead::new(10));
+    ///
+    /// DB.set_max_concurrent(20)?;
+    /// assert_eq!(DB.snapshot().max_concurrent, 20);
+    /// # Ok::<_, ConfigError>(())
+    /// ```
+    pub fn set_max_concurrent(&self, max_concurrent: u32) -> Result<(), ConfigError> {
+        if let Some(error) = wrong(max_concurrent) {
+            return Err(error);
+        }
+        self.semaphore.set_permits(max_concurrent);
+        Ok(())
+    }
+
+    /// Lets nobody in any more. Those who wait end with [`Closed`](super::BulkheadError::Closed), and so does whoever comes; what runs is not disturbed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let db: Bulkhead = Bulkhead::new(10);
+    ///     db.close();
+    ///     assert!(matches!(db.acquire().await, Err(BulkheadError::Closed)));
+    /// });
+    /// ```
+    pub fn close(&self) {
+        self.semaphore.close();
+    }
+
+    /// Whether it was [closed](Bulkhead::close).
+    pub fn is_closed(&self) -> bool {
+        self.semaphore.is_closed()
+    }
+
+    /// How many run, how many wait, and how many may run, all at one moment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static DB: Bulkhead = checked!(Bulkhead::new(10));
+    ///
+    /// let place = DB.try_acquire();
+    /// let now = DB.snapshot();
+    /// assert_eq!((now.running, now.waiting, now.max_concurrent), (1, 0, 10));
+    /// # drop(place);
+    /// ```
+    pub fn snapshot(&self) -> Snapshot {
+        let (max_concurrent, running, waiting) = self.semaphore.counts();
+        Snapshot { max_concurrent, running, waiting }
+    }
+
+    /// How long one may wait.
+    pub(super) const fn patience(&self) -> Duration {
+        duration(self.max_wait)
+    }
+}
+
+const fn wrong(max_concurrent: u32) -> Option<ConfigError> {
+    if max_concurrent == 0 { Some(ConfigError::MaxConcurrent { value: 0 }) } else { None }
+}
+
+impl<P: Platform, S: Storage> Lender for Bulkhead<P, S> {
+    type Platform = P;
+    type Storage = S;
+
+    #[inline]
+    fn semaphore(&self) -> &Semaphore<P, S> {
+        &self.semaphore
+    }
+}
+
+impl<P: Platform, S: Storage> fmt::Debug for Bulkhead<P, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bulkhead").field("now", &self.snapshot()).field("max_wait", &self.patience()).finish_non_exhaustive()
+    }
+}

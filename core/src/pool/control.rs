@@ -1,0 +1,331 @@
+use core::fmt;
+use core::future::Future;
+use core::mem::forget;
+
+use super::drained::Drained;
+use super::run::Run;
+use super::state::{Called, Snapshot, State};
+use crate::config::ConfigError;
+use crate::platform::Platform;
+use crate::storage::Storage;
+use crate::sync::Shared;
+
+/// So many jobs at once, however many there are. Jobs are added while it runs, by whom and from where you like.
+///
+/// | setting | default |
+/// | --- | --- |
+/// | [`max_queued`](Pool::max_queued) | what the storage holds |
+///
+/// `S` says where those are kept who wait: [`Inline<N>`](crate::storage::Inline) for at most `N` of them.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb_sim::prelude::*;
+///
+/// static UPLOADS: Pool = checked!(Pool::new(4).max_queued(1_000));
+///
+/// async fn upload(path: &str) -> Result<usize, std::io::Error> { Ok(path.len()) }
+///
+/// aplomb_sim::block_on(async {
+///     let path = String::from("a/b");
+///     let length = UPLOADS.run(|| upload(&path)).await?;
+///     assert_eq!(length, 3);
+///     Ok::<_, PoolError<std::io::Error>>(())
+/// })?;
+/// # Ok::<_, PoolError<std::io::Error>>(())
+/// ```
+pub struct Pool<P: Platform, S: Storage = <P as Platform>::Storage> {
+    /// As it was built; what it is now is behind the lock.
+    concurrency: u32,
+    max_queued: usize,
+    state: Shared<P::RawMutex, State<S>>,
+}
+
+impl<P: Platform, S: Storage> Pool<P, S> {
+    /// A pool that runs so many jobs at once.
+    #[must_use]
+    pub const fn new(concurrency: u32) -> Self {
+        Self { concurrency, max_queued: usize::MAX, state: Shared::new(State::new(concurrency)) }
+    }
+
+    /// Lets so many jobs wait, and turns others away. With zero none waits. Default: as many as the storage has room for; on the heap, set it.
+    #[must_use]
+    pub const fn max_queued(mut self, jobs: usize) -> Self {
+        self.max_queued = jobs;
+        self
+    }
+
+    /// What is wrong with it, if anything is: [`check`](Pool::check), for code that is evaluated at compile time.
+    #[must_use]
+    pub const fn config_error(self) -> Option<ConfigError> {
+        let concurrency = self.concurrency;
+        // It has no waiters yet, and a `const fn` drops nothing.
+        forget(self);
+        concurrency_error(concurrency)
+    }
+
+    /// Itself, if it makes sense; for what comes from a configuration file. [`checked!`](crate::checked) does so at compile time.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Concurrency`] if no job could ever run.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// let refused = Pool::<aplomb_sim::Inline<4>>::new(0).check();
+    /// assert_eq!(refused.unwrap_err().to_string(), "concurrency is 0, must be at least 1");
+    /// ```
+    pub const fn check(self) -> Result<Self, ConfigError> {
+        match concurrency_error(self.concurrency) {
+            Some(error) => {
+                // It has no waiters yet, and a `const fn` drops nothing.
+                forget(self);
+                Err(error)
+            }
+            None => Ok(self),
+        }
+    }
+
+    /// Runs a job when its turn comes, in the task that awaits it: nothing is spawned or boxed, and it may borrow what it likes. Before it is awaited, it takes a [`priority`](Run::priority).
+    ///
+    /// It stands in the queue from its first poll on. `job` is called when there is a place, so that a timeout within it counts from the start, and one around it from the adding.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolError`](super::PoolError): [`Failed`](super::PoolError::Failed) with the job's own; [`Closed`](super::PoolError::Closed) or [`QueueFull`](super::PoolError::QueueFull), at once;
+    /// [`Cancelled`](super::PoolError::Cancelled) if it [was](Pool::cancel_waiting) while it waited.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use futures_lite::future::zip;
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let pool: Pool = Pool::new(1);
+    ///     let job = async |n: u32| { aplomb_sim::sleep(ms(10)).await; Ok::<_, std::io::Error>(n) };
+    ///     let (one, two) = zip(pool.run(|| job(1)), pool.run(|| job(2)).priority(5)).await;
+    ///     assert_eq!((one.unwrap(), two.unwrap()), (1, 2));
+    ///     assert_eq!(aplomb_sim::now().as_nanos(), 20_000_000);
+    /// });
+    /// ```
+    #[inline]
+    pub fn run<F, Fut, T, E>(&self, job: F) -> Run<&Self, F, Fut>
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        Run::new(self, job)
+    }
+
+    /// As [`run`](Pool::run), if there is a place for it now; nothing waits.
+    ///
+    /// # Errors
+    ///
+    /// As of [`run`](Pool::run); [`QueueFull`](super::PoolError::QueueFull) if no place is free, or others wait for one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let pool: Pool = Pool::new(1);
+    ///     let outer = pool.run(async || {
+    ///         let inner = pool.try_run(async || Ok::<_, std::io::Error>(())).await;
+    ///         assert!(inner.unwrap_err().is_rejected());
+    ///         Ok::<_, std::io::Error>(())
+    ///     });
+    ///     outer.await.unwrap();
+    /// });
+    /// ```
+    pub fn try_run<F, Fut, T, E>(&self, job: F) -> Run<&Self, F, Fut>
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        Run::new(self, job).without_waiting()
+    }
+
+    /// Starts nothing until [`resume`](Pool::resume). What runs goes on, and jobs can be added.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use futures_lite::future::{poll_once, zip};
+    /// use std::pin::pin;
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let pool: Pool = Pool::new(2);
+    ///     pool.pause();
+    ///     let mut job = pin!(pool.run(async || Ok::<_, std::io::Error>(7)));
+    ///     assert!(poll_once(job.as_mut()).await.is_none());
+    ///     pool.resume();
+    ///     assert_eq!(job.await.unwrap(), 7);
+    /// });
+    /// ```
+    pub fn pause(&self) {
+        self.state.with(|state| state.now.paused = true);
+    }
+
+    /// Goes on after a [`pause`](Pool::pause).
+    pub fn resume(&self) {
+        self.change(|state| state.now.paused = false);
+    }
+
+    /// Takes no more jobs: whoever adds one ends with [`Closed`](super::PoolError::Closed), at once. Those that wait still run, unless they are [cancelled](Pool::cancel_waiting) too.
+    ///
+    /// # Examples
+    ///
+    /// The orderly end of a service:
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// # static POOL: Pool = Pool::new(4);
+    /// # aplomb_sim::block_on(async {
+    /// POOL.close();
+    /// POOL.drained().await?;
+    /// # assert!(POOL.run(async || Ok::<(), std::io::Error>(())).await.unwrap_err().is_closed());
+    /// # Ok::<_, PoolError>(()) }).unwrap();
+    /// ```
+    pub fn close(&self) {
+        self.state.with(|state| state.now.closed = true);
+    }
+
+    /// Ends the waiting of all that wait for a place: they end with [`Cancelled`](super::PoolError::Cancelled), and none of them starts. What runs is not disturbed. How many they were.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use futures_lite::future::zip;
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let pool: Pool = Pool::new(1);
+    ///     let runs = pool.run(async || { assert_eq!(pool.cancel_waiting(), 0); aplomb_sim::sleep(ms(10)).await; Ok::<_, std::io::Error>(()) });
+    ///     let waits = pool.run(async || Ok::<_, std::io::Error>(()));
+    ///     let cancels = async { assert_eq!(pool.cancel_waiting(), 1) };
+    ///     let ((ran, waited), ()) = zip(zip(runs, waits), cancels).await;
+    ///     assert!(ran.is_ok());
+    ///     assert!(matches!(waited, Err(PoolError::Cancelled)));
+    /// });
+    /// ```
+    pub fn cancel_waiting(&self) -> usize {
+        self.change(State::cancel_waiting)
+    }
+
+    /// Runs so many jobs at once from now on. More start at once; of too many that run, none is disturbed, and none starts before enough have ended.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Concurrency`] for zero, and all stays as it is: that is what [`pause`](Pool::pause) is for.
+    pub fn set_concurrency(&self, concurrency: u32) -> Result<(), ConfigError> {
+        if let Some(error) = concurrency_error(concurrency) {
+            return Err(error);
+        }
+        self.change(|state| state.now.concurrency = concurrency);
+        Ok(())
+    }
+
+    /// Waits until nothing runs, and nothing waits. A pool that is not used is ready at once; one that is paused is not, while jobs wait.
+    ///
+    /// It is ready for everybody who waits when that instant has come, be there other jobs a moment later.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueFull`](super::PoolError::QueueFull), at once, if the storage has no room for another one who waits; on the heap there always is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use futures_lite::future::zip;
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let pool: Pool = Pool::new(1);
+    ///     let job = pool.run(async || { aplomb_sim::sleep(ms(10)).await; Ok::<_, std::io::Error>(()) });
+    ///     let (ended, drained) = zip(job, pool.drained()).await;
+    ///     assert!(ended.is_ok() && drained.is_ok());
+    /// });
+    /// ```
+    pub fn drained(&self) -> Drained<'_, P, S> {
+        Drained::new(self)
+    }
+
+    /// What it does now, and what it has done so far.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// # static POOL: Pool = Pool::new(4);
+    /// let now = POOL.snapshot();
+    /// println!("{} of {} run, {} wait, {} have failed", now.running, now.concurrency, now.waiting, now.failed);
+    /// ```
+    pub fn snapshot(&self) -> Snapshot {
+        self.state.with(|state| state.now)
+    }
+
+    pub(super) const fn max_queued_jobs(&self) -> usize {
+        self.max_queued
+    }
+
+    /// Looks, where nobody's turn can come by it.
+    #[inline]
+    pub(super) fn look<R>(&self, look: impl FnOnce(&mut State<S>) -> R) -> R {
+        self.state.with(look)
+    }
+
+    /// Does something by which the turn of others may come, and wakes them.
+    #[inline]
+    pub(super) fn change<R>(&self, change: impl FnOnce(&mut State<S>) -> R) -> R {
+        let (changed, called) = self.state.with(|state| (change(state), state.call()));
+        if called.more || called.waker.is_some() {
+            self.wake(called);
+        }
+        changed
+    }
+
+    /// Wakes outside the lock, one at a time. If one panics, those behind it have their turn all the same.
+    fn wake(&self, called: Called) {
+        let mut called = called;
+        loop {
+            let Called { waker, more } = called;
+            let rest = more.then(|| Rest(self));
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+            forget(rest);
+            if !more {
+                return;
+            }
+            called = self.state.with(State::call);
+        }
+    }
+}
+
+/// Those who are still to be called, when a waker panics.
+struct Rest<'p, P: Platform, S: Storage>(&'p Pool<P, S>);
+
+impl<P: Platform, S: Storage> Drop for Rest<'_, P, S> {
+    fn drop(&mut self) {
+        self.0.change(|_| {});
+    }
+}
+
+const fn concurrency_error(concurrency: u32) -> Option<ConfigError> {
+    if concurrency == 0 { Some(ConfigError::Concurrency { value: concurrency, most: u32::MAX }) } else { None }
+}
+
+impl<P: Platform, S: Storage> fmt::Debug for Pool<P, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("max_queued", &self.max_queued).field("now", &self.snapshot()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,294 @@
+use core::fmt;
+use core::mem::forget;
+use core::ops::Deref;
+use core::task::Context;
+
+use super::acquire::Acquire;
+use super::error::{AcquireError, TryAcquireError};
+use super::permit::Permit;
+use super::state::{Claim, Entered, State, Woken};
+use crate::platform::Platform;
+use crate::storage::Storage;
+use crate::sync::Shared;
+use crate::sync::wait_list::Key;
+
+/// So many permits, and a queue of those who wait for them, first come first served.
+///
+/// Permits are granted in the queue, by whoever gives back: nobody overtakes, a large request at the head is not starved by the small ones behind it, and a
+/// waiter that leaves lets the next one through at once, also if it was at the head, or had been granted permits that it did not live to see. (tokio's semaphore sets the semantics; the last point is where others lose a wake-up.)
+///
+/// How many permits there are [can be changed](Semaphore::set_permits) while they are in use. It is what bulkhead, pool and the limiters are built on, and useful alone. `S` says where waiters are kept: [`Inline<N>`](crate::storage::Inline) for at most `N` of them.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb::sync::Semaphore;
+/// use aplomb_sim::Sim;
+///
+/// static CONNECTIONS: Semaphore<Sim> = Semaphore::new(2);
+///
+/// aplomb_sim::block_on(async {
+///     let first = CONNECTIONS.acquire(1).await?;
+///     let _second = CONNECTIONS.acquire(1).await?;
+///     assert!(CONNECTIONS.try_acquire(1).is_err());
+///     drop(first);
+///     assert!(CONNECTIONS.try_acquire(1).is_ok());
+///     Ok::<_, aplomb::sync::AcquireError>(())
+/// })?;
+/// # Ok::<_, aplomb::sync::AcquireError>(())
+/// ```
+pub struct Semaphore<P: Platform, S: Storage = <P as Platform>::Storage> {
+    state: Shared<P::RawMutex, State<S>>,
+    pub(crate) max_waiting: usize,
+}
+
+/// What permits are of: a [`Semaphore`], or a pattern that has one.
+pub trait Lender {
+    /// The semaphore's platform.
+    type Platform: Platform;
+
+    /// Where its waiters are kept.
+    type Storage: Storage;
+
+    /// The semaphore; always the same one.
+    fn semaphore(&self) -> &Semaphore<Self::Platform, Self::Storage>;
+}
+
+impl<P: Platform, S: Storage> Lender for Semaphore<P, S> {
+    type Platform = P;
+    type Storage = S;
+
+    #[inline]
+    fn semaphore(&self) -> &Self {
+        self
+    }
+}
+
+/// How the waiters of what `B` points to are linked.
+pub(super) type LinkOf<B> = <<<B as Deref>::Target as Lender>::Storage as Storage>::Link;
+
+impl<P: Platform, S: Storage> Semaphore<P, S> {
+    /// A semaphore of `permits` permits, all free.
+    #[must_use]
+    pub const fn new(permits: u32) -> Self {
+        Self { state: Shared::new(State::new(permits)), max_waiting: usize::MAX }
+    }
+
+    /// At most so many wait; with 0, nobody does. Default: as many as the storage has room for.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb::sync::{AcquireError, Semaphore};
+    /// use aplomb_sim::Sim;
+    ///
+    /// static DESKS: Semaphore<Sim> = Semaphore::new(1).max_waiting(0);
+    ///
+    /// let _desk = DESKS.try_acquire(1)?;
+    /// let refused = aplomb_sim::block_on(DESKS.acquire(1)).unwrap_err();
+    /// assert_eq!(refused, AcquireError::QueueFull { waiting: 0 });
+    /// # Ok::<_, aplomb::sync::TryAcquireError>(())
+    /// ```
+    #[must_use]
+    pub const fn max_waiting(mut self, max_waiting: usize) -> Self {
+        self.max_waiting = max_waiting;
+        self
+    }
+
+    /// Waits until `n` permits are free, and takes them. Places in the queue are taken at the first poll.
+    ///
+    /// # Errors
+    ///
+    /// [`AcquireError::TooMany`], at once, if there are not so many, or when there have become fewer; [`AcquireError::QueueFull`], at once, if there is no room for another waiter;
+    /// [`AcquireError::Closed`] if the semaphore is closed, or as soon as it is.
+    pub const fn acquire(&self, n: u32) -> Acquire<&Self> {
+        Acquire::new(self, n)
+    }
+
+    /// As [`acquire`](Semaphore::acquire), of a semaphore that `this` points to: an `Arc` or `Rc` of it, which the permit keeps.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire`](Semaphore::acquire).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb::sync::Semaphore;
+    /// use aplomb_sim::Sim;
+    /// use std::sync::Arc;
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let semaphore = Arc::new(Semaphore::<Sim>::new(1));
+    ///     let permit = Semaphore::acquire_owned(Arc::clone(&semaphore), 1).await?;
+    ///     aplomb_sim::spawn("holder", async move { drop(permit) });
+    ///     semaphore.acquire(1).await.map(drop)
+    /// })?;
+    /// # Ok::<_, aplomb::sync::AcquireError>(())
+    /// ```
+    pub const fn acquire_owned<B: Deref<Target = Self>>(this: B, n: u32) -> Acquire<B> {
+        Acquire::new(this, n)
+    }
+
+    /// Takes `n` permits if they are free and nobody waits.
+    ///
+    /// # Errors
+    ///
+    /// [`TryAcquireError::NoPermits`] says how many were free; those that others wait for are not. [`TryAcquireError::TooMany`] if there are not so many at all; [`TryAcquireError::Closed`] if the semaphore is closed.
+    #[inline]
+    pub fn try_acquire(&self, n: u32) -> Result<Permit<&Self>, TryAcquireError> {
+        Self::try_acquire_owned(self, n)
+    }
+
+    /// As [`try_acquire`](Semaphore::try_acquire), of a semaphore that `this` points to.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_acquire`](Semaphore::try_acquire).
+    #[inline]
+    pub fn try_acquire_owned<B: Deref<Target = Self>>(this: B, n: u32) -> Result<Permit<B>, TryAcquireError> {
+        this.take(n)?;
+        Ok(Permit::new(this, n))
+    }
+
+    /// How many permits are free, and not yet promised to anybody.
+    pub fn available(&self) -> u32 {
+        self.state.with(|state| state.free())
+    }
+
+    /// How many wait.
+    pub fn waiting(&self) -> usize {
+        self.state.with(|state| state.waiting())
+    }
+
+    /// How many permits there are, free or not.
+    pub fn permits(&self) -> u32 {
+        self.state.with(|state| state.permits())
+    }
+
+    /// From now on there are so many permits.
+    ///
+    /// Of more, those who wait get theirs at once. If there are fewer, nothing is taken from anybody: what is held runs out, and nothing is granted before so much has been given back.
+    /// Whoever waits for more than there are is told so when it is its turn.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb::sync::Semaphore;
+    /// use aplomb_sim::Sim;
+    ///
+    /// let lanes = Semaphore::<Sim>::new(3);
+    /// let (first, second) = (lanes.try_acquire(2)?, lanes.try_acquire(1)?);
+    /// lanes.set_permits(1);
+    /// drop(first);
+    /// assert_eq!(lanes.available(), 0);
+    /// drop(second);
+    /// assert_eq!(lanes.available(), 1);
+    /// # Ok::<_, aplomb::sync::TryAcquireError>(())
+    /// ```
+    pub fn set_permits(&self, permits: u32) {
+        self.change(|state| state.set_permits(permits));
+    }
+
+    /// Lends no more permits, ever. Those who wait end with [`AcquireError::Closed`]; what was granted is held on, and given back as ever.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb::sync::{AcquireError, Semaphore};
+    /// use aplomb_sim::Sim;
+    /// use futures_lite::future::zip;
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let counter = Semaphore::<Sim>::new(1);
+    ///     let _held = counter.acquire(1).await;
+    ///     let (turned_away, ()) = zip(counter.acquire(1), async { counter.close() }).await;
+    ///     assert_eq!(turned_away.unwrap_err(), AcquireError::Closed);
+    /// });
+    /// ```
+    pub fn close(&self) {
+        self.change(State::close);
+    }
+
+    /// Whether it was [closed](Semaphore::close).
+    pub fn is_closed(&self) -> bool {
+        self.state.with(|state| state.is_closed())
+    }
+
+    #[inline]
+    pub(crate) fn take(&self, n: u32) -> Result<(), TryAcquireError> {
+        self.state.with(|state| if state.take(n) { Ok(()) } else { Err(state.lack(n)) })
+    }
+
+    /// How many permits there are, how many of them are taken, and how many wait, all at one moment.
+    pub(crate) fn counts(&self) -> (u32, u32, usize) {
+        self.state.with(|state| (state.permits(), state.taken(), state.waiting()))
+    }
+
+    /// Takes so many, or says that they are to be waited for.
+    #[inline]
+    pub(crate) fn admit(&self, n: u32) -> Result<bool, AcquireError> {
+        self.state.with(|state| state.admit(n, self.max_waiting))
+    }
+
+    /// Takes so many, or a place in the queue.
+    pub(super) fn enter(&self, n: u32, cx: &Context<'_>) -> Entered<S::Link> {
+        let waker = cx.waker().clone();
+        // A waker that isn't needed after all comes out of the lock before it is dropped.
+        let (entered, _unused) = self.state.with(|state| state.enter(n, self.max_waiting, waker));
+        entered
+    }
+
+    /// What one in the queue is told; `None`: to wait on.
+    pub(super) fn ask(&self, place: Key<S::Link>, cx: &Context<'_>) -> Option<Claim> {
+        let waker = cx.waker().clone();
+        let (answer, _unused) = self.state.with(|state| state.ask(place, waker));
+        answer
+    }
+
+    /// Changes something, and lets go whoever can go then.
+    #[inline]
+    pub(super) fn change<R>(&self, act: impl FnOnce(&mut State<S>) -> R) -> R {
+        let (result, woken) = self.state.with(|state| {
+            let result = act(state);
+            (result, state.settle())
+        });
+        if let Some(woken) = woken {
+            self.wake(woken);
+        }
+        result
+    }
+
+    /// Wakes one after the other, each outside the lock. If a waker panics, those behind it have their turn all the same.
+    fn wake(&self, first: Woken) {
+        let mut next = Some(first);
+        while let Some(Woken { waker, more }) = next {
+            let rest = more.then(|| Rest(self));
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+            forget(rest);
+            next = if more { self.state.with(State::settle) } else { None };
+        }
+    }
+}
+
+/// Those who are still to be let go, when a waker panics.
+struct Rest<'s, P: Platform, S: Storage>(&'s Semaphore<P, S>);
+
+impl<P: Platform, S: Storage> Drop for Rest<'_, P, S> {
+    fn drop(&mut self) {
+        self.0.change(|_| {});
+    }
+}
+
+impl<P: Platform, S: Storage> fmt::Debug for Semaphore<P, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (permits, taken, waiting) = self.counts();
+        f.debug_struct("Semaphore")
+            .field("permits", &permits)
+            .field("taken", &taken)
+            .field("waiting", &waiting)
+            .finish_non_exhaustive()
+    }
+}
