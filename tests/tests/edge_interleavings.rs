@@ -1,7 +1,8 @@
 //! Debounce and throttle on several threads: few of them in every interleaving, or every one with two preemptions (loom), and more of them in many (shuttle).
 //!
 //! That they find something was tried on core itself, with one bug at a time: a trigger that leaves a waiting driver asleep; a driver that leaves its waker only after it has looked; a flush that wakes nobody; a dropped call that stays
-//! pending; a shared run that nobody takes over when it is dropped; a caller that leaves with the timer of all. Each made a test here fail.
+//! pending; a shared run that nobody takes over when it is dropped; a caller that leaves with the timer of all; a flushed
+//! call that starts and leaves the one behind it asleep. Each made a test here fail.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 mod checkers;

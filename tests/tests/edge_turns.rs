@@ -1,20 +1,17 @@
-//! Debounce and throttle, poll by poll: what happens between a wake-up and the poll that follows, how many timers are set, and in which order things are dropped.
+//! Debounce and throttle, poll by poll: what happens between a wake-up and the poll that follows, and in which order things are dropped.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
-use std::cell::{Cell, RefCell};
-use std::future::{Future, pending, poll_fn, ready};
-use std::marker::PhantomData;
-use std::pin::{Pin, pin};
-use std::rc::Rc;
+use std::cell::Cell;
+use std::future::{Future, pending, ready};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use aplomb::edge::{DriveError, EdgeError, EdgeStream, PaceStream, Share, Stream, Trigger};
-use aplomb::sync::LocalRawMutex;
+use aplomb::edge::{DriveError, EdgeError, Share, Trigger};
 use aplomb::time::ms;
-use aplomb::{Clock, Debounce, Heap, Instant, ParentWaker, Platform, Sleep, Throttle};
-use aplomb_sim::{Manual, ManualClock, ManualSleep};
+use aplomb::{Debounce, Heap, Instant, Throttle};
+use aplomb_sim::{Manual, ManualClock};
 
 type Timers = ManualClock<64>;
 type Own<'c> = Manual<'c, 64>;
@@ -153,8 +150,8 @@ fn a_flush_of_those_who_share_leaves_later_ones_their_own_burst() {
 fn all_of_many_who_share_learn_of_a_cancel() {
     let clock = Timers::new();
     let save: Debounce<Own<'_>, Shared> = Debounce::with_clock(&clock, ms(100));
-    let wakes = Arc::new(Wakes::default());
-    let waker = Waker::from(Arc::clone(&wakes));
+    let count = Arc::new(Wakes::default());
+    let waker = Waker::from(Arc::clone(&count));
     let mut calls: Vec<_> = (0..1_000).map(|number| Box::pin(save.call(move || ready(Ok(number))))).collect();
     for call in &mut calls {
         assert!(call.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
@@ -163,9 +160,9 @@ fn all_of_many_who_share_learn_of_a_cancel() {
     for leaving in [999, 500, 0] {
         drop(calls.remove(leaving));
     }
-    assert_eq!(wakes.0.load(Ordering::Relaxed), 1, "the newest is to look at the time, now that the first has gone");
+    assert_eq!(count.0.load(Ordering::Relaxed), 1, "the newest is to look at the time, now that the first has gone");
     assert!(save.cancel());
-    assert_eq!(wakes.0.load(Ordering::Relaxed), calls.len(), "each once");
+    assert_eq!(count.0.load(Ordering::Relaxed), calls.len(), "each once");
     for call in &mut calls {
         assert_eq!(poll(call), Poll::Ready(Err(EdgeError::Cancelled)));
     }
@@ -253,7 +250,7 @@ fn nobody_drives_before_the_operation_has_been_dropped() {
         let drives = Drives { knob: &knob, found: &found };
         async move {
             let _drives = drives;
-            pending().await
+            pending::<()>().await;
         }
     }));
     knob.trigger(1);
@@ -286,189 +283,6 @@ fn what_is_due_and_has_not_been_taken_is_pending() {
     assert!(!knob.is_pending());
 }
 
-/// A clock that counts how often a timer is set.
-#[derive(Clone)]
-struct Counting<'c> {
-    clock: &'c Timers,
-    set: Rc<Cell<u32>>,
-}
-
-struct CountingSleep<'c> {
-    sleep: Pin<Box<ManualSleep<'c, 64>>>,
-    set: Rc<Cell<u32>>,
-}
-
-impl<'c> Clock for Counting<'c> {
-    type Sleep = CountingSleep<'c>;
-
-    fn now(&self) -> Instant {
-        self.clock.now()
-    }
-
-    fn sleep_until(&self, at: Instant) -> CountingSleep<'c> {
-        self.set.set(self.set.get() + 1);
-        CountingSleep { sleep: Box::pin(self.clock.sleep_until(at)), set: Rc::clone(&self.set) }
-    }
-}
-
-impl Future for CountingSleep<'_> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.sleep.as_mut().poll(cx)
-    }
-}
-
-impl Sleep for CountingSleep<'_> {
-    fn reset(mut self: Pin<&mut Self>, at: Instant) {
-        self.set.set(self.set.get() + 1);
-        self.sleep.as_mut().reset(at);
-    }
-}
-
-struct CountingPlatform<'c>(PhantomData<&'c ()>);
-
-impl<'c> Platform for CountingPlatform<'c> {
-    type Clock = Counting<'c>;
-    type RawMutex = LocalRawMutex;
-    type Storage = Heap;
-    type Children = ParentWaker;
-
-    fn random() -> u64 {
-        4
-    }
-}
-
-/// Whether something was woken since it was polled last.
-#[derive(Default)]
-struct Woken(AtomicBool);
-
-impl Wake for Woken {
-    fn wake(self: Arc<Self>) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// A future, and whether it is to be polled.
-struct Task<F> {
-    future: Pin<Box<F>>,
-    woken: Arc<Woken>,
-}
-
-impl<F: Future> Task<F> {
-    fn new(future: F) -> Self {
-        Self { future: Box::pin(future), woken: Arc::new(Woken(AtomicBool::new(true))) }
-    }
-
-    /// What it ended with, if it was woken and has ended now.
-    fn turn(&mut self) -> Option<F::Output> {
-        let waker = Waker::from(Arc::clone(&self.woken));
-        while self.woken.0.swap(false, Ordering::Relaxed) {
-            if let Poll::Ready(output) = self.future.as_mut().poll(&mut Context::from_waker(&waker)) {
-                return Some(output);
-            }
-        }
-        None
-    }
-}
-
-/// 1,000 times, 10 ms apart, something is done, which may bring one more future; each is polled when it was woken. What they all ended with.
-fn burst<F: Future>(clock: &Timers, mut act: impl FnMut(u32) -> Option<F>) -> Vec<F::Output> {
-    let (mut tasks, mut outputs) = (Vec::new(), Vec::new());
-    for number in 0.. {
-        if number < 1_000 {
-            tasks.extend(act(number).map(Task::new));
-        } else if tasks.is_empty() {
-            break;
-        }
-        // Twice, as the first may be woken by the last.
-        for _ in 0..2 {
-            tasks.retain_mut(|task| {
-                let output = task.turn();
-                let stays = output.is_none();
-                outputs.extend(output);
-                stays
-            });
-        }
-        clock.advance(ms(10));
-    }
-    outputs
-}
-
-/// A burst of 10 s, and a wait of 100 ms, the last 10 of which may have passed when it is waited for.
-const WAITS: u32 = 10_000 / 90 + 2;
-
-/// What is fed by hand.
-#[derive(Default)]
-struct Feed {
-    item: Cell<Option<u32>>,
-    waker: RefCell<Option<Waker>>,
-}
-
-impl Stream for &Feed {
-    type Item = u32;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<u32>> {
-        if let Some(item) = self.item.take() {
-            return Poll::Ready(Some(item));
-        }
-        self.waker.replace(Some(cx.waker().clone()));
-        Poll::Pending
-    }
-}
-
-#[test]
-fn a_stream_sets_a_timer_for_each_wait_and_not_for_each_item() {
-    let (timers, set, feed) = (Timers::new(), Rc::new(Cell::new(0)), Feed::default());
-    let clock = Counting { clock: &timers, set: Rc::clone(&set) };
-    let mut newest = Some(async {
-        let mut items = pin!(EdgeStream::debounce(clock, ms(100), &feed));
-        poll_fn(|cx| items.as_mut().poll_next(cx)).await
-    });
-    let ended = burst(&timers, |number| {
-        feed.item.set(Some(number));
-        feed.waker.take().into_iter().for_each(Waker::wake);
-        newest.take()
-    });
-    assert_eq!(ended, [Some(999)]);
-    assert!(set.get() <= WAITS, "{} were set", set.get());
-}
-
-#[test]
-fn a_driver_sets_a_timer_for_each_wait_and_not_for_each_trigger() {
-    let (timers, set) = (Timers::new(), Rc::new(Cell::new(0)));
-    let clock = Counting { clock: &timers, set: Rc::clone(&set) };
-    let knob: Debounce<CountingPlatform<'_>, Trigger<u32>> = Debounce::with_clock(clock, ms(100));
-    let mut next = Some(knob.next());
-    let ended = burst(&timers, |number| {
-        knob.trigger(number);
-        next.take()
-    });
-    assert_eq!(ended, [Ok(999)]);
-    assert!(set.get() <= WAITS, "{} were set", set.get());
-}
-
-#[test]
-fn those_who_share_set_a_timer_for_each_wait_and_not_for_each_call() {
-    let (timers, set) = (Timers::new(), Rc::new(Cell::new(0)));
-    let clock = Counting { clock: &timers, set: Rc::clone(&set) };
-    let save: Debounce<CountingPlatform<'_>, Shared> = Debounce::with_clock(clock, ms(100));
-    let ended = burst(&timers, |number| Some(save.call(move || ready(Ok(number)))));
-    assert_eq!(ended, [Ok(999); 1_000]);
-    assert!(set.get() <= WAITS, "{} were set", set.get());
-}
-
-/// Each caller is the newest for a while, and the one before it ends at once, with its timer.
-#[test]
-fn those_who_are_superseded_set_a_timer_each() {
-    let (timers, set) = (Timers::new(), Rc::new(Cell::new(0)));
-    let clock = Counting { clock: &timers, set: Rc::clone(&set) };
-    let save: Debounce<CountingPlatform<'_>> = Debounce::with_clock(clock, ms(100));
-    let ended = burst(&timers, |number| Some(save.call(move || ready(Ok::<_, ()>(number)))));
-    assert_eq!(ended.iter().flatten().collect::<Vec<_>>(), [&999]);
-    assert_eq!(set.get(), 1_000);
-}
-
 #[test]
 fn an_operation_that_triggers_itself_lets_others_have_their_turn() {
     let clock = Timers::new();
@@ -484,16 +298,4 @@ fn an_operation_that_triggers_itself_lets_others_have_their_turn() {
     let before = runs.get();
     assert!(poll(&mut run).is_pending());
     assert!(before > 0 && runs.get() > before);
-}
-
-#[test]
-fn no_interval_takes_no_timer() {
-    let (timers, set) = (Timers::new(), Rc::new(Cell::new(0)));
-    timers.set(at(5));
-    let clock = Counting { clock: &timers, set: Rc::clone(&set) };
-    let mut all = Box::pin(PaceStream::with_clock(clock, ms(0), futures_lite::stream::iter(0..100)));
-    for number in 0..100 {
-        assert_eq!(all.as_mut().poll_next(&mut Context::from_waker(Waker::noop())), Poll::Ready(Some(number)));
-    }
-    assert_eq!(set.get(), 0);
 }

@@ -2,10 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 use std::error::Error;
-use std::future::{Future, IntoFuture, Pending, Ready, ready};
+use std::future::{Future, IntoFuture, Pending, Ready, poll_fn, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 
 use aplomb::edge::{DriveError, EdgeError};
 use aplomb::polling::PollEvent;
@@ -217,10 +217,7 @@ fn a_predicate_that_panics_ends_polling_and_holds_nothing() {
     let held = Rc::new(());
     let attempt = || {
         let held = Rc::clone(&held);
-        async move {
-            let _held = held;
-            Ok::<_, ()>("queued")
-        }
+        poll_fn(move |_| Poll::Ready(Ok::<_, ()>(if Rc::strong_count(&held) > 1 { "queued" } else { "done" })))
     };
     let mut observed = Vec::new();
     let polling = Polling::<Sim, _, _>::with_clock(SimClock, attempt, |_: &&str| panic!("predicate"));

@@ -263,7 +263,7 @@ impl Window {
             After::Start => self.closes = now.saturating_add_nanos(terms.span),
             // It has closed, unless it has just been opened by this very start.
             After::Opening if now >= self.closes => self.closes = Instant::ORIGIN,
-            After::Call | After::Opening => {}
+            After::Opening | After::Call => {}
         }
     }
 

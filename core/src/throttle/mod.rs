@@ -20,8 +20,9 @@
 //!
 //! # How others differ
 //!
-//! The semantics are those of `RxJS`'s `throttleTime`, and but for two rules those of lodash's `throttle`. *Starts are never closer than `interval`*: lodash looks at the last call, not at the last start, and lets a call start soon after a trailing one. *The interval counts from the last start*:
-//! lodash, and `RxJS`'s `auditTime`, begin a new one with the first call after a trailing start, and so may start later than they might. (As a stream, [`audit`](crate::edge::EdgeStream::audit) does so too.) After a cancel, lodash forgets the last start; here the distance is kept.
+//! The semantics are those of `RxJS`'s `throttleTime`, and but for three rules those of lodash's `throttle`. *Starts are never closer than `interval`*: lodash looks at the last call, not at the last start, and lets a call start soon after a trailing one. *The interval counts from the last start*:
+//! lodash, and `RxJS`'s `auditTime`, begin a new one with the first call after a trailing start, and so may start later than they might. (As a stream, [`audit`](crate::edge::EdgeStream::audit) does so too.) *The distance is kept after a cancel*: lodash forgets the last start. With
+//! exactly these three, a port of lodash does what this does in thousands of random scripts: see `tests/originals`.
 
 use core::time::Duration;
 
