@@ -103,8 +103,11 @@ where
         subject.drive(&world);
     }
     let mut callers: Vec<Rc<Caller>> = Vec::new();
+    let mut together = false;
     for line in &scenario.script {
-        if line.first {
+        if together {
+            // Without time for anybody.
+        } else if line.first {
             world.stage.advance_before(line.at.0).await;
             world.stage.set_clock(line.at.0).await;
         } else {
@@ -119,12 +122,16 @@ where
                 callers.push(caller);
             }
             Ok(Action::Drop { ids }) => {
-                for caller in ids.iter().filter_map(|id| callers.iter().find(|caller| caller.id == *id)) {
-                    let future = caller.future.take();
-                    drop(future);
-                    let task = caller.task.take();
-                    task.into_iter().for_each(Waker::wake);
-                }
+                let leaving: Vec<_> = callers.iter().filter(|caller| ids.contains(&caller.id)).cloned().collect();
+                // Within a task, where the runtime's clock is.
+                world.stage.spawn(Box::pin(async move {
+                    for caller in leaving {
+                        let future = caller.future.take();
+                        drop(future);
+                        let task = caller.task.take();
+                        task.into_iter().for_each(Waker::wake);
+                    }
+                }));
             }
             Ok(Action::Jump { nanos }) => {
                 let now = world.stage.now().saturating_add_signed(nanos);
@@ -132,14 +139,16 @@ where
                 world.stage.advance_to(now).await;
             }
             Ok(Action::Do(order)) => {
-                // Within a task, where the runtime's clock is.
                 let subject = Rc::clone(&subject);
                 world.stage.spawn(Box::pin(async move { subject.act(order) }));
             }
             Ok(Action::Item { item }) => subject.feed(item),
             Err(_) => {}
         }
-        world.stage.settle().await;
+        together = line.together;
+        if !together {
+            world.stage.settle().await;
+        }
     }
     let alive = || {
         let waits = callers.iter().any(|caller| caller.future.borrow().is_some());

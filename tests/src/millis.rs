@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 /// A time, in nanoseconds; `u64::MAX` is never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -27,6 +28,13 @@ impl Millis {
     #[must_use]
     pub fn duration(self) -> Duration {
         aplomb::time::duration(self.0)
+    }
+
+    /// As a number of milliseconds.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, reason = "a day of nanoseconds is exact")]
+    pub fn to_json(self) -> Value {
+        if self.is_on(1_000_000) { (self.0 / 1_000_000).into() } else { (self.0 as f64 / 1e6).into() }
     }
 
     /// Whether it lies on a grid of so many nanoseconds.

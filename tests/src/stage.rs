@@ -21,6 +21,9 @@ pub(crate) trait Stage {
     /// Whether the clock can be moved while nothing is polled: forward, and back.
     const JUMPS: Jumps;
 
+    /// Whether tasks are polled in the order in which they were woken.
+    const IN_ORDER: bool = true;
+
     /// The present instant.
     fn now(&self) -> u64;
 

@@ -73,7 +73,7 @@ impl Entry {
                 json
             }
         };
-        json["at"] = millis(self.at);
+        json["at"] = Millis(self.at).to_json();
         json
     }
 
@@ -85,11 +85,6 @@ impl Entry {
             What::Item { .. } => EntryKind::Item,
         }
     }
-}
-
-#[allow(clippy::cast_precision_loss, reason = "a day of nanoseconds is exact")]
-fn millis(nanos: u64) -> Value {
-    if nanos.is_multiple_of(1_000_000) { (nanos / 1_000_000).into() } else { (nanos as f64 / 1e6).into() }
 }
 
 /// An entry that must come. What it leaves out is not compared.

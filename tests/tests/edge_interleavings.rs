@@ -1,7 +1,8 @@
 //! Debounce and throttle on several threads: few of them in every interleaving, or every one with two preemptions (loom), and more of them in many (shuttle).
 //!
 //! That they find something was tried on core itself, with one bug at a time: a trigger that leaves a waiting driver asleep; a driver that leaves its waker only after it has looked; a flush that wakes nobody; a dropped call that stays
-//! pending; a shared run that nobody takes over when it is dropped; a caller that leaves with the timer of all. Each made a test here fail.
+//! pending; a shared run that nobody takes over when it is dropped; a caller that leaves with the timer of all; a flushed
+//! call that starts and leaves the one behind it asleep. Each made a test here fail.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 mod checkers;
@@ -376,6 +377,39 @@ fn a_driver_is_woken<C: Checker>() {
     gate.trigger(2);
     assert!(gate.flush());
     assert_eq!(takes(), Ok(2));
+}
+
+/// One is pending until the interval is over. It is flushed, while it is polled on a thread of its own, and then another calls.
+fn a_call_comes_after_a_flush<C: Checker>() {
+    let gate = gate::<C, Reject>(INTERVAL, Instant::MAX);
+    assert!(matches!(polled(pin!(gate.call(|| ready(Ok::<_, ()>(0)))), 1), Some(Ok(0))));
+    let mut after = Ok(0);
+    let flushed = ends_when::<C, _>(gate.call(|| ready(Ok::<_, ()>(1))), || {
+        gate.flush();
+        after = C::block_on(gate.call(|| ready(Ok::<_, ()>(2))));
+    });
+    assert_eq!((flushed, after), (Ok(1), Ok(2)));
+    assert!(!gate.is_pending());
+}
+
+fn a_shared_call_comes_after_a_flush<C: Checker>() {
+    let gate = gate::<C, Shared>(INTERVAL, Instant::MAX);
+    assert!(matches!(polled(pin!(gate.call(|| ready(Ok(0)))), 1), Some(Ok(0))));
+    let mut after = Ok(0);
+    let flushed = ends_when::<C, _>(gate.call(|| slowly(Ok(1))), || {
+        gate.flush();
+        after = C::block_on(gate.call(|| slowly(Ok(2))));
+    });
+    assert_eq!((flushed, after), (Ok(1), Ok(2)));
+    assert!(!gate.is_pending());
+}
+
+#[test]
+fn a_flush_takes_nothing_from_those_who_come_later() {
+    explore(a_call_comes_after_a_flush::<Loom<_>>);
+    explore(a_shared_call_comes_after_a_flush::<Loom<_>>);
+    shuttle::check_random(a_call_comes_after_a_flush::<Shuttle<_>>, 200);
+    shuttle::check_random(a_shared_call_comes_after_a_flush::<Shuttle<_>>, 200);
 }
 
 #[test]

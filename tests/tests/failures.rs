@@ -2,15 +2,22 @@
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 use std::error::Error;
-use std::future::{Pending, Ready, ready};
+use std::future::{Future, IntoFuture, Pending, Ready, poll_fn, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 
+use aplomb::edge::{DriveError, EdgeError};
+use aplomb::polling::PollEvent;
+use aplomb::rate_limiter::RateLimitError;
 use aplomb::ratio::percent;
 use aplomb::retry::StopReason;
 use aplomb::sync::{AcquireError, Semaphore};
 use aplomb::time::{ms, secs};
-use aplomb::{BulkheadError, ConfigError, Inline, Retry, RetryBudget, RetryError, TimeoutError};
-use aplomb_sim::Sim;
+use aplomb::{
+    BulkheadError, ConfigError, Inline, PollError, Polling, Retry, RetryBudget, RetryError, TimeoutError, WaterfallError,
+};
+use aplomb_sim::{Sim, SimClock};
 
 /// An error with a cause of its own.
 #[derive(Debug)]
@@ -105,6 +112,37 @@ fn a_failed_operation_shows_through_its_timeout() {
     assert!(!failed.is_timeout() && failed.inner().is_some());
 }
 
+/// Who has an error asks it what it is, whatever pattern it comes from.
+#[test]
+fn all_errors_answer_the_same_questions() {
+    macro_rules! answers {
+        ($($error:expr => $rejected:literal, $timeout:literal, $retry_after:expr;)*) => {
+            $({
+                let error = $error;
+                let answers = (error.is_rejected(), error.is_timeout(), error.retry_after());
+                assert_eq!(answers, ($rejected, $timeout, $retry_after), "{error:?}");
+            })*
+        };
+    }
+    answers! {
+        TimeoutError::<()>::TimedOut { after: None } => false, true, None;
+        TimeoutError::Failed(()) => false, false, None;
+        RetryError::Budget { attempts: 1, last: TimeoutError::Failed(()) } => true, false, None;
+        RetryError::<()>::Deadline { attempts: 1, last: None } => false, true, None;
+        EdgeError::<()>::Superseded => true, false, None;
+        EdgeError::<()>::Cancelled => true, false, None;
+        EdgeError::<()>::Full { waiting: 1 } => true, false, None;
+        EdgeError::Failed(()) => false, false, None;
+        DriveError::Busy => true, false, None;
+        DriveError::Config(ConfigError::Edges) => false, false, None;
+        PollError::<(), ()>::Deadline { attempts: 1, last: None } => false, true, None;
+        PollError::<(), ()>::Failed { attempts: 1, error: () } => false, false, None;
+        RateLimitError::<()>::Limited { retry_after: Some(ms(5)) } => true, false, Some(ms(5));
+        RateLimitError::<()>::Deadline => true, true, None;
+        WaterfallError { step: 1, name: None, error: () } => false, false, None;
+    }
+}
+
 #[test]
 fn a_semaphore_says_what_it_lacks() {
     let semaphore: Semaphore<Sim, Inline<0>> = Semaphore::new(1);
@@ -171,6 +209,26 @@ fn a_panic_gives_back_what_was_taken() {
     let fails = async |(): &mut ()| Err::<(), _>(());
     panics(10, async |policy| policy.run_with_between(&mut (), fails, async |(): &mut ()| panic!("hook")).await);
     panics(10, async |policy| policy.run_blocking(|| Err::<(), _>(()), |_| panic!("sleep")));
+}
+
+/// The textbook's polling is pending for ever then.
+#[test]
+fn a_predicate_that_panics_ends_polling_and_holds_nothing() {
+    let held = Rc::new(());
+    let attempt = || {
+        let held = Rc::clone(&held);
+        poll_fn(move |_| Poll::Ready(Ok::<_, ()>(if Rc::strong_count(&held) > 1 { "queued" } else { "done" })))
+    };
+    let mut observed = Vec::new();
+    let polling = Polling::<Sim, _, _>::with_clock(SimClock, attempt, |_: &&str| panic!("predicate"));
+    let polling = polling.notify(|event: &PollEvent<'_, &str, ()>| observed.push(format!("{event:?}")));
+    let mut polling = Box::pin(polling.into_future());
+    let mut poll = || polling.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending();
+    assert!(catch_unwind(AssertUnwindSafe(&mut poll)).is_err(), "whoever awaits it learns of it");
+    assert_eq!(Rc::strong_count(&held), 1, "the attempt has been dropped");
+    assert!(poll(), "it has ended");
+    drop(polling);
+    assert!(observed.is_empty());
 }
 
 /// A retry that has started is paid for, however it ends.

@@ -12,7 +12,8 @@
 //! - A caller whose place is taken ends with [`Superseded`](crate::edge::EdgeError::Superseded), at the instant of the newer call; or, if it [`Share`]s, with a clone of the one result. Nobody is left pending.
 //! - If the newest caller is dropped before its start, nothing starts; where callers share, the newest one still there takes its place.
 //! - A call while an operation runs begins a new burst, and does not disturb it.
-//! - A call that comes before the pending one has been started takes its place, even if that one was due already.
+//! - A call that comes before the pending one has been started takes its place, even if that one was due already. What was [flushed](crate::edge::Gate::flush) starts, whatever comes after it.
+//! - A `wait` of zero starts the newest of the calls that come at once, and takes no timer.
 //!
 //! # When not to use it
 //!

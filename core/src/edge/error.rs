@@ -1,6 +1,7 @@
 use core::convert::Infallible;
 use core::error::Error;
 use core::fmt;
+use core::time::Duration;
 
 use crate::config::ConfigError;
 
@@ -48,6 +49,11 @@ impl<E> EdgeError<E> {
     /// Whether time ran out, which is not what a debounce or a throttle does to a call.
     pub const fn is_timeout(&self) -> bool {
         false
+    }
+
+    /// How long to wait before it is worth another try, where that is known: not here, where the next call may come at any time.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        None
     }
 
     /// The operation's own error.
@@ -100,6 +106,21 @@ impl<E: Error + 'static> Error for EdgeError<E> {
 }
 
 /// Why nothing can be driven here.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb::edge::DriveError;
+/// use aplomb_sim::prelude::*;
+/// use futures_lite::future::or;
+///
+/// aplomb_sim::block_on(async {
+///     let knob: Debounce<Trigger<u32>> = Debounce::triggered(ms(20));
+///     let refused = or(knob.next(), knob.next()).await.unwrap_err();
+///     assert_eq!(refused, DriveError::Busy);
+///     assert!(refused.is_rejected());
+/// });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -108,6 +129,26 @@ pub enum DriveError {
     Busy,
     /// The configuration makes no sense.
     Config(ConfigError),
+}
+
+impl DriveError {
+    /// Whether another task was in the way.
+    #[must_use]
+    pub const fn is_rejected(&self) -> bool {
+        matches!(self, Self::Busy)
+    }
+
+    /// Whether time ran out, which it does not here.
+    #[must_use]
+    pub const fn is_timeout(&self) -> bool {
+        false
+    }
+
+    /// How long to wait before it is worth another try, where that is known: not here, where the other task drives as long as it likes.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        None
+    }
 }
 
 impl fmt::Display for DriveError {

@@ -4,7 +4,8 @@ use core::mem::forget;
 use core::task::Waker;
 use core::time::Duration;
 
-use super::machine::{Terms, Window};
+use super::machine::Window;
+use super::terms::Terms;
 use crate::config::ConfigError;
 use crate::platform::Platform;
 use crate::sync::Shared;
@@ -15,6 +16,8 @@ use crate::sync::Shared;
 pub struct Gate<P: Platform, K, M> {
     pub(super) clock: P::Clock,
     pub(super) terms: Terms,
+    /// Where callers share.
+    pub(super) max_waiting: u32,
     pub(super) state: Shared<P::RawMutex, State<M>>,
     kind: PhantomData<fn() -> K>,
 }
@@ -35,8 +38,8 @@ pub trait Mode {
     /// What is pending will not start.
     fn cancel(&mut self) -> Self::Dropped;
 
-    /// What is pending starts at once.
-    fn flush(&mut self) {}
+    /// What is pending starts at once, and what comes later does not take its place.
+    fn flush(&mut self) -> Self::Dropped;
 
     /// Who is to be woken after a change, one at a time; until there is none.
     fn next_waker(&mut self) -> Option<Waker>;
@@ -47,7 +50,7 @@ impl<P: Platform, K, M: Mode> Gate<P, K, M> {
     #[must_use]
     pub const fn with_terms(clock: P::Clock, terms: Terms) -> Self {
         let state = State { window: Window::new(), mode: M::NEW };
-        Self { clock, terms, state: Shared::new(state), kind: PhantomData }
+        Self { clock, terms, max_waiting: u32::MAX, state: Shared::new(state), kind: PhantomData }
     }
 
     /// Ends the burst: what is pending will not start, and its callers end with [`Cancelled`](super::EdgeError::Cancelled). What runs is not disturbed. Whether something was pending.
@@ -79,7 +82,9 @@ impl<P: Platform, K, M: Mode> Gate<P, K, M> {
         pending
     }
 
-    /// Starts what is pending at once, be the window over or not. Whether something was pending.
+    /// Starts what is pending at once, be the window over or not; what comes later does not take its place. Whether something was pending.
+    ///
+    /// If that has not been started when there is another flush, the newer takes its place.
     ///
     /// # Examples
     ///
@@ -100,13 +105,9 @@ impl<P: Platform, K, M: Mode> Gate<P, K, M> {
     /// });
     /// ```
     pub fn flush(&self) -> bool {
-        let pending = self.state.with(|state| {
-            let pending = state.window.flush();
-            if pending {
-                state.mode.flush();
-            }
-            pending
-        });
+        let flushed = self.state.with(|state| state.window.flush(&self.terms).then(|| state.mode.flush()));
+        let pending = flushed.is_some();
+        drop(flushed);
         self.wake(pending);
         pending
     }
@@ -117,7 +118,7 @@ impl<P: Platform, K, M: Mode> Gate<P, K, M> {
         }
     }
 
-    /// Whether a call is pending.
+    /// Whether a call is pending, one that is due and has not started included.
     pub fn is_pending(&self) -> bool {
         self.state.with(|state| state.window.is_pending())
     }

@@ -1,116 +1,10 @@
-use core::time::Duration;
-
-use crate::config::ConfigError;
-use crate::time::{Instant, duration, nanos};
-
-/// What a debounce or a throttle is told: how long its window is, and at which of its edges calls start.
-///
-/// # Examples
-///
-/// ```
-/// use aplomb::edge::Terms;
-/// use aplomb_sim::prelude::*;
-///
-/// const SEARCH: Terms = checked!(Terms::debounce(ms(300)).max_wait(secs(2)));
-/// assert!(Terms::throttle(ms(50)).leading(false).trailing(false).check().is_err());
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Terms {
-    /// The length of a window, in nanoseconds.
-    span: u64,
-    /// How long a burst may put its start off; never, unless set.
-    max_wait: u64,
-    leading: bool,
-    trailing: bool,
-    after: After,
-}
-
-/// What a window's end depends on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-enum After {
-    /// The last call: a debounce.
-    Call,
-    /// The last start: a throttle.
-    Start,
-    /// The first call since the last start.
-    Opening,
-}
-
-impl Terms {
-    /// A window that each call extends, and the trailing edge.
-    #[must_use]
-    pub const fn debounce(wait: Duration) -> Self {
-        Self { span: nanos(wait), max_wait: u64::MAX, leading: false, trailing: true, after: After::Call }
-    }
-
-    /// A window after each start, and both edges.
-    #[must_use]
-    pub const fn throttle(interval: Duration) -> Self {
-        Self { span: nanos(interval), max_wait: u64::MAX, leading: true, trailing: true, after: After::Start }
-    }
-
-    /// A window that a call opens and its end closes, where the newest call starts: `RxJS`'s `auditTime`.
-    #[must_use]
-    pub const fn audit(interval: Duration) -> Self {
-        Self { span: nanos(interval), max_wait: u64::MAX, leading: false, trailing: true, after: After::Opening }
-    }
-
-    /// Whether the call that opens a window starts at once.
-    #[must_use]
-    pub const fn leading(mut self, leading: bool) -> Self {
-        self.leading = leading;
-        self
-    }
-
-    /// Whether the newest call in a window starts at its end.
-    #[must_use]
-    pub const fn trailing(mut self, trailing: bool) -> Self {
-        self.trailing = trailing;
-        self
-    }
-
-    /// Starts no later than that after the first call of a burst, or its last start, however many calls extend it. Default: never. Only a debounce extends its windows.
-    #[must_use]
-    pub const fn max_wait(mut self, max_wait: Duration) -> Self {
-        self.max_wait = nanos(max_wait);
-        self
-    }
-
-    /// Itself, if it makes sense.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] if neither edge starts anything, or if `max_wait` is shorter than the window.
-    pub const fn check(self) -> Result<Self, ConfigError> {
-        match self.config_error() {
-            Some(error) => Err(error),
-            None => Ok(self),
-        }
-    }
-
-    /// What is wrong with it, if anything is: [`check`](Terms::check), for code that is evaluated at compile time.
-    #[must_use]
-    pub const fn config_error(self) -> Option<ConfigError> {
-        if !self.leading && !self.trailing {
-            Some(ConfigError::Edges)
-        } else if self.max_wait < self.span {
-            Some(ConfigError::MaxWait { value: duration(self.max_wait), wait: duration(self.span) })
-        } else {
-            None
-        }
-    }
-
-    /// Whether what is pending when no more calls can come need not wait: nothing is kept apart but calls.
-    pub(crate) const fn ends_early(&self) -> bool {
-        matches!(self.after, After::Call)
-    }
-}
+use super::terms::{After, Terms};
+use crate::time::Instant;
 
 /// The edge machine: which calls of a burst start, and when. Debounce and throttle are this one machine under different [`Terms`].
 ///
-/// It knows of the one call that may be pending; of whom that is, its driver knows. A call that comes before the pending one has been started takes its place, also if that one is due already.
+/// It knows of the one call that may be pending, and of one that was flushed; of whom these are, its driver knows. A call that comes before the pending one has been started takes its place, also if that one is due already. What was flushed
+/// starts, whatever comes after it.
 ///
 /// # Examples
 ///
@@ -118,7 +12,7 @@ impl Terms {
 ///
 /// ```
 /// use aplomb::Instant;
-/// use aplomb::edge::{Decision, Terms, Window};
+/// use aplomb::edge::{Decision, Starting, Terms, Window};
 /// use aplomb::time::ms;
 ///
 /// let at = |millis| Instant::ORIGIN + ms(millis);
@@ -127,146 +21,249 @@ impl Terms {
 ///
 /// assert_eq!(window.call(&terms, at(0)), Decision::Wait { until: at(20) });
 /// assert_eq!(window.call(&terms, at(15)), Decision::Wait { until: at(35) });
-/// assert!(!window.tick(&terms, at(20)));
-/// assert!(window.tick(&terms, at(35)), "the pending call starts");
+/// assert_eq!(window.tick(&terms, at(20)), None);
+/// assert_eq!(window.tick(&terms, at(35)), Some(Starting::Newest));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Window {
     /// Calls before it belong to the window.
     closes: Instant,
-    /// When the pending call starts, even if the window goes on; the origin, if it starts at once.
+    /// When the pending call starts, even if the window goes on.
     limit: Instant,
-    pending: bool,
+    pending: Option<Pending>,
+    /// Whether a call was flushed that has not been started.
+    flushed: bool,
     /// Whether the window began with a start.
     started: bool,
+}
+
+/// What the pending call waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+enum Pending {
+    /// The end of the window, or the limit.
+    Time,
+    /// Its driver, and nothing else.
+    Driver,
 }
 
 /// What becomes of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Decision {
-    /// It starts now.
+    /// It starts now, in the place of the pending one, if there is one.
     Start,
     /// It is the pending one from now on. It starts at that instant, if no other call comes before.
     Wait {
-        /// When.
+        /// When: [`Instant::ORIGIN`], as soon as all that comes at once has come; [`Instant::MAX`], after what was flushed.
         until: Instant,
     },
     /// It never starts: the window began with a start, and nothing starts at its end.
     Skip,
 }
 
+/// Which call starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Starting {
+    /// The one that was pending when there was a flush.
+    Flushed,
+    /// The newest.
+    Newest,
+}
+
 impl Window {
     /// The machine before the first call.
     #[must_use]
     pub const fn new() -> Self {
-        Self { closes: Instant::ORIGIN, limit: Instant::MAX, pending: false, started: false }
+        Self { closes: Instant::ORIGIN, limit: Instant::MAX, pending: None, flushed: false, started: false }
     }
 
-    /// There is a call.
+    /// There is a call, which starts on the spot if it is told to.
     #[inline]
     pub fn call(&mut self, terms: &Terms, now: Instant) -> Decision {
-        let closes = now.saturating_add_nanos(terms.span);
-        if !self.pending && now >= self.closes {
-            self.closes = closes;
-            self.limit = now.saturating_add_nanos(terms.max_wait);
-            self.started = terms.leading;
-            return if terms.leading { Decision::Start } else { self.wait(terms) };
-        }
-        self.forget_the_future(terms, now);
-        if now >= self.limit || (terms.after != After::Call && now >= self.closes) {
-            self.closes = self.closes.max(closes);
+        let decision = self.arrive(terms, now);
+        if decision == Decision::Start {
+            self.pending = None;
             self.start(terms, now);
-            return Decision::Start;
         }
-        if terms.after == After::Call {
-            self.closes = closes;
-        }
-        if terms.trailing { self.wait(terms) } else { Decision::Skip }
+        decision
     }
 
-    /// Time has passed. Whether the pending call starts, if there is one.
+    /// There is a call whose driver comes for it later: that is when it starts, and until then it is the pending one.
     #[inline]
-    pub fn tick(&mut self, terms: &Terms, now: Instant) -> bool {
+    pub(super) fn defer(&mut self, terms: &Terms, now: Instant) -> Decision {
+        match self.arrive(terms, now) {
+            Decision::Start => {
+                self.pending = Some(Pending::Driver);
+                Decision::Wait { until: Instant::ORIGIN }
+            }
+            later => later,
+        }
+    }
+
+    /// A call comes. If it may start, that is not counted yet.
+    #[inline]
+    fn arrive(&mut self, terms: &Terms, now: Instant) -> Decision {
+        let awaits_flushed = self.awaits_flushed(terms);
+        if self.pending.is_none() && now >= self.closes && !awaits_flushed {
+            self.limit = limit(terms, now);
+            self.started = false;
+            if terms.leading {
+                if terms.after != After::Start {
+                    self.closes = now.saturating_add_nanos(terms.span);
+                }
+                return Decision::Start;
+            }
+            self.closes = now.saturating_add_nanos(terms.span);
+            return self.wait(terms);
+        }
         self.forget_the_future(terms, now);
-        let due = self.pending && now >= self.due();
+        if terms.after == After::Call {
+            self.closes = now.saturating_add_nanos(terms.span);
+        }
+        let over = terms.after != After::Call && now >= self.closes && self.pending != Some(Pending::Driver);
+        if (now >= self.limit || over) && !awaits_flushed {
+            return Decision::Start;
+        }
+        if terms.trailing || self.pending.is_some() { self.wait(terms) } else { Decision::Skip }
+    }
+
+    /// Time has passed. Which call starts, if one does. If one was flushed and one is pending, the other may start too: ask again.
+    #[inline]
+    pub fn tick(&mut self, terms: &Terms, now: Instant) -> Option<Starting> {
+        if self.start_flushed(terms, now) {
+            Some(Starting::Flushed)
+        } else if self.start_newest(terms, now) {
+            Some(Starting::Newest)
+        } else {
+            None
+        }
+    }
+
+    /// Whether the flushed call starts, if there is one.
+    #[inline]
+    pub(super) fn start_flushed(&mut self, terms: &Terms, now: Instant) -> bool {
+        let starts = self.flushed;
+        if starts {
+            self.flushed = false;
+            self.start(terms, now);
+        }
+        starts
+    }
+
+    /// Whether the pending call starts, if there is one.
+    #[inline]
+    pub(super) fn start_newest(&mut self, terms: &Terms, now: Instant) -> bool {
+        let due = self.is_due(terms, now);
         if due {
+            self.pending = None;
             self.start(terms, now);
         }
         due
     }
 
-    /// The pending call starts at the next tick. Whether there is one.
-    pub const fn flush(&mut self) -> bool {
-        if self.pending {
-            self.limit = Instant::ORIGIN;
-        }
-        self.pending
+    /// Whether the pending call may start.
+    #[inline]
+    pub(super) fn is_due(&mut self, terms: &Terms, now: Instant) -> bool {
+        self.forget_the_future(terms, now);
+        let due = self.newest_deadline(terms);
+        !due.is_never() && now >= due
     }
 
-    /// The pending call will not start. A debounce begins anew with the next call; a throttle keeps its distance from the last start. Whether there was one.
+    /// The pending call starts at the next tick, and those that come later do not take its place. Whether there is one, or was at an earlier flush and has not been started.
+    pub const fn flush(&mut self, terms: &Terms) -> bool {
+        if self.pending.take().is_some() {
+            self.flushed = true;
+            // What comes later has a limit of its own.
+            self.limit = Instant::MAX;
+            if matches!(terms.after, After::Opening) {
+                self.closes = Instant::ORIGIN;
+            }
+        }
+        self.flushed
+    }
+
+    /// What is pending or flushed will not start. A debounce begins anew with the next call; a throttle keeps its distance from the last start. Whether there was anything.
     pub const fn cancel(&mut self, terms: &Terms) -> bool {
         if !(matches!(terms.after, After::Start) && self.started) {
             self.closes = Instant::ORIGIN;
         }
-        self.abandon()
+        let flushed = self.abandon_flushed();
+        self.abandon() || flushed
     }
 
     /// The pending call has gone. Its burst goes on. Whether there was one.
     pub const fn abandon(&mut self) -> bool {
-        if self.limit.as_nanos() == 0 {
-            // It was flushed, but those that come later are not.
-            self.limit = Instant::MAX;
-        }
-        core::mem::replace(&mut self.pending, false)
+        self.pending.take().is_some()
+    }
+
+    /// The flushed call has gone. Whether there was one.
+    pub(super) const fn abandon_flushed(&mut self) -> bool {
+        core::mem::replace(&mut self.flushed, false)
     }
 
     /// A start was given up, and another call of its burst takes its place: it is pending, and starts as soon as may be.
-    pub(crate) const fn restart(&mut self, terms: &Terms) {
-        if !self.pending && matches!(terms.after, After::Call) {
-            self.limit = Instant::ORIGIN;
+    pub(super) const fn restart(&mut self, terms: &Terms) {
+        if self.pending.is_none() {
+            self.pending = Some(if matches!(terms.after, After::Call) { Pending::Driver } else { Pending::Time });
         }
-        self.pending = true;
     }
 
-    /// When the pending call starts: [`Instant::MAX`] if there is none, [`Instant::ORIGIN`] if it does so at once.
+    /// When a call starts: [`Instant::MAX`] if there is none, [`Instant::ORIGIN`] if one does at once.
     #[must_use]
     #[inline]
     pub fn next_deadline(&self) -> Instant {
-        if self.pending { self.due() } else { Instant::MAX }
+        if self.flushed { Instant::ORIGIN } else { self.due() }
     }
 
-    /// Whether a call is pending.
+    /// When the pending call starts: never, before a flushed one that it has to keep its distance from.
+    #[inline]
+    pub(super) fn newest_deadline(&self, terms: &Terms) -> Instant {
+        if self.awaits_flushed(terms) { Instant::MAX } else { self.due() }
+    }
+
+    /// Whether a call is pending, or flushed and not started.
     #[must_use]
     pub const fn is_pending(&self) -> bool {
-        self.pending
+        self.pending.is_some() || self.flushed
     }
 
     #[inline]
     fn due(&self) -> Instant {
-        self.closes.min(self.limit)
+        match self.pending {
+            None => Instant::MAX,
+            Some(Pending::Driver) => Instant::ORIGIN,
+            Some(Pending::Time) => self.closes.min(self.limit),
+        }
+    }
+
+    #[inline]
+    fn awaits_flushed(&self, terms: &Terms) -> bool {
+        self.flushed && terms.after == After::Start
     }
 
     #[inline]
     fn wait(&mut self, terms: &Terms) -> Decision {
-        self.pending = true;
+        // A window of no length has no end to set a timer for.
         if terms.span == 0 {
-            // Without a timer: it has none to wait for.
-            self.limit = Instant::ORIGIN;
+            self.pending = Some(Pending::Driver);
         }
-        Decision::Wait { until: self.due() }
+        self.pending.get_or_insert(Pending::Time);
+        Decision::Wait { until: self.newest_deadline(terms) }
     }
 
-    /// The pending call, or one that takes its place, starts.
+    /// A call starts: what is counted from a start begins here.
+    #[inline]
     fn start(&mut self, terms: &Terms, now: Instant) {
-        self.pending = false;
         self.started = true;
-        self.limit = now.saturating_add_nanos(terms.max_wait);
+        self.limit = limit(terms, now);
         match terms.after {
-            After::Call => {}
             After::Start => self.closes = now.saturating_add_nanos(terms.span),
-            After::Opening => self.closes = Instant::ORIGIN,
+            // It has closed, unless it has just been opened by this very start.
+            After::Opening if now >= self.closes => self.closes = Instant::ORIGIN,
+            After::Opening | After::Call => {}
         }
     }
 
@@ -274,8 +271,14 @@ impl Window {
     #[inline]
     fn forget_the_future(&mut self, terms: &Terms, now: Instant) {
         self.closes = self.closes.min(now.saturating_add_nanos(terms.span));
-        self.limit = self.limit.min(now.saturating_add_nanos(terms.max_wait));
+        self.limit = self.limit.min(limit(terms, now));
     }
+}
+
+/// Until when a start can be put off, from now on. Not even without a wait is that now: more may come at once.
+#[inline]
+fn limit(terms: &Terms, now: Instant) -> Instant {
+    now.saturating_add_nanos(terms.max_wait.max(1))
 }
 
 impl Default for Window {

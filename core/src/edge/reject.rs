@@ -7,7 +7,8 @@ use pin_project_lite::pin_project;
 
 use super::error::EdgeError;
 use super::gate::{Gate, Mode, State};
-use super::machine::{Decision, Terms};
+use super::machine::Decision;
+use super::terms::Terms;
 use crate::alarm::Alarm;
 use crate::platform::Platform;
 use crate::time::{Clock, Instant};
@@ -15,20 +16,26 @@ use crate::time::{Clock, Instant};
 /// Callers that are superseded end at once, with [`EdgeError::Superseded`].
 #[derive(Debug)]
 pub struct Reject {
-    /// The pending call, or the last one that was: calls are numbered.
-    newest: u64,
-    /// The last one that was cancelled.
-    cancelled: u64,
+    /// The ticket of the last call that waited: they are numbered.
+    last: u64,
+    pending: Option<u64>,
+    flushed: Option<u64>,
+    /// Those of a flush and of the pending call that were the last to be cancelled.
+    cancelled: [Option<u64>; 2],
     /// Of the pending call, unless it has been woken.
     waker: Option<Waker>,
 }
 
 impl Mode for Reject {
-    const NEW: Self = Self { newest: 0, cancelled: 0, waker: None };
+    const NEW: Self = Self { last: 0, pending: None, flushed: None, cancelled: [None; 2], waker: None };
     type Dropped = ();
 
     fn cancel(&mut self) {
-        self.cancelled = self.newest;
+        self.cancelled = [self.flushed.take(), self.pending.take()];
+    }
+
+    fn flush(&mut self) {
+        self.flushed = self.pending.take().or(self.flushed);
     }
 
     fn next_waker(&mut self) -> Option<Waker> {
@@ -39,12 +46,17 @@ impl Mode for Reject {
 /// What a caller is told when it comes.
 enum Entry {
     Start,
-    Wait { ticket: u64, superseding: bool },
+    /// With `more`, others may be about to come, whose turn it is first.
+    Wait {
+        ticket: u64,
+        more: bool,
+    },
     Skip,
 }
 
 /// What a caller is told that waits.
 enum Turn {
+    Start,
     Wait { until: Instant },
     Superseded,
     Cancelled,
@@ -53,46 +65,57 @@ enum Turn {
 impl State<Reject> {
     /// A call comes. It takes the place of the one that is pending, whose waker is returned; and so is its own, if it isn't needed.
     fn enter(&mut self, terms: &Terms, now: Instant, waker: Waker) -> (Entry, Option<Waker>, Option<Waker>) {
-        let superseding = self.window.is_pending();
+        let mode = &mut self.mode;
         match self.window.call(terms, now) {
             Decision::Skip => (Entry::Skip, None, Some(waker)),
             Decision::Start => {
-                self.mode.newest += 1;
-                (Entry::Start, self.mode.waker.take(), Some(waker))
+                mode.pending = None;
+                (Entry::Start, mode.waker.take(), Some(waker))
             }
-            Decision::Wait { .. } => {
-                self.mode.newest += 1;
-                (Entry::Wait { ticket: self.mode.newest, superseding }, self.mode.waker.replace(waker), None)
+            Decision::Wait { until } => {
+                mode.last = mode.last.wrapping_add(1);
+                let superseding = mode.pending.replace(mode.last).is_some();
+                let entry = Entry::Wait { ticket: mode.last, more: superseding || until == Instant::ORIGIN };
+                (entry, mode.waker.replace(waker), None)
             }
         }
     }
 
-    fn is_pending(&self, ticket: u64) -> bool {
-        self.mode.newest == ticket && self.window.is_pending()
-    }
-
-    /// The waker that is no longer needed comes back.
-    fn ask(&mut self, ticket: u64, waker: Waker) -> (Turn, Option<Waker>) {
-        if self.is_pending(ticket) {
-            (Turn::Wait { until: self.window.next_deadline() }, self.mode.waker.replace(waker))
-        } else if self.mode.cancelled >= ticket {
-            (Turn::Cancelled, Some(waker))
+    /// A waker that is no longer needed comes back, and that of the pending call, if that has to look anew.
+    fn ask(&mut self, terms: &Terms, ticket: u64, now: Instant, waker: Waker) -> (Turn, Option<Waker>, Option<Waker>) {
+        let mode = &mut self.mode;
+        if mode.flushed == Some(ticket) {
+            mode.flushed = None;
+            self.window.start_flushed(terms, now);
+            (Turn::Start, Some(waker), mode.waker.take())
+        } else if mode.pending == Some(ticket) {
+            if self.window.start_newest(terms, now) {
+                mode.pending = None;
+                (Turn::Start, mode.waker.take(), None)
+            } else {
+                let until = self.window.newest_deadline(terms);
+                (Turn::Wait { until }, mode.waker.replace(waker), None)
+            }
+        } else if mode.cancelled.contains(&Some(ticket)) {
+            (Turn::Cancelled, Some(waker), None)
         } else {
-            (Turn::Superseded, Some(waker))
+            (Turn::Superseded, Some(waker), None)
         }
     }
 
-    /// Whether the pending call starts: if it is that one, and its time has come. A waker that is no longer needed comes back.
-    fn begin(&mut self, terms: &Terms, ticket: u64, now: Instant) -> (bool, Option<Waker>) {
-        if self.is_pending(ticket) && self.window.tick(terms, now) { (true, self.mode.waker.take()) } else { (false, None) }
-    }
-
-    fn leave(&mut self, ticket: u64) -> Option<Waker> {
-        if self.is_pending(ticket) {
+    /// A caller leaves that waited. As when it asks, wakers come back.
+    fn leave(&mut self, ticket: u64) -> (Option<Waker>, Option<Waker>) {
+        let mode = &mut self.mode;
+        if mode.flushed == Some(ticket) {
+            mode.flushed = None;
+            self.window.abandon_flushed();
+            (None, mode.waker.take())
+        } else if mode.pending == Some(ticket) {
+            mode.pending = None;
             self.window.abandon();
-            self.mode.waker.take()
+            (mode.waker.take(), None)
         } else {
-            None
+            (None, None)
         }
     }
 }
@@ -100,7 +123,8 @@ impl State<Reject> {
 impl<P: Platform, K> Gate<P, K, Reject> {
     /// Calls the operation, if this is the newest call when one may start.
     ///
-    /// A call that comes while another is pending costs no timer before everybody who is ready has had a turn: of a burst that comes at once, only the newest sets one.
+    /// A call that comes while another is pending costs no timer before everybody who is ready has had a turn: of a burst that comes at once, only the newest sets one. Of calls that come one after another, each does, and takes it along when it is
+    /// superseded.
     ///
     /// # Errors
     ///
@@ -140,7 +164,8 @@ struct Pending<'g, P: Platform, K> {
 impl<P: Platform, K> Drop for Pending<'_, P, K> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
-            drop(self.gate.state.with(|state| state.leave(ticket)));
+            let (_unused, looks) = self.gate.state.with(|state| state.leave(ticket));
+            wake(looks);
         }
     }
 }
@@ -153,13 +178,13 @@ pin_project! {
     /// Dropping it before the operation has started gives up its place: nothing starts then, and the callers that it superseded have ended already. Dropping it later drops the operation.
     #[must_use = "futures do nothing unless polled"]
     pub struct Call<'g, P: Platform, K, F, Fut> {
-        pending: Pending<'g, P, K>,
         // None once it has started, or has ended.
         operation: Option<F>,
         #[pin]
         running: Option<Fut>,
         #[pin]
         alarm: Alarm<<P::Clock as Clock>::Sleep>,
+        pending: Pending<'g, P, K>,
     }
 }
 
@@ -195,70 +220,59 @@ impl<P: Platform, K> Pending<'_, P, K> {
     /// Waits until the operation may start.
     fn poll_admitted<E>(
         &mut self,
-        alarm: Pin<&mut Alarm<<P::Clock as Clock>::Sleep>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), EdgeError<E>>> {
-        match self.ticket {
-            None => self.enter(alarm, cx),
-            Some(ticket) => self.ask(ticket, alarm, cx),
-        }
-    }
-
-    fn enter<E>(
-        &mut self,
-        alarm: Pin<&mut Alarm<<P::Clock as Clock>::Sleep>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), EdgeError<E>>> {
-        let Gate { clock, terms, state, .. } = self.gate;
-        if let Some(error) = terms.config_error() {
-            return Poll::Ready(Err(EdgeError::Config(error)));
-        }
-        let (now, waker) = (clock.now(), cx.waker().clone());
-        let (entry, older, _unused) = state.with(|state| state.enter(terms, now, waker));
-        match entry {
-            Entry::Skip => Poll::Ready(Err(EdgeError::Superseded)),
-            Entry::Start => {
-                wake(older);
-                Poll::Ready(Ok(()))
-            }
-            Entry::Wait { ticket, superseding } => {
-                self.ticket = Some(ticket);
-                wake(older);
-                if superseding {
-                    // The timer can wait until it is clear that no newer call is about to come.
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                self.ask(ticket, alarm, cx)
-            }
-        }
-    }
-
-    fn ask<E>(
-        &mut self,
-        ticket: u64,
         mut alarm: Pin<&mut Alarm<<P::Clock as Clock>::Sleep>>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), EdgeError<E>>> {
         let Gate { clock, terms, state, .. } = self.gate;
+        let mut now = clock.now();
+        let ticket = match self.ticket {
+            Some(ticket) => ticket,
+            None => match ready!(self.enter(now, cx)) {
+                Ok(Some(ticket)) => ticket,
+                Ok(None) => return Poll::Ready(Ok(())),
+                Err(error) => return Poll::Ready(Err(error.of_operation())),
+            },
+        };
         loop {
             let waker = cx.waker().clone();
-            let (turn, _unused) = state.with(|state| state.ask(ticket, waker));
-            let until = match turn {
-                Turn::Wait { until } => until,
-                Turn::Superseded => return Poll::Ready(Err(EdgeError::Superseded)),
-                Turn::Cancelled => return Poll::Ready(Err(EdgeError::Cancelled)),
+            let (turn, _unused, looks) = state.with(|state| state.ask(terms, ticket, now, waker));
+            wake(looks);
+            let admitted = match turn {
+                Turn::Wait { until } => {
+                    ready!(alarm.as_mut().poll_until(clock, until, cx));
+                    now = now.max(until);
+                    continue;
+                }
+                Turn::Start => Ok(()),
+                Turn::Superseded => Err(EdgeError::Superseded),
+                Turn::Cancelled => Err(EdgeError::Cancelled),
             };
-            if until != Instant::ORIGIN {
-                ready!(alarm.as_mut().poll_until(clock, until, cx));
-            }
-            let now = clock.now().max(until);
-            let (begun, _unused) = state.with(|state| state.begin(terms, ticket, now));
-            if begun {
-                self.ticket = None;
-                return Poll::Ready(Ok(()));
-            }
+            self.ticket = None;
+            return Poll::Ready(admitted);
         }
+    }
+
+    /// Comes, at its first poll. A ticket, if it has to wait.
+    fn enter(&mut self, now: Instant, cx: &mut Context<'_>) -> Poll<Result<Option<u64>, EdgeError>> {
+        let Gate { terms, state, .. } = self.gate;
+        if let Some(error) = terms.config_error() {
+            return Poll::Ready(Err(EdgeError::Config(error)));
+        }
+        let waker = cx.waker().clone();
+        let (entry, older, _unused) = state.with(|state| state.enter(terms, now, waker));
+        if let Entry::Wait { ticket, .. } = entry {
+            self.ticket = Some(ticket);
+        }
+        wake(older);
+        Poll::Ready(match entry {
+            Entry::Start => Ok(None),
+            Entry::Skip => Err(EdgeError::Superseded),
+            Entry::Wait { ticket, more: false } => Ok(Some(ticket)),
+            Entry::Wait { more: true, .. } => {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        })
     }
 }
 

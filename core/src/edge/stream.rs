@@ -7,13 +7,12 @@ use futures_core::Stream;
 use futures_core::stream::FusedStream;
 use pin_project_lite::pin_project;
 
-use super::machine::{Decision, Terms, Window};
+use super::BUDGET;
+use super::machine::{Decision, Window};
+use super::terms::Terms;
 use crate::alarm::Alarm;
 use crate::config::ConfigError;
 use crate::time::{Clock, Instant};
-
-/// How many items are taken at one poll before the other tasks have their turn.
-const BUDGET: u32 = 256;
 
 pin_project! {
     /// A stream of which only those items come through that an edge machine lets start; made by the adapters' `debounce`, `throttle_first`, `throttle_latest` and `audit`.
@@ -117,17 +116,18 @@ impl<S: Stream, C: Clock> Stream for EdgeStream<S, C> {
             this.window.abandon();
             return Poll::Ready(this.newest.take());
         }
+        if !this.window.is_pending() {
+            return if *this.ended { Poll::Ready(None) } else { Poll::Pending };
+        }
+        let mut now = reading.unwrap_or_else(|| this.clock.now());
         loop {
-            let due = this.window.next_deadline();
-            if due.is_never() && *this.ended && this.newest.is_none() {
-                return Poll::Ready(None);
-            }
-            if due != Instant::ORIGIN {
-                ready!(this.alarm.as_mut().poll_until(this.clock, due, cx));
-            }
-            if this.window.tick(this.terms, this.clock.now().max(due)) {
+            if this.window.tick(this.terms, now).is_some() {
                 return Poll::Ready(this.newest.take());
             }
+            // A timer that is set is left alone: when it is over, the burst is looked at again.
+            let looks_at = this.window.next_deadline().min(this.alarm.at());
+            ready!(this.alarm.as_mut().poll_until(this.clock, looks_at, cx));
+            now = now.max(looks_at);
         }
     }
 
@@ -153,11 +153,24 @@ impl<S: Stream, C: Clock> fmt::Debug for EdgeStream<S, C> {
 pin_project! {
     /// All items of a stream, one at a time, never closer than an interval; made by the adapters' `pace`.
     ///
-    /// The stream is asked for an item only when one may come through: what has a buffer fills it, what can wait, waits.
+    /// The stream is asked for an item only when one may come through: what has a buffer fills it, what can wait, waits. That also goes for its end: it is told of an interval after the last item. Without an interval, all comes through as it is, and no
+    /// clock is read.
     ///
     /// # Cancel safety
     ///
     /// Dropping it loses no item but those that the stream itself holds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use futures_lite::{StreamExt, stream};
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let all: Vec<_> = stream::iter(["a", "b", "c"]).pace(ms(50)).map(|item| (item, aplomb_sim::now().as_nanos() / 1_000_000)).collect().await;
+    ///     assert_eq!(all, [("a", 0), ("b", 50), ("c", 100)]);
+    /// });
+    /// ```
     #[must_use = "streams do nothing unless polled"]
     pub struct PaceStream<S, C: Clock> {
         clock: C,
@@ -193,6 +206,7 @@ impl<S: Stream, C: Clock> Stream for PaceStream<S, C> {
         }
         let item = ready!(this.stream.poll_next(cx));
         match item {
+            Some(_) if this.interval.is_zero() => {}
             Some(_) => *this.next = this.clock.now() + *this.interval,
             None => *this.ended = true,
         }

@@ -1,14 +1,16 @@
 use core::fmt;
 use core::future::Future;
-use core::mem::replace;
+use core::mem::{replace, take};
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker, ready};
 
 use pin_project_lite::pin_project;
 
+use super::BUDGET;
 use super::error::DriveError;
 use super::gate::{Gate, Mode, State};
-use super::machine::{Decision, Terms};
+use super::machine::{Decision, Starting};
+use super::terms::Terms;
 use crate::alarm::Alarm;
 use crate::platform::Platform;
 use crate::time::{Clock, Instant};
@@ -16,9 +18,9 @@ use crate::time::{Clock, Instant};
 /// Callers leave a value and go on; one task takes the values, and owns the operation.
 #[derive(Debug)]
 pub struct Trigger<V> {
-    /// What is to start, as soon as the driver comes for it.
-    granted: Option<V>,
-    /// The newest, while it waits.
+    /// What was flushed, until the driver comes for it.
+    flushed: Option<V>,
+    /// The newest, until the driver comes for it.
     pending: Option<V>,
     /// Whether somebody takes the values.
     driven: bool,
@@ -29,11 +31,18 @@ pub struct Trigger<V> {
 }
 
 impl<V> Mode for Trigger<V> {
-    const NEW: Self = Self { granted: None, pending: None, driven: false, waker: None, looks_at: Instant::MAX };
-    type Dropped = Option<V>;
+    const NEW: Self = Self { flushed: None, pending: None, driven: false, waker: None, looks_at: Instant::MAX };
+    type Dropped = [Option<V>; 2];
 
-    fn cancel(&mut self) -> Option<V> {
-        self.pending.take()
+    fn cancel(&mut self) -> [Option<V>; 2] {
+        [self.flushed.take(), self.pending.take()]
+    }
+
+    fn flush(&mut self) -> [Option<V>; 2] {
+        match self.pending.take() {
+            Some(value) => [self.flushed.replace(value), None],
+            None => [None, None],
+        }
     }
 
     fn next_waker(&mut self) -> Option<Waker> {
@@ -44,56 +53,43 @@ impl<V> Mode for Trigger<V> {
 /// What the driver is told.
 enum Turn<V> {
     Take(V),
-    /// A value is there, and perhaps another is due by now that came later: it is a question of the time.
-    Settle,
-    Wait {
-        until: Instant,
-    },
+    Wait { until: Instant },
 }
 
 impl<V> State<Trigger<V>> {
     /// A value comes. What it replaces comes back, with the driver's waker if that would look too late.
     #[inline]
-    fn trigger(&mut self, terms: &Terms, now: Instant, value: V) -> (Option<V>, Option<V>, Option<Waker>) {
+    fn trigger(&mut self, terms: &Terms, now: Instant, value: V) -> (Option<V>, Option<Waker>) {
         let mode = &mut self.mode;
-        match self.window.call(terms, now) {
-            Decision::Start => (mode.granted.replace(value), mode.pending.take(), mode.waker.take()),
-            Decision::Skip => (Some(value), None, None),
+        match self.window.defer(terms, now) {
             Decision::Wait { until } => {
                 let waker = if until < mode.looks_at { mode.waker.take() } else { None };
-                (mode.pending.replace(value), None, waker)
+                (mode.pending.replace(value), waker)
             }
+            Decision::Skip | Decision::Start => (Some(value), None),
         }
     }
 
-    /// The driver asks, and waits from now on. A waker to be dropped comes back.
-    fn ask(&mut self, waker: Waker) -> (Turn<V>, Option<Waker>) {
-        if self.mode.granted.is_some() && self.window.is_pending() {
-            return (Turn::Settle, Some(waker));
-        }
-        if let Some(value) = self.mode.granted.take() {
+    /// The driver asks: takes what starts, or waits from now on. A waker to be dropped comes back.
+    fn ask(&mut self, terms: &Terms, now: Instant, waker: Waker) -> (Turn<V>, Option<Waker>) {
+        let value = match self.window.tick(terms, now) {
+            Some(Starting::Flushed) => self.mode.flushed.take(),
+            Some(Starting::Newest) => self.mode.pending.take(),
+            None => None,
+        };
+        if let Some(value) = value {
             return (Turn::Take(value), Some(waker));
         }
         let until = self.window.next_deadline();
         self.mode.looks_at = until;
         (Turn::Wait { until }, self.mode.waker.replace(waker))
     }
-
-    /// The value that starts now, if there is one, and what is dropped for it.
-    fn tick(&mut self, terms: &Terms, now: Instant) -> (Option<V>, Option<V>, Option<Waker>) {
-        let mode = &mut self.mode;
-        if self.window.tick(terms, now) {
-            (mode.pending.take(), mode.granted.take(), mode.waker.take())
-        } else {
-            (mode.granted.take(), None, None)
-        }
-    }
 }
 
 impl<P: Platform, K, V> Gate<P, K, Trigger<V>> {
     /// Leaves a value for whoever [runs](Gate::run) this. It may be called from anywhere: another task or thread, and an interrupt handler, if the platform's lock keeps those out.
     ///
-    /// A value that is replaced by a newer one is dropped, here. A wrong configuration is told to whoever drives.
+    /// A value that is replaced by a newer one is dropped, here; so is one that could have started, if nobody has come for it. A wrong configuration is told to whoever drives.
     ///
     /// # Examples
     ///
@@ -105,10 +101,11 @@ impl<P: Platform, K, V> Gate<P, K, Trigger<V>> {
     /// fn on_interrupt(level: u16) { LEVEL.trigger(level); }
     ///
     /// aplomb_sim::block_on(async {
-    ///     for level in 0..100 {
+    ///     on_interrupt(1);
+    ///     assert_eq!(LEVEL.next().await, Ok(1), "the first at once");
+    ///     for level in 2..100 {
     ///         on_interrupt(level);
     ///     }
-    ///     assert_eq!(LEVEL.next().await, Ok(0), "the first at once");
     ///     assert_eq!(LEVEL.next().await, Ok(99), "and the newest when the interval is over");
     /// });
     /// ```
@@ -116,7 +113,7 @@ impl<P: Platform, K, V> Gate<P, K, Trigger<V>> {
     pub fn trigger(&self, value: V) {
         let Self { clock, terms, state, .. } = self;
         let now = clock.now();
-        let (_older, _pending, waker) = state.with(|state| state.trigger(terms, now, value));
+        let (_older, waker) = state.with(|state| state.trigger(terms, now, value));
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -185,7 +182,7 @@ impl<P: Platform, K, V> Gate<P, K, Trigger<V>> {
     }
 }
 
-/// The right to take the values, from its first use until it is dropped.
+/// The right to take the values, from its first use until it is given up or dropped.
 struct Driver<'g, P: Platform, K, V> {
     gate: &'g Gate<P, K, Trigger<V>>,
     drives: bool,
@@ -211,28 +208,25 @@ impl<'g, P: Platform, K, V> Driver<'g, P, K, V> {
             }
             self.drives = true;
         }
+        let mut now = clock.now();
         loop {
             let waker = cx.waker().clone();
-            let (turn, _unused) = state.with(|state| state.ask(waker));
-            let until = match turn {
+            let (turn, _unused) = state.with(|state| state.ask(terms, now, waker));
+            match turn {
                 Turn::Take(value) => return Poll::Ready(Ok(value)),
-                Turn::Settle => Instant::ORIGIN,
-                Turn::Wait { until } => until,
-            };
-            if until != Instant::ORIGIN {
-                ready!(alarm.as_mut().poll_until(clock, until, cx));
-            }
-            let now = clock.now().max(until);
-            if let (Some(value), ..) = state.with(|state| state.tick(terms, now)) {
-                return Poll::Ready(Ok(value));
+                Turn::Wait { until } => {
+                    ready!(alarm.as_mut().poll_until(clock, until, cx));
+                    now = now.max(until);
+                }
             }
         }
     }
 }
 
-impl<P: Platform, K, V> Drop for Driver<'_, P, K, V> {
-    fn drop(&mut self) {
-        if self.drives {
+impl<P: Platform, K, V> Driver<'_, P, K, V> {
+    /// Another may drive.
+    fn give_up(&mut self) {
+        if take(&mut self.drives) {
             drop(self.gate.state.with(|state| {
                 state.mode.driven = false;
                 state.mode.waker.take()
@@ -241,12 +235,18 @@ impl<P: Platform, K, V> Drop for Driver<'_, P, K, V> {
     }
 }
 
+impl<P: Platform, K, V> Drop for Driver<'_, P, K, V> {
+    fn drop(&mut self) {
+        self.give_up();
+    }
+}
+
 pin_project! {
     /// Waits for a value; made by [`Gate::next`].
     ///
     /// # Cancel safety
     ///
-    /// Dropping it loses nothing: a value is taken at the very poll that returns it.
+    /// Dropping it loses nothing: a value is taken at the very poll that returns it, which also makes way for the next who waits.
     #[must_use = "futures do nothing unless polled"]
     pub struct Next<'g, P: Platform, K, V> {
         driver: Driver<'g, P, K, V>,
@@ -260,7 +260,9 @@ impl<P: Platform, K, V> Future for Next<'_, P, K, V> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        this.driver.poll_value(this.alarm, cx)
+        let value = ready!(this.driver.poll_value(this.alarm, cx));
+        this.driver.give_up();
+        Poll::Ready(value)
     }
 }
 
@@ -272,12 +274,13 @@ pin_project! {
     /// Dropping it drops the operation that runs, whose value is lost with it. What is pending stays, for whoever runs this next.
     #[must_use = "futures do nothing unless polled"]
     pub struct Run<'g, P: Platform, K, V, O, Fut> {
-        driver: Driver<'g, P, K, V>,
         operation: O,
         #[pin]
         running: Option<Fut>,
         #[pin]
         alarm: Alarm<<P::Clock as Clock>::Sleep>,
+        // The last to be dropped: whoever drives next finds what this held free.
+        driver: Driver<'g, P, K, V>,
     }
 }
 
@@ -291,10 +294,16 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<DriveError> {
         let mut this = self.project();
+        let mut budget = BUDGET;
         loop {
             if let Some(running) = this.running.as_mut().as_pin_mut() {
                 ready!(running.poll(cx));
                 this.running.set(None);
+                budget -= 1;
+                if budget == 0 {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
             }
             match ready!(this.driver.poll_value(this.alarm.as_mut(), cx)) {
                 Ok(value) => this.running.set(Some((this.operation)(value))),

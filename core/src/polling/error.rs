@@ -1,5 +1,6 @@
 use core::error::Error;
 use core::fmt;
+use core::time::Duration;
 
 use crate::config::ConfigError;
 
@@ -62,6 +63,11 @@ impl<T, E> PollError<T, E> {
     /// Whether an attempt was refused, which is not what polling does.
     pub const fn is_rejected(&self) -> bool {
         false
+    }
+
+    /// How long to wait before it is worth another try, where that is known: not here, where the next attempt would have been made.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        None
     }
 
     /// The error of the last attempt, if it ended with one.

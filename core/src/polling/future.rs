@@ -136,7 +136,9 @@ where
 {
     /// When the first attempt is to start, if not at once.
     fn begin(&mut self) -> Result<Option<Instant>, PollError<T, E>> {
-        self.polling.check().map_err(PollError::Config)?;
+        if let Some(error) = self.polling.config_error() {
+            return Err(PollError::Config(error));
+        }
         let delay = self.polling.initial_delay;
         if delay == 0 {
             return Ok(None);

@@ -189,15 +189,37 @@ impl<P: Platform, O, U, B, N> Polling<P, O, U, B, N> {
 }
 
 impl<P: Platform, O, U, B: Backoff, N> Polling<P, O, U, B, N> {
-    /// Whether the settings make sense.
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
+    /// Itself, if it makes sense; for what comes from a configuration file. It is asked again when it is awaited, and nothing starts then.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if it may make no attempt, if the grid of [`at_rate`](Polling::at_rate) has no distance, or if the backoff makes no sense.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// let sample = || async { Ok::<_, std::io::Error>(7) };
+    /// let refused = poll_until(sample, |_| true).at_rate(ms(0)).check();
+    /// assert_eq!(refused.unwrap_err().to_string(), "interval is 0ns, must be longer than zero");
+    /// ```
+    pub fn check(self) -> Result<Self, ConfigError> {
+        match self.config_error() {
+            Some(error) => Err(error),
+            None => Ok(self),
+        }
+    }
+
+    /// What is wrong with it, if anything is.
+    pub(super) fn config_error(&self) -> Option<ConfigError> {
         if self.terms.limits.max_attempts == 0 {
-            return Err(ConfigError::MaxAttempts { value: 0 });
+            return Some(ConfigError::MaxAttempts { value: 0 });
         }
         if self.grid.is_some_and(|grid| grid.interval == 0) {
-            return Err(ConfigError::Interval { value: Duration::ZERO });
+            return Some(ConfigError::Interval { value: Duration::ZERO });
         }
-        self.terms.backoff.check()
+        self.terms.backoff.check().err()
     }
 }
 

@@ -33,9 +33,11 @@ impl Limits {
 #[derive(Debug, Clone, Copy)]
 pub struct Crowd<L> {
     pub(super) queue: Queue<L>,
-    pub(super) running: u32,
+    running: u32,
     /// Reservations that have not come to an end.
     reserved: u32,
+    /// Since when the first in the queue waits for its permits, and for nothing else; never, while it waits for a call to end.
+    since: Instant,
     /// Permits that those in the queue wait for.
     asked: u64,
 }
@@ -124,7 +126,13 @@ pub struct Desk<'d, A: Algorithm, S: Storage> {
 
 impl<L> Crowd<L> {
     /// Nobody.
-    pub(super) const NONE: Self = Self { queue: Queue::new(), running: 0, reserved: 0, asked: 0 };
+    pub(super) const NONE: Self = Self { queue: Queue::new(), running: 0, reserved: 0, since: Instant::ORIGIN, asked: 0 };
+
+    /// A call has ended. Says whether somebody waits for that.
+    pub(super) const fn end_call(&mut self) -> bool {
+        self.running = self.running.saturating_sub(1);
+        self.since.is_never() && !self.queue.is_empty()
+    }
 
     pub(super) const fn is_none(&self) -> bool {
         self.running == 0 && self.reserved == 0 && self.queue.is_empty()
@@ -231,7 +239,11 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
         if self.crowd.queue.len() >= usize::try_from(self.limits.max_waiting).unwrap_or(usize::MAX) {
             return Err(Full(waker));
         }
+        let is_first = self.crowd.queue.is_empty();
         let key = self.slab.push(&mut self.crowd.queue, ask, waker)?;
+        if is_first {
+            self.crowd.since = self.now;
+        }
         self.crowd.asked = self.crowd.asked.saturating_add(u64::from(ask.permits));
         Ok(key)
     }
@@ -244,8 +256,14 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
         };
         match self.take_in_turn(permits) {
             Ok(()) => self.answer(key, waker, Turn::Admitted),
-            Err(Lack::Refused(Refused::Until(at))) => self.keep_waiting(key, waker, at),
-            Err(Lack::Running | Lack::Others) => self.keep_waiting(key, waker, Instant::MAX),
+            Err(Lack::Refused(Refused::Until(at))) => {
+                self.crowd.since = self.crowd.since.min(self.now);
+                self.keep_waiting(key, waker, at)
+            }
+            Err(Lack::Running | Lack::Others) => {
+                self.crowd.since = Instant::MAX;
+                self.keep_waiting(key, waker, Instant::MAX)
+            }
             Err(lack @ Lack::Refused(Refused::Never)) => {
                 let refusal = self.refusal(permits, &lack);
                 self.answer(key, waker, Turn::Refused(refusal))
@@ -269,11 +287,25 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
 
     /// Takes permits for the first in the queue: as of the instant for which they were due, if a coarse timer has woken it a little late. Otherwise every wait would be that much longer, and the rate not met.
     fn take_in_turn(&mut self, permits: u32) -> Result<(), Lack> {
-        let earliest = Instant::from_nanos(self.now.as_nanos().saturating_sub(self.lateness));
-        match self.take_at(permits, earliest) {
-            Err(Lack::Refused(Refused::Until(at))) if at <= self.now => self.take_at(permits, at),
-            result => result,
-        }
+        let due = if self.lateness > 0 { self.due(permits) } else { self.now };
+        let taken_at = match self.take_at(permits, due) {
+            Ok(()) => due,
+            // A rule may not know it so exactly.
+            Err(Lack::Refused(Refused::Until(at))) if at <= self.now => {
+                self.take_at(permits, at)?;
+                at
+            }
+            Err(lack) => return Err(lack),
+        };
+        self.crowd.since = taken_at;
+        Ok(())
+    }
+
+    /// When the first in the queue could have gone with a timer that is exact. It is now, if that lies further back than a timer is late.
+    fn due(&self, permits: u32) -> Instant {
+        let due = self.algorithm.not_before(self.taken, self.crowd.since.min(self.now), 0, permits);
+        let in_time = (due..=due.saturating_add_nanos(self.lateness)).contains(&self.now);
+        if in_time { due } else { self.now }
     }
 
     fn remove(&mut self, key: Key<S::Link>) -> Option<Waker> {
@@ -286,11 +318,17 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
     pub(super) fn leave(&mut self, key: Key<S::Link>) -> (Option<Waker>, Option<Waker>) {
         let was_front = self.slab.is_front(&self.crowd.queue, key);
         let unused = self.remove(key);
-        (unused, if was_front { self.next() } else { None })
+        (unused, if was_front { self.reconsider() } else { None })
+    }
+
+    /// Something has changed. The waker of whoever is first in the queue: what there is now may do.
+    pub(super) fn reconsider(&mut self) -> Option<Waker> {
+        self.crowd.since = self.now;
+        self.next()
     }
 
     /// The waker of whoever is first in the queue: it looks what there is, and until when it waits.
-    pub(super) fn next(&mut self) -> Option<Waker> {
+    fn next(&mut self) -> Option<Waker> {
         while let Some(&Ask { permits, in_advance: true }) = self.slab.front(&self.crowd.queue) {
             self.slab.pop_front(&mut self.crowd.queue);
             self.crowd.asked = self.crowd.asked.saturating_sub(u64::from(permits));
@@ -335,7 +373,7 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
             return None;
         }
         self.algorithm.give_back(self.taken, self.now, permits, at);
-        self.next()
+        self.reconsider()
     }
 
     pub(super) fn snapshot(&self) -> Snapshot {

@@ -1,5 +1,6 @@
 use core::fmt;
 
+use super::line::Crowd;
 use super::lines::{Lines, wake};
 use crate::time::Clock;
 
@@ -43,13 +44,10 @@ impl<L: Lines> Drop for Permit<'_, L> {
         if !self.lines.counts_calls() {
             return;
         }
-        let waits = self.lines.with_crowd(self.spot, |crowd| {
-            crowd.running = crowd.running.saturating_sub(1);
-            !crowd.queue.is_empty()
-        });
+        let waits = self.lines.with_crowd(self.spot, Crowd::end_call);
         if waits == Some(true) {
             #[allow(clippy::redundant_closure_for_method_calls, reason = "the method is not general enough in its lifetimes")]
-            wake(self.lines.with(self.spot, self.lines.clock().now(), |desk| desk.next()).flatten());
+            wake(self.lines.with(self.spot, self.lines.clock().now(), |desk| desk.reconsider()).flatten());
         }
     }
 }

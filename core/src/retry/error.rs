@@ -1,5 +1,6 @@
 use core::error::Error;
 use core::fmt;
+use core::time::Duration;
 
 use crate::attempts::Stop;
 use crate::config::ConfigError;
@@ -124,6 +125,11 @@ impl<E> RetryError<E> {
     /// Whether an attempt was not made that would have been allowed, for the sake of the service: the budget was empty.
     pub const fn is_rejected(&self) -> bool {
         matches!(self, Self::Budget { .. })
+    }
+
+    /// How long to wait before it is worth another try, where that is known: the operation's own [error](RetryError::inner) may know.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        None
     }
 
     /// The operation's last error; none if the last attempt timed out.

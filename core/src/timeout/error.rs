@@ -32,6 +32,16 @@ impl<E> TimeoutError<E> {
         matches!(self, Self::TimedOut { .. })
     }
 
+    /// Whether it was refused, which is not what a timeout does.
+    pub const fn is_rejected(&self) -> bool {
+        false
+    }
+
+    /// How long to wait before it is worth another try, where that is known: not here.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        None
+    }
+
     /// The operation's own error, if it was that.
     pub fn into_inner(self) -> Option<E> {
         match self {

@@ -1,5 +1,6 @@
 use core::error::Error;
 use core::fmt;
+use core::time::Duration;
 
 /// An error that stopped a waterfall, and where.
 ///
@@ -25,6 +26,21 @@ pub struct WaterfallError<E> {
 }
 
 impl<E> WaterfallError<E> {
+    /// Whether a step was refused, which is not what a waterfall does; its [error](WaterfallError::error) knows of its own.
+    pub const fn is_rejected(&self) -> bool {
+        false
+    }
+
+    /// Whether time ran out, which a waterfall does not look at; its [error](WaterfallError::error) knows of its own.
+    pub const fn is_timeout(&self) -> bool {
+        false
+    }
+
+    /// How long to wait before it is worth another try, where that is known: its [error](WaterfallError::error) may know.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        None
+    }
+
     /// The step's own error.
     pub fn into_inner(self) -> E {
         self.error

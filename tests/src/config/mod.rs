@@ -6,6 +6,7 @@ mod edges;
 mod parallel;
 mod polling;
 mod pool;
+mod rate_limiter;
 mod retry;
 mod waterfall;
 
@@ -18,6 +19,7 @@ pub(crate) use self::edges::{EdgesConfig, StreamConfig, Superseded};
 pub(crate) use self::parallel::{OnError, Order, ParallelConfig};
 pub(crate) use self::polling::{PollingConfig, PollingErrors, PollingMode};
 pub(crate) use self::pool::PoolConfig;
+pub(crate) use self::rate_limiter::{RateLimiterAlgorithm, RateLimiterConfig, RateSetting};
 pub(crate) use self::retry::{RetryConfig, TimeoutConfig};
 pub(crate) use self::waterfall::{Steps, WaterfallConfig};
 use crate::millis::Millis;
@@ -38,6 +40,8 @@ pub enum Pattern {
     Waterfall(WaterfallConfig),
     /// `polling`.
     Polling(Box<PollingConfig>),
+    /// `rate_limiter`.
+    RateLimiter(RateLimiterConfig),
     /// `parallel`.
     Parallel(ParallelConfig),
     /// `parallel_stream`.
@@ -64,6 +68,7 @@ impl Pattern {
             "polling" => {
                 strictly(config, "config").and_then(PollingConfig::check).map(|polling| Self::Polling(Box::new(polling)))
             }
+            "rate_limiter" => strictly(config, "config").and_then(RateLimiterConfig::check).map(Self::RateLimiter),
             "parallel" => strictly(config, "config").map(Self::Parallel),
             "parallel_stream" => strictly(config, "config").map(Self::ParallelStream),
             "pool" => strictly(config, "config").map(Self::Pool),
@@ -80,6 +85,7 @@ impl Pattern {
             Self::Retry(_) => "retry",
             Self::Waterfall(_) => "waterfall",
             Self::Polling(_) => "polling",
+            Self::RateLimiter(_) => "rate_limiter",
             Self::Parallel(_) => "parallel",
             Self::ParallelStream(_) => "parallel_stream",
             Self::Pool(_) => "pool",
@@ -99,6 +105,7 @@ impl Pattern {
             Self::Timeout(timeout) => vec![timeout.after],
             Self::Waterfall(_) | Self::Parallel(_) | Self::ParallelStream(_) | Self::Pool(_) => Vec::new(),
             Self::Bulkhead(bulkhead) => vec![bulkhead.max_wait],
+            Self::RateLimiter(limiter) => limiter.times(),
             Self::Polling(polling) => {
                 let mut times = vec![polling.deadline, polling.initial_delay];
                 times.extend(polling.interval);
@@ -121,6 +128,7 @@ impl Pattern {
     fn verbs(&self) -> &'static [&'static str] {
         match self {
             Self::Edges(_) => &["cancel", "flush", "trigger"],
+            Self::RateLimiter(_) => &["set_rate"],
             Self::Stream(_) | Self::ParallelStream(_) => &["end"],
             Self::Pool(_) => &["pause", "resume", "close", "cancel_waiting", "set_concurrency"],
             Self::Bulkhead(_) => &["set_max_concurrent", "close"],
@@ -133,6 +141,7 @@ impl Pattern {
         match self {
             Self::Bulkhead(_) => &["try"],
             Self::Pool(_) => &["try", "priority", "drained"],
+            Self::RateLimiter(_) => &["try", "permits", "deadline", "reserve"],
             Self::Parallel(_) => &["items"],
             Self::Edges(_)
             | Self::Stream(_)
@@ -158,6 +167,9 @@ impl Pattern {
 
     /// Whether that can be done to it.
     pub(crate) fn check(&self, action: &Action) -> Result<(), String> {
+        if let Self::RateLimiter(limiter) = self {
+            limiter.check_action(action)?;
+        }
         let known = match action {
             Action::Item { .. } => self.is_stream(),
             Action::Do(order) => self.verbs().contains(&&*order.verb),

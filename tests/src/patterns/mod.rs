@@ -6,6 +6,7 @@ mod feed;
 mod parallel;
 mod polling;
 mod pool;
+mod rate_limiter;
 mod retry;
 mod stream;
 mod timeout;
@@ -86,6 +87,7 @@ pub(crate) fn set_up<S: Stage + 'static>(pattern: &Pattern, form: Form) -> Rc<dy
         Pattern::Polling(config) => Rc::new((**config).clone()),
         Pattern::Pool(config) => Rc::new(Jobs::<S::Platform>::new(config)),
         Pattern::Waterfall(config) => Rc::new(config.clone()),
+        Pattern::RateLimiter(config) => rate_limiter::set_up(config),
         Pattern::Parallel(config) => Rc::new(*config),
         Pattern::ParallelStream(config) => Rc::new(Through::new(*config)),
     }

@@ -20,6 +20,7 @@ impl Stage for EmbassyStage {
 
     const TOLERANCE: Tolerance = Tolerance { grid: NANOS_PER_TICK, lateness: 0 };
     const JUMPS: Jumps = Jumps::Both;
+    const IN_ORDER: bool = false;
 
     fn now(&self) -> u64 {
         self.0.ticks() * NANOS_PER_TICK

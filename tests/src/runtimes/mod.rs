@@ -71,6 +71,8 @@ pub enum Unplayable {
     Resolution,
     /// Its clock cannot jump so.
     Jump,
+    /// Its executor does not poll tasks in the order in which they were woken.
+    Order,
     /// In real time it would take too long.
     Length,
 }
@@ -80,6 +82,7 @@ impl fmt::Display for Unplayable {
         f.write_str(match self {
             Self::Resolution => "finer than the runtime's timers",
             Self::Jump => "the runtime's clock cannot jump so",
+            Self::Order => "hangs on the order of tasks",
             Self::Length => "too long for real time",
         })
     }
@@ -124,7 +127,12 @@ fn playable<S: Stage>(scenario: &Scenario) -> Result<(), Unplayable> {
             _ => {}
         }
     }
-    if jumps > S::JUMPS { Err(Unplayable::Jump) } else { Ok(()) }
+    if jumps > S::JUMPS {
+        return Err(Unplayable::Jump);
+    }
+    // An item is in its stream at once; all else is done in a task.
+    let hangs_on_order = scenario.script.iter().any(|line| line.together && line.item.is_none());
+    if hangs_on_order && !S::IN_ORDER { Err(Unplayable::Order) } else { Ok(()) }
 }
 
 fn verdict(scenario: &Scenario, trace: Vec<Entry>, tolerance: &Tolerance) -> Played {

@@ -74,7 +74,7 @@ impl Algorithm for FixedWindow {
 
     #[inline]
     fn try_take(&self, state: &mut Window, now: Instant, n: u32) -> Result<(), Refused> {
-        if n > self.rate.permits() || self.rate.permits() == 0 {
+        if n > self.rate.permits() || self.config_error().is_some() {
             return Err(Refused::Never);
         }
         let window = self.fit(state, now, n);
@@ -86,7 +86,7 @@ impl Algorithm for FixedWindow {
     }
 
     fn reserve(&self, state: &mut Window, now: Instant, n: u32) -> Option<Instant> {
-        if n > self.rate.permits() || self.rate.permits() == 0 {
+        if n > self.rate.permits() || self.config_error().is_some() {
             return None;
         }
         let window = self.fit(state, now, n);
@@ -103,11 +103,16 @@ impl Algorithm for FixedWindow {
     }
 
     fn not_before(&self, state: &Window, now: Instant, ahead: u64, n: u32) -> Instant {
+        if ahead == 0 {
+            return self.fit(state, now, n).begins.max(now);
+        }
         let end = self.end(state);
         let (begins, taken) = if now >= end { (now, 0) } else { (state.begins, state.taken) };
         let permits = u64::from(self.rate.permits().max(1));
+        // An earlier rate may have given more.
+        let taken = u64::from(taken).min(permits);
         // Windows that are full before this one, if no permit of theirs is left over.
-        let total = u64::from(taken).saturating_add(ahead).saturating_add(u64::from(n));
+        let total = taken.saturating_add(ahead).saturating_add(u64::from(n));
         let windows = total.saturating_sub(1) / permits;
         begins.saturating_add_nanos(windows.saturating_mul(self.rate.per_nanos())).max(now)
     }

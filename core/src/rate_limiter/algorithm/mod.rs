@@ -79,7 +79,8 @@ pub trait Algorithm {
     /// Gives back what was reserved for `at`, which lies after `now`, as far as later reservations do not rest on it.
     fn give_back(&self, state: &mut Self::State, now: Instant, n: u32, at: Instant);
 
-    /// The earliest instant at which `n` permits can be there if `ahead` others are taken before; any earlier one, if that is hard to tell. What comes too late for a deadline is refused at once by it.
+    /// The earliest instant at which `n` permits can be there if `ahead` others are taken before; any earlier one, if that is hard to tell. What comes too late for a deadline is refused at once by it; and with none ahead, it says for
+    /// when somebody is counted whom a coarse timer has woken a little late.
     fn not_before(&self, _state: &Self::State, now: Instant, _ahead: u64, _n: u32) -> Instant {
         now
     }

@@ -6,7 +6,7 @@ use crate::time::Instant;
 /// So many permits in any window of time, estimated from two counters: what was taken in the last window of a grid is taken to have been spread evenly over it.
 ///
 /// It needs 16 bytes where the exact [`SlidingWindow`](super::SlidingWindow) keeps every permit, and is what large gateways use (Cloudflare told of it first). The estimate is wrong by what was taken unevenly: in the worst case nearly twice the
-/// permits come in one window that straddles two of the grid. The grid begins with the first permit, and anew when two windows have gone by with none.
+/// permits come in one window that straddles two of the grid. Under steady demand it gives one permit fewer in each window than the rate says, since the last one fits only when the window is over; a rate of one permit gives it in every other window. The grid begins with the first permit, and anew when two windows have gone by with none.
 ///
 /// # Examples
 ///
@@ -127,6 +127,11 @@ impl Algorithm for SlidingCounter {
         if at >= state.begins {
             state.newest = state.newest.saturating_sub(n);
         }
+    }
+
+    /// As if nobody were ahead: what those take in one window counts less in the next.
+    fn not_before(&self, state: &Counters, now: Instant, _ahead: u64, n: u32) -> Instant {
+        if n > self.rate.permits() || self.config_error().is_some() { Instant::MAX } else { self.fit(state, now, n).0 }
     }
 
     fn available(&self, state: &Counters, now: Instant) -> u32 {

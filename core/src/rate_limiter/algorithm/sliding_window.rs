@@ -39,6 +39,8 @@ pub struct Log<S: Storage> {
     entries: usize,
     /// Of all entries.
     permits: u32,
+    /// The last instant for which permits were reserved. What has slid out by then is forgotten already, so that nothing may be given before, even if they are given back.
+    floor: Instant,
 }
 
 #[derive(Clone, Copy)]
@@ -83,7 +85,7 @@ impl<S: Storage> SlidingWindow<S> {
     /// When `n` permits are there.
     fn fits(&self, log: &Log<S>, now: Instant, n: u32) -> Instant {
         let mut excess = u64::from(log.permits).saturating_add(u64::from(n)).saturating_sub(u64::from(self.rate.permits()));
-        let mut at = log.newest().map_or(now, |newest| newest.at.max(now));
+        let mut at = log.floor.max(now);
         for index in 0..log.entries {
             let Some(entry) = log.get(index).filter(|_| excess > 0) else { break };
             excess = excess.saturating_sub(u64::from(entry.permits));
@@ -98,6 +100,8 @@ impl<S: Storage> SlidingWindow<S> {
 }
 
 impl<S: Storage> Log<S> {
+    const EMPTY: Self = Self { ring: S::Slots::EMPTY, oldest: 0, entries: 0, permits: 0, floor: Instant::ORIGIN };
+
     /// Where the entry with that number lies in the ring.
     fn position(&self, index: usize) -> usize {
         let length = self.ring.as_slice().len();
@@ -113,18 +117,27 @@ impl<S: Storage> Log<S> {
         self.get(self.entries.checked_sub(1)?)
     }
 
-    fn newest_mut(&mut self) -> Option<&mut Taken> {
-        let position = self.position(self.entries.checked_sub(1)?);
+    fn get_mut(&mut self, index: usize) -> Option<&mut Taken> {
+        let position = self.position(index);
         self.ring.as_mut_slice().get_mut(position)
     }
 
     fn push(&mut self, at: Instant, permits: u32) {
         self.permits = self.permits.saturating_add(permits);
-        match self.newest_mut() {
+        match self.entries.checked_sub(1).and_then(|newest| self.get_mut(newest)) {
             Some(newest) if newest.at == at => newest.permits = newest.permits.saturating_add(permits),
             _ if permits == 0 => {}
             _ => self.append(Taken { at, permits }),
         }
+    }
+
+    fn remove(&mut self, index: usize) {
+        for index in index..self.entries {
+            if let (Some(next), Some(entry)) = (self.get(index.saturating_add(1)), self.get_mut(index)) {
+                *entry = next;
+            }
+        }
+        self.entries = self.entries.saturating_sub(1);
     }
 
     /// Every entry has a permit, so that there is room for those of a rate that was checked.
@@ -145,7 +158,7 @@ impl<S: Storage> Log<S> {
 
 impl<S: Storage> Algorithm for SlidingWindow<S> {
     type State = Log<S>;
-    const START: Log<S> = Log { ring: S::Slots::EMPTY, oldest: 0, entries: 0, permits: 0 };
+    const START: Log<S> = Log::EMPTY;
 
     fn try_take(&self, state: &mut Log<S>, now: Instant, n: u32) -> Result<(), Refused> {
         if self.is_never(n) {
@@ -172,23 +185,39 @@ impl<S: Storage> Algorithm for SlidingWindow<S> {
         // What has slid out by then must not be counted among what is there then.
         self.forget(state, at);
         state.push(at, n);
+        state.floor = at;
         Some(at)
     }
 
+    /// All of them, though nothing is given before the last instant for which anything was reserved.
     fn give_back(&self, state: &mut Log<S>, _now: Instant, n: u32, at: Instant) {
-        let Some(newest) = state.newest_mut().filter(|newest| newest.at == at) else { return };
-        newest.permits = newest.permits.saturating_sub(n);
-        let is_empty = newest.permits == 0;
-        state.permits = state.permits.saturating_sub(n);
+        let Some(index) = (0..state.entries).rfind(|index| state.get(*index).is_some_and(|entry| entry.at == at)) else { return };
+        let Some(entry) = state.get_mut(index) else { return };
+        let back = n.min(entry.permits);
+        entry.permits -= back;
+        let is_empty = entry.permits == 0;
+        state.permits = state.permits.saturating_sub(back);
         if is_empty {
-            state.entries -= 1;
+            state.remove(index);
         }
     }
 
+    fn not_before(&self, state: &Log<S>, now: Instant, ahead: u64, n: u32) -> Instant {
+        let permits = u64::from(self.rate.permits().max(1));
+        // So many permits are given one period after so many others.
+        let total = ahead.saturating_add(u64::from(n));
+        let periods = total.saturating_sub(1) / permits;
+        let rest = u32::try_from(total.saturating_sub(periods.saturating_mul(permits))).unwrap_or(u32::MAX);
+        self.fits(state, now, rest).saturating_add_nanos(periods.saturating_mul(self.rate.per_nanos()))
+    }
+
     fn available(&self, state: &Log<S>, now: Instant) -> u32 {
+        if state.floor > now {
+            return 0;
+        }
         let counted = (0..state.entries).filter_map(|index| state.get(index)).filter(|entry| self.gone(*entry) > now);
         let taken = counted.fold(0_u32, |taken, entry| taken.saturating_add(entry.permits));
-        if state.newest().is_some_and(|newest| newest.at > now) { 0 } else { self.rate.permits().saturating_sub(taken) }
+        self.rate.permits().saturating_sub(taken)
     }
 
     fn most(&self) -> u32 {
@@ -196,11 +225,13 @@ impl<S: Storage> Algorithm for SlidingWindow<S> {
     }
 
     fn renewed_at(&self, state: &Log<S>) -> Instant {
-        state.newest().map_or(Instant::ORIGIN, |newest| self.gone(newest))
+        state.newest().map_or(state.floor, |newest| self.gone(newest).max(state.floor))
     }
 
-    /// What has been taken stays taken; how long it counts, and how many permits there are, is new.
-    fn take_over(&self, _state: &mut Log<S>, _from: &Self, _now: Instant) {}
+    /// What has been taken, and has not slid out, stays taken; how long it counts, and how many permits there are, is new.
+    fn take_over(&self, state: &mut Log<S>, from: &Self, now: Instant) {
+        from.forget(state, now);
+    }
 
     fn config_error(&self) -> Option<ConfigError> {
         self.config_error()
@@ -209,7 +240,7 @@ impl<S: Storage> Algorithm for SlidingWindow<S> {
 
 impl<S: Storage> Clone for Log<S> {
     fn clone(&self) -> Self {
-        let mut log = Self { ring: S::Slots::EMPTY, oldest: 0, entries: 0, permits: 0 };
+        let mut log = Self { floor: self.floor, ..Self::EMPTY };
         for entry in (0..self.entries).filter_map(|index| self.get(index)) {
             log.push(entry.at, entry.permits);
         }

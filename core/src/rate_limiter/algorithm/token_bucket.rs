@@ -10,6 +10,9 @@ use crate::time::Instant;
 /// It is kept as the generic cell rate algorithm (ITU-T I.371; the *virtual scheduling* form): not the permits are counted, but the time at which the bucket is full again, in whole nanoseconds and a fraction of one whose
 /// denominator is the number of permits. Nothing is rounded, so that it does not drift: of 7 permits per 3 seconds there are exactly 73,584,000 in a year of 365 days.
 ///
+/// It looks only at whole nanoseconds: what drips into a bucket that is full is lost, and a bucket of one is full at the nanosecond at which it is emptied again, so that an even pace is rounded up to whole nanoseconds. A reservation is counted for its exact instant, and told the
+/// nanosecond after.
+///
 /// In any stretch of time `t`, at most `burst + t / (per / permits)` permits are given.
 ///
 /// # Examples
@@ -32,7 +35,7 @@ use crate::time::Instant;
 pub struct TokenBucket {
     rate: Rate,
     burst: u32,
-    /// From one permit to the next.
+    /// From one permit to the next; zero if the configuration makes no sense.
     interval: Span,
     /// From empty to full.
     depth: Span,
@@ -44,8 +47,11 @@ pub struct TokenBucket {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Bucket {
-    /// When it is full again, as time since the clock's origin.
-    full_at: Span,
+    /// When it is full again, as time since the clock's origin, laid out so that what follows takes no more room.
+    whole: u64,
+    parts: u32,
+    /// Permits that were given back from under reservations that keep their instants.
+    given_back: u32,
 }
 
 /// Nanoseconds, and a fraction of one: so many parts, of which `permits` are a whole. They are compared in this order.
@@ -80,8 +86,9 @@ impl TokenBucket {
     const fn of(rate: Rate, burst: u32) -> Self {
         let per = if rate.per_nanos() < LONGEST { rate.per_nanos() } else { LONGEST };
         let (permits, per) = (rate.permits() as u128, per as u128);
-        if permits == 0 {
-            return Self { rate, burst, interval: Span::ZERO, depth: Span::ZERO, is_whole: false };
+        let wrong = Self { rate, burst, interval: Span::ZERO, depth: Span::ZERO, is_whole: false };
+        if wrong.config_error().is_some() {
+            return wrong;
         }
         let total = burst as u128 * per;
         let depth = if total / permits > LONGEST as u128 { LONGEST } else { (total / permits) as u64 };
@@ -90,7 +97,7 @@ impl TokenBucket {
             burst,
             interval: Span { whole: (per / permits) as u64, parts: (per % permits) as u32 },
             depth: Span { whole: depth, parts: (total % permits) as u32 },
-            is_whole: per.is_multiple_of(permits) && rate.per_nanos() < LONGEST && burst > 0,
+            is_whole: per.is_multiple_of(permits) && rate.per_nanos() < LONGEST,
         }
     }
 
@@ -133,6 +140,11 @@ impl TokenBucket {
         }
     }
 
+    /// Whether it never gives so many.
+    fn is_never(&self, n: u32) -> bool {
+        n > self.burst || self.interval == Span::ZERO
+    }
+
     /// What `n` permits fill again in.
     #[inline]
     fn cost(&self, n: u64) -> Span {
@@ -170,10 +182,23 @@ impl TokenBucket {
         Span { whole: a.whole.saturating_sub(b.whole).saturating_sub(u64::from(borrow)), parts: parts.wrapping_sub(b.parts) }
     }
 
+    /// How many permits drip in that time.
+    fn permits_in(&self, span: Span) -> u32 {
+        let parts = |span: Span| u128::from(span.whole) * u128::from(self.rate.permits()) + u128::from(span.parts);
+        let permits = parts(span).checked_div(parts(self.interval)).unwrap_or(0);
+        u32::try_from(permits).unwrap_or(u32::MAX)
+    }
+
+    /// How many permits after those that may be used at `at`, which was rounded up, the last one of `last` comes.
+    fn permits_until(&self, last: Span, at: Instant) -> u32 {
+        let before = Span { whole: at.as_nanos().saturating_sub(1), parts: 1 };
+        self.permits_in(self.sub(last, before))
+    }
+
     /// When the bucket is full again if `n` permits are taken.
     #[inline]
     fn taking(&self, state: &Bucket, now: Instant, n: u64) -> Span {
-        self.add(state.full_at.max(Span::at(now)), self.cost(n))
+        self.add(state.full_at().max(Span::at(now)), self.cost(n))
     }
 
     /// When the permits may be used with which the bucket is full at `full_at`.
@@ -192,7 +217,7 @@ impl TokenBucket {
     // Kept out of line, so that the short way is short.
     #[inline(never)]
     fn try_take_exactly(&self, state: &mut Bucket, now: Instant, n: u32) -> Result<(), Refused> {
-        if n > self.burst || self.rate.permits() == 0 {
+        if self.is_never(n) {
             return Err(Refused::Never);
         }
         let full_at = self.taking(state, now, u64::from(n));
@@ -200,8 +225,19 @@ impl TokenBucket {
         if at > now {
             return Err(Refused::at(at));
         }
-        state.full_at = full_at;
+        state.fill_at(full_at, n);
         Ok(())
+    }
+}
+
+impl Bucket {
+    const fn full_at(&self) -> Span {
+        Span { whole: self.whole, parts: self.parts }
+    }
+
+    /// So many more have been taken.
+    fn fill_at(&mut self, full_at: Span, n: u32) {
+        *self = Self { whole: full_at.whole, parts: full_at.parts, given_back: self.given_back.saturating_sub(n) };
     }
 }
 
@@ -220,41 +256,47 @@ impl Span {
 
 impl Algorithm for TokenBucket {
     type State = Bucket;
-    const START: Bucket = Bucket { full_at: Span::ZERO };
+    const START: Bucket = Bucket { whole: 0, parts: 0, given_back: 0 };
 
     #[inline]
     fn try_take(&self, state: &mut Bucket, now: Instant, n: u32) -> Result<(), Refused> {
         // One permit of a rate without fractions, as most are: the same, in fewer steps.
-        if n == 1 && self.is_whole && state.full_at.parts == 0 {
-            let full_at = state.full_at.whole.max(now.as_nanos()).saturating_add(self.interval.whole);
+        if n == 1 && self.is_whole && state.parts == 0 && state.given_back == 0 {
+            let full_at = state.whole.max(now.as_nanos()).saturating_add(self.interval.whole);
             let wait = (full_at - now.as_nanos()).saturating_sub(self.depth.whole);
             if wait > 0 {
                 return Err(Refused::Until(now.saturating_add_nanos(wait)));
             }
-            state.full_at.whole = full_at;
+            state.whole = full_at;
             return Ok(());
         }
         self.try_take_exactly(state, now, n)
     }
 
     fn reserve(&self, state: &mut Bucket, now: Instant, n: u32) -> Option<Instant> {
-        if n > self.burst || self.rate.permits() == 0 {
+        if self.is_never(n) {
             return None;
         }
         let full_at = self.taking(state, now, u64::from(n));
         let at = self.usable(full_at, now);
         (!at.is_never()).then(|| {
-            state.full_at = full_at;
+            state.fill_at(full_at, n);
             at
         })
     }
 
-    /// As in Go's `x/time/rate`: less what later reservations have taken from behind it.
+    /// As in Go's `x/time/rate`: less what later reservations have taken from behind it. If that was done before, and they are still to come, then only as much that no burst is larger than the bucket.
     fn give_back(&self, state: &mut Bucket, _now: Instant, n: u32, at: Instant) {
-        let last = self.sub(state.full_at, self.depth);
-        let later = self.sub(last, Span::at(at));
-        let back = self.sub(self.cost(u64::from(n)), later);
-        state.full_at = self.sub(state.full_at, back);
+        let last = self.sub(state.full_at(), self.depth);
+        let later = self.permits_until(last, at);
+        let room = match later {
+            0 => n,
+            _ => self.burst.saturating_sub(later).saturating_sub(state.given_back.saturating_mul(2)),
+        };
+        let back = n.saturating_sub(later).min(room);
+        let given_back = state.given_back.saturating_add(back);
+        let Span { whole, parts } = self.sub(state.full_at(), self.cost(u64::from(back)));
+        *state = Bucket { whole, parts, given_back };
     }
 
     fn not_before(&self, state: &Bucket, now: Instant, ahead: u64, n: u32) -> Instant {
@@ -262,13 +304,8 @@ impl Algorithm for TokenBucket {
     }
 
     fn available(&self, state: &Bucket, now: Instant) -> u32 {
-        let room = self.sub(self.add(Span::at(now), self.depth), state.full_at.max(Span::at(now)));
-        let permits = u128::from(self.rate.permits());
-        let (parts, each) = (
-            u128::from(room.whole) * permits + u128::from(room.parts),
-            u128::from(self.interval.whole) * permits + u128::from(self.interval.parts),
-        );
-        parts.checked_div(each).map_or(0, |available| u32::try_from(available).unwrap_or(u32::MAX)).min(self.burst)
+        let room = self.sub(self.add(Span::at(now), self.depth), state.full_at().max(Span::at(now)));
+        self.permits_in(room).min(self.burst)
     }
 
     fn most(&self) -> u32 {
@@ -276,7 +313,7 @@ impl Algorithm for TokenBucket {
     }
 
     fn renewed_at(&self, state: &Bucket) -> Instant {
-        state.full_at.round_up()
+        state.full_at().round_up()
     }
 
     /// The number of permits stays what it is, to a fraction of a permit (as in Go's `x/time/rate`).
@@ -284,7 +321,7 @@ impl Algorithm for TokenBucket {
         let (old, new) = (u128::from(from.rate.permits().max(1)), u128::from(self.rate.permits().max(1)));
         let (old_per, new_per) = (u128::from(from.rate.per_nanos().min(LONGEST)), u128::from(self.rate.per_nanos().min(LONGEST)));
         let parts = |span: Span| u128::from(span.whole) * old + u128::from(span.parts);
-        let taken = from.sub(state.full_at, Span::at(now));
+        let taken = from.sub(state.full_at(), Span::at(now));
         // Of a permit that costs `old_per` parts, so much has been taken; if the bucket's size changes, what is there stays.
         let taken =
             parts(taken).saturating_add(u128::from(self.burst) * old_per).saturating_sub(u128::from(from.burst) * old_per);
@@ -294,7 +331,7 @@ impl Algorithm for TokenBucket {
         let parts = whole_permits.saturating_mul(new_per).saturating_add((rest.saturating_mul(new_per)).div_ceil(old_per.max(1)));
         let whole = u64::try_from(parts / new).unwrap_or(u64::MAX).min(LONGEST);
         let taken = Span { whole, parts: u32::try_from(parts % new).unwrap_or(0) };
-        state.full_at = self.add(Span::at(now), taken);
+        state.fill_at(self.add(Span::at(now), taken), 0);
     }
 
     fn config_error(&self) -> Option<ConfigError> {

@@ -1,0 +1,76 @@
+//! Cases of algorithms, one by one.
+
+use core::time::Duration;
+
+use aplomb::rate_limiter::{Algorithm, FixedWindow, Rate, Refused, SlidingCounter, SlidingWindow, TokenBucket};
+use aplomb::time::{ms, secs};
+use aplomb::{Heap, Inline, Instant};
+
+fn gives_nothing<A: Algorithm>(rule: &A) {
+    let mut state = A::START;
+    for n in [0, 1, 2] {
+        assert_eq!(rule.try_take(&mut state, Instant::from_nanos(1_000), n), Err(Refused::Never));
+        assert_eq!(rule.reserve(&mut state, Instant::from_nanos(1_000), n), None);
+    }
+    assert!(rule.config_error().is_some());
+}
+
+#[test]
+fn a_configuration_that_makes_no_sense_gives_nothing() {
+    for wrong in [Rate::per_second(0), Rate::new(5, Duration::ZERO)] {
+        gives_nothing(&TokenBucket::new(wrong));
+        gives_nothing(&TokenBucket::new(wrong).burst(3));
+        gives_nothing(&FixedWindow::new(wrong));
+        gives_nothing(&SlidingWindow::<Heap>::new(wrong));
+        gives_nothing(&SlidingCounter::new(wrong));
+    }
+    gives_nothing(&TokenBucket::new(Rate::per_second(5)).burst(0));
+    gives_nothing(&TokenBucket::new(Rate::new(1, secs(1_000_000_000))).burst(6));
+    gives_nothing(&SlidingWindow::<Inline<2>>::new(Rate::per_second(3)));
+}
+
+#[test]
+fn a_window_that_an_earlier_rate_has_filled_is_one_window() {
+    let (wide, narrow) = (FixedWindow::new(Rate::per_second(10)), FixedWindow::new(Rate::per_second(2)));
+    let mut state = FixedWindow::START;
+    let at = |millis: u64| Instant::ORIGIN + ms(millis);
+    assert_eq!(wide.try_take(&mut state, at(1_000), 10), Ok(()));
+    narrow.take_over(&mut state, &wide, at(1_100));
+    assert_eq!(narrow.try_take(&mut state, at(1_100), 1), Err(Refused::Until(at(2_000))));
+    assert_eq!(narrow.not_before(&state, at(1_100), 0, 1), at(2_000));
+    assert_eq!(narrow.not_before(&state, at(1_100), 1, 1), at(2_000));
+    assert_eq!(narrow.not_before(&state, at(1_100), 1, 2), at(3_000));
+}
+
+/// Three large reservations are given back from under a small one. Go's `x/time/rate` gives back so much each time that the bucket is full when the small one comes, which makes six of five.
+#[test]
+fn what_is_given_back_does_not_overflow_a_bucket() {
+    let bucket = TokenBucket::new(Rate::per_second(1)).burst(5);
+    let mut state = TokenBucket::START;
+    let at = |seconds: u64| Instant::ORIGIN + secs(seconds);
+    assert_eq!(bucket.try_take(&mut state, at(0), 5), Ok(()));
+    let large = [5, 5, 5].map(|n| bucket.reserve(&mut state, at(0), n).unwrap());
+    assert_eq!(large, [at(5), at(10), at(15)]);
+    assert_eq!(bucket.reserve(&mut state, at(0), 1), Some(at(16)));
+    for reserved in large.into_iter().rev() {
+        bucket.give_back(&mut state, at(0), 5, reserved);
+    }
+    assert_eq!(bucket.available(&state, at(12)), 0, "those of the last one, less what rests on them");
+    assert_eq!(bucket.available(&state, at(16)), 4, "and with the small one, these are five");
+}
+
+/// Three permits a nanosecond: instants are rounded up by more than a permit.
+#[test]
+fn what_is_given_back_is_no_more_than_was_taken() {
+    let bucket = TokenBucket::new(Rate::new(3, Duration::from_nanos(1)));
+    let at = |nanos: u64| Instant::from_nanos(100 + nanos);
+    for (first, second) in [(2, 1), (3, 1), (3, 2), (1, 3), (2, 2)] {
+        let mut state = TokenBucket::START;
+        assert_eq!(bucket.try_take(&mut state, at(0), 3), Ok(()));
+        let reserved = bucket.reserve(&mut state, at(0), first).unwrap();
+        bucket.reserve(&mut state, at(0), second).unwrap();
+        bucket.give_back(&mut state, at(0), first, reserved);
+        let taken = (0..10).filter(|_| bucket.reserve(&mut state, at(0), 1) <= Some(at(1))).count();
+        assert!(taken <= 2, "{first} and {second}: the second still rests on its own");
+    }
+}
