@@ -106,28 +106,34 @@ impl Window {
     /// A call comes. If it may start, that is not counted yet.
     #[inline]
     fn arrive(&mut self, terms: &Terms, now: Instant) -> Decision {
-        let awaits_flushed = self.awaits_flushed(terms);
-        if self.pending.is_none() && now >= self.closes && !awaits_flushed {
-            self.limit = limit(terms, now);
-            self.started = false;
-            if terms.leading {
-                if terms.after != After::Start {
-                    self.closes = now.saturating_add_nanos(terms.span);
-                }
-                return Decision::Start;
-            }
-            self.closes = now.saturating_add_nanos(terms.span);
-            return self.wait(terms);
+        if self.pending.is_none() && now >= self.closes && !self.awaits_flushed(terms) {
+            return self.open(terms, now);
         }
         self.forget_the_future(terms, now);
         if terms.after == After::Call {
             self.closes = now.saturating_add_nanos(terms.span);
         }
-        let over = terms.after != After::Call && now >= self.closes && self.pending != Some(Pending::Driver);
-        if (now >= self.limit || over) && !awaits_flushed {
+        let over = now >= self.limit || (terms.after != After::Call && now >= self.closes);
+        if over && !self.stays(terms, now) {
             return Decision::Start;
         }
         if terms.trailing || self.pending.is_some() { self.wait(terms) } else { Decision::Skip }
+    }
+
+    /// A call opens a window.
+    #[inline]
+    fn open(&mut self, terms: &Terms, now: Instant) -> Decision {
+        self.limit = now.saturating_add_nanos(terms.max_wait);
+        self.started = false;
+        if !terms.leading || terms.after != After::Start {
+            self.closes = now.saturating_add_nanos(terms.span);
+        }
+        if terms.leading { Decision::Start } else { self.wait(terms) }
+    }
+
+    /// Whether a call is the pending one, though the window is over: after what was flushed, or where there was no time to wait for, and more may come at once.
+    fn stays(&self, terms: &Terms, now: Instant) -> bool {
+        self.awaits_flushed(terms) || (self.pending == Some(Pending::Driver) && now <= self.limit)
     }
 
     /// Time has passed. Which call starts, if one does. If one was flushed and one is pending, the other may start too: ask again.
@@ -258,7 +264,7 @@ impl Window {
     #[inline]
     fn start(&mut self, terms: &Terms, now: Instant) {
         self.started = true;
-        self.limit = limit(terms, now);
+        self.limit = now.saturating_add_nanos(terms.max_wait);
         match terms.after {
             After::Start => self.closes = now.saturating_add_nanos(terms.span),
             // It has closed, unless it has just been opened by this very start.
@@ -271,14 +277,8 @@ impl Window {
     #[inline]
     fn forget_the_future(&mut self, terms: &Terms, now: Instant) {
         self.closes = self.closes.min(now.saturating_add_nanos(terms.span));
-        self.limit = self.limit.min(limit(terms, now));
+        self.limit = self.limit.min(now.saturating_add_nanos(terms.max_wait));
     }
-}
-
-/// Until when a start can be put off, from now on. Not even without a wait is that now: more may come at once.
-#[inline]
-fn limit(terms: &Terms, now: Instant) -> Instant {
-    now.saturating_add_nanos(terms.max_wait.max(1))
 }
 
 impl Default for Window {

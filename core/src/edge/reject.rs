@@ -56,7 +56,6 @@ enum Entry {
 
 /// What a caller is told that waits.
 enum Turn {
-    Start,
     Wait { until: Instant },
     Superseded,
     Cancelled,
@@ -81,25 +80,32 @@ impl State<Reject> {
         }
     }
 
-    /// A waker that is no longer needed comes back, and that of the pending call, if that has to look anew.
-    fn ask(&mut self, terms: &Terms, ticket: u64, now: Instant, waker: Waker) -> (Turn, Option<Waker>, Option<Waker>) {
+    /// The waker that is no longer needed comes back.
+    fn ask(&mut self, terms: &Terms, ticket: u64, waker: Waker) -> (Turn, Option<Waker>) {
+        let mode = &mut self.mode;
+        if mode.pending == Some(ticket) {
+            let until = self.window.newest_deadline(terms);
+            (Turn::Wait { until }, mode.waker.replace(waker))
+        } else if mode.flushed == Some(ticket) {
+            (Turn::Wait { until: Instant::ORIGIN }, Some(waker))
+        } else if mode.cancelled.contains(&Some(ticket)) {
+            (Turn::Cancelled, Some(waker))
+        } else {
+            (Turn::Superseded, Some(waker))
+        }
+    }
+
+    /// Whether a call starts: if it is still there, and its time has come. A waker that is no longer needed comes back, and that of the pending call, if it has to look anew.
+    fn begin(&mut self, terms: &Terms, ticket: u64, now: Instant) -> (bool, Option<Waker>, Option<Waker>) {
         let mode = &mut self.mode;
         if mode.flushed == Some(ticket) {
             mode.flushed = None;
-            self.window.start_flushed(terms, now);
-            (Turn::Start, Some(waker), mode.waker.take())
-        } else if mode.pending == Some(ticket) {
-            if self.window.start_newest(terms, now) {
-                mode.pending = None;
-                (Turn::Start, mode.waker.take(), None)
-            } else {
-                let until = self.window.newest_deadline(terms);
-                (Turn::Wait { until }, mode.waker.replace(waker), None)
-            }
-        } else if mode.cancelled.contains(&Some(ticket)) {
-            (Turn::Cancelled, Some(waker), None)
+            (self.window.start_flushed(terms, now), None, mode.waker.take())
+        } else if mode.pending == Some(ticket) && self.window.start_newest(terms, now) {
+            mode.pending = None;
+            (true, mode.waker.take(), None)
         } else {
-            (Turn::Superseded, Some(waker), None)
+            (false, None, None)
         }
     }
 
@@ -224,10 +230,9 @@ impl<P: Platform, K> Pending<'_, P, K> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), EdgeError<E>>> {
         let Gate { clock, terms, state, .. } = self.gate;
-        let mut now = clock.now();
         let ticket = match self.ticket {
             Some(ticket) => ticket,
-            None => match ready!(self.enter(now, cx)) {
+            None => match ready!(self.enter(cx)) {
                 Ok(Some(ticket)) => ticket,
                 Ok(None) => return Poll::Ready(Ok(())),
                 Err(error) => return Poll::Ready(Err(error.of_operation())),
@@ -235,30 +240,32 @@ impl<P: Platform, K> Pending<'_, P, K> {
         };
         loop {
             let waker = cx.waker().clone();
-            let (turn, _unused, looks) = state.with(|state| state.ask(terms, ticket, now, waker));
-            wake(looks);
-            let admitted = match turn {
-                Turn::Wait { until } => {
-                    ready!(alarm.as_mut().poll_until(clock, until, cx));
-                    now = now.max(until);
-                    continue;
-                }
-                Turn::Start => Ok(()),
-                Turn::Superseded => Err(EdgeError::Superseded),
-                Turn::Cancelled => Err(EdgeError::Cancelled),
+            let (turn, _unused) = state.with(|state| state.ask(terms, ticket, waker));
+            let until = match turn {
+                Turn::Wait { until } => until,
+                Turn::Superseded => return Poll::Ready(Err(EdgeError::Superseded)),
+                Turn::Cancelled => return Poll::Ready(Err(EdgeError::Cancelled)),
             };
-            self.ticket = None;
-            return Poll::Ready(admitted);
+            if until != Instant::ORIGIN {
+                ready!(alarm.as_mut().poll_until(clock, until, cx));
+            }
+            let now = clock.now().max(until);
+            let (begun, _unused, looks) = state.with(|state| state.begin(terms, ticket, now));
+            wake(looks);
+            if begun {
+                self.ticket = None;
+                return Poll::Ready(Ok(()));
+            }
         }
     }
 
     /// Comes, at its first poll. A ticket, if it has to wait.
-    fn enter(&mut self, now: Instant, cx: &mut Context<'_>) -> Poll<Result<Option<u64>, EdgeError>> {
-        let Gate { terms, state, .. } = self.gate;
+    fn enter(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<u64>, EdgeError>> {
+        let Gate { clock, terms, state, .. } = self.gate;
         if let Some(error) = terms.config_error() {
             return Poll::Ready(Err(EdgeError::Config(error)));
         }
-        let waker = cx.waker().clone();
+        let (now, waker) = (clock.now(), cx.waker().clone());
         let (entry, older, _unused) = state.with(|state| state.enter(terms, now, waker));
         if let Entry::Wait { ticket, .. } = entry {
             self.ticket = Some(ticket);

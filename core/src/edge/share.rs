@@ -145,11 +145,10 @@ pub(super) enum Entry<L> {
 pub(super) enum Turn<T> {
     /// Somebody else looks at the time, or an operation is under way.
     Wait,
-    /// It looks at the time for all.
-    Keep {
+    /// It looks at the time, for all.
+    Look {
         until: Instant,
     },
-    Start,
     End(Result<T, EdgeError>),
 }
 
@@ -206,55 +205,53 @@ impl<T, S: Storage> State<Share<T, S>> {
         (entry, unused)
     }
 
-    /// A waker that is no longer needed comes back, and that of whoever has to look anew.
-    pub(super) fn ask(
-        &mut self,
-        terms: &Terms,
-        link: S::Link,
-        now: Instant,
-        waker: Waker,
-    ) -> (Turn<T>, [Option<Waker>; 2], Option<Waker>) {
+    /// Wakers that are no longer needed come back.
+    pub(super) fn ask(&mut self, terms: &Terms, link: S::Link, waker: Waker) -> (Turn<T>, Option<Waker>, Option<Waker>) {
         let mode = &mut self.mode;
-        let Some(seat) = mode.seats.seat(link) else { return (Turn::Wait, [Some(waker), None], None) };
-        match replace(&mut seat.phase, Phase::Waiting) {
-            Phase::Waiting => {}
+        let Some(seat) = mode.seats.seat(link) else { return (Turn::Wait, Some(waker), None) };
+        let ended = match replace(&mut seat.phase, Phase::Waiting) {
+            Phase::Waiting => {
+                let unused = seat.waker.replace(waker);
+                let turn = if mode.flushed == Some(link) {
+                    Turn::Look { until: Instant::ORIGIN }
+                } else if mode.keeper == Some(link) {
+                    mode.looks_at = self.window.newest_deadline(terms);
+                    Turn::Look { until: mode.looks_at }
+                } else {
+                    Turn::Wait
+                };
+                return (turn, unused, None);
+            }
+            Phase::Done(result) => Ok(result),
+            Phase::Cancelled => Err(EdgeError::Cancelled),
             // Who runs, or has left, does not ask.
             gone @ (Phase::Running | Phase::Vacant) => {
                 seat.phase = gone;
-                return (Turn::Wait, [Some(waker), None], None);
+                return (Turn::Wait, Some(waker), None);
             }
-            Phase::Done(result) => {
-                let (_, unused) = mode.seats.vacate(link);
-                return (Turn::End(Ok(result)), [Some(waker), unused], None);
-            }
-            Phase::Cancelled => {
-                let (_, unused) = mode.seats.vacate(link);
-                return (Turn::End(Err(EdgeError::Cancelled)), [Some(waker), unused], None);
-            }
-        }
-        let unused = seat.waker.replace(waker);
-        if mode.flushed == Some(link) {
+        };
+        let (_, unused) = mode.seats.vacate(link);
+        (Turn::End(ended), Some(waker), unused)
+    }
+
+    /// Whether the operation of a caller that looked at the time starts. If that of another one does, it counts from when that comes for it. A waker that is no longer needed comes back, and that of whoever has to look anew.
+    pub(super) fn begin(&mut self, terms: &Terms, link: S::Link, now: Instant) -> (bool, Option<Waker>, Option<Waker>) {
+        let mode = &mut self.mode;
+        let looks = if mode.flushed == Some(link) {
             mode.flushed = None;
             self.window.start_flushed(terms, now);
-            mode.run(link);
-            return (Turn::Start, [unused, mode.seats.take_waker(link)], mode.keeper_waker());
-        }
-        if mode.keeper != Some(link) {
-            return (Turn::Wait, [unused, None], None);
-        }
-        if !self.window.is_due(terms, now) {
-            let until = self.window.newest_deadline(terms);
-            mode.looks_at = until;
-            return (Turn::Keep { until }, [unused, None], None);
-        }
-        if mode.pending != Some(link) {
-            // Its start counts from when it comes for it.
-            return (Turn::Wait, [unused, None], mode.entrust());
-        }
-        self.window.start_newest(terms, now);
-        (mode.pending, mode.keeper) = (None, None);
+            mode.keeper_waker()
+        } else if mode.keeper != Some(link) || !self.window.is_due(terms, now) {
+            return (false, None, None);
+        } else if mode.pending != Some(link) {
+            return (false, None, mode.entrust());
+        } else {
+            self.window.start_newest(terms, now);
+            (mode.pending, mode.keeper) = (None, None);
+            None
+        };
         mode.run(link);
-        (Turn::Start, [unused, mode.seats.take_waker(link)], None)
+        (true, mode.seats.take_waker(link), looks)
     }
 
     /// A caller leaves that waited. What it held comes back, with the waker of who is to look anew.

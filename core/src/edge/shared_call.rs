@@ -106,11 +106,10 @@ impl<P: Platform, K, T, S: Storage> Role<'_, P, K, T, S> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<T, EdgeError>>> {
         let Gate { clock, terms, state, .. } = self.gate;
-        let mut now = clock.now();
         let seat = match self.stands {
             Stands::Waits(seat) => seat,
             Stands::Runs(_) => return Poll::Ready(None),
-            Stands::Outside => match ready!(self.enter(now, cx)) {
+            Stands::Outside => match ready!(self.enter(cx)) {
                 Ok(Some(seat)) => seat,
                 Ok(None) => return Poll::Ready(None),
                 Err(error) => return Poll::Ready(Some(Err(error))),
@@ -118,34 +117,38 @@ impl<P: Platform, K, T, S: Storage> Role<'_, P, K, T, S> {
         };
         loop {
             let waker = cx.waker().clone();
-            let (turn, _unused, looks) = state.with(|state| state.ask(terms, seat, now, waker));
-            wake(looks);
-            match turn {
+            let (turn, ..) = state.with(|state| state.ask(terms, seat, waker));
+            let until = match turn {
                 Turn::Wait => return Poll::Pending,
-                Turn::Keep { until } => {
-                    ready!(alarm.as_mut().poll_until(clock, until, cx));
-                    now = now.max(until);
-                }
-                Turn::Start => {
-                    self.stands = Stands::Runs(seat);
-                    return Poll::Ready(None);
-                }
+                Turn::Look { until } => until,
                 Turn::End(result) => {
                     self.stands = Stands::Outside;
                     return Poll::Ready(Some(result));
                 }
+            };
+            if until != Instant::ORIGIN {
+                ready!(alarm.as_mut().poll_until(clock, until, cx));
+            }
+            let now = clock.now().max(until);
+            let (begun, _unused, looks) = state.with(|state| state.begin(terms, seat, now));
+            if begun {
+                self.stands = Stands::Runs(seat);
+            }
+            wake(looks);
+            if begun {
+                return Poll::Ready(None);
             }
         }
     }
 
     /// Comes, at its first poll. Its seat, if it has to wait.
-    fn enter(&mut self, now: Instant, cx: &mut Context<'_>) -> Poll<Result<Option<S::Link>, EdgeError>> {
-        let Gate { terms, max_waiting, state, .. } = self.gate;
+    fn enter(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<S::Link>, EdgeError>> {
+        let Gate { clock, terms, max_waiting, state, .. } = self.gate;
         if let Some(error) = terms.config_error() {
             return Poll::Ready(Err(EdgeError::Config(error)));
         }
         let max_waiting = usize::try_from(*max_waiting).unwrap_or(usize::MAX);
-        let waker = cx.waker().clone();
+        let (now, waker) = (clock.now(), cx.waker().clone());
         let (entry, _unused) = state.with(|state| state.enter(terms, max_waiting, now, waker));
         Poll::Ready(match entry {
             Entry::Superseded => Err(EdgeError::Superseded),
