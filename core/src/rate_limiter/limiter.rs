@@ -5,7 +5,7 @@ use core::mem::{forget, replace};
 use super::acquire::Acquire;
 use super::algorithm::{Algorithm, FixedWindow, SlidingCounter, SlidingWindow, TokenBucket};
 use super::error::RateLimitError;
-use super::line::{Ask, Crowd, Desk, Limits, Snapshot};
+use super::line::{Ask, Crowd, Desk, Limits, Snapshot, lateness};
 use super::lines::{Find, Lines, wake};
 use super::permit::Permit;
 use super::rate::Rate;
@@ -17,7 +17,7 @@ use crate::platform::{Ambient, Platform};
 use crate::storage::Storage;
 use crate::sync::Shared;
 use crate::sync::wait_list::Slab;
-use crate::time::{Clock, Instant, Steady, nanos};
+use crate::time::{Clock, Instant, Steady};
 
 /// So many permits in so much time, and a queue of those who wait for theirs, first come first served. The module [`rate_limiter`](crate::rate_limiter) tells what it promises.
 ///
@@ -346,7 +346,7 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
             slab: &mut state.slab,
             steady: state.steady,
             now,
-            lateness: const { nanos(<P::Clock as Clock>::RESOLUTION) },
+            lateness: const { lateness(<P::Clock as Clock>::RESOLUTION) },
         }
     }
 }

@@ -1,13 +1,19 @@
 //! A line of callers: what has been taken, who runs, and who waits. A machine, whose driver brings the time.
 
 use core::task::Waker;
+use core::time::Duration;
 
 use super::algorithm::{Algorithm, Refused};
 use super::error::RateLimitError;
 use crate::config::ConfigError;
 use crate::storage::Storage;
 use crate::sync::wait_list::{Full, Key, Queue, Slab};
-use crate::time::{Instant, Steady};
+use crate::time::{Instant, Steady, nanos};
+
+/// How late a caller may come for what it has waited for, and still have it in time: a timer may be a tick late, and its task have its turn some more ticks later.
+pub(super) const fn lateness(resolution: Duration) -> u64 {
+    nanos(resolution).saturating_mul(4)
+}
 
 /// What holds for every line of a limiter.
 #[derive(Debug, Clone, Copy)]

@@ -14,7 +14,7 @@
 //! - A request that no wait can satisfy fails at once: more permits than there can be, a rate at which nothing ever comes back, a deadline that will have passed.
 //! - Arithmetic is exact, in whole numbers: 7 permits per 3 seconds are that, over years.
 //! - Only who is first in the queue has a timer; without waiters there is none.
-//! - Who was woken late by a coarse timer, by no more than its [resolution](crate::Clock::RESOLUTION), is counted for the instant for which it was due; otherwise each wait would be that much longer, and the rate not met.
+//! - Who was woken late by a coarse timer, by no more than four times its [resolution](crate::Clock::RESOLUTION), is counted for the instant for which it was due; otherwise each wait would be that much longer, and the rate not met.
 //! - Beside the rate, [`max_concurrent`](RateLimiter::max_concurrent) bounds how many calls run at once.
 //!
 //! # By key

@@ -10,11 +10,11 @@ use crate::key::{KeyHash, ToKey, hash};
 use crate::platform::Platform;
 use crate::rate_limiter::algorithm::Algorithm;
 use crate::rate_limiter::error::RateLimitError;
-use crate::rate_limiter::line::{Crowd, Desk};
+use crate::rate_limiter::line::{Crowd, Desk, lateness};
 use crate::rate_limiter::lines::{Find, Lines};
 use crate::storage::Storage;
 use crate::sync::Shared;
-use crate::time::{Clock, Instant, nanos};
+use crate::time::{Clock, Instant};
 
 /// Where a key belongs.
 pub(super) struct Home<'l, P: Platform, K, A: Algorithm, S: Storage> {
@@ -46,7 +46,7 @@ where
         House {
             algorithm: &self.algorithm,
             limits: self.limits,
-            lateness: const { nanos(<P::Clock as Clock>::RESOLUTION) },
+            lateness: const { lateness(<P::Clock as Clock>::RESOLUTION) },
             capacity: self.capacity.div_ceil(SHARDS).min(S::CAPACITY),
         }
     }
