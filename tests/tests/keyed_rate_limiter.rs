@@ -166,6 +166,74 @@ fn a_new_rate_wakes_whoever_waits() {
     });
 }
 
+/// Those who are woken may take keys out of the table, and so move others: nobody is passed over.
+#[test]
+fn a_new_rate_wakes_also_those_whose_keys_move_meanwhile() {
+    use std::future::Future;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, Mutex};
+    use std::task::{Context, Wake, Waker};
+
+    /// All keys belong into the same slot.
+    struct Same;
+    struct Zero;
+    impl aplomb::key::KeyHash for Same {
+        type Hasher = Zero;
+        fn hasher(_: u64) -> Zero {
+            Zero
+        }
+    }
+    impl std::hash::Hasher for Zero {
+        fn finish(&self) -> u64 {
+            0
+        }
+        fn write(&mut self, _: &[u8]) {}
+    }
+
+    type Limiter = KeyedRateLimiter<Sim, u32, aplomb::rate_limiter::FixedWindow, Heap, Same>;
+    type Acquired = aplomb::rate_limiter::Acquire<'static, Limiter, &'static u32>;
+
+    /// Completes its call when it is woken, and has its key forgotten.
+    struct First(&'static Limiter, Mutex<Option<std::pin::Pin<Box<Acquired>>>>);
+    impl Wake for First {
+        fn wake(self: Arc<Self>) {
+            let Some(mut call) = self.1.lock().unwrap().take() else { return };
+            assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
+            drop(call);
+            assert!(self.0.forget(&1));
+        }
+    }
+    #[derive(Default)]
+    struct Counts(AtomicUsize);
+    impl Wake for Counts {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    aplomb_sim::block_on(async {
+        let limiter: &'static Limiter = Box::leak(Box::new(Limiter::fixed_window(Rate::per_hour(1))));
+        for key in [1, 2, 3] {
+            limiter.try_acquire(&key, 1).unwrap();
+        }
+        let first = Arc::new(First(limiter, Mutex::new(None)));
+        let mut call = Box::pin(limiter.acquire(&1, 1));
+        assert!(call.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::clone(&first)))).is_pending());
+        *first.1.lock().unwrap() = Some(call);
+        let counts = [Arc::new(Counts::default()), Arc::new(Counts::default())];
+        let mut others = [Box::pin(limiter.acquire(&2, 1)), Box::pin(limiter.acquire(&3, 1))];
+        for (other, count) in others.iter_mut().zip(&counts) {
+            assert!(other.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::clone(count)))).is_pending());
+        }
+        aplomb_sim::sleep(secs(10)).await;
+        limiter.set_rate(Rate::per_second(1)).unwrap();
+        assert_eq!(counts.map(|count| count.0.load(Ordering::Relaxed)), [1, 1]);
+        assert_eq!(limiter.snapshot(&7).available, 1);
+        limiter.set_rate(Rate::per_second(50)).unwrap();
+        assert_eq!(limiter.snapshot(&7).available, 50, "a key that is not known has the new rate too");
+    });
+}
+
 #[test]
 fn two_calls_of_a_key_that_is_new_meet_in_one_line() {
     static LIMITER: KeyedRateLimiter<Tokio, u32, TokenBucket, Heap, FoldHash, 4> =

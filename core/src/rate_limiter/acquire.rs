@@ -92,6 +92,13 @@ impl<'l, L: Lines, K: Find<L>> Acquire<'l, L, K> {
         Poll::Ready(result)
     }
 
+    /// It has ended, and its place is no longer there.
+    fn forget_place(self: Pin<&mut Self>) {
+        let this = self.project();
+        *this.key = None;
+        core::mem::forget(this.place.take());
+    }
+
     fn poll_waiting(
         mut self: Pin<&mut Self>,
         key: K,
@@ -120,15 +127,15 @@ impl<'l, L: Lines, K: Find<L>> Acquire<'l, L, K> {
             let until = match turn {
                 Turn::Wait { until } => until,
                 Turn::Admitted => {
-                    core::mem::forget(self.as_mut().project().place.take());
                     let permit = Permit::new(lines, spot, self.permits);
+                    self.as_mut().forget_place();
                     wake(next);
-                    return self.end(Ok(permit));
+                    return Poll::Ready(Ok(permit));
                 }
                 Turn::Refused(error) => {
-                    core::mem::forget(self.as_mut().project().place.take());
+                    self.as_mut().forget_place();
                     wake(next);
-                    return self.end(Err(error));
+                    return Poll::Ready(Err(error));
                 }
             };
             if now >= self.deadline {

@@ -43,7 +43,7 @@ pub enum RateLimitError<E = Infallible> {
         /// How many wait.
         waiting: usize,
     },
-    /// There are as many keys as there is room for, and each is in use.
+    /// There are as many keys as there is room for, and each is in use. Of a table in shards, that is so in the key's shard.
     TableFull {
         /// How many keys there are.
         capacity: usize,
@@ -93,8 +93,23 @@ impl<E> RateLimitError<E> {
 }
 
 impl RateLimitError {
-    /// The same, of an operation that has not even started.
-    pub(super) fn of_operation<E>(self) -> RateLimitError<E> {
+    /// The same, of an operation that has not even started: for code that acquires permits by hand and fails as [`run`](super::RateLimiter::run) does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// async fn fetch(limiter: &RateLimiter) -> Result<u32, RateLimitError<std::io::Error>> {
+    ///     let _permit = limiter.acquire(1).await.map_err(RateLimitError::of_operation)?;
+    ///     Ok(7)
+    /// }
+    ///
+    /// let limiter = RateLimiter::new(Rate::per_second(1));
+    /// assert_eq!(aplomb_sim::block_on(fetch(&limiter)).unwrap(), 7);
+    /// ```
+    #[must_use]
+    pub fn of_operation<E>(self) -> RateLimitError<E> {
         match self {
             Self::Limited { retry_after } => RateLimitError::Limited { retry_after },
             Self::Deadline => RateLimitError::Deadline,

@@ -280,8 +280,10 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
         }
     }
 
-    /// Takes `n` permits in advance, behind all who wait, and says from when on they may be used. [`max_concurrent`](RateLimiter::max_concurrent) does not concern it: if those before it are held up by calls that run,
+    /// Takes `n` permits in advance, behind all who wait (whom it goes through), and says from when on they may be used. [`max_concurrent`](RateLimiter::max_concurrent) does not concern it: if those before it are held up by calls that run,
     /// it keeps the instant that was told, and may then come in one burst with theirs.
+    ///
+    /// Given back, a reservation makes way for those who come later as far as the rule remembers: a bucket's until later ones rest on it, and by windows only that of the newest window or instant. Nobody comes before the instant up to which was reserved.
     ///
     /// # Errors
     ///
@@ -292,6 +294,8 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
     }
 
     /// Changes the rule from now on. The permits that are there stay there, as far as there can be so many; who waits, waits by the new rule; reservations keep their instants.
+    ///
+    /// The whole rule is changed, so that of a [`Rate`] alone a bucket is made that holds as many permits as come in one `per`. For another burst, give a [`TokenBucket`].
     ///
     /// # Errors
     ///

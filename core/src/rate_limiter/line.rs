@@ -52,8 +52,18 @@ pub struct Crowd<L> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ask {
     permits: u32,
-    /// It waits for no wake-up: its permits are taken in advance as soon as nobody stands before it.
-    in_advance: bool,
+    by: By,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// A caller that is woken.
+    Caller,
+    /// A reservation, whose permits are taken in advance as soon as nobody stands before it. It keeps its slot until it has ended.
+    Reservation,
+    /// A reservation that has ended.
+    Ended,
 }
 
 /// What somebody who comes is told.
@@ -235,7 +245,7 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
                 return (Err(RateLimitError::Deadline), Some(waker));
             }
         }
-        match self.push(Ask { permits, in_advance: false }, waker) {
+        match self.push(Ask { permits, by: By::Caller }, waker) {
             Ok(key) => (Ok(Joined::Waits(key)), None),
             Err(Full(waker)) => (Err(RateLimitError::QueueFull { waiting: self.crowd.queue.len() }), Some(waker)),
         }
@@ -335,8 +345,12 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
 
     /// The waker of whoever is first in the queue: it looks what there is, and until when it waits.
     fn next(&mut self) -> Option<Waker> {
-        while let Some(&Ask { permits, in_advance: true }) = self.slab.front(&self.crowd.queue) {
-            self.slab.pop_front(&mut self.crowd.queue);
+        while let Some(&Ask { permits, by }) = self.slab.front(&self.crowd.queue) {
+            match by {
+                By::Caller => break,
+                By::Reservation => _ = self.slab.grant_front(&mut self.crowd.queue),
+                By::Ended => _ = self.slab.pop_front(&mut self.crowd.queue),
+            }
             self.crowd.asked = self.crowd.asked.saturating_sub(u64::from(permits));
             let _known = self.algorithm.reserve(self.taken, self.now, permits);
         }
@@ -358,7 +372,7 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
         let ahead = self.slab.iter(&self.crowd.queue).map(|ask| ask.permits);
         let at = ahead.chain([permits]).try_fold(self.now, |_, permits| self.algorithm.reserve(&mut taken, self.now, permits));
         let at = at.ok_or(RateLimitError::Exhausted)?;
-        match self.push(Ask { permits, in_advance: true }, Waker::noop().clone()) {
+        match self.push(Ask { permits, by: By::Reservation }, Waker::noop().clone()) {
             Ok(key) => {
                 self.crowd.reserved = self.crowd.reserved.saturating_add(1);
                 Ok(InAdvance { at, key: Some(key) })
@@ -370,12 +384,20 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
     /// Ends a reservation; before its instant, it is given back, and whoever is first may be able to go sooner.
     pub(super) fn give_back(&mut self, permits: u32, at: Instant, key: Option<Key<S::Link>>) -> Option<Waker> {
         self.crowd.reserved = self.crowd.reserved.saturating_sub(1);
-        if at <= self.now {
-            return None;
+        let is_used = at <= self.now;
+        if let Some(key) = key {
+            if self.slab.is_granted(key) {
+                self.slab.remove(&mut self.crowd.queue, key);
+            } else {
+                // Nothing has been taken for it yet; what it has used all the same is taken in its turn.
+                match self.slab.get_mut(key) {
+                    Some(ask) if is_used => ask.by = By::Ended,
+                    _ => drop(self.remove(key)),
+                }
+                return None;
+            }
         }
-        if let Some(waker) = key.and_then(|key| self.remove(key)) {
-            // It was still in the queue: a waker that does nothing, which may be dropped here.
-            drop(waker);
+        if is_used {
             return None;
         }
         self.algorithm.give_back(self.taken, self.now, permits, at);

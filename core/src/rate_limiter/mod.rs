@@ -13,7 +13,8 @@
 //! - A caller that leaves spends nothing: permits are taken at the very poll that returns them.
 //! - A request that no wait can satisfy fails at once: more permits than there can be, a rate at which nothing ever comes back, a deadline that will have passed.
 //! - Arithmetic is exact, in whole numbers: 7 permits per 3 seconds are that, over years.
-//! - Only who is first in the queue has a timer; without waiters there is none.
+//! - Only who is first in the queue has a timer; without waiters there is none. So a caller that has begun to wait is polled when it is woken, or dropped: one that is kept and never polled again holds up those behind it.
+//! - Where the clock is set back, that is no time, but a timer that is set already rings when the clock says so: whoever is first waits so much longer, unless it is polled.
 //! - Who was woken late by a coarse timer, by no more than four times its [resolution](crate::Clock::RESOLUTION), is counted for the instant for which it was due; otherwise each wait would be that much longer, and the rate not met.
 //! - Beside the rate, [`max_concurrent`](RateLimiter::max_concurrent) bounds how many calls run at once.
 //!

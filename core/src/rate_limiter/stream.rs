@@ -64,11 +64,12 @@ impl<'l, L: Lines, S: Stream> RateLimitStream<'l, L, S> {
 /// ```
 /// use aplomb_sim::prelude::*;
 /// use futures_lite::{StreamExt, stream};
+/// use std::pin::pin;
 ///
 /// static MAILS: RateLimiter = checked!(RateLimiter::with_burst(Rate::per_second(2), 1));
 ///
 /// aplomb_sim::block_on(async {
-///     let mut mails = stream::iter(["ann", "bob", "cleo"]).rate_limited(&MAILS);
+///     let mut mails = pin!(stream::iter(["ann", "bob", "cleo"]).rate_limited(&MAILS));
 ///     while let Some(to) = mails.try_next().await? {
 ///         println!("a mail to {to}");
 ///     }

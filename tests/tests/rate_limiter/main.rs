@@ -11,6 +11,7 @@ mod governor;
 mod models;
 mod originals;
 mod queue;
+mod reservations;
 mod waiting;
 mod years;
 

@@ -164,15 +164,14 @@ where
         Q: Hash + Eq + ?Sized,
     {
         let (hash, read, house) = (Self::hash(key), self.clock.now(), self.house());
-        let known = self.shard(hash).and_then(|home| {
-            home.shard.with(|shard| {
-                let now = shard.steady.advance(read, &self.clock);
-                let place = shard.table.find(hash, |known| known.borrow() == key)?;
-                shard.with(house, place, now, |desk| desk.snapshot()).map(|served| served.result)
-            })
-        });
-        let most = self.algorithm.most();
-        known.unwrap_or(Snapshot { available: most, waiting: 0, running: self.limits.counts_calls().then_some(0) })
+        let new = |available| Snapshot { available, waiting: 0, running: self.limits.counts_calls().then_some(0) };
+        let Some(home) = self.shard(hash) else { return new(self.algorithm.most()) };
+        home.shard.with(|shard| {
+            let now = shard.steady.advance(read, &self.clock);
+            let known = shard.table.find(hash, |known| known.borrow() == key);
+            let served = known.and_then(|index| shard.with(house, index, now, |desk| desk.snapshot()));
+            served.map_or_else(|| new(shard.most(house)), |served| served.result)
+        })
     }
 
     /// Forgets a key that nobody uses, and what was taken of its permits with it. Whether it was there, and is no more. It looks through the keys of its shard.

@@ -36,6 +36,16 @@ impl<S: Storage> Crowds<S> {
         slot.map_or(Crowd::NONE, |slot| slot.crowd)
     }
 
+    /// How many slots have been used so far.
+    pub(super) fn slots(&self) -> usize {
+        self.slots.as_slice().len()
+    }
+
+    /// Those of a slot; nobody, if it is vacant.
+    pub(super) fn at(&self, slot: usize) -> Crowd<S::Link> {
+        self.get(Link::new(slot))
+    }
+
     /// Where the key of a crowd is.
     pub(super) fn index(&self, place: Place<S::Link>) -> Option<usize> {
         let slot = self.slots.as_slice().get(place.link.index())?;

@@ -121,13 +121,17 @@ impl<P: Platform, K, A: Algorithm + Copy, S: Storage, H, const SHARDS: usize> Ke
 
     const fn made(clock: P::Clock, algorithm: A, error: Option<ConfigError>) -> Self {
         const { assert!(SHARDS > 0, "a table has at least one shard") };
-        let room = S::CAPACITY.saturating_mul(SHARDS);
+        // In place, some slots are left free, without which who is not there would be looked for everywhere.
+        let room = (S::CAPACITY - S::CAPACITY / 4).saturating_mul(SHARDS);
         let capacity = if room < Self::DEFAULT_CAPACITY { room } else { Self::DEFAULT_CAPACITY };
         let shards = [const { Shared::new(Shard::NEW) }; SHARDS];
         Self { clock, algorithm, limits: Limits::NONE, capacity, error, shards, hash: PhantomData }
     }
 
-    /// How many keys there is room for; at least 1, and no more than the storage has room for. Default: what the storage has room for, and at most [65,536](KeyedRateLimiter::DEFAULT_CAPACITY).
+    /// How many keys there is room for; at least 1, and no more than the storage has room for. Default: three quarters of what the storage has room for, and at most [65,536](KeyedRateLimiter::DEFAULT_CAPACITY).
+    ///
+    /// Of several shards, each has room for its part, rounded up; one may be full while others are not. In place, where the capacity comes near to the storage's, a look-up for a key that is not there goes through more and more of the table, and through all of it
+    /// if it is full.
     ///
     /// On the heap, memory is taken as keys come, by doubling the table of a shard. Each key takes some one and a half to three times the size of the key and what was taken, and 8 bytes more.
     #[must_use]

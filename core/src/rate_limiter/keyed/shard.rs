@@ -195,16 +195,21 @@ impl<K, A: Algorithm + Copy, S: Storage> Shard<K, A, S> {
         self.renewals.start_anew(self.table.slots());
     }
 
-    /// The waker of whoever is first in the next queue, from a slot of the table on.
-    pub(super) fn next_to_look(&mut self, from: &mut usize) -> Option<Waker> {
-        while *from < self.table.slots() {
-            let crowd = self.table.get_mut(*from).and_then(|entry| entry.value.crowd);
-            *from += 1;
-            let waker = self.slab.take_front_waker(&self.crowds.get(crowd).queue);
+    /// The waker of whoever is first in the next queue. Crowds stay where they are while keys move, so that none is passed over.
+    pub(super) fn next_to_look(&mut self, looked_at: &mut usize) -> Option<Waker> {
+        while *looked_at < self.crowds.slots() {
+            let crowd = self.crowds.at(*looked_at);
+            *looked_at += 1;
+            let waker = self.slab.take_front_waker(&crowd.queue);
             if waker.is_some() {
                 return waker;
             }
         }
         None
+    }
+
+    /// How many permits there can be at once.
+    pub(super) fn most(&self, house: House<'_, A>) -> u32 {
+        self.changed.as_ref().unwrap_or(house.algorithm).most()
     }
 }

@@ -86,6 +86,17 @@ impl<T, S: Storage> Slab<T, S> {
         self.remove(queue, Key { link, generation })
     }
 
+    /// Whether a waiter has been granted what it waits for, and keeps its slot still.
+    pub(crate) fn is_granted(&self, key: Key<S::Link>) -> bool {
+        let slot = self.slots.as_slice().get(key.link.index());
+        slot.is_some_and(|slot| slot.generation == key.generation && slot.granted)
+    }
+
+    /// What a waiter brought, to be changed.
+    pub(crate) fn get_mut(&mut self, key: Key<S::Link>) -> Option<&mut T> {
+        occupied(self.slots.as_mut_slice(), key)?.payload.as_mut()
+    }
+
     /// What each in a queue brought, from the first to the last.
     pub(crate) fn iter<'q>(&'q self, queue: &Queue<S::Link>) -> impl Iterator<Item = &'q T> {
         let mut next = queue.head;
