@@ -18,6 +18,7 @@ static ALONE: Debounce = Debounce::new(secs(3_600));
 static BURST: Debounce = Debounce::new(secs(3_600));
 static SEARCH: Debounce = Debounce::new(secs(3_600));
 static SHARED: Debounce<Share<Result<u32, ()>>> = Debounce::shared(secs(3_600));
+static CROWD: Debounce<Share<Result<u32, ()>>> = Debounce::shared(secs(3_600));
 static KNOB: Throttle<Trigger<u32>> = Throttle::triggered(secs(3_600));
 
 /// So many items that are ready, through something.
@@ -82,6 +83,10 @@ fn main() {
     // Something is pending from here on.
     let mut shared = Box::pin(SHARED.call(|| ready(Ok(7))));
     poll_once(shared.as_mut());
+    let mut crowd: Vec<_> = (0..40_000).map(|_| Box::pin(CROWD.call(|| ready(Ok(7))))).collect();
+    for call in &mut crowd {
+        poll_once(call.as_mut());
+    }
     let mut calls = [Box::pin(None), Box::pin(None)];
     Group::new("debounce, a call up to its first wait")
         .member("aplomb, reject, with a timer of its own", || Once(Some(ALONE.call(|| ready(Ok::<u32, ()>(black_box(7)))))))
@@ -90,6 +95,7 @@ fn main() {
             ready(())
         })
         .member("aplomb, share, in a pending burst", || Once(Some(SHARED.call(|| ready(Ok(black_box(7)))))))
+        .member("aplomb, share, with 40,000 others", || Once(Some(CROWD.call(|| ready(Ok(black_box(7)))))))
         .member("reading the clock", || {
             black_box(aplomb_tokio::TokioClock.now());
             ready(())
@@ -131,6 +137,10 @@ fn main() {
         })
         .run();
 
+    polling_and_waterfall();
+}
+
+fn polling_and_waterfall() {
     Group::new("polling, four attempts without delay")
         .member("aplomb", || {
             let mut left = 4;
