@@ -10,6 +10,7 @@ mod operation;
 mod patterns;
 mod runtimes;
 pub mod scenario;
+mod script;
 mod stage;
 mod suite;
 pub mod trace;

@@ -1,4 +1,4 @@
-//! The rate limiter on several threads: in every interleaving of a few (loom), and in many of more (shuttle).
+//! The rate limiter on several threads: few of them in every interleaving, or every one with three preemptions (loom), and more of them in many (shuttle).
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 mod checkers;
@@ -79,10 +79,12 @@ fn look_in<P: Platform<Clock = Hasty>>(limiter: &'static Limiter<P>) {
     }
 }
 
-/// Two wait for the one place; the first of them leaves at any point, and the other has its turn.
+/// Two wait for the one place; one of them leaves at any point, and the other has its turn. Every interleaving with three preemptions.
 #[test]
 fn no_turn_is_lost_when_a_waiter_leaves() {
-    loom::model(|| {
+    let mut few = loom::model::Builder::new();
+    few.preemption_bound = Some(3);
+    few.check(|| {
         let limiter = limiter::<Loom<Hasty>>(9, 1);
         let runs = limiter.try_acquire(1).unwrap();
         let waits = loom::thread::spawn(|| drop(loom::future::block_on(limiter.acquire(1)).unwrap()));
@@ -98,6 +100,8 @@ fn loom_finds_a_waiter_that_was_forgotten() {
     is_found_by("no_turn_is_lost_when_a_waiter_leaves");
 }
 
+type Waiting = Acquire<'static, Limiter<Loom<Hasty>>, ()>;
+
 /// Counts wake-ups.
 #[derive(Default)]
 struct Wakes(AtomicU64);
@@ -111,19 +115,19 @@ impl Wake for Wakes {
 /// The head leaves on one thread while a call ends on another: it waits still, or has been woken, or has just learnt of it.
 #[test]
 fn a_head_that_leaves_while_it_is_woken_hands_on() {
-    fn check(leave: fn(Pin<Box<Acquire<'static, Limiter<Loom<Hasty>>, ()>>>)) {
+    fn check(leave: fn(Pin<Box<Waiting>>)) {
         loom::model(move || {
             let limiter = limiter::<Loom<Hasty>>(9, 1);
             let runs = limiter.try_acquire(1).unwrap();
             let [mut head, mut next] = [(); 2].map(|()| Box::pin(limiter.acquire(1)));
-            let wakes = Arc::new(Wakes::default());
-            let waker = Waker::from(Arc::clone(&wakes));
+            let counted = Arc::new(Wakes::default());
+            let waker = Waker::from(Arc::clone(&counted));
             assert!(poll_once(head.as_mut()).is_pending());
             assert!(next.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
             let leaves = loom::thread::spawn(move || leave(head));
             drop(runs);
             leaves.join().unwrap();
-            assert!(wakes.0.load(Ordering::SeqCst) > 0, "nobody lets it through");
+            assert!(counted.0.load(Ordering::SeqCst) > 0, "nobody lets it through");
             let Poll::Ready(permit) = poll_once(next.as_mut()) else { panic!("there is a place") };
             drop(permit);
             assert_eq!((limiter.snapshot().waiting, limiter.snapshot().running), (0, Some(0)));

@@ -280,7 +280,8 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
         }
     }
 
-    /// Takes `n` permits in advance, behind all who wait, and says from when on they may be used. [`max_concurrent`](RateLimiter::max_concurrent) does not concern it.
+    /// Takes `n` permits in advance, behind all who wait, and says from when on they may be used. [`max_concurrent`](RateLimiter::max_concurrent) does not concern it: if those before it are held up by calls that run,
+    /// it keeps the instant that was told, and may then come in one burst with theirs.
     ///
     /// # Errors
     ///

@@ -42,8 +42,13 @@
 //!
 //! # How peers differ
 //!
-//! governor's waiters all sleep and try again, so that they overtake each other, and each permit costs a turn of many. leaky-bucket counts from when it woke, so that a coarse timer halves its rate. Go's `x/time/rate` gives each caller its time when it comes,
-//! so that nobody moves up when another leaves. Bottleneck refills when its heart beats. tower's limits are per clone.
+//! Tests play the same calls against each, or against what it was recorded to do.
+//!
+//! - **governor** decides the same at the same nanosecond, where permits lie whole nanoseconds apart. Else it rounds that down, and so gives more than the rate in the long run. Its waiters all sleep and try again, so that they overtake each other, and each permit costs a turn of many.
+//! - **Go's `x/time/rate`** gives each caller its time when it comes, so that nobody moves up when another leaves. It counts in floating point. A reservation gives back the same, less what later ones rest on; but where several large ones are given back from under a small one, Go makes a burst larger than the bucket.
+//! - **p-throttle** counts a call at the very end of a window in that window; for a [`FixedWindow`], the next one has begun. Its strict mode sets those who wait apart, where a [`SlidingWindow`] lets them come as soon as there is room; and with weights, it lets small calls overtake large ones.
+//! - **Bottleneck** keeps the same pace by its `minTime` as a bucket of one. Its reservoir is filled on a grid that begins when it is made, and when its heart beats; a window of a [`FixedWindow`] begins with its first permit.
+//! - **leaky-bucket** counts from when it woke, so that a coarse timer halves its rate. **tower**'s limits are per clone.
 
 mod acquire;
 mod algorithm;

@@ -77,6 +77,63 @@ fn json_holds_the_traces_in_the_format_of_the_scenarios() {
     assert_eq!(trace.last().unwrap(), &serde_json::json!({ "at": 50, "end": "a", "err": "timeout" }));
 }
 
+/// What a timeline shows of a scenario.
+fn timeline(name: &str, scenario: &str) -> Vec<String> {
+    let file = file(name, scenario);
+    let run = lab(&["replay", file.to_str().unwrap(), "--show", "--ascii"]);
+    let out = told(&run.stdout);
+    assert!(run.status.success(), "{out}");
+    out.lines().skip_while(|line| !line.contains(" pass ")).skip(1).map(|line| line.trim().to_owned()).collect()
+}
+
+/// The rows, without what time is drawn to scale with.
+fn rows(timeline: &[String]) -> Vec<String> {
+    let brief = |row: &String| {
+        let mut row = row.clone();
+        row.retain(|glyph| !"=. ".contains(glyph));
+        row
+    };
+    timeline.iter().map(brief).filter(|row| row.starts_with(|first: char| first.is_ascii_lowercase())).collect()
+}
+
+#[test]
+fn a_timeline_has_a_row_for_each_operation_that_a_call_has_under_way() {
+    let shown = timeline(
+        "at-once.json",
+        r#"{ "name": "an error drops the rest", "pattern": "parallel", "config": { "limit": 2 },
+             "operation": [ { "takes": 30 }, { "takes": 10, "ok": 2 }, { "takes": 15, "err": "down" } ],
+             "script": [ { "at": 5, "call": "a", "items": ["x", "y", "z"] } ],
+             "expect": [ { "at": 30, "end": "a", "err": "operation" } ], "compare": ["end"] }"#,
+    );
+    assert_eq!(rows(&shown), ["a|!operation:\"down\"", "a/11/", "a/22+3!"], "{shown:#?}");
+}
+
+#[test]
+fn a_timeline_has_those_who_only_try_and_what_is_done_to_the_pattern() {
+    let shown = timeline(
+        "tries.json",
+        r#"{ "name": "closed", "pattern": "bulkhead", "config": { "max_concurrent": 1 },
+             "operation": [ { "takes": 30, "ok": 1 } ],
+             "script": [ { "at": 0, "call": "a" }, { "at": 10, "try": "b" }, { "at": 20, "do": "close" }, { "at": 20, "call": "c" } ],
+             "expect": [ { "at": 10, "end": "b", "err": "queue_full" }, { "at": 20, "end": "c", "err": "closed" },
+                         { "at": 30, "end": "a", "ok": 1 } ], "compare": ["end"] }"#,
+    );
+    assert_eq!(rows(&shown), ["at20msclose", "a|1+1", "b|!queue_full", "c|!closed"], "{shown:#?}");
+}
+
+#[test]
+fn a_timeline_of_a_stream_has_what_goes_in_and_what_comes_out() {
+    let shown = timeline(
+        "stream.json",
+        r#"{ "name": "in order", "pattern": "parallel_stream", "config": { "limit": 2 },
+             "operation": { "x": { "takes": 30, "ok": "=arg" }, "y": { "takes": 10, "ok": "=arg" } },
+             "script": [ { "at": 0, "item": "x" }, { "at": 5, "item": "y" }, { "at": 20, "do": "end" } ],
+             "expect": [ { "at": 30, "item": { "ok": "x" } }, { "at": 30, "item": { "ok": "y" } }, { "at": 30, "end": "stream" } ],
+             "compare": ["item", "end"] }"#,
+    );
+    assert_eq!(rows(&shown), ["at20msend", "inxy", "driver/11+", "driver/22+", "outxy+ends"], "{shown:#?}");
+}
+
 #[test]
 fn a_timeline_can_be_drawn_in_plain_ascii() {
     let file = file("show.json", &scenario(50, "config"));
@@ -116,4 +173,31 @@ fn debouncing_sends_fewer_requests_and_a_job_is_polled_until_done() {
     assert_eq!(bare[..2], [22, 22], "{out}");
     assert!(debounced[1] < 22 && debounced[2] <= bare[2], "{out}");
     assert!(out.contains("A job that takes 650 ms") && out.contains("done after"), "{out}");
+}
+
+/// The columns of the first row that begins so.
+fn row<'o>(out: &'o str, name: &str) -> Vec<&'o str> {
+    out.lines().find_map(|line| line.strip_prefix(name)).map_or_else(Vec::new, |row| row.split_whitespace().collect())
+}
+
+/// All of it is what the service has counted. How much of the quota is used hangs on the machine too, if that is much too busy: there the clients that ask at will fall behind as well.
+#[test]
+fn a_shared_limiter_keeps_to_the_quota_and_parallel_to_its_limit() {
+    let run = lab(&["--requests", "10", "--seconds", "2"]);
+    let out = told(&run.stdout);
+    assert_eq!(run.status.code(), Some(0), "{out}\n{}", told(&run.stderr));
+    let number = |word: &str| -> f64 { word.parse().unwrap() };
+
+    let [bare, limited] = ["bare      ", "limited "].map(|name| {
+        let quota = out.split_once("A quota").unwrap().1;
+        row(quota, name)
+    });
+    assert!(number(bare[2]) > 0.0, "without a limiter they are refused: {out}");
+    assert_eq!((limited[0], limited[2]), (limited[1], "0"), "no request is refused: {out}");
+    assert!(number(limited[3]) > 0.9 * number(bare[3]), "{out}");
+
+    for (limit, name) in [(1.0, "1 at once "), (10.0, "10 at once ")] {
+        let [.., peak, in_order] = row(&out, name)[..] else { panic!("{out}") };
+        assert!(number(peak) <= limit && in_order == "1000", "{out}");
+    }
 }

@@ -153,8 +153,15 @@ impl Pattern {
         }
     }
 
+    /// Whether a call of it, or the stream that it is, has several operations under way at once.
+    #[must_use]
+    pub fn runs_several_at_once(&self) -> bool {
+        matches!(self, Self::Parallel(_) | Self::ParallelStream(_))
+    }
+
     /// Whether it has items, and no callers.
-    fn is_stream(&self) -> bool {
+    #[must_use]
+    pub fn is_stream(&self) -> bool {
         matches!(self, Self::Stream(_) | Self::ParallelStream(_))
     }
 

@@ -75,8 +75,8 @@ impl<S: Stage + 'static, A: Algorithm + 'static> Subject<S> for Limiting<S::Plat
     }
 }
 
-fn failed(failure: Failure) -> (&'static str, Map<String, Value>) {
-    ("operation", details(json!({ "value": failure.value })))
+fn failed(Failure { value, .. }: Failure) -> (&'static str, Map<String, Value>) {
+    ("operation", details(json!({ "value": value })))
 }
 
 fn explain<E>(error: &RateLimitError<E>) -> (&'static str, Map<String, Value>) {

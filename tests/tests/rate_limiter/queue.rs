@@ -83,6 +83,8 @@ fn check<S: Subject>(callers: &[Caller], terms: Terms, max_concurrent: u32) {
     }
 }
 
+const NAMES: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
+
 fn explore<S: Subject>() {
     Explore::new().seeds(0..1_000).run(|sim| async move {
         let permits = 1 + u32::try_from(sim.choose(4)).unwrap();
@@ -93,7 +95,6 @@ fn explore<S: Subject>() {
         let limiter = RateLimiter::<Sim, S::Rule>::with_clock(SimClock, S::rule(terms)).max_concurrent(max_concurrent);
         let (limiter, callers, per) = (Rc::new(limiter), Callers::default(), duration(per));
         let most = S::Model::new(terms).most();
-        const NAMES: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
         for name in NAMES {
             sim.spawn(name, call::<S>(sim, Rc::clone(&limiter), Rc::clone(&callers), most, per));
         }

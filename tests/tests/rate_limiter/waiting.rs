@@ -132,12 +132,12 @@ fn a_call_that_ends_wakes_only_whoever_waits_for_that() {
     let mut waits = Caller::waits(limiter.acquire(1));
     drop(first);
     assert_eq!(waits.woken(), 1);
-    let Poll::Ready(Ok(_runs)) = waits.poll() else { panic!("a place is free") };
+    let Poll::Ready(Ok(third)) = waits.poll() else { panic!("a place is free") };
     let [mut large, mut small] = [3, 1].map(|n| Caller::waits(limiter.acquire(n)));
     drop(second);
     assert_eq!((large.woken(), small.woken()), (1, 0), "it waited for a place as well");
     assert!(large.poll().is_pending());
-    drop(_runs);
+    drop(third);
     assert_eq!((large.woken(), small.woken()), (0, 0), "its permits are not there, whoever ends");
     drop(large);
     assert!(small.poll().is_pending());

@@ -26,7 +26,7 @@ fn comes_at(rate: Rate, before: u64) -> u64 {
 }
 
 /// Takes as soon as there is something: a million times, or for a hundred years. Says when, and how many there were before.
-fn take_greedily<A: Algorithm>(rule: A, n: u32, mut taken: impl FnMut(u64, u64)) {
+fn take_greedily<A: Algorithm>(rule: &A, n: u32, mut taken: impl FnMut(u64, u64)) {
     let (mut state, mut now, mut before) = (A::START, Instant::ORIGIN, 0);
     for _ in 0..1_000_000 {
         if let Err(refused) = rule.try_take(&mut state, now, n) {
@@ -45,7 +45,7 @@ fn take_greedily<A: Algorithm>(rule: A, n: u32, mut taken: impl FnMut(u64, u64))
 fn a_bucket_that_is_emptied_again_and_again_gives_each_permit_at_its_nanosecond() {
     for rate in rates() {
         let burst = rate.permits().max(2);
-        take_greedily(TokenBucket::new(rate).burst(burst), 1, |at, before| {
+        take_greedily(&TokenBucket::new(rate).burst(burst), 1, |at, before| {
             assert_eq!(at, comes_at(rate, (before + 1).saturating_sub(u64::from(burst))), "{before} at {rate}");
         });
     }
@@ -81,10 +81,9 @@ fn windows_follow_each_other_without_a_gap() {
         let n = rate.permits().div_ceil(1_000);
         let whole = u64::from(rate.permits() / n * n);
         let per = u64::try_from(rate.per().as_nanos()).unwrap();
-        take_greedily(FixedWindow::new(rate), n, |at, before| assert_eq!(at, before / whole * per, "{before} at {rate}"));
-        take_greedily(SlidingWindow::<Heap>::new(rate), n, |at, before| {
-            assert_eq!(at, before / whole * per, "{before} at {rate}")
-        });
+        let check = |at, before| assert_eq!(at, before / whole * per, "{before} at {rate}");
+        take_greedily(&FixedWindow::new(rate), n, check);
+        take_greedily(&SlidingWindow::<Heap>::new(rate), n, check);
     }
 }
 
@@ -92,7 +91,7 @@ fn windows_follow_each_other_without_a_gap() {
 #[test]
 fn whoever_waits_has_each_permit_at_its_nanosecond() {
     for rate in rates() {
-        let burst = rate.permits().min(1_000).max(2);
+        let burst = rate.permits().clamp(2, 1_000);
         aplomb_sim::block_on(async {
             let limiter = RateLimiter::<Sim>::with_burst(rate, burst);
             for before in 0..20_000 {

@@ -10,6 +10,9 @@ use crate::time::Instant;
 /// It is kept as the generic cell rate algorithm (ITU-T I.371; the *virtual scheduling* form): not the permits are counted, but the time at which the bucket is full again, in whole nanoseconds and a fraction of one whose
 /// denominator is the number of permits. Nothing is rounded, so that it does not drift: of 7 permits per 3 seconds there are exactly 73,584,000 in a year of 365 days.
 ///
+/// It looks only at whole nanoseconds: what drips into a bucket that is full is lost, and a bucket of one is full at the nanosecond at which it is emptied again, so that an even pace is rounded up to whole nanoseconds. A reservation is counted for its exact instant, and told the
+/// nanosecond after.
+///
 /// In any stretch of time `t`, at most `burst + t / (per / permits)` permits are given.
 ///
 /// # Examples

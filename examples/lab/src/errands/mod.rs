@@ -1,37 +1,45 @@
-//! What else a client does with a service: a search box, and a job that takes a while.
+//! What else a client does with a service: a search box, a job that takes a while, and a thousand pages.
 
 mod job;
+mod pages;
 mod search;
 
 use std::io::{self, Write};
-use std::net::SocketAddr;
-use std::time::Duration;
+use std::sync::Arc;
 
 use console::style;
+use futures_lite::future::zip;
 use tokio::runtime::Builder;
+use tokio::task::LocalSet;
 
-use crate::outage::Service;
+use crate::server::Server;
+use crate::words::{cannot, time};
 
-/// Types into the search box, bare and debounced, and polls a job until it is done; prints what was measured.
+/// How many pages are fetched at once.
+const AT_ONCE: [usize; 2] = [1, 10];
+
+/// Types into search boxes, bare and debounced, polls a job until it is done, and fetches pages; prints what was measured.
 ///
 /// # Errors
 ///
 /// Whatever keeps it from that, in words.
-pub(crate) fn run(service: &Service, out: &mut dyn Write) -> Result<(), String> {
-    let cannot = |what: &'static str| move |error: io::Error| format!("cannot {what}: {error}");
+pub(crate) fn run(out: &mut dyn Write) -> Result<(), String> {
     let runtime = Builder::new_current_thread().enable_all().build().map_err(cannot("start tokio"))?;
-    let bare = runtime.block_on(search::bare(service));
-    let debounced = runtime.block_on(search::debounced(service));
+    let load = Arc::default();
+    let routes = search::routes().merge(job::routes()).merge(pages::routes(Arc::clone(&load)));
+    let server = Server::start(routes).map_err(cannot("start the service"))?;
+    let address = server.address();
+
+    let typing = zip(search::bare(address), search::debounced(address));
+    let (bare, debounced) = LocalSet::new().block_on(&runtime, typing);
     tell_of_search(out, &[("bare", bare), ("debounced", debounced)]).map_err(cannot("print"))?;
-    let job = runtime.block_on(job::until_done(service.address()))?;
-    writeln!(
-        out,
-        "\nA job that takes {} ms, polled every {} ms: done after {} attempts.",
-        job::TAKES.as_millis(),
-        job::EVERY.as_millis(),
-        job
-    )
-    .map_err(cannot("print"))
+
+    let job = runtime.block_on(job::until_done(address))?;
+    tell_of_job(out, job).map_err(cannot("print"))?;
+
+    let fetched = AT_ONCE.map(|at_once| runtime.block_on(pages::fetch_all(address, &load, at_once)));
+    let fetched = fetched.into_iter().collect::<Result<Vec<_>, _>>()?;
+    tell_of_pages(out, &fetched).map_err(cannot("print"))
 }
 
 fn tell_of_search(out: &mut dyn Write, rounds: &[(&str, search::Measured)]) -> io::Result<()> {
@@ -47,16 +55,18 @@ fn tell_of_search(out: &mut dyn Write, rounds: &[(&str, search::Measured)]) -> i
     Ok(())
 }
 
-/// A request to the service, over a connection of its own.
-async fn fetch(address: SocketAddr, path: &str) -> Result<String, crate::outage::HttpError> {
-    let connection = tokio::net::TcpStream::connect(address).await.map(hyper_util::rt::TokioIo::new);
-    let body = crate::outage::request(connection, address, path).await?;
-    Ok(String::from_utf8_lossy(&body).into_owned())
+fn tell_of_job(out: &mut dyn Write, attempts: u32) -> io::Result<()> {
+    let (takes, every) = (time(job::TAKES), time(job::EVERY));
+    writeln!(out, "\nA job that takes {takes}, polled every {every}: done after {attempts} attempts.")
 }
 
-/// How long the service looks for a text: the shorter, the longer.
-pub(crate) fn search_takes(text: &str) -> Duration {
-    Duration::from_millis(30 + 300 / (text.len() as u64 + 1))
+fn tell_of_pages(out: &mut dyn Write, rounds: &[pages::Measured]) -> io::Result<()> {
+    let title = format!("{} pages. The same URLs, so many at once.", pages::PAGES);
+    writeln!(out, "\n{}\n", style(title).bold())?;
+    writeln!(out, "{:10}{:>12}{:>22}{:>18}", "", "time", "most requests under", "pages that lie")?;
+    writeln!(out, "{:10}{:>12}{:>22}{:>18}", "", "", "way at the service", "where their URLs")?;
+    for pages::Measured { at_once, took, peak, in_order } in rounds {
+        writeln!(out, "{:10}{:>12}{peak:>22}{in_order:>18}", format!("{at_once} at once"), time(*took))?;
+    }
+    Ok(())
 }
-
-pub(crate) use job::TAKES as JOB_TAKES;

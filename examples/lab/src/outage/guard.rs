@@ -1,7 +1,10 @@
 use std::time::Duration;
 
-use aplomb_tokio::RetryError;
 use aplomb_tokio::prelude::{Exponential, Jitter, ms};
+use aplomb_tokio::{RetryError, TimeoutError};
+use hyper::body::Bytes;
+
+use crate::http::HttpError;
 
 /// How long an attempt may take.
 pub(super) const ATTEMPT_TIMEOUT: Duration = ms(250);
@@ -15,6 +18,16 @@ pub(super) const BACKOFF: Exponential = Exponential::from(FIRST_PAUSE).max(ms(80
 pub(super) const BUDGET: u32 = 200;
 /// The successes that pay for one more retry.
 pub(super) const RETRY_COST: u32 = 5;
+
+/// What is worth another attempt: errors of the service and of the connection, and attempts that took too long.
+pub(super) fn is_transient(error: &TimeoutError<HttpError>) -> bool {
+    error.inner().is_none_or(HttpError::is_transient)
+}
+
+/// The pause that the service asks for.
+pub(super) fn retry_after(outcome: &Result<Bytes, TimeoutError<HttpError>>) -> Option<Duration> {
+    outcome.as_ref().err().and_then(|error| error.inner()).and_then(HttpError::retry_after)
+}
 
 /// Whether calls are guarded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,6 @@
 //! The main job: a service with an outage, and the same calls bare and guarded.
 
 mod guard;
-mod http;
 mod on_smol;
 mod on_tokio;
 mod plan;
@@ -9,8 +8,7 @@ mod round;
 mod service;
 mod words;
 
-use std::io::{self, Write};
-use std::process::ExitCode;
+use std::io::Write;
 use std::time::Duration;
 
 use clap::Args;
@@ -21,10 +19,9 @@ use on_smol::OnSmol;
 use on_tokio::OnTokio;
 use plan::Plan;
 use round::Client;
+use service::Service;
 
-pub(crate) use http::{HttpError, request};
-pub(crate) use service::Service;
-use words::time;
+use crate::words::{cannot, time};
 
 /// How much is called, and for how long.
 #[derive(Args)]
@@ -32,9 +29,9 @@ pub(crate) struct Options {
     /// Calls in each of the four rounds
     #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(10..=100_000))]
     requests: u32,
-    /// How long a round's calls are spread over; the plan of the outage is spread likewise
+    /// How long a round lasts, over which its calls and the plan of the outage are spread; and how long the quota is asked for
     #[arg(long, default_value = "3", value_parser = seconds)]
-    seconds: Duration,
+    pub(crate) seconds: Duration,
     /// What the service draws its answers from
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -46,18 +43,11 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 /// Runs all rounds, and prints what was measured.
-pub(crate) fn run(options: &Options) -> ExitCode {
-    match measure(options, &mut io::stdout().lock()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(complaint) => {
-            eprintln!("lab: {complaint}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn measure(options: &Options, out: &mut dyn Write) -> Result<(), String> {
-    let cannot = |what: &'static str| move |error: io::Error| format!("cannot {what}: {error}");
+///
+/// # Errors
+///
+/// Whatever keeps it from that, in words.
+pub(crate) fn run(options: &Options, out: &mut dyn Write) -> Result<(), String> {
     let plan = Plan { round: options.seconds, seed: options.seed };
     let service = Service::start(plan).map_err(cannot("start the service"))?;
     let clients: [Box<dyn Client>; 2] =
@@ -77,8 +67,7 @@ fn measure(options: &Options, out: &mut dyn Write) -> Result<(), String> {
         }
     }
     writeln!(out).map_err(cannot("print"))?;
-    words::conclude(out, &rounds).map_err(cannot("print"))?;
-    crate::errands::run(&service, out)
+    words::conclude(out, &rounds).map_err(cannot("print"))
 }
 
 fn style() -> ProgressStyle {

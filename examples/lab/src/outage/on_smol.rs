@@ -11,9 +11,10 @@ use futures_lite::FutureExt;
 use hyper::body::Bytes;
 use smol_hyper::rt::FuturesIo;
 
-use super::guard::{ATTEMPT_TIMEOUT, BACKOFF, BUDGET, MAX_ATTEMPTS, Mode, Outcome, RETRY_COST};
-use super::http::{self, ANSWER, HttpError, is_transient, retry_after};
+use super::guard::{ATTEMPT_TIMEOUT, BACKOFF, BUDGET, MAX_ATTEMPTS, Mode, Outcome, RETRY_COST, is_transient, retry_after};
 use super::round::{Call, Client};
+use super::service::ANSWER;
+use crate::http::{self, HttpError};
 
 static SHARED: RetryBudget = RetryBudget::new(BUDGET * RETRY_COST).retry_cost(RETRY_COST);
 

@@ -3,30 +3,24 @@ use std::net::SocketAddr;
 
 use aplomb_tokio::prelude::*;
 use futures_lite::FutureExt;
-use hyper::body::Bytes;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 
-use super::guard::{ATTEMPT_TIMEOUT, BACKOFF, BUDGET, MAX_ATTEMPTS, Mode, Outcome, RETRY_COST};
-use super::http::{self, ANSWER, HttpError, is_transient, retry_after};
+use super::guard::{ATTEMPT_TIMEOUT, BACKOFF, BUDGET, MAX_ATTEMPTS, Mode, Outcome, RETRY_COST, is_transient, retry_after};
 use super::round::{Call, Client};
+use super::service::ANSWER;
+use crate::http::fetch;
 
 static SHARED: RetryBudget = RetryBudget::new(BUDGET * RETRY_COST).retry_cost(RETRY_COST);
 
-async fn fetch(address: SocketAddr) -> Result<Bytes, HttpError> {
-    http::request(TcpStream::connect(address).await.map(TokioIo::new), address, ANSWER).await
-}
-
 async fn bare(address: SocketAddr) -> Outcome {
-    Outcome::bare(&fetch(address).await)
+    Outcome::bare(&fetch(address, ANSWER).await)
 }
 
 async fn guarded(address: SocketAddr) -> Outcome {
     let mut attempts = 0;
     let attempt = || {
         attempts += 1;
-        timeout(ATTEMPT_TIMEOUT, fetch(address))
+        timeout(ATTEMPT_TIMEOUT, fetch(address, ANSWER))
     };
     let result = retry(attempt)
         .max_attempts(MAX_ATTEMPTS)

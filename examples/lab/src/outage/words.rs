@@ -1,12 +1,12 @@
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use console::style;
 
 use super::guard::{ATTEMPT_TIMEOUT, BUDGET, FIRST_PAUSE, MAX_ATTEMPTS, Mode, RETRY_COST};
 use super::plan::{ASKING, FAILING, Phase, Plan, RETRY_AFTER};
 use super::round::Measured;
+use crate::words::time;
 
 /// Says what is going to happen.
 pub(super) fn introduce(out: &mut dyn Write, address: SocketAddr, plan: &Plan, calls: u32) -> io::Result<()> {
@@ -88,13 +88,3 @@ pub(super) fn conclude(out: &mut dyn Write, rounds: &[Measured]) -> io::Result<(
 }
 
 const WIDTHS: [usize; 8] = [5, 9, 12, 10, 10, 10, 13, 12];
-
-/// A time with three digits, more or less.
-pub(super) fn time(time: Duration) -> String {
-    let millis = time.as_secs_f64() * 1e3;
-    match millis {
-        1_000.0.. => format!("{} s", (millis / 10.0).round() / 100.0),
-        10.0.. => format!("{millis:.0} ms"),
-        _ => format!("{millis:.1} ms"),
-    }
-}

@@ -24,12 +24,15 @@ impl Glyphs {
     pub(super) const ASCII: Self =
         Self { call: '|', attempt: '=', pause: '.', failed: 'x', cut_off: '/', value: '+', error: '!', dropped: '#', more: '~' };
 
-    /// What they mean, in a line or two.
+    /// What they mean, in a few lines.
     pub(super) fn legend(&self) -> String {
         let Self { call, attempt, pause, failed, cut_off, value, error, dropped, more: _ } = self;
         let attempts = format!("1{attempt}{attempt} attempt, by number   {failed} to be retried   {cut_off} cut off");
         let calls = format!("{call} call   {pause}{pause} waiting   {value} value   {error} error   {dropped} dropped");
-        style(format!("{attempts}   {calls}\nthe axis is in milliseconds; it widens where much happens")).dim().to_string()
+        let at_once = "a/1, a/2  what a runs at once";
+        style(format!("{attempts}   {calls}\n{at_once}   the axis is in milliseconds; it widens where much happens"))
+            .dim()
+            .to_string()
     }
 
     /// A line of a timeline, in colours where there are any.

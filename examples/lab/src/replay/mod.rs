@@ -1,10 +1,14 @@
 //! `lab replay`: plays scenario files, and says what came out.
 
+mod at_once;
+mod caller;
 mod files;
 mod glyphs;
+mod items;
 mod json;
 mod lane;
 mod report;
+mod scene;
 mod sides;
 mod timeline;
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::Run;
 use super::glyphs::Glyphs;
+use super::scene::Scene;
 use super::{sides, timeline};
 
 /// How wide it is where the terminal doesn't say.
@@ -84,7 +85,7 @@ impl Report {
             sides::print(out, scenario, trace, &run.runtime.tolerance(), self.width)?;
         }
         if let (true, Verdict::Passed { trace } | Verdict::Failed { trace, .. }) = (self.timelines, &run.verdict) {
-            timeline::print(out, scenario, trace, run.runtime, self.glyphs, self.width)?;
+            timeline::print(out, &Scene::new(scenario, trace, run.runtime, self.glyphs), self.width)?;
             writeln!(out)?;
         }
         Ok(())

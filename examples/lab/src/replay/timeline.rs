@@ -1,43 +1,44 @@
 use std::io::{self, Write};
 
-use conformance::Runtime;
 use conformance::millis::Millis;
-use conformance::scenario::{Action, Scenario};
-use conformance::trace::Entry;
+use conformance::scenario::{Action, Order};
 use console::{measure_text_width, truncate_str};
 
 use super::glyphs::Glyphs;
+use super::items::TRIGGER;
 use super::lane::{Lane, Then, lanes};
+use super::scene::Scene;
 
 /// How many times the usual a gap may be wide, however long it lasts.
 const LONGEST_GAP: u64 = 8;
 
-/// The columns for words on how a caller ended.
+/// The columns for words on how it ended.
 const OUTCOME: usize = 28;
 
 const INDENT: &str = "      ";
 
-/// Draws a scenario: a row for each caller, under an axis of time.
-pub(super) fn print(
-    out: &mut dyn Write,
-    scenario: &Scenario,
-    trace: &[Entry],
-    runtime: Runtime,
-    glyphs: &Glyphs,
-    width: usize,
-) -> io::Result<()> {
-    let lanes = lanes(scenario, trace, runtime, glyphs);
+/// Draws a scenario: what is done to the clock and the pattern, in words; then the rows, under an axis of time.
+pub(super) fn print(out: &mut dyn Write, scene: &Scene<'_>, width: usize) -> io::Result<()> {
+    let Scene { scenario, glyphs, .. } = scene;
+    let lanes = lanes(scene);
     for line in &scenario.script {
-        if let Ok(Action::Jump { .. }) = line.action() {
-            writeln!(out, "{INDENT}at {} ms the clock jumps by {} ms", line.at, line.jump.unwrap_or(0.0))?;
+        match line.action() {
+            Ok(Action::Jump { .. }) => {
+                writeln!(out, "{INDENT}at {} ms the clock jumps by {} ms", line.at, line.jump.unwrap_or(0.0))?;
+            }
+            Ok(Action::Do(Order { verb, value, .. })) if verb != TRIGGER => {
+                let value = value.map_or_else(String::new, |value| format!(" {value}"));
+                writeln!(out, "{INDENT}at {} ms {}{value}", line.at, verb.replace('_', " "))?;
+            }
+            _ => {}
         }
     }
-    let names = lanes.iter().map(|lane| measure_text_width(&lane.id)).max().unwrap_or(0).clamp(2, 12);
+    let names = lanes.iter().map(|lane| measure_text_width(&lane.name)).max().unwrap_or(0).clamp(2, 12);
     let room = width.saturating_sub(INDENT.len() + names + 2 + 2 + OUTCOME);
     let scale = Scale::of(&lanes, scenario.until, room);
     writeln!(out, "{INDENT}{:names$}  {}", "", scale.axis())?;
     for lane in &lanes {
-        let (name, outcome) = (truncate_str(&lane.id, names, "~"), truncate_str(&lane.outcome, OUTCOME, "~"));
+        let (name, outcome) = (truncate_str(&lane.name, names, "~"), truncate_str(&lane.outcome, OUTCOME, "~"));
         let row = format!("{:room$}", scale.row(lane, glyphs), room = scale.width);
         writeln!(out, "{INDENT}{name:names$}  {}  {outcome}", glyphs.paint(&row))?;
     }
@@ -105,11 +106,11 @@ impl Scale {
         axis
     }
 
-    /// The row of a caller.
+    /// A lane as a row.
     fn row(&self, lane: &Lane, glyphs: &Glyphs) -> String {
         let stretch = |row: &mut String, to: usize, then: Then| {
             let glyph = match then {
-                Then::Attempts => glyphs.attempt,
+                Then::Runs => glyphs.attempt,
                 Then::Waits => glyphs.pause,
                 Then::Rests => ' ',
             };

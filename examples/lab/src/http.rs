@@ -4,20 +4,18 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use aplomb_tokio::TimeoutError;
 use futures_lite::future::or;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::handshake;
-use hyper::header::{HOST, HeaderMap};
+use hyper::header::{HOST, HeaderMap, RETRY_AFTER};
 use hyper::rt::{Read, Write};
 use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
 
-/// For how many milliseconds to leave the service alone. `Retry-After` itself knows whole seconds only.
-pub(super) const RETRY_AFTER_MS: &str = "retry-after-ms";
-
-/// Where the service that has the outage is.
-pub(super) const ANSWER: &str = "/answer";
+/// For how many milliseconds to leave the service alone. [`RETRY_AFTER`] itself knows whole seconds only.
+pub(crate) const RETRY_AFTER_MS: &str = "retry-after-ms";
 
 /// Why a request has no answer.
 #[derive(Debug)]
@@ -30,14 +28,20 @@ pub(crate) enum HttpError {
 
 impl HttpError {
     /// Whether it may go better another time.
-    fn is_transient(&self) -> bool {
+    pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Status { status, .. } => status.is_server_error(),
             Self::Connection(_) => true,
         }
     }
 
-    fn retry_after(&self) -> Option<Duration> {
+    /// Whether the service has no more for this client now.
+    pub(crate) fn is_too_many_requests(&self) -> bool {
+        matches!(self, Self::Status { status: StatusCode::TOO_MANY_REQUESTS, .. })
+    }
+
+    /// The pause that the service asks for.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => *retry_after,
             Self::Connection(_) => None,
@@ -58,16 +62,6 @@ impl From<hyper::Error> for HttpError {
     fn from(error: hyper::Error) -> Self {
         Self::Connection(io::Error::other(error))
     }
-}
-
-/// What is worth another attempt: errors of the service and of the connection, and attempts that took too long.
-pub(super) fn is_transient(error: &TimeoutError<HttpError>) -> bool {
-    error.inner().is_none_or(HttpError::is_transient)
-}
-
-/// The pause that the service asks for.
-pub(super) fn retry_after(outcome: &Result<Bytes, TimeoutError<HttpError>>) -> Option<Duration> {
-    outcome.as_ref().err().and_then(|error| error.inner()).and_then(HttpError::retry_after)
 }
 
 /// One request over a connection of its own, which is closed when this is dropped. It is the same on every runtime; only the connections differ.
@@ -93,7 +87,14 @@ where
     .await
 }
 
+/// A request over tokio.
+pub(crate) async fn fetch(address: SocketAddr, path: &str) -> Result<Bytes, HttpError> {
+    request(TcpStream::connect(address).await.map(TokioIo::new), address, path).await
+}
+
+/// In milliseconds where the service says them, or in seconds.
 fn pause(headers: &HeaderMap) -> Option<Duration> {
-    let millis = headers.get(RETRY_AFTER_MS)?.to_str().ok()?.parse().ok()?;
-    Some(Duration::from_millis(millis))
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.parse().ok();
+    let millis = number(RETRY_AFTER_MS).map(Duration::from_millis);
+    millis.or_else(|| number(RETRY_AFTER.as_str()).map(Duration::from_secs))
 }

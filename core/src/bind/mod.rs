@@ -1,5 +1,9 @@
 //! One macro, by which an adapter hands on the patterns with its platform filled in.
 
+mod contacts;
+mod parallel;
+mod streams;
+
 /// Fills a platform in: defines, in the module where it stands, the names that an adapter's users know.
 ///
 /// These are the types `Timeout`, `Retry`, `RetryBudget`, `Debounce`, `Throttle`, `EdgeStream`, `PaceStream`, `Polling`, `Parallel`, `Pool`, `JobSet`, `RateLimiter`, `KeyedRateLimiter`, `Bulkhead` and `Semaphore`, the functions `timeout`, `timeout_at`, `deadline`, `poll_until`, `parallel`, `parallel_array` and `retry`, the traits `TimeoutExt`, `EdgeStreamExt` and `ParallelStreamExt`, and the modules `prelude` and `level`, the latter with `Contact` and `Button` if core has the feature `embedded-hal`. The crate has to hand on all of
@@ -221,116 +225,6 @@ macro_rules! bind {
             Polling::with_clock(<<$platform as $crate::Platform>::Clock as $crate::Ambient>::CLOCK, operation, until)
         }
 
-        /// A [`Parallel`](struct@$crate::Parallel) on this platform. The module [`parallel`]($crate::parallel) tells what it promises.
-        pub type Parallel<Src, F, Fut, M = $crate::parallel::FailFast, N = $crate::observe::Silent> =
-            $crate::Parallel<$platform, Src, F, Fut, M, N>;
-
-        /// As [`Parallel`], of the items of an array, whose results make an array too.
-        pub type ParallelArray<I, F, Fut, const N: usize> = $crate::Parallel<
-            $platform,
-            $crate::parallel::Items<::core::array::IntoIter<I, N>>,
-            F,
-            Fut,
-            $crate::parallel::FailFast,
-            $crate::observe::Silent,
-            <$platform as $crate::Platform>::Storage,
-            $crate::parallel::Array<N>,
-        >;
-
-        /// Calls an operation for each item, at most `limit` of them at once. Awaited, it ends with all values, in the order of the items; it is a stream of them too. Before that, it takes the settings of a
-        /// [`Parallel`]. The module [`parallel`]($crate::parallel) tells what it promises.
-        ///
-        /// # Errors
-        ///
-        /// [`ParallelError`]($crate::ParallelError) has the first error, and says for which item it was; the others have been dropped.
-        ///
-        /// # Examples
-        ///
-        /// ```
-        #[doc = concat!("use ", $name, "::prelude::*;")]
-        ///
-        /// # struct Page;
-        /// async fn fetch(url: &str) -> Result<Page, std::io::Error> { Ok(Page) }
-        ///
-        #[doc = $open]
-        /// # async {
-        /// # let urls = ["a.example", "b.example"];
-        /// let pages = parallel(urls, 10, |url| fetch(url)).await?;
-        /// assert_eq!(pages.len(), 2);
-        /// # Ok::<_, ParallelError<std::io::Error>>(()) }.await.unwrap();
-        #[doc = $close]
-        /// ```
-        pub fn parallel<I, F, Fut>(items: I, limit: usize, operation: F) -> Parallel<$crate::parallel::Items<I::IntoIter>, F, Fut>
-        where
-            I: ::core::iter::IntoIterator,
-            F: FnMut(I::Item) -> Fut,
-            Fut: ::core::future::Future<Output: $crate::Fallible>,
-        {
-            Parallel::of_items(items, limit, operation)
-        }
-
-        /// As [`parallel`](fn@parallel), for an array: the values make an array too, and nothing else is allocated for them.
-        ///
-        /// # Errors
-        ///
-        /// As [`parallel`](fn@parallel).
-        ///
-        /// # Examples
-        ///
-        /// ```
-        #[doc = concat!("use ", $name, "::prelude::*;")]
-        ///
-        /// async fn sample(channel: u8) -> Result<u16, std::io::Error> { Ok(100 * u16::from(channel)) }
-        ///
-        #[doc = $open]
-        /// # async {
-        /// let [left, right] = parallel_array([1, 2], 2, |channel| sample(channel)).await?;
-        /// assert_eq!((left, right), (100, 200));
-        /// # Ok::<_, ParallelError<std::io::Error>>(()) }.await.unwrap();
-        #[doc = $close]
-        /// ```
-        pub fn parallel_array<I, F, Fut, const N: usize>(items: [I; N], limit: usize, operation: F) -> ParallelArray<I, F, Fut, N>
-        where
-            F: FnMut(I) -> Fut,
-            Fut: ::core::future::Future<Output: $crate::Fallible>,
-        {
-            ParallelArray::of_array(items, limit, operation)
-        }
-
-        /// Parallel operations as a method of every stream.
-        ///
-        /// # Examples
-        ///
-        /// ```
-        #[doc = concat!("use ", $name, "::prelude::*;")]
-        /// use futures_lite::{StreamExt, stream};
-        ///
-        /// async fn fetch(id: u32) -> Result<u32, std::io::Error> { Ok(10 * id) }
-        ///
-        #[doc = $open]
-        /// # async {
-        /// let mut users = stream::iter(1..=3).parallel(2, |id| fetch(id));
-        /// let mut sum = 0;
-        /// while let Some(user) = users.next().await {
-        ///     sum += user?;
-        /// }
-        /// assert_eq!(sum, 60);
-        /// # Ok::<_, ParallelError<std::io::Error>>(()) }.await.unwrap();
-        #[doc = $close]
-        /// ```
-        pub trait ParallelStreamExt: $crate::edge::Stream + Sized {
-            /// Calls an operation for each item, at most `limit` of them at once: a stream of their results in the order of the items; awaited, all of them. It asks for an item only when it can be started.
-            fn parallel<F, Fut>(self, limit: usize, operation: F) -> Parallel<Self, F, Fut>
-            where
-                F: FnMut(Self::Item) -> Fut,
-                Fut: ::core::future::Future<Output: $crate::Fallible>,
-            {
-                Parallel::of_stream(self, limit, operation)
-            }
-        }
-
-        impl<S: $crate::edge::Stream> ParallelStreamExt for S {}
-
         /// Timeouts as methods of every operation.
         ///
         /// # Examples
@@ -358,64 +252,8 @@ macro_rules! bind {
 
         impl<F: ::core::future::Future<Output: $crate::Fallible>> TimeoutExt for F {}
 
-        /// Debounce and throttle as methods of every stream.
-        ///
-        /// # Examples
-        ///
-        /// ```
-        #[doc = concat!("use ", $name, "::prelude::*;")]
-        /// use futures_lite::{StreamExt, stream};
-        ///
-        #[doc = $open]
-        /// let newest = stream::iter([1, 2, 3]).debounce(ms(20)).collect::<Vec<_>>().await;
-        /// assert_eq!(newest, [3]);
-        /// let paced = stream::iter([1, 2, 3]).pace(ms(1)).collect::<Vec<_>>().await;
-        /// assert_eq!(paced, [1, 2, 3]);
-        #[doc = $close]
-        /// ```
-        pub trait EdgeStreamExt: $crate::edge::Stream + Sized {
-            /// The newest item, when there was none for so long. What is pending at the end of the stream comes then.
-            fn debounce(self, wait: ::core::time::Duration) -> EdgeStream<Self> {
-                EdgeStream::debounce(<<$platform as $crate::Platform>::Clock as $crate::Ambient>::CLOCK, wait, self)
-            }
-
-            /// The first item, and then none for so long.
-            fn throttle_first(self, interval: ::core::time::Duration) -> EdgeStream<Self> {
-                EdgeStream::throttle_first(<<$platform as $crate::Platform>::Clock as $crate::Ambient>::CLOCK, interval, self)
-            }
-
-            /// The first item, and then the newest at the end of each interval.
-            fn throttle_latest(self, interval: ::core::time::Duration) -> EdgeStream<Self> {
-                EdgeStream::throttle_latest(<<$platform as $crate::Platform>::Clock as $crate::Ambient>::CLOCK, interval, self)
-            }
-
-            /// The newest item, so long after the first.
-            fn audit(self, interval: ::core::time::Duration) -> EdgeStream<Self> {
-                EdgeStream::audit(<<$platform as $crate::Platform>::Clock as $crate::Ambient>::CLOCK, interval, self)
-            }
-
-            /// The items that start by these terms.
-            ///
-            /// # Errors
-            ///
-            /// [`ConfigError`]($crate::ConfigError) if the terms make no sense.
-            fn edges(self, terms: $crate::edge::Terms) -> ::core::result::Result<EdgeStream<Self>, $crate::ConfigError> {
-                EdgeStream::with_clock(<<$platform as $crate::Platform>::Clock as $crate::Ambient>::CLOCK, terms, self)
-            }
-
-            /// All items, never closer than an interval.
-            fn pace(self, interval: ::core::time::Duration) -> PaceStream<Self> {
-                PaceStream::with_clock(<<$platform as $crate::Platform>::Clock as $crate::Ambient>::CLOCK, interval, self)
-            }
-        }
-
-        impl<S: $crate::edge::Stream> EdgeStreamExt for S {}
-
-        /// An [`EdgeStream`]($crate::edge::EdgeStream) on this platform's clock.
-        pub type EdgeStream<S> = $crate::edge::EdgeStream<S, <$platform as $crate::Platform>::Clock>;
-
-        /// A [`PaceStream`]($crate::edge::PaceStream) on this platform's clock.
-        pub type PaceStream<S> = $crate::edge::PaceStream<S, <$platform as $crate::Platform>::Clock>;
+        $crate::bind_parallel!($platform, in $name, main $open to $close);
+        $crate::bind_streams!($platform, in $name, main $open to $close);
 
         /// Contacts that bounce: all of [`level`](mod@$crate::level), with this platform's clock filled in.
         pub mod level {
@@ -435,26 +273,4 @@ macro_rules! bind {
             };
         }
     };
-}
-
-/// The part of [`bind!`] that depends on a feature of core's, which the crate that it is expanded in need not have.
-#[cfg(feature = "embedded-hal")]
-#[doc(hidden)]
-#[macro_export]
-macro_rules! bind_contacts {
-    ($platform:path) => {
-        /// A [`Contact`]($crate::level::Contact) on this platform's clock.
-        pub type Contact<I, M = $crate::level::LevelDebouncer> =
-            $crate::level::Contact<<$platform as $crate::Platform>::Clock, I, M>;
-
-        /// A [`Button`]($crate::level::Button) on this platform's clock.
-        pub type Button<I> = $crate::level::Button<<$platform as $crate::Platform>::Clock, I>;
-    };
-}
-
-#[cfg(not(feature = "embedded-hal"))]
-#[doc(hidden)]
-#[macro_export]
-macro_rules! bind_contacts {
-    ($platform:path) => {};
 }

@@ -2,8 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 use std::future::{Future, Ready, pending, ready};
-use std::marker::{PhantomData, PhantomPinned};
-use std::ops::Range;
+use std::marker::PhantomPinned;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,8 +10,7 @@ use std::task::{Context, Poll};
 
 use aplomb::alarm::Alarm;
 use aplomb::backoff::{Constant, Delays, Exponential, Fibonacci, Jitter, Linear, List};
-use aplomb::bulkhead::{self, Snapshot};
-use aplomb::children::{FutureGroup, Turn};
+use aplomb::bulkhead;
 use aplomb::debounce::Debouncing;
 use aplomb::edge::{self, Share, Stream, Trigger};
 use aplomb::level::{Button, Contact, Edge, Gesture, GestureError, Gestures, LevelDebouncer};
@@ -22,9 +20,8 @@ use aplomb::sync::{Acquire, AcquireError, LocalRawMutex, MergeError, Permit, Sem
 use aplomb::throttle::Throttling;
 use aplomb::time::ms;
 use aplomb::{
-    Bulkhead, BulkheadError, Clock, ConfigError, Deadline, Debounce, Heap, InfallibleFuture, Inline, Instant, JobSet, OwnWakers,
-    ParallelError, ParentWaker, Platform, PollError, Pool, PoolError, Ratio, Retry, RetryBudget, RetryError, Throttle, Timeout,
-    TimeoutError, WaterfallError, parallel, polling, pool, waterfall,
+    Bulkhead, Clock, ConfigError, Deadline, Debounce, Heap, InfallibleFuture, Inline, Instant, OwnWakers, ParentWaker, Platform,
+    PollError, Ratio, Retry, RetryBudget, RetryError, Throttle, Timeout, TimeoutError, WaterfallError, polling, waterfall,
 };
 use aplomb_embassy::{Embassy, EmbassyClock, EmbassySleep};
 use aplomb_sim::{Manual, Sim, SimClock, SimSleep};
@@ -33,6 +30,7 @@ use aplomb_tokio::{Tokio, TokioClock, TokioSleep};
 // A program has one time driver.
 use embassy_host as _;
 use futures_lite::stream::Pending;
+use several::Guarded;
 
 /// What any type has.
 trait Lacks {
@@ -44,7 +42,7 @@ impl<T> Lacks for T {}
 /// Whether a type has a trait, as a value: the constant of its own comes before that of a trait.
 macro_rules! has {
     ($type:ty: $bound:path) => {{
-        struct Asked<T>(PhantomData<T>);
+        struct Asked<T>(std::marker::PhantomData<T>);
         #[allow(dead_code, reason = "not used where the type lacks it")]
         impl<T: $bound> Asked<T> {
             const HAS: bool = true;
@@ -72,6 +70,7 @@ macro_rules! types {
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }};
 }
+mod several;
 
 type Op = Ready<Result<u32, u32>>;
 
@@ -162,44 +161,6 @@ fn edges_polling_and_waterfalls() {
     }
 }
 
-type Through<P, F> = parallel::Parallel<P, parallel::Items<Range<u32>>, fn(u32) -> F, F>;
-type ThroughStream<P, S, F> = parallel::Parallel<P, S, fn(u32) -> F, F>;
-type Together<P, F> = parallel::Run<P, parallel::Items<Range<u32>>, fn(u32) -> F, F, parallel::FailFast, Silent, Heap, Heap>;
-type InPlace<F, const N: usize> = parallel::Run<
-    Embassy,
-    parallel::Items<std::array::IntoIter<u32, 4>>,
-    fn(u32) -> F,
-    F,
-    parallel::FailFast,
-    Silent,
-    Inline<N>,
-    parallel::Array<4>,
->;
-
-#[test]
-fn parallel_and_groups() {
-    types! {
-        Through<Tokio, Op>: "Send Sync Unpin",
-        Through<Smol, Op>: "Send Sync Unpin",
-        Through<Sim, Op>: "Send Sync Unpin",
-        Through<Embassy, Op>: "Send Sync Unpin",
-        Through<Tokio, Local>: "Unpin",
-        Through<Embassy, Pinned>: "Send Sync",
-        ThroughStream<Tokio, Items, Op>: "Send Sync Unpin",
-        ThroughStream<Tokio, LocalItems, Op>: "Unpin",
-        Together<Tokio, Op>: "Send Sync Unpin",
-        Together<Embassy, Op>: "Send Sync Unpin",
-        Together<Tokio, Local>: "Unpin",
-        InPlace<Op, 2>: "Send Sync Unpin",
-        InPlace<Local, 2>: "Unpin",
-        ParallelError<u32>: "Send Sync Unpin Copy",
-        parallel::Progress: "Send Sync Unpin Copy",
-        FutureGroup<Op, u32, OwnWakers<<Tokio as Platform>::RawMutex>, Heap>: "Send Sync Unpin",
-        FutureGroup<Local, u32, ParentWaker, Inline<2>>: "Unpin",
-        Turn: "Send Sync Unpin",
-    }
-}
-
 #[test]
 fn levels() {
     types! {
@@ -211,33 +172,6 @@ fn levels() {
         Contact<TokioClock, u32>: "Send Sync Unpin",
         Button<TokioClock, u32>: "Send Sync Unpin",
         Button<EmbassyClock, Rc<u32>>: "Unpin",
-    }
-}
-
-type Guarded<P, F> = bulkhead::Run<'static, P, <P as Platform>::Storage, Start<F>, F>;
-
-#[test]
-fn bulkheads() {
-    types! {
-        Bulkhead<Tokio>: "Send Sync Unpin",
-        Bulkhead<Smol>: "Send Sync Unpin",
-        Bulkhead<Embassy>: "Send Sync Unpin",
-        Bulkhead<Embassy, Inline<4>>: "Send Sync Unpin",
-        Bulkhead<Sim>: "Send Sync Unpin",
-        Bulkhead<ManualFour>: "Unpin",
-        bulkhead::Acquire<&'static Bulkhead<Tokio>>: "Send Sync",
-        bulkhead::Acquire<Arc<Bulkhead<Tokio>>>: "Send Sync",
-        bulkhead::Acquire<&'static Bulkhead<Embassy>>: "Send Sync Unpin",
-        Permit<Arc<Bulkhead<Tokio>>>: "Send Sync Unpin",
-        Guarded<Tokio, Op>: "Send Sync",
-        Guarded<Smol, Op>: "Send Sync Unpin",
-        Guarded<Embassy, Op>: "Send Sync Unpin",
-        Guarded<Sim, Op>: "Send Sync Unpin",
-        Guarded<Tokio, Local>: "",
-        Guarded<Embassy, Local>: "Unpin",
-        Snapshot: "Send Sync Unpin Copy",
-        BulkheadError<u32>: "Send Sync Unpin Copy",
-        BulkheadError<Rc<u32>>: "Unpin",
     }
 }
 
@@ -277,53 +211,6 @@ fn policies_and_what_calls_share() {
     }
 }
 
-type Pooled<P, F> = pool::Run<&'static Pool<P>, Start<F>, F>;
-type Collected<P, F> = pool::Results<'static, P, F, <P as Platform>::Storage>;
-
-#[test]
-fn pools() {
-    types! {
-        Pool<Tokio>: "Send Sync Unpin",
-        Pool<Smol>: "Send Sync Unpin",
-        Pool<Embassy>: "Send Sync Unpin",
-        Pool<Embassy, Inline<4>>: "Send Sync Unpin",
-        Pool<Sim>: "Send Sync Unpin",
-        Pool<ManualFour>: "Send Unpin",
-        Pooled<Tokio, Op>: "Send Sync Unpin",
-        Pooled<Embassy, Op>: "Send Sync Unpin",
-        Pooled<Tokio, Local>: "Unpin",
-        pool::Run<Rc<Pool<Tokio>>, Start<Op>, Op>: "Unpin",
-        pool::Drained<'static, Tokio>: "Send Sync Unpin",
-        pool::Spawned<aplomb_tokio::TokioTask<u32>>: "Send Sync Unpin",
-        pool::Spawned<aplomb_smol::SmolTask<u32>>: "Send Sync Unpin",
-        pool::Spawned<aplomb_sim::SimTask<u32>>: "Unpin",
-        pool::Snapshot: "Send Sync Unpin Copy",
-        PoolError<u32>: "Send Sync Unpin Copy",
-        JobSet<Tokio, Op>: "Send Sync Unpin",
-        JobSet<Embassy, Op, Inline<4>>: "Send Sync Unpin",
-        JobSet<Tokio, Local>: "Unpin",
-        Collected<Tokio, Op>: "Send Sync Unpin",
-        Collected<Embassy, Op>: "Send Sync Unpin",
-        Collected<Tokio, Local>: "Unpin",
-        pool::Rejected<Op>: "Send Sync Unpin",
-    }
-}
-
-#[test]
-fn a_job_in_a_pool_is_as_large_as_itself_and_40_bytes() {
-    let (job, making) =
-        (size_of::<pool::Run<&Pool<Tokio>, [u64; 20], Op>>(), size_of::<pool::Run<&Pool<Tokio>, (), [u64; 20]>>());
-    println!(
-        "a job: {job} and {making} bytes; a pool: {} on tokio, {} on embassy",
-        size_of::<Pool<Tokio>>(),
-        size_of::<Pool<Embassy>>()
-    );
-    assert!(job <= 160 + 40 && making <= 160 + 40);
-    let (four, five) = (size_of::<Pool<Embassy, Inline<4>>>(), size_of::<Pool<Embassy, Inline<5>>>());
-    assert_eq!(five - four, if cfg!(target_pointer_width = "64") { 40 } else { 28 });
-}
-
-/// A future has what its operation and its runtime's sleep have.
 #[test]
 fn futures() {
     types! {
@@ -442,19 +329,6 @@ fn a_call_of_a_policy_is_its_attempt_its_sleep_and_some_100_bytes() {
     check::<Smol>("smol", 120);
     check::<Embassy>("embassy", 120);
     check::<Sim>("sim", 128);
-}
-
-#[test]
-fn parallel_in_place_is_its_operations_its_items_its_results_and_some_200_bytes() {
-    let sizes = [size_of::<InPlace<Eight, 1>>(), size_of::<InPlace<Eight, 2>>(), size_of::<InPlace<Eight, 8>>()];
-    println!("parallel in place: {sizes:?} bytes with 1, 2 and 8 places, {} on the heap", size_of::<Together<Tokio, Eight>>());
-    // A place is an operation that may not be there, and whose it is.
-    let place = size_of::<Option<Eight>>() + 16;
-    assert_eq!([sizes[1] - sizes[0], sizes[2] - sizes[0]], [place, 7 * place]);
-    let items = size_of::<std::array::IntoIter<u32, 4>>();
-    let results = 4 * size_of::<u32>() + 4 * size_of::<Option<u32>>();
-    assert!(sizes[0] <= place + items + results + 200, "{} bytes", sizes[0]);
-    assert!(size_of::<Together<Tokio, Eight>>() <= 320);
 }
 
 #[test]
