@@ -147,6 +147,7 @@ fn edges_polling_and_waterfalls() {
         edge::EdgeStream<LocalItems, TokioClock>: "",
         edge::PaceStream<Items, TokioClock>: "Send Sync",
         edge::Window: "Send Sync Unpin Copy",
+        edge::Starting: "Send Sync Unpin Copy",
         edge::Terms: "Send Sync Unpin Copy",
         edge::EdgeError<u32>: "Send Sync Unpin Copy",
         edge::DriveError: "Send Sync Unpin Copy",
