@@ -9,15 +9,15 @@ use std::task::Poll;
 macro_rules! no_edges {
     () => {
         async fn wait_for_rising_edge(&mut self) -> Result<(), Self::Error> {
-            unimplemented!()
+            unreachable!("a contact waits for levels")
         }
 
         async fn wait_for_falling_edge(&mut self) -> Result<(), Self::Error> {
-            unimplemented!()
+            unreachable!("a contact waits for levels")
         }
 
         async fn wait_for_any_edge(&mut self) -> Result<(), Self::Error> {
-            unimplemented!()
+            unreachable!("a contact waits for levels")
         }
     };
 }
