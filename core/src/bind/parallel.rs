@@ -87,12 +87,13 @@ macro_rules! bind_parallel {
         /// ```
         #[doc = concat!("use ", $name, "::prelude::*;")]
         /// use futures_lite::{StreamExt, stream};
+        /// use std::pin::pin;
         ///
         /// async fn fetch(id: u32) -> Result<u32, std::io::Error> { Ok(10 * id) }
         ///
         #[doc = $open]
         /// # async {
-        /// let mut users = stream::iter(1..=3).parallel(2, |id| fetch(id));
+        /// let mut users = pin!(stream::iter(1..=3).parallel(2, |id| fetch(id)));
         /// let mut sum = 0;
         /// while let Some(user) = users.next().await {
         ///     sum += user?;
