@@ -26,7 +26,8 @@ impl Clock for TscClock {
 
     #[inline]
     fn now(&self) -> aplomb_tokio::Instant {
-        aplomb_tokio::Instant::from_nanos(TSC.delta_as_nanos(0, TSC.raw()))
+        let clock = &*TSC;
+        aplomb_tokio::Instant::from_nanos(clock.delta_as_nanos(0, clock.raw()))
     }
 
     fn sleep_until(&self, at: aplomb_tokio::Instant) -> TokioSleep {
@@ -44,6 +45,7 @@ struct Tsc;
 impl Platform for Tsc {
     type Clock = TscClock;
     type RawMutex = <Tokio as Platform>::RawMutex;
+    type Word = <Tokio as Platform>::Word;
     type Storage = Heap;
     type Children = <Tokio as Platform>::Children;
 

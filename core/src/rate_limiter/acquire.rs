@@ -70,7 +70,8 @@ impl<'l, L: Lines, K: Find<L>> Future for Acquire<'l, L, K> {
         if self.place.is_none() {
             // Without a waker first: most find their permits there.
             let permits = self.permits;
-            match key.find(lines, now, |desk| desk.takes(permits)) {
+            let taken = key.try_take(lines, now, permits).map(|spot| Ok((spot, true)));
+            match taken.unwrap_or_else(|| key.find(lines, now, |desk| desk.takes(permits))) {
                 Ok((spot, true)) => {
                     *self.as_mut().project().key = None;
                     return Poll::Ready(Ok(Permit::new(lines, spot, permits)));

@@ -10,6 +10,8 @@ pub use sliding_counter::{Counters, SlidingCounter};
 pub use sliding_window::{Log, SlidingWindow};
 pub use token_bucket::{Bucket, TokenBucket};
 
+use core::num::NonZeroU64;
+
 use crate::config::ConfigError;
 use crate::time::Instant;
 
@@ -93,6 +95,16 @@ pub trait Algorithm {
 
     /// From when on, if nothing more is taken, the state is as good as new: a key may be forgotten then.
     fn renewed_at(&self, state: &Self::State) -> Instant;
+
+    /// The state in a word, if it fits into one and nothing is lost: then permits can be taken without the lock. Default: it does not.
+    fn pack(&self, _state: &Self::State) -> Option<NonZeroU64> {
+        None
+    }
+
+    /// The state that was [packed](Algorithm::pack).
+    fn unpack(&self, _word: NonZeroU64) -> Self::State {
+        Self::START
+    }
 
     /// Takes over a state that another configuration has kept until now: the permits that are there stay there, as far as there can be so many.
     fn take_over(&self, state: &mut Self::State, from: &Self, now: Instant);

@@ -1,3 +1,4 @@
+use core::num::NonZeroU64;
 use core::time::Duration;
 
 use super::{Algorithm, Refused};
@@ -215,6 +216,7 @@ impl TokenBucket {
 
 impl TokenBucket {
     // Kept out of line, so that the short way is short.
+    #[cold]
     #[inline(never)]
     fn try_take_exactly(&self, state: &mut Bucket, now: Instant, n: u32) -> Result<(), Refused> {
         if self.is_never(n) {
@@ -260,9 +262,10 @@ impl Algorithm for TokenBucket {
 
     #[inline]
     fn try_take(&self, state: &mut Bucket, now: Instant, n: u32) -> Result<(), Refused> {
-        // One permit of a rate without fractions, as most are: the same, in fewer steps.
-        if n == 1 && self.is_whole && state.parts == 0 && state.given_back == 0 {
-            let full_at = state.whole.max(now.as_nanos()).saturating_add(self.interval.whole);
+        // A rate without fractions, as most are: the same, in fewer steps.
+        if n <= self.burst && self.is_whole && state.parts == 0 && state.given_back == 0 {
+            let cost = self.interval.whole.saturating_mul(u64::from(n));
+            let full_at = state.whole.max(now.as_nanos()).saturating_add(cost);
             let wait = (full_at - now.as_nanos()).saturating_sub(self.depth.whole);
             if wait > 0 {
                 return Err(Refused::Until(now.saturating_add_nanos(wait)));
@@ -314,6 +317,17 @@ impl Algorithm for TokenBucket {
 
     fn renewed_at(&self, state: &Bucket) -> Instant {
         state.full_at().round_up()
+    }
+
+    #[inline]
+    fn pack(&self, state: &Bucket) -> Option<NonZeroU64> {
+        let is_number = self.is_whole && state.parts == 0 && state.given_back == 0;
+        NonZeroU64::new(state.whole).filter(|_| is_number)
+    }
+
+    #[inline]
+    fn unpack(&self, word: NonZeroU64) -> Bucket {
+        Bucket { whole: word.get(), ..Self::START }
     }
 
     /// The number of permits stays what it is, to a fraction of a permit (as in Go's `x/time/rate`).
