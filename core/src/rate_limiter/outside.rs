@@ -1,6 +1,6 @@
 use core::num::NonZeroU64;
 
-use super::algorithm::{Algorithm, Refused};
+use super::algorithm::Algorithm;
 use crate::sync::{ConstInit, Word};
 use crate::time::Instant;
 
@@ -20,15 +20,12 @@ impl<W: Word> Outside<W> {
     pub(super) fn try_take<A: Algorithm>(&self, rule: &A, now: Instant, permits: u32) -> Option<Result<(), Instant>> {
         let mut word = NonZeroU64::new(self.taken.get())?;
         loop {
-            let mut taken = rule.unpack(word);
-            match rule.try_take(&mut taken, now, permits) {
-                Ok(()) => {}
-                Err(Refused::Until(at)) => return Some(Err(at)),
-                Err(Refused::Never) => return None,
-            }
-            match self.taken.exchange(word.get(), rule.pack(&taken)?.get()) {
-                Ok(()) => return Some(Ok(())),
-                Err(newer) => word = NonZeroU64::new(newer)?,
+            match rule.try_take_packed(word, now, permits)? {
+                Err(at) => return Some(Err(at)),
+                Ok(taken) => match self.taken.exchange(word.get(), taken.get()) {
+                    Ok(()) => return Some(Ok(())),
+                    Err(newer) => word = NonZeroU64::new(newer)?,
+                },
             }
         }
     }
