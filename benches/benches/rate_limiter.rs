@@ -82,6 +82,7 @@ fn main() {
     direct();
     keyed(1_000);
     keyed(100_000);
+    forgetting();
     if !arguments.iter().any(|argument| argument.contains("instructions") || argument.contains("row")) {
         two_threads();
         waiting();
@@ -139,6 +140,15 @@ fn keyed(keys: u64) {
         .member("aplomb, 16 shards", move || ready(black_box(sharded.try_acquire(&first(), 1)).is_ok()))
         .member("aplomb, one shard", move || ready(black_box(ours.try_acquire(&second(), 1)).is_ok()))
         .member("governor", move || ready(black_box(governor.check_key(&third())).is_ok()))
+        .run();
+}
+
+/// A table that is full, and a key that it does not know: another one makes room.
+fn forgetting() {
+    let limiter = &*Box::leak(Box::new(keyed_by_tsc::<16>().capacity(10_000)));
+    (0..200_000).for_each(|_| drop(limiter.try_acquire(&fastrand::u64(..), 1)));
+    Group::new("a new key in place of another")
+        .member("aplomb, 10,000 keys", move || ready(black_box(limiter.try_acquire(&fastrand::u64(..), 1)).is_ok()))
         .run();
 }
 

@@ -32,6 +32,9 @@ pub trait Slots<T> {
     ///
     /// The entry comes back if there is no room.
     fn try_push(&mut self, entry: T) -> Result<(), T>;
+
+    /// Makes room for so many more at once, and not for more, where room is made as it is needed.
+    fn reserve(&mut self, _more: usize) {}
 }
 
 /// The number of an entry, so made that "none" is zero: an empty table is all zeroes then, lies in `.bss` and costs no flash.
@@ -109,6 +112,10 @@ impl<T> Slots<T> for alloc::vec::Vec<T> {
     fn try_push(&mut self, entry: T) -> Result<(), T> {
         self.push(entry);
         Ok(())
+    }
+
+    fn reserve(&mut self, more: usize) {
+        self.reserve_exact(more);
     }
 }
 

@@ -43,16 +43,19 @@ impl<S: Storage> Earliest<S> {
         }
     }
 
-    /// In what block something may have come by now; else when the first one may.
-    pub(crate) fn first(&self, now: Instant) -> Result<usize, Instant> {
-        let root = self.at(0);
-        if root > now || root.is_never() {
-            return Err(root);
+    /// In what block near that slot something may have come by now; else when the first one may.
+    pub(crate) fn near(&self, slot: usize, now: Instant) -> Result<usize, Instant> {
+        let has_come = |node| self.at(node) <= now && !self.at(node).is_never();
+        if !has_come(0) {
+            return Err(self.at(0));
         }
-        let (mut node, blocks) = (0_usize, self.blocks());
+        let (mut node, blocks) = (self.node(slot / BLOCK), self.blocks());
+        while let Some(parent) = parent(node).filter(|_| !has_come(node)) {
+            node = parent;
+        }
         while node + 1 < blocks {
             let left = 2 * node + 1;
-            node = if self.at(left) <= now { left } else { left + 1 };
+            node = if has_come(left) { left } else { left + 1 };
         }
         Ok(node + 1 - blocks)
     }
@@ -119,7 +122,7 @@ mod tests {
                     2 => really[slot] = None,
                     _ => loop {
                         let soonest = really.iter().flatten().min().map_or(Instant::MAX, |at| Instant::from_nanos(*at));
-                        match earliest.first(Instant::from_nanos(now)) {
+                        match earliest.near(random.usize(0..slots), Instant::from_nanos(now)) {
                             Err(next) => {
                                 assert!(soonest > Instant::from_nanos(now) && next <= soonest, "seed {seed} at {now}");
                                 break;

@@ -10,7 +10,7 @@ pub(crate) use self::earliest::{BLOCK, Earliest};
 
 /// A hash table with open addressing: an entry is found where its hash points, or a little behind, so that a look-up mostly touches one line of the cache.
 ///
-/// It is given hashes and asks for equality; it calls nothing else of the keys. Entries move when one before them is taken out, and whoever keeps an index is told. On the heap it grows with its entries, by doubling, so that few entries lie close together; then all of them move.
+/// It is given hashes and asks for equality; it calls nothing else of the keys. Entries move when one before them is taken out, and whoever keeps an index is told. On the heap it grows with its entries, by a quarter, so that it is neither crowded nor large: what is looked up lies in a cache or it does not. Then all of them move.
 pub(crate) struct Table<K, V, S: Storage> {
     slots: S::Slots<Option<Entry<K, V>>>,
     len: usize,
@@ -42,6 +42,11 @@ impl<K, V, S: Storage> Table<K, V, S> {
     /// How many slots there are.
     pub(crate) fn slots(&self) -> usize {
         self.slots.as_slice().len()
+    }
+
+    /// Where an entry with that hash belongs.
+    pub(crate) fn home(&self, hash: u64) -> usize {
+        home(tag(hash), self.slots()).unwrap_or(0)
     }
 
     /// The entry with that hash whose key is the one.
@@ -78,16 +83,17 @@ impl<K, V, S: Storage> Table<K, V, S> {
 
     /// Makes the table larger if another entry would make it crowded, and the storage and `capacity` allow for it. Whether it did: then every entry has moved.
     pub(crate) fn grow(&mut self, capacity: usize) -> bool {
-        let (slots, most) = (self.slots(), capacity.saturating_add(capacity / 3).saturating_add(1));
-        if self.len.saturating_add(1).saturating_mul(4) <= slots.saturating_mul(3) {
+        let (slots, most) = (self.slots(), capacity.saturating_add(capacity / 4).saturating_add(1));
+        if self.len.saturating_add(1).saturating_mul(5) <= slots.saturating_mul(4) {
             return false;
         }
         // In place, all the room is there from the start.
-        let wanted = if S::CAPACITY < usize::MAX { S::CAPACITY } else { slots.saturating_mul(2).max(16).min(most) };
+        let wanted = if S::CAPACITY < usize::MAX { S::CAPACITY } else { slots.saturating_add(slots / 4).max(16).min(most) };
         if wanted <= slots {
             return false;
         }
         let mut larger = S::Slots::EMPTY;
+        larger.reserve(wanted);
         while larger.as_slice().len() < wanted && larger.try_push(None).is_ok() {}
         for slot in self.slots.as_mut_slice() {
             if let Some(entry) = slot.take() {

@@ -133,7 +133,7 @@ impl<P: Platform, K, A: Algorithm + Copy, S: Storage, H, const SHARDS: usize> Ke
     /// Of several shards, each has room for its part, rounded up; one may be full while others are not. In place, where the capacity comes near to the storage's, a look-up for a key that is not there goes through more and more of the table, and through all of it
     /// if it is full.
     ///
-    /// On the heap, memory is taken as keys come, by doubling the table of a shard. Each key takes some one and a half to three times the size of the key and what was taken, and 8 bytes more.
+    /// On the heap, memory is taken as keys come, a quarter more of a shard's table at a time. Each key takes one and a quarter to one and two thirds times the size of the key, what was taken, and 8 bytes.
     #[must_use]
     pub const fn capacity(mut self, keys: usize) -> Self {
         self.capacity = keys;

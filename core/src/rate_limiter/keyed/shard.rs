@@ -122,7 +122,7 @@ impl<K, A: Algorithm + Copy, S: Storage> Shard<K, A, S> {
     /// The key comes back if all are in use, with the instant at which one may not be any more, where that is known.
     pub(super) fn add(&mut self, house: House<'_, A>, hash: u64, key: K, now: Instant) -> Result<Added<K, A, S>, Crowded<K>> {
         let forgotten = if self.table.len() >= house.capacity {
-            match self.forget_renewed(house, now) {
+            match self.forget_renewed(house, self.table.home(hash), now) {
                 Ok(forgotten) => forgotten,
                 Err(until) => return Err(Crowded { key, until: (!until.is_never()).then_some(until) }),
             }
@@ -146,11 +146,11 @@ impl<K, A: Algorithm + Copy, S: Storage> Shard<K, A, S> {
         }
     }
 
-    /// Forgets a key that is as good as new, or tells when the first one may be.
-    fn forget_renewed(&mut self, house: House<'_, A>, now: Instant) -> Result<Forgotten<K, A, S>, Instant> {
+    /// Forgets a key that is as good as new, or tells when the first one may be. It lies near `home`, where another comes in: if keys were taken out from one end of the table, and came in everywhere, the rest of it would fill up, and a look-up go through all of it.
+    fn forget_renewed(&mut self, house: House<'_, A>, home: usize, now: Instant) -> Result<Forgotten<K, A, S>, Instant> {
         let algorithm = *self.changed.as_ref().unwrap_or(house.algorithm);
         loop {
-            let block = self.renewals.first(now)?;
+            let block = self.renewals.near(home, now)?;
             let mut earliest = Instant::MAX;
             let slots = block.saturating_mul(BLOCK)..block.saturating_add(1).saturating_mul(BLOCK);
             for index in slots {
@@ -211,5 +211,35 @@ impl<K, A: Algorithm + Copy, S: Storage> Shard<K, A, S> {
     /// How many permits there can be at once.
     pub(super) fn most(&self, house: House<'_, A>) -> u32 {
         self.changed.as_ref().unwrap_or(house.algorithm).most()
+    }
+}
+
+#[cfg(all(test, feature = "alloc"))]
+mod tests {
+    use super::*;
+    use crate::rate_limiter::{Rate, TokenBucket};
+    use crate::storage::Heap;
+
+    /// However many keys come and go, those that are there stay spread over the table, so that a look-up stays short.
+    #[test]
+    fn keys_are_forgotten_where_others_come() {
+        let rule = TokenBucket::new(Rate::per_second(1_000));
+        let house =
+            House { algorithm: &rule, limits: Limits { max_concurrent: 9, max_waiting: 9 }, lateness: 0, capacity: 1_000 };
+        for seed in 0..2 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let mut shard = Shard::<u64, TokenBucket, Heap>::NEW;
+            for key in 0..10_000 {
+                // Each is as good as new at once.
+                assert!(shard.add(house, random.u64(..), key, Instant::ORIGIN).is_ok());
+            }
+            assert_eq!(shard.table.len(), 1_000);
+            let (mut run, mut longest) = (0, 0);
+            for index in 0..shard.table.slots() {
+                run = if shard.table.get_mut(index).is_some() { run + 1 } else { 0 };
+                longest = longest.max(run);
+            }
+            assert!(longest < 300, "seed {seed}: {longest} slots in a row");
+        }
     }
 }
