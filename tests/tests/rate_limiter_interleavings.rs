@@ -168,6 +168,37 @@ fn a_new_rate_is_seen_by_whoever_waits() {
     });
 }
 
+/// Time stands still, so that all permits that are not taken are there, whoever takes them past the lock while another brings them under it.
+#[test]
+fn every_permit_is_given_once() {
+    fn check(meanwhile: fn(&'static Limiter<Loom<Hasty>>) -> u32) {
+        loom::model(move || {
+            let limiter = limiter::<Loom<Hasty>>(5, u32::MAX);
+            drop(limiter.try_acquire(1).unwrap());
+            let takes = loom::thread::spawn(|| (0..2).filter(|_| limiter.try_acquire(1).is_ok()).count());
+            let taken = meanwhile(limiter) + u32::try_from(takes.join().unwrap()).unwrap();
+            assert_eq!(limiter.snapshot().available, 4 - taken);
+        });
+    }
+    // Past the lock, both of them.
+    check(|limiter| limiter.try_acquire(3).map_or(0, |permit| permit.count()));
+    // Under it, and out again.
+    check(|limiter| limiter.reserve(2).unwrap().count());
+    check(|limiter| {
+        assert!(limiter.snapshot().available >= 2);
+        limiter.set_rate(TokenBucket::new(Rate::new(2, secs(2))).burst(5)).unwrap();
+        0
+    });
+    // Whoever waits for all that there will be is passed by nobody, and leaves.
+    check(|limiter| {
+        let mut waits = Box::pin(limiter.acquire(4));
+        match poll_once(waits.as_mut()) {
+            Poll::Ready(permit) => permit.unwrap().count(),
+            Poll::Pending => 0,
+        }
+    });
+}
+
 /// Waits for permits, but for no more than so many polls.
 fn wait_or_give_up(limiter: &'static Limiter<Shuttle<Hasty>>, n: u32, polls: u32) {
     let mut waits = pin!(limiter.acquire(n));

@@ -10,6 +10,7 @@ mod golang;
 mod governor;
 mod models;
 mod originals;
+mod outside;
 mod queue;
 mod reservations;
 mod waiting;

@@ -1,0 +1,185 @@
+//! Past the lock and under it: the same is decided, and who need not wait takes no lock.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use aplomb::rate_limiter::{Acquire, Rate, RateLimiter, Reservation, TokenBucket};
+use aplomb::sync::{AtomicWord, ConstInit, LocalRawMutex, NoWord, ScopedRawMutex, Word};
+use aplomb::time::{ms, secs};
+use aplomb::{Inline, Instant, ParentWaker, Platform};
+use aplomb_sim::ManualClock;
+
+use super::seeds;
+
+/// A lock that counts how often it is taken, with all others of its thread.
+struct CountingLock(LocalRawMutex);
+
+thread_local! {
+    static LOCKED: Cell<u32> = const { Cell::new(0) };
+}
+
+impl ConstInit for CountingLock {
+    #[allow(clippy::declare_interior_mutable_const, reason = "each use of it is a new lock")]
+    const INIT: Self = Self(LocalRawMutex::INIT);
+}
+
+// SAFETY: it is the lock in it.
+unsafe impl ScopedRawMutex for CountingLock {
+    fn try_with_lock<R>(&self, f: impl FnOnce() -> R) -> Option<R> {
+        LOCKED.set(LOCKED.get() + 1);
+        self.0.try_with_lock(f)
+    }
+
+    fn with_lock<R>(&self, f: impl FnOnce() -> R) -> R {
+        LOCKED.set(LOCKED.get() + 1);
+        self.0.with_lock(f)
+    }
+
+    fn is_locked(&self) -> bool {
+        self.0.is_locked()
+    }
+}
+
+struct ByHand<W>(PhantomData<W>);
+
+impl<W: Word> Platform for ByHand<W> {
+    type Clock = &'static ManualClock<1>;
+    type RawMutex = CountingLock;
+    type Word = W;
+    type Storage = Inline<8>;
+    type Children = ParentWaker;
+
+    fn random() -> u64 {
+        0
+    }
+}
+
+type Limiter<W> = RateLimiter<ByHand<W>>;
+
+/// How often the lock is taken meanwhile.
+fn locked<R>(act: impl FnOnce() -> R) -> (R, u32) {
+    LOCKED.set(0);
+    let result = act();
+    (result, LOCKED.get())
+}
+
+fn clock() -> &'static ManualClock<1> {
+    let clock: &'static ManualClock<1> = Box::leak(Box::new(ManualClock::new()));
+    clock.set(Instant::ORIGIN + secs(1));
+    clock
+}
+
+fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+#[test]
+fn who_need_not_wait_takes_no_lock() {
+    let clock = clock();
+    let limiter = Limiter::<AtomicWord>::with_clock(clock, TokenBucket::new(Rate::per_second(10)).burst(4));
+    assert!(limiter.try_acquire(1).is_ok(), "the first sets out");
+    let (taken, locks) = locked(|| limiter.try_acquire(2).map(|permit| permit.count()));
+    assert_eq!((taken, locks), (Ok(2), 0));
+    let (taken, locks) = locked(|| poll_once(Box::pin(limiter.acquire(1)).as_mut()).is_ready());
+    assert_eq!((taken, locks), (true, 0));
+    let (denied, locks) = locked(|| limiter.try_acquire(1).map(drop).unwrap_err().retry_after());
+    assert_eq!((denied, locks), (Some(ms(100)), 0));
+
+    // Where somebody waits, a newcomer is told under the lock.
+    let mut waits = Box::pin(limiter.acquire(1));
+    assert!(poll_once(waits.as_mut()).is_pending());
+    clock.advance(ms(50));
+    let (denied, locks) = locked(|| limiter.try_acquire(1).map(drop).unwrap_err().retry_after());
+    assert!(denied == Some(ms(150)) && locks > 0);
+    drop(waits);
+    clock.advance(ms(50));
+    assert_eq!(locked(|| limiter.try_acquire(1).is_ok()), (true, 0));
+}
+
+#[test]
+fn where_more_than_the_rule_decides_the_lock_does() {
+    let bucket = TokenBucket::new(Rate::per_second(10));
+    let counts = Limiter::<AtomicWord>::with_clock(clock(), bucket).max_concurrent(2);
+    let fractions = Limiter::<AtomicWord>::with_clock(clock(), TokenBucket::new(Rate::new(7, secs(3))));
+    let changed = Limiter::<AtomicWord>::with_clock(clock(), bucket);
+    changed.set_rate(TokenBucket::new(Rate::per_second(20))).unwrap();
+    for limiter in [counts, fractions, changed] {
+        for _ in 0..3 {
+            let ((), locks) = locked(|| drop(limiter.try_acquire(1).unwrap()));
+            assert!(locks > 0);
+        }
+    }
+}
+
+/// A limiter, and who reserves and waits there.
+struct World<W: Word + 'static> {
+    limiter: &'static Limiter<W>,
+    reserved: Vec<Reservation<'static, Limiter<W>>>,
+    waiting: Vec<Pin<Box<Acquire<'static, Limiter<W>, ()>>>>,
+}
+
+impl<W: Word + 'static> World<W> {
+    fn new(clock: &'static ManualClock<1>, bucket: TokenBucket) -> Self {
+        let limiter = Box::leak(Box::new(Limiter::with_clock(clock, bucket)));
+        Self { limiter, reserved: Vec::new(), waiting: Vec::new() }
+    }
+
+    /// Does something, by a number that says what, and tells what came of it.
+    fn step(&mut self, what: u8, n: u32) -> String {
+        let index = n as usize;
+        match what {
+            0..4 => format!("{:?}", self.limiter.try_acquire(n)),
+            4 => match self.limiter.reserve(n) {
+                Ok(reservation) => {
+                    let told = format!("{:?}", reservation.at());
+                    self.reserved.push(reservation);
+                    told
+                }
+                Err(error) => format!("{error:?}"),
+            },
+            5 if index < self.reserved.len() => format!("{:?}", drop(self.reserved.swap_remove(index))),
+            6 => {
+                let mut waits = Box::pin(self.limiter.acquire(n));
+                let told = poll_once(waits.as_mut());
+                if told.is_pending() {
+                    self.waiting.push(waits);
+                }
+                format!("{told:?}")
+            }
+            7 if index < self.waiting.len() => format!("{:?}", drop(self.waiting.remove(index))),
+            8 => {
+                let mut told = String::new();
+                self.waiting.retain_mut(|waits| {
+                    let polled = poll_once(waits.as_mut());
+                    told += &format!("{polled:?} ");
+                    polled.is_pending()
+                });
+                told
+            }
+            9 if n == 0 => {
+                let set = self.limiter.set_rate(TokenBucket::new(Rate::new(1, ms(7))).burst(4));
+                format!("{set:?}")
+            }
+            _ => format!("{:?}", self.limiter.snapshot()),
+        }
+    }
+}
+
+#[test]
+fn the_same_is_decided_past_the_lock_and_under_it() {
+    for seed in seeds(400) {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let clock = clock();
+        let rate = if random.bool() { Rate::new(1, ms(10)) } else { Rate::new(3, ms(10)) };
+        let bucket = TokenBucket::new(rate).burst(random.u32(1..6));
+        let (mut past, mut under) = (World::<AtomicWord>::new(clock, bucket), World::<NoWord>::new(clock, bucket));
+        for step in 0..200 {
+            clock.advance(ms(random.u64(0..8)));
+            let (what, n) = (random.u8(0..11), random.u32(0..7));
+            assert_eq!(past.step(what, n), under.step(what, n), "seed {seed} step {step}: {what} with {n}");
+        }
+    }
+}
