@@ -68,19 +68,13 @@ impl<'l, L: Lines, K: Find<L>> Future for Acquire<'l, L, K> {
         let lines = self.lines;
         let now = lines.clock().now();
         if self.place.is_none() {
-            // Without a waker first: most find their permits there.
             let permits = self.permits;
-            let taken = key.try_take(lines, now, permits).map(|spot| Ok((spot, true)));
-            match taken.unwrap_or_else(|| key.find(lines, now, |desk| desk.takes(permits))) {
-                Ok((spot, true)) => {
-                    *self.as_mut().project().key = None;
-                    return Poll::Ready(Ok(Permit::new(lines, spot, permits)));
-                }
-                Ok((_, false)) => {}
-                Err(error) => return self.end(Err(error)),
+            if let Some(spot) = key.try_take(lines, now, permits) {
+                *self.as_mut().project().key = None;
+                return Poll::Ready(Ok(Permit::new(lines, spot, permits)));
             }
         }
-        self.poll_waiting(key, now, cx)
+        self.poll_under_lock(key, now, cx)
     }
 }
 
@@ -100,7 +94,9 @@ impl<'l, L: Lines, K: Find<L>> Acquire<'l, L, K> {
         core::mem::forget(this.place.take());
     }
 
-    fn poll_waiting(
+    // Kept out of line, so that the short way is short.
+    #[inline(never)]
+    fn poll_under_lock(
         mut self: Pin<&mut Self>,
         key: K,
         mut now: Instant,
@@ -108,7 +104,14 @@ impl<'l, L: Lines, K: Find<L>> Acquire<'l, L, K> {
     ) -> Poll<Result<Permit<'l, L>, RateLimitError>> {
         let lines = self.lines;
         if self.place.is_none() {
-            let (waker, permits, deadline) = (cx.waker().clone(), self.permits, self.deadline);
+            let (permits, deadline) = (self.permits, self.deadline);
+            // Without a waker first: most find their permits there.
+            match key.find(lines, now, |desk| desk.takes(permits)) {
+                Ok((spot, true)) => return self.end(Ok(Permit::new(lines, spot, permits))),
+                Ok((_, false)) => {}
+                Err(error) => return self.end(Err(error)),
+            }
+            let waker = cx.waker().clone();
             match key.find(lines, now, |desk| desk.join(permits, deadline, waker)) {
                 Ok((spot, (Ok(Joined::Waits(key)), _unused))) => {
                     *self.as_mut().project().place = Some(Place { lines, spot, key });
