@@ -118,11 +118,10 @@ where
         let served = shard.with(|shard| {
             let place = shard.table.find(hash, |known| known.borrow() == self)?;
             let now = shard.steady.advance(read, &lines.clock);
-            let Served { result, crowd } = shard.with(house, place, now, act.take()?)?;
-            Some((Spot { shard: index, crowd }, result))
+            shard.with(house, place, now, act.take()?)
         });
         match served {
-            Some(served) => Ok(served),
+            Some(Served { result, crowd }) => Ok((Spot { shard: index, crowd }, result)),
             None => lines.admit(self, hash, read, act),
         }
     }

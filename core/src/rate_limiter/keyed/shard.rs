@@ -71,7 +71,8 @@ impl<K, A: Algorithm + Copy, S: Storage> Shard<K, A, S> {
     };
 
     /// Does something with the line of a key that is there.
-    #[inline]
+    #[allow(clippy::inline_always, reason = "what it returns would go through memory, piece by piece")]
+    #[inline(always)]
     pub(super) fn with<R>(
         &mut self,
         house: House<'_, A>,
