@@ -39,7 +39,7 @@
 //!
 //! # What it costs
 //!
-//! A permit that is there costs a reading of the clock, the lock, and two additions. A waiter takes a slot of 24 bytes on 32-bit machines (32 on 64-bit ones), and one turn of its task, another when it becomes the first.
+//! A permit costs a reading of the clock, the lock, and two additions. On platforms with a [`Word`](crate::Platform::Word), a [`TokenBucket`] whose permits lie whole nanoseconds apart gives it by a single exchange in place of the lock, and refuses it by none; the lock is taken only while somebody waits, once [`set_rate`](RateLimiter::set_rate) was called, or with [`max_concurrent`](RateLimiter::max_concurrent). A waiter takes a slot of 24 bytes on 32-bit machines (32 on 64-bit ones), and one turn of its task, another when it becomes the first.
 //!
 //! # How peers differ
 //!

@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use mutex::ConstInit;
 
-/// A number that tasks share without the lock: where the platform has one, what is no more than a number is changed by a single exchange, and who need not wait takes no lock.
+/// A number that tasks share without the lock: where the platform has one, a state that is no more than a number is changed by a single exchange, and whoever need not wait takes no lock.
 ///
 /// It is zero at first. To a pattern zero means that the state lies behind the lock, so that a platform without such a word ([`NoWord`]) runs the same code, and always takes the lock. A model checker brings a word of its own, as it brings a lock.
 ///

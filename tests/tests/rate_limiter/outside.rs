@@ -1,6 +1,7 @@
 //! Past the lock and under it: the same is decided, and who need not wait takes no lock.
 
 use std::cell::Cell;
+use std::fmt::Write as _;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -154,7 +155,7 @@ impl<W: Word + 'static> World<W> {
                 let mut told = String::new();
                 self.waiting.retain_mut(|waits| {
                     let polled = poll_once(waits.as_mut());
-                    told += &format!("{polled:?} ");
+                    _ = write!(told, "{polled:?} ");
                     polled.is_pending()
                 });
                 told
