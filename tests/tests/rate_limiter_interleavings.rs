@@ -175,8 +175,8 @@ fn every_permit_is_given_once() {
         loom::model(move || {
             let limiter = limiter::<Loom<Hasty>>(5, u32::MAX);
             drop(limiter.try_acquire(1).unwrap());
-            let takes = loom::thread::spawn(|| (0..2).filter(|_| limiter.try_acquire(1).is_ok()).count());
-            let taken = meanwhile(limiter) + u32::try_from(takes.join().unwrap()).unwrap();
+            let other = loom::thread::spawn(|| (0..2).filter(|_| limiter.try_acquire(1).is_ok()).count());
+            let taken = meanwhile(limiter) + u32::try_from(other.join().unwrap()).unwrap();
             assert_eq!(limiter.snapshot().available, 4 - taken);
         });
     }

@@ -115,11 +115,13 @@ fn where_more_than_the_rule_decides_the_lock_does() {
     }
 }
 
+type Waiting<W> = Pin<Box<Acquire<'static, Limiter<W>, ()>>>;
+
 /// A limiter, and who reserves and waits there.
 struct World<W: Word + 'static> {
     limiter: &'static Limiter<W>,
     reserved: Vec<Reservation<'static, Limiter<W>>>,
-    waiting: Vec<Pin<Box<Acquire<'static, Limiter<W>, ()>>>>,
+    waiting: Vec<Waiting<W>>,
 }
 
 impl<W: Word + 'static> World<W> {
