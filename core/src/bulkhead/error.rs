@@ -57,6 +57,11 @@ impl<E> BulkheadError<E> {
         matches!(self, Self::TimedOut { .. })
     }
 
+    /// How long to wait before it is worth another try, where that is known: not here, where a place is free as soon as an operation has ended.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        None
+    }
+
     /// The operation's own error.
     pub const fn inner(&self) -> Option<&E> {
         match self {

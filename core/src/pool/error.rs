@@ -1,6 +1,7 @@
 use core::convert::Infallible;
 use core::error::Error;
 use core::fmt;
+use core::time::Duration;
 
 use crate::config::ConfigError;
 
@@ -50,6 +51,11 @@ impl<E> PoolError<E> {
     /// Whether time ran out, which is not what a pool does to a job.
     pub const fn is_timeout(&self) -> bool {
         false
+    }
+
+    /// How long to wait before it is worth another try, where that is known: not here, where a place is free as soon as a job has ended.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        None
     }
 
     /// The job's own error.

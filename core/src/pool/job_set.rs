@@ -3,6 +3,7 @@ use core::fmt;
 use core::future::Future;
 use core::mem::{forget, replace};
 use core::task::Waker;
+use core::time::Duration;
 
 use super::error::PoolError;
 use super::results::Results;
@@ -331,6 +332,23 @@ pub struct Rejected<J> {
     pub job: J,
     /// [`Closed`](PoolError::Closed), [`QueueFull`](PoolError::QueueFull) or [`Config`](PoolError::Config).
     pub reason: PoolError,
+}
+
+impl<J> Rejected<J> {
+    /// Whether the set turned it away: it was closed, or full.
+    pub const fn is_rejected(&self) -> bool {
+        self.reason.is_rejected()
+    }
+
+    /// Whether time ran out, which is not what a set does to a job.
+    pub const fn is_timeout(&self) -> bool {
+        self.reason.is_timeout()
+    }
+
+    /// How long to wait before it is worth another try, where that is known.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        self.reason.retry_after()
+    }
 }
 
 impl<J> fmt::Debug for Rejected<J> {

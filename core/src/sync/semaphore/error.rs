@@ -1,6 +1,7 @@
 use core::error::Error;
 use core::fmt;
 use core::ops::Deref;
+use core::time::Duration;
 
 use super::counting::Lender;
 use super::permit::Permit;
@@ -24,6 +25,26 @@ pub enum AcquireError {
     },
     /// The semaphore is closed.
     Closed,
+}
+
+impl AcquireError {
+    /// Whether it was turned away, which is all that can go wrong here.
+    #[must_use]
+    pub const fn is_rejected(&self) -> bool {
+        true
+    }
+
+    /// Whether time ran out, which is not what a semaphore looks at.
+    #[must_use]
+    pub const fn is_timeout(&self) -> bool {
+        false
+    }
+
+    /// How long to wait before it is worth another try, where that is known: not here, where permits are free as soon as somebody drops theirs.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        None
+    }
 }
 
 impl fmt::Display for AcquireError {
@@ -59,6 +80,26 @@ pub enum TryAcquireError {
     },
     /// The semaphore is closed.
     Closed,
+}
+
+impl TryAcquireError {
+    /// Whether it was turned away, which is all that can go wrong here.
+    #[must_use]
+    pub const fn is_rejected(&self) -> bool {
+        true
+    }
+
+    /// Whether time ran out, which is not what a semaphore looks at.
+    #[must_use]
+    pub const fn is_timeout(&self) -> bool {
+        false
+    }
+
+    /// How long to wait before it is worth another try, where that is known: not here, where permits are free as soon as somebody drops theirs.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        None
+    }
 }
 
 impl fmt::Display for TryAcquireError {
