@@ -59,7 +59,7 @@ trait Set {
     fn pause(&self);
     fn resume(&self);
     fn close(&self);
-    fn cancel_waiting(&self) -> usize;
+    fn cancel_waiting(&self) -> u32;
     fn set_concurrency(&self, concurrency: u32) -> Result<(), ConfigError>;
     fn counts(&self) -> [u64; 5];
 }
@@ -86,7 +86,7 @@ impl<P: Platform, S: PinnedStorage> Set for JobSet<P, Job<'static>, S> {
         self.close();
     }
 
-    fn cancel_waiting(&self) -> usize {
+    fn cancel_waiting(&self) -> u32 {
         self.cancel_waiting()
     }
 

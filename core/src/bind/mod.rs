@@ -268,7 +268,7 @@ macro_rules! bind {
 
             pub use super::{
                 Bulkhead, Debounce, EdgeStreamExt, JobSet, KeyedRateLimiter, ParallelStreamExt, Pool, RateLimiter, Retry,
-                RetryBudget, Share, Throttle, TimeoutExt, deadline, parallel, parallel_array, poll_until, retry, timeout,
+                RetryBudget, Semaphore, Share, Throttle, TimeoutExt, deadline, parallel, parallel_array, poll_until, retry, timeout,
                 timeout_at,
             };
         }

@@ -29,7 +29,7 @@ pub enum BulkheadError<E = Infallible> {
     /// All places are taken, and all waiting places too.
     QueueFull {
         /// How many wait.
-        waiting: usize,
+        waiting: u32,
     },
     /// It has waited as long as it may. Nothing was started.
     TimedOut {

@@ -54,7 +54,7 @@ pub struct Snapshot {
     /// How many places are taken; more than there are, for a while after there have become fewer.
     pub running: u32,
     /// How many wait.
-    pub waiting: usize,
+    pub waiting: u32,
 }
 
 impl<P: Platform<Clock: Ambient>, S: Storage> Bulkhead<P, S> {
@@ -74,7 +74,7 @@ impl<P: Platform, S: Storage> Bulkhead<P, S> {
 
     /// Lets at most so many wait; with 0, whoever finds no place is rejected at once. Default: as many as the storage has room for.
     #[must_use]
-    pub const fn max_waiting(mut self, max_waiting: usize) -> Self {
+    pub const fn max_waiting(mut self, max_waiting: u32) -> Self {
         self.semaphore.max_waiting = max_waiting;
         self
     }

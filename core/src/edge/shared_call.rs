@@ -147,9 +147,8 @@ impl<P: Platform, K, T, S: Storage> Role<'_, P, K, T, S> {
         if let Some(error) = terms.config_error() {
             return Poll::Ready(Err(EdgeError::Config(error)));
         }
-        let max_waiting = usize::try_from(*max_waiting).unwrap_or(usize::MAX);
         let (now, waker) = (clock.now(), cx.waker().clone());
-        let (entry, _unused) = state.with(|state| state.enter(terms, max_waiting, now, waker));
+        let (entry, _unused) = state.with(|state| state.enter(terms, *max_waiting, now, waker));
         Poll::Ready(match entry {
             Entry::Superseded => Err(EdgeError::Superseded),
             Entry::Full { waiting } => Err(EdgeError::Full { waiting }),

@@ -25,7 +25,7 @@ use crate::sync::Shared;
 ///
 /// static UPLOADS: Pool = checked!(Pool::new(4).max_queued(1_000));
 ///
-/// async fn upload(path: &str) -> Result<usize, std::io::Error> { Ok(path.len()) }
+/// async fn upload(path: &str) -> Result<u32, std::io::Error> { Ok(path.len()) }
 ///
 /// aplomb_sim::block_on(async {
 ///     let path = String::from("a/b");
@@ -38,7 +38,7 @@ use crate::sync::Shared;
 pub struct Pool<P: Platform, S: Storage = <P as Platform>::Storage> {
     /// As it was built; what it is now is behind the lock.
     concurrency: u32,
-    max_queued: usize,
+    max_queued: u32,
     state: Shared<P::RawMutex, State<S>>,
 }
 
@@ -46,12 +46,12 @@ impl<P: Platform, S: Storage> Pool<P, S> {
     /// A pool that runs so many jobs at once.
     #[must_use]
     pub const fn new(concurrency: u32) -> Self {
-        Self { concurrency, max_queued: usize::MAX, state: Shared::new(State::new(concurrency)) }
+        Self { concurrency, max_queued: u32::MAX, state: Shared::new(State::new(concurrency)) }
     }
 
     /// Lets so many jobs wait, and turns others away. With zero none waits. Default: as many as the storage has room for; on the heap, set it.
     #[must_use]
-    pub const fn max_queued(mut self, jobs: usize) -> Self {
+    pub const fn max_queued(mut self, jobs: u32) -> Self {
         self.max_queued = jobs;
         self
     }
@@ -216,7 +216,7 @@ impl<P: Platform, S: Storage> Pool<P, S> {
     ///     assert!(matches!(waited, Err(PoolError::Cancelled)));
     /// });
     /// ```
-    pub fn cancel_waiting(&self) -> usize {
+    pub fn cancel_waiting(&self) -> u32 {
         self.change(State::cancel_waiting)
     }
 
@@ -273,7 +273,7 @@ impl<P: Platform, S: Storage> Pool<P, S> {
         self.state.with(|state| state.now)
     }
 
-    pub(super) const fn max_queued_jobs(&self) -> usize {
+    pub(super) const fn max_queued_jobs(&self) -> u32 {
         self.max_queued
     }
 

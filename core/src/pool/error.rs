@@ -25,7 +25,7 @@ pub enum PoolError<E = Infallible> {
     /// No place is free, and there is no room to wait for one. The job was not started.
     QueueFull {
         /// How many wait.
-        waiting: usize,
+        waiting: u32,
     },
     /// It waited, and was told to do so no longer; or the executor on which it was spawned has dropped it.
     Cancelled,

@@ -58,7 +58,7 @@ use crate::sync::Shared;
 pub struct JobSet<P: Platform, J, S: PinnedStorage = <P as Platform>::Storage> {
     /// As it was built; what it is now is behind the lock.
     concurrency: u32,
-    max_queued: usize,
+    max_queued: u32,
     state: Shared<P::RawMutex, State<J, S>>,
 }
 
@@ -84,14 +84,14 @@ pub(super) enum Next<J> {
 
 impl<J, S: PinnedStorage> State<J, S> {
     /// The waker of who takes the results comes back, if there is something to start.
-    fn add(&mut self, job: J, max_queued: usize) -> Result<Option<Waker>, Rejected<J>> {
+    fn add(&mut self, job: J, max_queued: u32) -> Result<Option<Waker>, Rejected<J>> {
         let waiting = self.now.waiting;
         let reason = if self.now.closed {
             PoolError::Closed
         } else if waiting >= max_queued {
             PoolError::QueueFull { waiting }
         } else {
-            match self.jobs.keep(waiting, job) {
+            match self.jobs.keep(waiting as usize, job) {
                 Ok(()) => {
                     self.now.waiting = waiting.saturating_add(1);
                     return Ok(if self.now.has_place() { self.taker.take() } else { None });
@@ -140,12 +140,12 @@ impl<P: Platform, J, S: PinnedStorage> JobSet<P, J, S> {
     #[must_use]
     pub const fn new(concurrency: u32) -> Self {
         let state = State { now: Snapshot::new(concurrency), jobs: Window::EMPTY, taken: false, taker: None };
-        Self { concurrency, max_queued: usize::MAX, state: Shared::new(state) }
+        Self { concurrency, max_queued: u32::MAX, state: Shared::new(state) }
     }
 
     /// Lets so many jobs wait, and turns others away. Default: as many as the storage has room for; on the heap, set it.
     #[must_use]
-    pub const fn max_queued(mut self, jobs: usize) -> Self {
+    pub const fn max_queued(mut self, jobs: u32) -> Self {
         self.max_queued = jobs;
         self
     }
@@ -175,7 +175,7 @@ impl<P: Platform, J, S: PinnedStorage> JobSet<P, J, S> {
         }
     }
 
-    const fn error_of(concurrency: u32, max_queued: usize) -> Option<ConfigError> {
+    const fn error_of(concurrency: u32, max_queued: u32) -> Option<ConfigError> {
         if concurrency == 0 || concurrency > Self::MOST {
             Some(ConfigError::Concurrency { value: concurrency, most: Self::MOST })
         } else if max_queued == 0 {
@@ -215,10 +215,10 @@ impl<P: Platform, J, S: PinnedStorage> JobSet<P, J, S> {
     }
 
     /// Drops all jobs that wait. What runs is not disturbed. How many they were.
-    pub fn cancel_waiting(&self) -> usize {
+    pub fn cancel_waiting(&self) -> u32 {
         let (waiting, taker, _jobs) = self.state.with(|state| {
             let waiting = replace(&mut state.now.waiting, 0);
-            state.now.cancelled = state.now.cancelled.saturating_add(waiting as u64);
+            state.now.cancelled = state.now.cancelled.saturating_add(u64::from(waiting));
             (waiting, state.taker.take(), replace(&mut state.jobs, Window::EMPTY))
         });
         wake(taker);
@@ -231,7 +231,7 @@ impl<P: Platform, J, S: PinnedStorage> JobSet<P, J, S> {
     ///
     /// [`ConfigError::Concurrency`] for zero, or more than there are places, and all stays as it is.
     pub fn set_concurrency(&self, concurrency: u32) -> Result<(), ConfigError> {
-        if let Some(error) = Self::error_of(concurrency, usize::MAX) {
+        if let Some(error) = Self::error_of(concurrency, u32::MAX) {
             return Err(error);
         }
         self.change(|now| now.concurrency = concurrency);

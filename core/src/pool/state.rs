@@ -18,7 +18,7 @@ pub struct Snapshot {
     /// How many jobs run. After a [`set_concurrency`](super::Pool::set_concurrency) it may be more than that for a while.
     pub running: u32,
     /// How many jobs wait for a place.
-    pub waiting: usize,
+    pub waiting: u32,
     /// Whether nothing starts.
     pub paused: bool,
     /// Whether no jobs are taken any more.
@@ -67,7 +67,7 @@ impl Snapshot {
     }
 
     /// Whether a job may wait that has found no place.
-    fn may_wait(&mut self, max_queued: usize) -> Result<(), PoolError> {
+    fn may_wait(&mut self, max_queued: u32) -> Result<(), PoolError> {
         if self.concurrency == 0 {
             Err(PoolError::Config(ConfigError::Concurrency { value: 0, most: u32::MAX }))
         } else if self.closed {
@@ -134,7 +134,7 @@ impl<S: Storage> State<S> {
     }
 
     /// A job comes: it starts, or waits in the line.
-    pub(super) fn enter(&mut self, max_queued: usize, priority: i32, waker: Waker) -> Entered<S::Link> {
+    pub(super) fn enter(&mut self, max_queued: u32, priority: i32, waker: Waker) -> Entered<S::Link> {
         if self.now.start() {
             return (Ok(None), Some(waker));
         }
@@ -196,7 +196,7 @@ impl<S: Storage> State<S> {
     }
 
     /// Nobody who waits now gets a place. How many that are.
-    pub(super) fn cancel_waiting(&mut self) -> usize {
+    pub(super) fn cancel_waiting(&mut self) -> u32 {
         self.line.regroup(|rank| if matches!(rank, Rank::Job(_)) { Rank::Cancelled } else { rank });
         self.now.waiting
     }

@@ -39,7 +39,7 @@ use crate::sync::wait_list::Key;
 /// ```
 pub struct Semaphore<P: Platform, S: Storage = <P as Platform>::Storage> {
     state: Shared<P::RawMutex, State<S>>,
-    pub(crate) max_waiting: usize,
+    pub(crate) max_waiting: u32,
 }
 
 /// What permits are of: a [`Semaphore`], or a pattern that has one.
@@ -71,7 +71,7 @@ impl<P: Platform, S: Storage> Semaphore<P, S> {
     /// A semaphore of `permits` permits, all free.
     #[must_use]
     pub const fn new(permits: u32) -> Self {
-        Self { state: Shared::new(State::new(permits)), max_waiting: usize::MAX }
+        Self { state: Shared::new(State::new(permits)), max_waiting: u32::MAX }
     }
 
     /// At most so many wait; with 0, nobody does. Default: as many as the storage has room for.
@@ -90,7 +90,7 @@ impl<P: Platform, S: Storage> Semaphore<P, S> {
     /// # Ok::<_, aplomb::sync::TryAcquireError>(())
     /// ```
     #[must_use]
-    pub const fn max_waiting(mut self, max_waiting: usize) -> Self {
+    pub const fn max_waiting(mut self, max_waiting: u32) -> Self {
         self.max_waiting = max_waiting;
         self
     }
@@ -157,7 +157,7 @@ impl<P: Platform, S: Storage> Semaphore<P, S> {
     }
 
     /// How many wait.
-    pub fn waiting(&self) -> usize {
+    pub fn waiting(&self) -> u32 {
         self.state.with(|state| state.waiting())
     }
 
@@ -221,7 +221,7 @@ impl<P: Platform, S: Storage> Semaphore<P, S> {
     }
 
     /// How many permits there are, how many of them are taken, and how many wait, all at one moment.
-    pub(crate) fn counts(&self) -> (u32, u32, usize) {
+    pub(crate) fn counts(&self) -> (u32, u32, u32) {
         self.state.with(|state| (state.permits(), state.taken(), state.waiting()))
     }
 

@@ -21,7 +21,7 @@ pub enum AcquireError {
     /// All waiting places are taken.
     QueueFull {
         /// How many wait.
-        waiting: usize,
+        waiting: u32,
     },
     /// The semaphore is closed.
     Closed,
