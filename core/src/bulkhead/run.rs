@@ -8,6 +8,7 @@ use pin_project_lite::pin_project;
 use super::acquire::Acquire;
 use super::error::BulkheadError;
 use super::settings::Bulkhead;
+use crate::panicking::clear_at_panic;
 use crate::platform::Platform;
 use crate::storage::Storage;
 use crate::sync::Permit;
@@ -88,7 +89,7 @@ pin_project! {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it before the operation has started gives up the place in the queue, which is free at once: nothing starts. Dropping it later drops the operation, and then gives its place to the next.
+    /// Dropping it before the operation has started gives up the place in the queue, which is free at once: nothing starts. Dropping it later drops the operation, and then gives its place to the next; if the operation panics, that happens at once.
     /// Polled after its end, it is pending for ever.
     #[must_use = "futures do nothing unless polled"]
     pub struct Run<'b, P: Platform, S: Storage, F, Fut> {
@@ -135,8 +136,14 @@ where
             let Some(operation) = operation.take() else { return Poll::Pending };
             stage.set(Stage::Running { operation: operation(), permit });
         }
-        let StageProjection::Running { operation, .. } = stage.as_mut().project() else { return Poll::Pending };
-        let outcome = ready!(operation.poll(cx));
+        let outcome = ready!(clear_at_panic(
+            stage.as_mut(),
+            |mut stage| stage.set(Stage::Ended),
+            |stage| match stage.project() {
+                StageProjection::Running { operation, .. } => operation.poll(cx),
+                StageProjection::Start { .. } | StageProjection::Wait { .. } | StageProjection::Ended => Poll::Pending,
+            }
+        ));
         // The next one has its turn before the caller goes on.
         stage.set(Stage::Ended);
         Poll::Ready(outcome.map_err(BulkheadError::Failed))

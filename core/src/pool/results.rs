@@ -2,7 +2,7 @@ use core::fmt;
 use core::future::Future;
 use core::mem::{forget, take};
 use core::pin::Pin;
-use core::task::{Context, Poll, Waker, ready};
+use core::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use pin_project_lite::pin_project;
@@ -11,6 +11,7 @@ use super::job_set::{JobSet, Next};
 use super::state::End;
 use crate::children::{FutureGroup, PinnedStorage, Turn};
 use crate::operation::Fallible;
+use crate::panicking::clear_at_panic;
 use crate::parallel::Order;
 use crate::parallel::window::Window;
 use crate::platform::Platform;
@@ -178,39 +179,30 @@ pin_project! {
 impl<P: Platform, J: Future<Output: Fallible>, S: PinnedStorage> Future for Running<'_, P, J, S> {
     type Output = Outcome<J>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<J>> {
-        let this = self.project();
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<J>> {
         let waker = cx.waker();
-        let mut guarded = AtPanic { job: this.job, stay: this.stay, waker };
-        let Some(job) = guarded.job.as_mut().as_pin_mut() else {
-            forget(guarded);
-            return Poll::Ready(None);
+        let clear = |running: Pin<&mut Self>| {
+            running.end(End::Cancelled);
+            // Its slot is to be looked at.
+            waker.wake_by_ref();
         };
-        let polled = job.poll(cx);
-        if let Poll::Ready(output) = polled {
-            guarded.job.set(None);
-            let result = output.into_result();
-            guarded.stay.end(if result.is_ok() { End::Completed } else { End::Failed });
-            forget(guarded);
-            return Poll::Ready(Some(result));
+        let polled = clear_at_panic(self.as_mut(), clear, |running| match running.project().job.as_pin_mut() {
+            Some(job) => job.poll(cx).map(|output| Some(output.into_result())),
+            None => Poll::Ready(None),
+        });
+        let outcome = ready!(polled);
+        if let Some(result) = &outcome {
+            self.end(if result.is_ok() { End::Completed } else { End::Failed });
         }
-        forget(guarded);
-        Poll::Pending
+        Poll::Ready(outcome)
     }
 }
 
-/// Drops a job that panics, and sees to it that its slot is looked at.
-struct AtPanic<'r, 's, P: Platform, J, S: PinnedStorage> {
-    job: Pin<&'r mut Option<J>>,
-    stay: &'r mut Stay<'s, P, J, S>,
-    waker: &'r Waker,
-}
-
-impl<P: Platform, J, S: PinnedStorage> Drop for AtPanic<'_, '_, P, J, S> {
-    fn drop(&mut self) {
-        self.job.set(None);
-        self.stay.end(End::Cancelled);
-        self.waker.wake_by_ref();
+impl<P: Platform, J, S: PinnedStorage> Running<'_, P, J, S> {
+    fn end(self: Pin<&mut Self>, end: End) {
+        let mut this = self.project();
+        this.job.set(None);
+        this.stay.end(end);
     }
 }
 

@@ -10,6 +10,7 @@ use super::error::PoolError;
 use super::lanes::Rank;
 use super::spawn::{Spawn, Spawned};
 use super::state::{End, State, Turn};
+use crate::panicking::clear_at_panic;
 use crate::storage::Storage;
 use crate::sync::wait_list::Key;
 
@@ -21,7 +22,7 @@ pin_project! {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it before the job has started gives up its place in the queue. Dropping it later drops the job, and then gives the place to the next one. Polled after its end, it is pending for ever.
+    /// Dropping it before the job has started gives up its place in the queue. Dropping it later drops the job, and then gives the place to the next one; if the job panics, that happens at once. Polled after its end, it is pending for ever.
     #[must_use = "futures do nothing unless polled"]
     pub struct Run<B: AsPool, F, Fut> {
         // Dropped before the place is given back.
@@ -145,22 +146,48 @@ where
     type Output = Result<T, PoolError<E>>;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        if let JobProjection::Ready { .. } = this.job.as_mut().project() {
-            let called = ready!(this.stay.poll_place(*this.priority, *this.waits, cx));
-            let JobReplaced::Ready { job } = this.job.as_mut().project_replace(Job::Ended) else { return Poll::Pending };
-            match called {
-                Ok(()) => this.job.set(Job::Running { running: job() }),
-                Err(refused) => return Poll::Ready(Err(refused.of_job())),
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Job::Ready { .. } = self.job {
+            let mut this = self.as_mut().project();
+            if let Err(refused) = ready!(this.stay.poll_place(*this.priority, *this.waits, cx)) {
+                this.job.set(Job::Ended);
+                return Poll::Ready(Err(refused.of_job()));
             }
         }
-        let JobProjection::Running { running } = this.job.as_mut().project() else { return Poll::Pending };
-        let outcome = ready!(running.poll(cx));
-        // What it held is free before the next one starts.
-        this.job.set(Job::Ended);
-        this.stay.end(if outcome.is_ok() { End::Completed } else { End::Failed });
+        let polled = clear_at_panic(self.as_mut(), |run| run.end(End::Cancelled), |run| run.project().job.poll_outcome(cx));
+        let outcome = ready!(polled);
+        self.end(if outcome.is_ok() { End::Completed } else { End::Failed });
         Poll::Ready(outcome.map_err(PoolError::Failed))
+    }
+}
+
+impl<B: AsPool, F, Fut> Run<B, F, Fut> {
+    /// It has ended. What it held is free before the next one starts.
+    #[inline]
+    fn end(self: Pin<&mut Self>, end: End) {
+        let mut this = self.project();
+        this.job.set(Job::Ended);
+        this.stay.end(end);
+    }
+}
+
+impl<F, Fut, T, E> Job<F, Fut>
+where
+    F: FnOnce() -> Fut,
+    Fut: Future<Output = Result<T, E>>,
+{
+    /// Starts it, if it has not been yet.
+    #[inline]
+    fn poll_outcome(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, E>> {
+        if let Self::Ready { .. } = *self
+            && let JobReplaced::Ready { job } = self.as_mut().project_replace(Self::Ended)
+        {
+            self.set(Self::Running { running: job() });
+        }
+        match self.project() {
+            JobProjection::Running { running } => running.poll(cx),
+            JobProjection::Ready { .. } | JobProjection::Ended => Poll::Pending,
+        }
     }
 }
 
