@@ -96,7 +96,7 @@ impl<P: Platform, S: PinnedStorage> Set for JobSet<P, Job<'static>, S> {
 
     fn counts(&self) -> [u64; 5] {
         let now = self.snapshot();
-        [u64::from(now.running), now.waiting as u64, now.completed, now.failed, now.cancelled]
+        [u64::from(now.running), u64::from(now.waiting), now.completed, now.failed, now.cancelled]
     }
 }
 

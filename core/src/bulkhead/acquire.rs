@@ -11,7 +11,7 @@ use super::settings::Bulkhead;
 use crate::alarm::Alarm;
 use crate::platform::Platform;
 use crate::storage::Storage;
-use crate::sync::semaphore::{self, Lender, Permit};
+use crate::sync::semaphore::{self, AcquireError, Lender, Permit, TryAcquireError};
 use crate::time::Clock;
 
 /// The timer of the platform of what `B` points to.
@@ -22,7 +22,7 @@ impl<P: Platform, S: Storage> Bulkhead<P, S> {
     ///
     /// # Errors
     ///
-    /// [`BulkheadError::QueueFull`], at once; [`BulkheadError::TimedOut`] after [`max_wait`](Bulkhead::max_wait); [`BulkheadError::Closed`].
+    /// [`BulkheadError::QueueFull`], at once; [`BulkheadError::TimedOut`] after [`max_wait`](Bulkhead::max_wait); [`BulkheadError::Closed`]; [`BulkheadError::NoPlaces`].
     ///
     /// # Examples
     ///
@@ -70,7 +70,7 @@ impl<P: Platform, S: Storage> Bulkhead<P, S> {
     ///
     /// # Errors
     ///
-    /// [`BulkheadError::Busy`]; [`BulkheadError::Closed`].
+    /// [`BulkheadError::Busy`]; [`BulkheadError::Closed`]; [`BulkheadError::NoPlaces`].
     #[inline]
     pub fn try_acquire(&self) -> Result<Permit<&Self>, BulkheadError> {
         Self::try_acquire_owned(self)
@@ -83,8 +83,10 @@ impl<P: Platform, S: Storage> Bulkhead<P, S> {
     /// As [`try_acquire`](Bulkhead::try_acquire).
     #[inline]
     pub fn try_acquire_owned<B: Deref<Target = Self>>(this: B) -> Result<Permit<B>, BulkheadError> {
-        this.semaphore.take(1)?;
-        Ok(Permit::new(this, 1))
+        match this.semaphore.take(1) {
+            Ok(()) => Ok(Permit::new(this, 1)),
+            Err(error) => Err(this.denial(error)),
+        }
     }
 }
 
@@ -92,7 +94,38 @@ impl<P: Platform, S: Storage> Bulkhead<P, S> {
     /// Takes a place, if there is one; `None`: it is to be waited for.
     #[inline]
     pub(super) fn enter(&self, waits: bool) -> Result<Option<Permit<&Self>>, BulkheadError> {
-        if waits { Ok(self.semaphore.admit(1)?.then(|| Permit::new(self, 1))) } else { self.try_acquire().map(Some) }
+        if !waits {
+            return self.try_acquire().map(Some);
+        }
+        match self.semaphore.admit(1) {
+            Ok(taken) => Ok(taken.then(|| Permit::new(self, 1))),
+            Err(error) => Err(self.refusal(error)),
+        }
+    }
+
+    /// Why one who would wait gets no place.
+    #[cold]
+    fn refusal(&self, error: AcquireError) -> BulkheadError {
+        match error {
+            AcquireError::TooMany { .. } => self.no_places(),
+            AcquireError::QueueFull { waiting } => BulkheadError::QueueFull { waiting },
+            AcquireError::Closed => BulkheadError::Closed,
+        }
+    }
+
+    /// Why there is no place now.
+    #[cold]
+    fn denial(&self, error: TryAcquireError) -> BulkheadError {
+        match error {
+            TryAcquireError::TooMany { .. } => self.no_places(),
+            TryAcquireError::NoPermits { .. } => BulkheadError::Busy,
+            TryAcquireError::Closed => BulkheadError::Closed,
+        }
+    }
+
+    /// There never were any, or all were forgotten.
+    fn no_places(&self) -> BulkheadError {
+        self.built_wrong().map_or(BulkheadError::NoPlaces, BulkheadError::Config)
     }
 }
 
@@ -121,10 +154,15 @@ impl<P: Platform, S: Storage, B: Deref<Target = Bulkhead<P, S>>> Future for Acqu
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        match Pin::new(&mut *this.permit).poll(cx) {
-            Poll::Ready(outcome) => Poll::Ready(outcome.map_err(BulkheadError::from)),
-            Poll::Pending => poll_time(this.permit, this.alarm, cx).map(Err),
-        }
+        let outcome = match this.permit.poll_taken(cx) {
+            Poll::Ready(outcome) => outcome,
+            Poll::Pending => return poll_time(this.permit, this.alarm, cx).map(Err),
+        };
+        let Some(bulkhead) = this.permit.end() else { return Poll::Pending };
+        Poll::Ready(match outcome {
+            Ok(()) => Ok(Permit::new(bulkhead, 1)),
+            Err(error) => Err(bulkhead.refusal(error)),
+        })
     }
 }
 

@@ -187,6 +187,11 @@ impl<P: Platform, S: Storage> Bulkhead<P, S> {
         Snapshot { max_concurrent, running, waiting }
     }
 
+    /// What is wrong with it as it was built.
+    pub(super) const fn built_wrong(&self) -> Option<ConfigError> {
+        wrong(self.max_concurrent)
+    }
+
     /// How long one may wait.
     pub(super) const fn patience(&self) -> Duration {
         duration(self.max_wait)

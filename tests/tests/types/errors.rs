@@ -54,6 +54,7 @@ fn errors_of_patterns() {
         RateLimitError::Failed(1) => OTHERWISE,
         BulkheadError::<u32>::TimedOut { after: ms(1) } => LATE,
         BulkheadError::<u32>::Busy => REJECTED,
+        BulkheadError::<u32>::NoPlaces => REJECTED,
         BulkheadError::<u32>::Config(NONSENSE) => OTHERWISE,
         BulkheadError::Failed(1) => OTHERWISE,
         ParallelError::<u32>::Full { capacity: 1 } => REJECTED,

@@ -34,6 +34,12 @@ impl<B: Deref<Target: Lender>> Acquire<B> {
         self.lender.as_ref()
     }
 
+    /// Ends it, and hands on of whom it wanted permits.
+    #[inline]
+    pub(crate) const fn end(&mut self) -> Option<B> {
+        self.lender.take()
+    }
+
     /// Ends it, and gives up its place.
     pub(crate) fn give_up(&mut self) {
         if let Some(place) = self.place.take()
@@ -43,26 +49,32 @@ impl<B: Deref<Target: Lender>> Acquire<B> {
             drop(lender.semaphore().change(|state| state.leave(place)));
         }
     }
-}
 
-impl<B: Deref<Target: Lender>> Future for Acquire<B> {
-    type Output = Result<Permit<B>, AcquireError>;
-
+    /// Waits until the permits are taken. It is to be [ended](Acquire::end) then.
     // The way of a permit that is free is straight, and all else stands aside.
     #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    pub(crate) fn poll_taken(&mut self, cx: &Context<'_>) -> Poll<Result<(), AcquireError>> {
         let Some(lender) = &self.lender else { return Poll::Pending };
         let taken = match self.place {
             None => lender.semaphore().admit(self.n),
             Some(_) => Ok(false),
         };
-        let outcome = match taken {
-            Ok(true) => Ok(()),
+        match taken {
+            Ok(true) => Poll::Ready(Ok(())),
             // Without a waker before: most find their permits free.
-            Ok(false) => ready!(self.poll_waiting(cx)),
-            Err(error) => Err(error),
-        };
-        let Some(lender) = self.lender.take() else { return Poll::Pending };
+            Ok(false) => self.poll_waiting(cx),
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+}
+
+impl<B: Deref<Target: Lender>> Future for Acquire<B> {
+    type Output = Result<Permit<B>, AcquireError>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let outcome = ready!(self.poll_taken(cx));
+        let Some(lender) = self.end() else { return Poll::Pending };
         Poll::Ready(outcome.map(|()| Permit::new(lender, self.n)))
     }
 }

@@ -72,6 +72,8 @@ impl<B: Deref<Target: Lender>> Permit<B> {
 
     /// Gives none of them back, ever: there are so many fewer from now on.
     ///
+    /// Whoever waits for more than are left is told so when it is its turn, instead of waiting for what nobody gives back; of a bulkhead, that there are no places. (tokio lets them wait: somebody may add permits.)
+    ///
     /// # Examples
     ///
     /// ```
