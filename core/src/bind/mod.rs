@@ -74,7 +74,7 @@ macro_rules! bind {
         > = $crate::KeyedRateLimiter<$platform, K, A, S, H, SHARDS>;
 
         /// A [`Bulkhead`]($crate::Bulkhead) on this platform, whose waiters are kept in `S`. The module [`bulkhead`]($crate::bulkhead) tells what it promises.
-        pub type Bulkhead<S = <$platform as $crate::Platform>::Storage> = $crate::Bulkhead<$platform, S>;
+        pub type Bulkhead<S = <$platform as $crate::Platform>::Storage, O = $crate::observe::Silent> = $crate::Bulkhead<$platform, S, O>;
 
         /// A [`Semaphore`]($crate::sync::Semaphore) on this platform, whose waiters are kept in `S`.
         pub type Semaphore<S = <$platform as $crate::Platform>::Storage> = $crate::sync::Semaphore<$platform, S>;

@@ -98,7 +98,7 @@ fn parallel_and_groups() {
     }
 }
 
-pub(crate) type Guarded<P, F> = bulkhead::Run<'static, P, <P as Platform>::Storage, Start<F>, F>;
+pub(crate) type Guarded<P, F> = bulkhead::Run<&'static Bulkhead<P>, Start<F>, F>;
 
 #[test]
 fn bulkheads() {

@@ -40,14 +40,14 @@ impl<B: Deref<Target: Lender>> Acquire<B> {
         self.lender.take()
     }
 
-    /// Ends it, and gives up its place.
-    pub(crate) fn give_up(&mut self) {
-        if let Some(place) = self.place.take()
-            && let Some(lender) = self.lender.take()
-        {
+    /// Ends it, gives up its place, if it has one, and hands on of whom it wanted permits.
+    pub(crate) fn give_up(&mut self) -> Option<B> {
+        let lender = self.end()?;
+        if let Some(place) = self.place.take() {
             // Whoever stood behind may be able to go, also if this one waited and had nothing. They are woken before this one's waker is dropped.
             drop(lender.semaphore().change(|state| state.leave(place)));
         }
+        Some(lender)
     }
 
     /// Waits until the permits are taken. It is to be [ended](Acquire::end) then.
@@ -102,7 +102,7 @@ impl<B: Deref<Target: Lender>> Drop for Acquire<B> {
     #[inline]
     fn drop(&mut self) {
         if self.place.is_some() {
-            self.give_up();
+            drop(self.give_up());
         }
     }
 }

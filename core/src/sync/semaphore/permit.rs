@@ -38,6 +38,11 @@ impl<B: Deref<Target: Lender>> Permit<B> {
         Self { lender, n }
     }
 
+    /// What they are of.
+    pub(crate) const fn lender(&self) -> &B {
+        &self.lender
+    }
+
     /// How many permits these are.
     #[must_use]
     pub const fn count(&self) -> u32 {
