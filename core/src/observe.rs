@@ -95,8 +95,8 @@ mod tracing {
     use core::fmt;
 
     use super::{Observer, SharedObserver};
-    use crate::bulkhead;
     use crate::retry::Event;
+    use crate::{bulkhead, pool};
 
     /// Writes events to the `tracing` subscriber: what goes on by itself at DEBUG, what the caller gets to feel at WARN, success at the first attempt not at all.
     ///
@@ -131,6 +131,24 @@ mod tracing {
                 Waiting { waiting } => tracing::debug!(name, waiting, "waiting for a place"),
                 Admitted { waited } => tracing::debug!(name, ?waited, "has its place"),
                 Rejected { reason } => tracing::warn!(name, %reason, "rejected"),
+            }
+        }
+    }
+
+    impl SharedObserver<pool::Event> for Tracing {
+        fn observe(&self, event: &pool::Event) {
+            use pool::Event::{Cancelled, Closed, Completed, Failed, Paused, Rejected, Resumed, Started, Waiting};
+            let name = self.name;
+            match event {
+                Waiting { priority, waiting } => tracing::debug!(name, priority, waiting, "waiting for a place"),
+                Started { priority } => tracing::debug!(name, priority, "started"),
+                Completed => tracing::debug!(name, "completed"),
+                Failed => tracing::warn!(name, "failed"),
+                Cancelled => tracing::warn!(name, "cancelled"),
+                Rejected { reason } => tracing::warn!(name, %reason, "rejected"),
+                Paused => tracing::debug!(name, "paused"),
+                Resumed => tracing::debug!(name, "resumed"),
+                Closed => tracing::debug!(name, "closed"),
             }
         }
     }

@@ -2,14 +2,15 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
 use std::cell::RefCell;
-use std::future::Future;
+use std::future::{Future, pending};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
 use aplomb::bulkhead::{self, Bulkhead};
+use aplomb::pool::{self, Pool};
 use aplomb::time::ms;
-use aplomb::{BulkheadError, Heap, checked};
+use aplomb::{BulkheadError, Heap, PoolError, checked};
 use aplomb_sim::Sim;
 use futures_lite::future::zip;
 
@@ -74,8 +75,66 @@ fn a_bulkhead_may_be_looked_at_by_its_observer() {
         let now = DB.snapshot();
         STATES.with_borrow_mut(|states| states.push((now.running, now.waiting)));
     }
-    aplomb_sim::block_on(async { zip(DB.run(|| works(5)), DB.run(|| works(5))).await });
+    let ended = aplomb_sim::block_on(async { zip(DB.run(|| works(5)), DB.run(|| works(5))).await });
+    assert_eq!(ended, (Ok(()), Ok(())));
     assert_eq!(STATES.take(), [(1, 1), (1, 0)]);
+}
+
+#[test]
+fn a_pool_tells_what_becomes_of_jobs() {
+    use pool::Event::{Cancelled, Closed, Completed, Failed, Paused, Rejected, Resumed, Started, Waiting};
+    let seen = Seen::new();
+    let pool: Pool<Sim, Heap, _> = Pool::<Sim>::new(1).max_queued(2).observed_by(|event: &pool::Event| seen.note(event));
+    aplomb_sim::block_on(async {
+        assert_eq!(pool.run(|| works(1)).await, Ok(()));
+        assert_eq!(pool.run(async || Err::<(), _>(7)).await, Err(PoolError::Failed(7)));
+        assert_eq!(seen.take(), [Started { priority: 0 }, Completed, Started { priority: 0 }, Failed]);
+        pool.pause();
+        pool.pause();
+        let (mut urgent, mut told, mut full) =
+            (pin!(pool.run(|| works(1)).priority(3)), pin!(pool.run(|| works(1))), pin!(pool.run(|| works(1))));
+        assert!(poll(urgent.as_mut()).is_pending() && poll(told.as_mut()).is_pending() && poll(full.as_mut()).is_ready());
+        let turned_away = Rejected { reason: PoolError::QueueFull { waiting: 2 } };
+        assert_eq!(seen.take(), [Paused, waiting(3, 1), waiting(0, 2), turned_away]);
+        pool.resume();
+        pool.resume();
+        assert_eq!(urgent.await, Ok(()));
+        pool.close();
+        assert_eq!(seen.take(), [Resumed, Started { priority: 3 }, Completed, Closed]);
+    });
+    // The last one that waited has been dropped.
+    assert_eq!(seen.take(), [Cancelled]);
+}
+
+const fn waiting(priority: i32, waiting: u32) -> pool::Event {
+    pool::Event::Waiting { priority, waiting }
+}
+
+#[test]
+fn a_pool_tells_of_jobs_that_never_start_and_of_those_that_panic() {
+    use pool::Event::{Cancelled, Started};
+    let seen = Seen::new();
+    let pool: Pool<Sim, Heap, _> = Pool::<Sim>::new(1).observed_by(|event: &pool::Event| seen.note(event));
+    aplomb_sim::block_on(async {
+        let mut runs = Box::pin(pool.run(pending::<Result<(), ()>>));
+        let (mut told, mut leaves) = (Box::pin(pool.run(|| works(1))), Box::pin(pool.run(|| works(1))));
+        assert!(poll(runs.as_mut()).is_pending() && poll(told.as_mut()).is_pending() && poll(leaves.as_mut()).is_pending());
+        assert_eq!(seen.take(), [Started { priority: 0 }, waiting(0, 1), waiting(0, 2)]);
+        drop(leaves);
+        assert_eq!(seen.take(), [Cancelled]);
+        pool.cancel_waiting();
+        assert_eq!(told.await, Err(PoolError::Cancelled));
+        assert_eq!(seen.take(), [Cancelled]);
+        drop(runs);
+        assert_eq!(seen.take(), [Cancelled]);
+        let mut panics = pin!(pool.run(async || -> Result<(), ()> { panic!("on purpose") }));
+        assert!(catch_unwind(AssertUnwindSafe(|| poll(panics.as_mut()).is_ready())).is_err());
+        assert_eq!(seen.take(), [Started { priority: 0 }, Cancelled]);
+    });
+}
+
+fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
 #[test]
@@ -83,14 +142,13 @@ fn a_place_is_given_back_if_the_observer_panics() {
     let bulkhead: Bulkhead<Sim, Heap, _> = Bulkhead::<Sim>::new(1).observed_by(|event: &bulkhead::Event| {
         assert!(!matches!(event, bulkhead::Event::Admitted { .. }), "on purpose");
     });
-    let mut cx = Context::from_waker(Waker::noop());
     aplomb_sim::block_on(async {
         let held = bulkhead.try_acquire();
         let mut waits = pin!(bulkhead.acquire());
-        assert!(waits.as_mut().poll(&mut cx).is_pending());
+        assert!(poll(waits.as_mut()).is_pending());
         drop(held);
-        assert!(catch_unwind(AssertUnwindSafe(|| waits.as_mut().poll(&mut cx).is_ready())).is_err());
+        assert!(catch_unwind(AssertUnwindSafe(|| poll(waits.as_mut()).is_ready())).is_err());
         assert_eq!(bulkhead.snapshot().running, 0);
-        assert!(matches!(waits.poll(&mut cx), Poll::Pending));
+        assert!(poll(waits).is_pending());
     });
 }

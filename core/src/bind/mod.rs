@@ -80,7 +80,7 @@ macro_rules! bind {
         pub type Semaphore<S = <$platform as $crate::Platform>::Storage> = $crate::sync::Semaphore<$platform, S>;
 
         /// A [`Pool`](struct@$crate::Pool) on this platform, whose waiting jobs are kept in `S`.
-        pub type Pool<S = <$platform as $crate::Platform>::Storage> = $crate::Pool<$platform, S>;
+        pub type Pool<S = <$platform as $crate::Platform>::Storage, O = $crate::observe::Silent> = $crate::Pool<$platform, S, O>;
 
         /// A [`JobSet`](struct@$crate::JobSet) on this platform, whose jobs lie in `S`.
         pub type JobSet<J, S = <$platform as $crate::Platform>::Storage> = $crate::JobSet<$platform, J, S>;

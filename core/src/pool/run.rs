@@ -7,9 +7,11 @@ use pin_project_lite::pin_project;
 
 use super::as_pool::AsPool;
 use super::error::PoolError;
+use super::event::Event;
 use super::lanes::Rank;
 use super::spawn::{Spawn, Spawned};
 use super::state::{End, State, Turn};
+use crate::observe::SharedObserver;
 use crate::panicking::clear_at_panic;
 use crate::storage::Storage;
 use crate::sync::wait_list::Key;
@@ -146,48 +148,40 @@ where
     type Output = Result<T, PoolError<E>>;
 
     #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Job::Ready { .. } = self.job {
-            let mut this = self.as_mut().project();
-            if let Err(refused) = ready!(this.stay.poll_place(*this.priority, *this.waits, cx)) {
-                this.job.set(Job::Ended);
-                return Poll::Ready(Err(refused.of_job()));
-            }
-        }
-        let polled = clear_at_panic(self.as_mut(), |run| run.end(End::Cancelled), |run| run.project().job.poll_outcome(cx));
-        let outcome = ready!(polled);
-        self.end(if outcome.is_ok() { End::Completed } else { End::Failed });
-        Poll::Ready(outcome.map_err(PoolError::Failed))
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        clear_at_panic(self, Self::give_up, |run| run.poll_result(cx))
     }
 }
 
-impl<B: AsPool, F, Fut> Run<B, F, Fut> {
-    /// It has ended. What it held is free before the next one starts.
-    #[inline]
-    fn end(self: Pin<&mut Self>, end: End) {
-        let mut this = self.project();
-        this.job.set(Job::Ended);
-        this.stay.end(end);
-    }
-}
-
-impl<F, Fut, T, E> Job<F, Fut>
+impl<B, F, Fut, T, E> Run<B, F, Fut>
 where
+    B: AsPool,
     F: FnOnce() -> Fut,
     Fut: Future<Output = Result<T, E>>,
 {
-    /// Starts it, if it has not been yet.
+    fn give_up(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        this.job.set(Job::Ended);
+        this.stay.give_up();
+    }
+
     #[inline]
-    fn poll_outcome(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, E>> {
-        if let Self::Ready { .. } = *self
-            && let JobReplaced::Ready { job } = self.as_mut().project_replace(Self::Ended)
-        {
-            self.set(Self::Running { running: job() });
+    fn poll_result(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, PoolError<E>>> {
+        let mut this = self.project();
+        if let JobProjection::Ready { .. } = this.job.as_mut().project() {
+            let called = ready!(this.stay.poll_place(*this.priority, *this.waits, cx));
+            let JobReplaced::Ready { job } = this.job.as_mut().project_replace(Job::Ended) else { return Poll::Pending };
+            match called {
+                Ok(()) => this.job.set(Job::Running { running: job() }),
+                Err(refused) => return Poll::Ready(Err(refused.of_job())),
+            }
         }
-        match self.project() {
-            JobProjection::Running { running } => running.poll(cx),
-            JobProjection::Ready { .. } | JobProjection::Ended => Poll::Pending,
-        }
+        let JobProjection::Running { running } = this.job.as_mut().project() else { return Poll::Pending };
+        let outcome = ready!(running.poll(cx));
+        // What it held is free before the next one starts.
+        this.job.set(Job::Ended);
+        this.stay.end(if outcome.is_ok() { End::Completed } else { End::Failed });
+        Poll::Ready(outcome.map_err(PoolError::Failed))
     }
 }
 
@@ -222,7 +216,7 @@ impl<B: AsPool> Stay<B> {
     fn enter(&mut self, priority: i32, waits: bool, waker: &Waker) -> Result<(), PoolError> {
         // Without a waker first: most find a place.
         if self.pool.as_pool().look(State::start) {
-            self.progress = Progress::Running;
+            self.start(priority);
             return Ok(());
         }
         self.stand_in_line(priority, waits, waker)
@@ -234,7 +228,19 @@ impl<B: AsPool> Stay<B> {
         let waker = waker.clone();
         // A waker that isn't needed after all comes out of the lock before it is dropped.
         let (entered, _unused) = pool.look(|state| state.enter(max_queued, priority, waker));
-        self.progress = entered?.map_or(Progress::Running, Progress::Waiting);
+        match entered {
+            Ok(None) => self.start(priority),
+            Ok(Some(key)) => {
+                self.progress = Progress::Waiting(key);
+                if <B::Observer as SharedObserver<Event>>::LISTENS {
+                    pool.tell(Event::Waiting { priority, waiting: pool.look(|state| state.now.waiting) });
+                }
+            }
+            Err(reason) => {
+                pool.tell(Event::Rejected { reason });
+                return Err(reason);
+            }
+        }
         Ok(())
     }
 
@@ -243,31 +249,50 @@ impl<B: AsPool> Stay<B> {
         let (turn, _unused) = self.pool.as_pool().look(|state| state.ask(key, waker));
         match turn {
             Turn::Waits => Poll::Pending,
-            Turn::Called(Rank::Job(_)) => {
-                self.progress = Progress::Running;
+            Turn::Called(Rank::Job(priority)) => {
+                self.start(priority);
                 Poll::Ready(Ok(()))
             }
             Turn::Called(Rank::Cancelled | Rank::Idle | Rank::Drained) => {
                 self.progress = Progress::Outside;
+                self.pool.as_pool().tell(Event::Cancelled);
                 Poll::Ready(Err(PoolError::Cancelled))
             }
         }
     }
 
+    /// It has a place.
+    #[inline]
+    fn start(&mut self, priority: i32) {
+        self.progress = Progress::Running;
+        self.pool.as_pool().tell(Event::Started { priority });
+    }
+
     #[inline]
     fn end(&mut self, end: End) {
         self.progress = Progress::Outside;
-        self.pool.as_pool().change(|state| state.now.end(end));
+        let pool = self.pool.as_pool();
+        pool.change(|state| state.now.end(end));
+        pool.tell(end.event());
+    }
+
+    fn give_up(&mut self) {
+        match self.progress {
+            Progress::Outside => {}
+            Progress::Running => self.end(End::Cancelled),
+            Progress::Waiting(key) => {
+                self.progress = Progress::Outside;
+                let pool = self.pool.as_pool();
+                drop(pool.change(|state| state.leave(key)));
+                pool.tell(Event::Cancelled);
+            }
+        }
     }
 }
 
 impl<B: AsPool> Drop for Stay<B> {
     fn drop(&mut self) {
-        match self.progress {
-            Progress::Outside => {}
-            Progress::Waiting(key) => drop(self.pool.as_pool().change(|state| state.leave(key))),
-            Progress::Running => self.end(End::Cancelled),
-        }
+        self.give_up();
     }
 }
 

@@ -2,6 +2,7 @@ use core::mem::replace;
 use core::task::Waker;
 
 use super::error::PoolError;
+use super::event::Event;
 use super::lanes::Rank;
 use super::line::Line;
 use crate::config::ConfigError;
@@ -39,6 +40,17 @@ pub(super) enum End {
     Completed,
     Failed,
     Cancelled,
+}
+
+impl End {
+    /// What an observer is told of it.
+    pub(super) const fn event(self) -> Event {
+        match self {
+            Self::Completed => Event::Completed,
+            Self::Failed => Event::Failed,
+            Self::Cancelled => Event::Cancelled,
+        }
+    }
 }
 
 impl Snapshot {

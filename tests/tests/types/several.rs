@@ -141,7 +141,7 @@ fn pools() {
         Pooled<Embassy, Op>: "Send Sync Unpin",
         Pooled<Tokio, Local>: "Unpin",
         pool::Run<Rc<Pool<Tokio>>, Start<Op>, Op>: "Unpin",
-        pool::Drained<'static, Tokio>: "Send Sync Unpin",
+        pool::Drained<&'static Pool<Tokio>>: "Send Sync Unpin",
         pool::Spawned<aplomb_tokio::TokioTask<u32>>: "Send Sync Unpin",
         pool::Spawned<aplomb_smol::SmolTask<u32>>: "Send Sync Unpin",
         pool::Spawned<aplomb_sim::SimTask<u32>>: "Unpin",
