@@ -28,7 +28,7 @@ use crate::sync::Shared;
 ///
 /// static UPLOADS: Pool = checked!(Pool::new(4).max_queued(1_000));
 ///
-/// async fn upload(path: &str) -> Result<u32, std::io::Error> { Ok(path.len()) }
+/// async fn upload(path: &str) -> Result<usize, std::io::Error> { Ok(path.len()) }
 ///
 /// aplomb_sim::block_on(async {
 ///     let path = String::from("a/b");
