@@ -82,7 +82,7 @@ fn a_bulkhead_may_be_looked_at_by_its_observer() {
 
 #[test]
 fn a_pool_tells_what_becomes_of_jobs() {
-    use pool::Event::{Cancelled, Closed, Completed, Failed, Paused, Rejected, Resumed, Started, Waiting};
+    use pool::Event::{Cancelled, Closed, Completed, Failed, Paused, Rejected, Resumed, Started};
     let seen = Seen::new();
     let pool: Pool<Sim, Heap, _> = Pool::<Sim>::new(1).max_queued(2).observed_by(|event: &pool::Event| seen.note(event));
     aplomb_sim::block_on(async {

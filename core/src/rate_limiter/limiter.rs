@@ -187,7 +187,7 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
     ///     assert_eq!(aplomb_sim::now().as_nanos(), 1_000_000_000);
     /// });
     /// ```
-    pub fn run<F, Fut, T, E>(&self, operation: F) -> Run<'_, Self, (), F, Fut>
+    pub fn run<F, Fut, T, E>(&self, operation: F) -> Run<&Self, (), F, Fut>
     where
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
@@ -196,7 +196,7 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
     }
 
     /// As [`run`](RateLimiter::run), with an operation that costs `n` permits.
-    pub fn run_n<F, Fut, T, E>(&self, n: u32, operation: F) -> Run<'_, Self, (), F, Fut>
+    pub fn run_n<F, Fut, T, E>(&self, n: u32, operation: F) -> Run<&Self, (), F, Fut>
     where
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
@@ -228,7 +228,7 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
     ///     assert_eq!(aplomb_sim::now().as_nanos(), 500_000_000);
     /// });
     /// ```
-    pub const fn acquire(&self, n: u32) -> Acquire<'_, Self, ()> {
+    pub const fn acquire(&self, n: u32) -> Acquire<&Self, ()> {
         Acquire::new(self, (), n, Instant::MAX)
     }
 
@@ -251,7 +251,7 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
     ///     assert_eq!(aplomb_sim::now().as_nanos(), 0, "it did not even wait");
     /// });
     /// ```
-    pub const fn acquire_by(&self, n: u32, deadline: Deadline) -> Acquire<'_, Self, ()> {
+    pub const fn acquire_by(&self, n: u32, deadline: Deadline) -> Acquire<&Self, ()> {
         Acquire::new(self, (), n, deadline.instant())
     }
 
@@ -272,12 +272,8 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
     /// assert_eq!(refused.retry_after(), Some(ms(250)));
     /// ```
     #[inline]
-    pub fn try_acquire(&self, n: u32) -> Result<Permit<'_, Self>, RateLimitError> {
-        let read = self.clock.now();
-        match self.serve(read, |desk| desk.take(n)) {
-            Ok(()) => Ok(Permit::new(self, (), n)),
-            Err(denied) => Err(denied.until().unwrap_or_else(|| self.serve(read, |desk| desk.explain(n, &denied)))),
-        }
+    pub fn try_acquire(&self, n: u32) -> Result<Permit<&Self>, RateLimitError> {
+        Self::try_acquire_owned(self, n)
     }
 
     /// Takes `n` permits in advance, behind all who wait (whom it goes through), and says from when on they may be used. [`max_concurrent`](RateLimiter::max_concurrent) does not concern it: if those before it are held up by calls that run,
@@ -331,6 +327,13 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
     /// How it stands: for a page that shows it, not for decisions.
     pub fn snapshot(&self) -> Snapshot {
         self.serve(self.clock.now(), |desk| desk.snapshot())
+    }
+
+    #[inline]
+    pub(super) fn take(&self, n: u32) -> Result<(), RateLimitError> {
+        let read = self.clock.now();
+        self.serve(read, |desk| desk.take(n))
+            .map_err(|denied| denied.until().unwrap_or_else(|| self.serve(read, |desk| desk.explain(n, &denied))))
     }
 
     #[inline]

@@ -1,5 +1,6 @@
 //! Where lines are kept: a limiter has one, a keyed limiter one for each key. The futures serve both.
 
+use core::ops::Deref;
 use core::task::Waker;
 
 use super::algorithm::Algorithm;
@@ -52,6 +53,9 @@ pub trait Find<L: Lines>: Copy {
         act: impl FnOnce(&mut Desk<'_, L::Algorithm, L::Storage>) -> R,
     ) -> Result<(L::Spot, R), RateLimitError>;
 }
+
+/// A line of what `B` points to.
+pub(super) type SpotOf<B> = <<B as Deref>::Target as Lines>::Spot;
 
 pub(super) type LinkOf<L> = <<L as Lines>::Storage as Storage>::Link;
 

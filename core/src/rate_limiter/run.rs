@@ -1,5 +1,6 @@
 use core::fmt;
 use core::future::Future;
+use core::ops::Deref;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
@@ -19,32 +20,40 @@ pin_project! {
     /// Dropping it before the operation has started gives up the place in the queue, and nothing is spent. Dropping it later drops the operation, and its place among those that run is free; if the operation panics, that happens at once.
     /// Polled after its end, it is pending for ever.
     #[must_use = "futures do nothing unless polled"]
-    pub struct Run<'l, L: Lines, K, F, Fut> {
+    pub struct Run<B, K, F, Fut>
+    where
+        B: Deref,
+        B::Target: Lines,
+    {
         #[pin]
-        stage: Stage<'l, L, K, F, Fut>,
+        stage: Stage<B, K, F, Fut>,
     }
 }
 
 pin_project! {
     #[project = StageProjection]
-    enum Stage<'l, L: Lines, K, F, Fut> {
-        Wait { #[pin] acquire: Acquire<'l, L, K>, operation: Option<F> },
+    enum Stage<B, K, F, Fut>
+    where
+        B: Deref,
+        B::Target: Lines,
+    {
+        Wait { #[pin] acquire: Acquire<B, K>, operation: Option<F> },
         // Dropped in this order: the place is free when what had it is gone.
-        Running { #[pin] operation: Fut, permit: Permit<'l, L> },
+        Running { #[pin] operation: Fut, permit: Permit<B> },
         Ended,
     }
 }
 
-impl<'l, L: Lines, K, F, Fut> Run<'l, L, K, F, Fut> {
-    pub(super) const fn new(acquire: Acquire<'l, L, K>, operation: F) -> Self {
+impl<B: Deref<Target: Lines>, K, F, Fut> Run<B, K, F, Fut> {
+    pub(super) const fn new(acquire: Acquire<B, K>, operation: F) -> Self {
         Self { stage: Stage::Wait { acquire, operation: Some(operation) } }
     }
 }
 
-impl<L, K, F, Fut, T, E> Future for Run<'_, L, K, F, Fut>
+impl<B, K, F, Fut, T, E> Future for Run<B, K, F, Fut>
 where
-    L: Lines,
-    K: Find<L>,
+    B: Deref<Target: Lines>,
+    K: Find<B::Target>,
     F: FnOnce() -> Fut,
     Fut: Future<Output = Result<T, E>>,
 {
@@ -74,7 +83,7 @@ where
     }
 }
 
-impl<L: Lines, K, F, Fut> fmt::Debug for Run<'_, L, K, F, Fut> {
+impl<B: Deref<Target: Lines>, K, F, Fut> fmt::Debug for Run<B, K, F, Fut> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let stage = match self.stage {
             Stage::Wait { .. } => "waiting",

@@ -316,6 +316,26 @@ fn a_panic_in_an_operation_leaves_its_place_and_spends_its_permit() {
     assert_eq!(limiter.snapshot().available, 3);
 }
 
+#[test]
+fn an_owned_permit_outlives_whoever_acquired_it() {
+    let limiter = Arc::new(RateLimiter::<Sim>::new(Rate::per_second(10)).max_concurrent(1));
+    aplomb_sim::block_on(async {
+        let permit = RateLimiter::acquire_owned(Arc::clone(&limiter), 2).await.unwrap();
+        assert_eq!((permit.count(), Arc::strong_count(&limiter)), (2, 2));
+        assert!(RateLimiter::try_acquire_owned(Arc::clone(&limiter), 1).is_err());
+        let mut waits = Caller::waits(RateLimiter::acquire_owned(Arc::clone(&limiter), 1));
+        let mut leaves = Caller::waits(RateLimiter::acquire_owned(Arc::clone(&limiter), 1));
+        aplomb_sim::spawn("call", async move { drop(permit) }).await.unwrap();
+        assert_eq!(waits.woken(), 1);
+        let next = waits.poll();
+        assert!(next.is_ready() && leaves.poll().is_pending());
+        drop((waits, leaves));
+        drop(next);
+        assert_eq!((limiter.snapshot().running, limiter.snapshot().waiting), (Some(0), 0));
+        assert_eq!(Arc::strong_count(&limiter), 1);
+    });
+}
+
 /// Callers of different operations.
 trait PollOnce {
     fn poll_once(&mut self);

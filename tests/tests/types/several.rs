@@ -26,7 +26,7 @@ use crate::{Eight, Items, Lacks, Local, LocalItems, ManualFour, Op, Pinned, Star
 
 type Limiter<P> = RateLimiter<P>;
 type Keyed<P> = KeyedRateLimiter<P, String, TokenBucket, Heap, FoldHash, 8>;
-type Limited<L, F> = rate_limiter::Run<'static, L, (), Start<F>, F>;
+type Limited<L, F> = rate_limiter::Run<&'static L, (), Start<F>, F>;
 
 #[test]
 fn rate_limiters() {
@@ -40,13 +40,16 @@ fn rate_limiters() {
         RateLimiter<Tokio, SlidingWindow<Heap>>: "Send Sync Unpin",
         Keyed<Tokio>: "Send Sync Unpin",
         Keyed<Smol>: "Send Sync Unpin",
-        rate_limiter::Acquire<'static, Limiter<Tokio>, ()>: "Send Sync",
-        rate_limiter::Acquire<'static, Limiter<Embassy>, ()>: "Send Sync Unpin",
-        rate_limiter::Acquire<'static, Keyed<Tokio>, &'static str>: "Send Sync",
+        rate_limiter::Acquire<&'static Limiter<Tokio>, ()>: "Send Sync",
+        rate_limiter::Acquire<&'static Limiter<Embassy>, ()>: "Send Sync Unpin",
+        rate_limiter::Acquire<&'static Keyed<Tokio>, &'static str>: "Send Sync",
         Limited<Limiter<Tokio>, Op>: "Send Sync",
         Limited<Limiter<Embassy>, Op>: "Send Sync Unpin",
         Limited<Limiter<Tokio>, Local>: "",
-        rate_limiter::Permit<'static, Limiter<Tokio>>: "Send Sync Unpin",
+        rate_limiter::Permit<&'static Limiter<Tokio>>: "Send Sync Unpin",
+        rate_limiter::Permit<Arc<Limiter<Tokio>>>: "Send Sync Unpin",
+        rate_limiter::Permit<Rc<Limiter<Tokio>>>: "Unpin",
+        rate_limiter::Acquire<Arc<Limiter<Tokio>>, ()>: "Send Sync",
         rate_limiter::Reservation<'static, Limiter<Tokio>>: "Send Sync Unpin",
         rate_limiter::Reserved<'static, Limiter<Tokio>>: "Send Sync",
         RateLimitStream<'static, Limiter<Tokio>, Items>: "Send Sync",

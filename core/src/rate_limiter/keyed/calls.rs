@@ -3,6 +3,7 @@
 use core::borrow::Borrow;
 use core::future::Future;
 use core::hash::Hash;
+use core::ops::Deref;
 
 use super::KeyedRateLimiter;
 use crate::config::ConfigError;
@@ -47,7 +48,7 @@ where
     /// # assert_eq!(length, 11);
     /// # Ok::<_, RateLimitError<std::io::Error>>(()) }).unwrap();
     /// ```
-    pub fn run<'q, Q, F, Fut, T, E>(&self, key: &'q Q, operation: F) -> Run<'_, Self, &'q Q, F, Fut>
+    pub fn run<'q, Q, F, Fut, T, E>(&self, key: &'q Q, operation: F) -> Run<&Self, &'q Q, F, Fut>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToKey<K> + ?Sized,
@@ -58,7 +59,7 @@ where
     }
 
     /// As [`run`](KeyedRateLimiter::run), with an operation that costs `n` permits.
-    pub fn run_n<'q, Q, F, Fut, T, E>(&self, key: &'q Q, n: u32, operation: F) -> Run<'_, Self, &'q Q, F, Fut>
+    pub fn run_n<'q, Q, F, Fut, T, E>(&self, key: &'q Q, n: u32, operation: F) -> Run<&Self, &'q Q, F, Fut>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToKey<K> + ?Sized,
@@ -73,7 +74,7 @@ where
     /// # Errors
     ///
     /// As [`RateLimiter::acquire`](crate::RateLimiter::acquire), and [`RateLimitError::TableFull`].
-    pub const fn acquire<'q, Q>(&self, key: &'q Q, n: u32) -> Acquire<'_, Self, &'q Q>
+    pub const fn acquire<'q, Q>(&self, key: &'q Q, n: u32) -> Acquire<&Self, &'q Q>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToKey<K> + ?Sized,
@@ -81,12 +82,26 @@ where
         Acquire::new(self, key, n, Instant::MAX)
     }
 
+    /// As [`acquire`](KeyedRateLimiter::acquire), of a limiter that `this` points to: an `Arc` or `Rc` of it, which the permit keeps, into whatever task it goes.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire`](KeyedRateLimiter::acquire).
+    pub const fn acquire_owned<'q, B, Q>(this: B, key: &'q Q, n: u32) -> Acquire<B, &'q Q>
+    where
+        B: Deref<Target = Self>,
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
+    {
+        Acquire::new(this, key, n, Instant::MAX)
+    }
+
     /// As [`acquire`](KeyedRateLimiter::acquire), and waits no longer than until `deadline`. What can't be there by then is refused at once, as far as the rule can tell.
     ///
     /// # Errors
     ///
     /// [`RateLimitError::Deadline`], and those of [`acquire`](KeyedRateLimiter::acquire).
-    pub const fn acquire_by<'q, Q>(&self, key: &'q Q, n: u32, deadline: Deadline) -> Acquire<'_, Self, &'q Q>
+    pub const fn acquire_by<'q, Q>(&self, key: &'q Q, n: u32, deadline: Deadline) -> Acquire<&Self, &'q Q>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToKey<K> + ?Sized,
@@ -100,18 +115,48 @@ where
     ///
     /// As [`RateLimiter::try_acquire`](crate::RateLimiter::try_acquire), and [`RateLimitError::TableFull`].
     #[inline]
-    pub fn try_acquire<Q>(&self, key: &Q, n: u32) -> Result<Permit<'_, Self>, RateLimitError>
+    pub fn try_acquire<Q>(&self, key: &Q, n: u32) -> Result<Permit<&Self>, RateLimitError>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToKey<K> + ?Sized,
     {
-        let read = self.clock.now();
-        let (spot, taken) = key.find(self, read, |desk| desk.take(n))?;
+        Self::try_acquire_owned(self, key, n)
+    }
+
+    /// As [`try_acquire`](KeyedRateLimiter::try_acquire), of a limiter that `this` points to.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_acquire`](KeyedRateLimiter::try_acquire).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use std::sync::Arc;
+    ///
+    /// # aplomb_sim::block_on(async {
+    /// let users: Arc<KeyedRateLimiter<u32>> = Arc::new(KeyedRateLimiter::new(Rate::per_second(10)).max_concurrent(1));
+    /// let permit = KeyedRateLimiter::try_acquire_owned(Arc::clone(&users), &7, 1).unwrap();
+    /// let call = aplomb_sim::spawn("call", async move { drop(permit) });
+    /// assert_eq!(users.snapshot(&7).running, Some(1));
+    /// call.await.unwrap();
+    /// # assert_eq!(users.snapshot(&7).running, Some(0)); });
+    /// ```
+    #[inline]
+    pub fn try_acquire_owned<B, Q>(this: B, key: &Q, n: u32) -> Result<Permit<B>, RateLimitError>
+    where
+        B: Deref<Target = Self>,
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
+    {
+        let read = this.clock.now();
+        let (spot, taken) = key.find(&*this, read, |desk| desk.take(n))?;
         match taken {
-            Ok(()) => Ok(Permit::new(self, spot, n)),
+            Ok(()) => Ok(Permit::new(this, spot, n)),
             Err(denied) => Err(match denied.until() {
                 Some(error) => error,
-                None => key.find(self, read, |desk| desk.explain(n, &denied))?.1,
+                None => key.find(&*this, read, |desk| desk.explain(n, &denied))?.1,
             }),
         }
     }
