@@ -235,6 +235,29 @@ fn a_new_rate_wakes_also_those_whose_keys_move_meanwhile() {
 }
 
 #[test]
+fn a_shard_has_room_for_a_key_at_least() {
+    let limiter: Keyed<u32, Heap, 4> = Keyed::new(Rate::per_hour(2)).capacity(1).check().unwrap();
+    aplomb_sim::block_on(async {
+        let admitted = (0..100).filter(|key| limiter.try_acquire(key, 1).is_ok()).count();
+        assert_eq!((admitted, limiter.len()), (4, 4));
+        let refused = (0..100).find_map(|key| limiter.try_acquire(&key, 2).err());
+        assert!(matches!(refused, Some(RateLimitError::TableFull { capacity: 1, .. } | RateLimitError::Limited { .. })));
+    });
+}
+
+#[test]
+fn a_burst_that_was_set_stays_at_a_new_rate() {
+    aplomb_sim::block_on(async {
+        let limiter: Keyed<u32, Heap, 4> = Keyed::with_burst(Rate::per_second(10), 3);
+        limiter.set_rate(Rate::per_second(100)).unwrap();
+        assert_eq!(limiter.snapshot(&7).available, 3);
+        let limiter: Keyed<u32, Heap, 4> = Keyed::new(Rate::per_second(10));
+        limiter.set_rate(Rate::per_second(100)).unwrap();
+        assert_eq!(limiter.snapshot(&7).available, 100);
+    });
+}
+
+#[test]
 fn two_calls_of_a_key_that_is_new_meet_in_one_line() {
     static LIMITER: KeyedRateLimiter<Tokio, u32, TokenBucket, Heap, FoldHash, 4> =
         KeyedRateLimiter::with_burst(Rate::per_hour(1), 5);

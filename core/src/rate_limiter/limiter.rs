@@ -66,7 +66,8 @@ impl<P: Platform<Clock: Ambient>> RateLimiter<P> {
     /// A full [`TokenBucket`], which fills at this rate, and holds as many permits as come in one `per`.
     #[must_use]
     pub const fn new(rate: Rate) -> Self {
-        Self::with_burst(rate, rate.permits())
+        let bucket = TokenBucket::new(rate);
+        Self::made(Ambient::CLOCK, bucket, bucket.config_error())
     }
 
     /// A full [`TokenBucket`], which fills at this rate, and holds `burst` permits: so many may be taken at once after a while without any.
@@ -291,7 +292,8 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
 
     /// Changes the rule from now on. The permits that are there stay there, as far as there can be so many; who waits, waits by the new rule; reservations keep their instants.
     ///
-    /// The whole rule is changed, so that of a [`Rate`] alone a bucket is made that holds as many permits as come in one `per`. For another burst, give a [`TokenBucket`].
+    /// The whole rule is changed, but for what the new one leaves open: with a [`Rate`] alone, or a [`TokenBucket`] of it, a burst that was set stays what it is (as with `SetLimit` of Go's `x/time/rate`), and one that never was is as many permits as come in one `per`. For
+    /// another, give a bucket with its [`burst`](TokenBucket::burst).
     ///
     /// # Errors
     ///
@@ -309,19 +311,18 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
     /// # Ok::<_, ConfigError>(())
     /// ```
     pub fn set_rate(&self, rule: impl Into<A>) -> Result<(), ConfigError> {
-        let rule = rule.into();
-        if let Some(error) = rule.config_error() {
-            return Err(error);
-        }
-        let read = self.clock.now();
-        let (next, _replaced) = self.state.with(|state| {
+        let (rule, read) = (rule.into(), self.clock.now());
+        let (changed, _unused) = self.state.with(|state| {
+            let rule = rule.in_place_of(&state.algorithm);
+            if let Some(error) = rule.config_error() {
+                return (Err(error), rule);
+            }
             let now = state.steady.advance(read, &self.clock);
             let replaced = replace(&mut state.algorithm, rule);
             state.algorithm.take_over(&mut state.taken, &replaced, now);
-            (self.desk(state, now).reconsider(), replaced)
+            (Ok(self.desk(state, now).reconsider()), replaced)
         });
-        wake(next);
-        Ok(())
+        changed.map(wake)
     }
 
     /// How it stands: for a page that shows it, not for decisions.

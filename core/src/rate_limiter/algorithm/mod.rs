@@ -94,6 +94,16 @@ pub trait Algorithm {
     /// From when on, if nothing more is taken, the state is as good as new: a key may be forgotten then.
     fn renewed_at(&self, state: &Self::State) -> Instant;
 
+    /// The rule itself, where it takes the place of `earlier`: what it leaves open stays as it was there. Default: it leaves nothing open.
+    #[must_use]
+    fn in_place_of(self, earlier: &Self) -> Self
+    where
+        Self: Sized,
+    {
+        let _ = earlier;
+        self
+    }
+
     /// Takes over a state that another configuration has kept until now: the permits that are there stay there, as far as there can be so many.
     fn take_over(&self, state: &mut Self::State, from: &Self, now: Instant);
 

@@ -182,7 +182,8 @@ where
     ///
     /// [`ConfigError`], if the new rule makes no sense. Nothing changes then.
     pub fn set_rate(&self, rule: impl Into<A>) -> Result<(), ConfigError> {
-        let rule = rule.into();
+        let earlier = self.shards.first().map_or(self.algorithm, |shard| shard.with(|shard| *shard.rule(self.house())));
+        let rule = rule.into().in_place_of(&earlier);
         if let Some(error) = rule.config_error() {
             return Err(error);
         }
@@ -215,7 +216,7 @@ where
             let now = shard.steady.advance(read, &self.clock);
             let known = shard.table.find(hash, |known| known.borrow() == key);
             let served = known.and_then(|index| shard.with(house, index, now, |desk| desk.snapshot()));
-            served.map_or_else(|| new(shard.most(house)), |served| served.result)
+            served.map_or_else(|| new(shard.rule(house).most()), |served| served.result)
         })
     }
 

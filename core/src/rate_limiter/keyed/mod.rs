@@ -69,7 +69,8 @@ impl<P: Platform<Clock: Ambient>, K, S: Storage, H, const SHARDS: usize> KeyedRa
     /// A full [`TokenBucket`] for each key, which fills at this rate, and holds as many permits as come in one `per`.
     #[must_use]
     pub const fn new(rate: Rate) -> Self {
-        Self::with_burst(rate, rate.permits())
+        let bucket = TokenBucket::new(rate);
+        Self::made(Ambient::CLOCK, bucket, bucket.config_error())
     }
 
     /// A full [`TokenBucket`] for each key, which fills at this rate, and holds `burst` permits.
@@ -130,7 +131,7 @@ impl<P: Platform, K, A: Algorithm + Copy, S: Storage, H, const SHARDS: usize> Ke
 
     /// How many keys there is room for; at least 1, and no more than the storage has room for. Default: three quarters of what the storage has room for, and at most [65,536](KeyedRateLimiter::DEFAULT_CAPACITY).
     ///
-    /// Of several shards, each has room for its part, rounded up; one may be full while others are not. In place, where the capacity comes near to the storage's, a look-up for a key that is not there goes through more and more of the table, and through all of it
+    /// Of several shards, each has room for its part, rounded up, and so for one key at least; one may be full while others are not. In place, where the capacity comes near to the storage's, a look-up for a key that is not there goes through more and more of the table, and through all of it
     /// if it is full.
     ///
     /// On the heap, memory is taken as keys come, by doubling the table of a shard. Each key takes some one and a half to three times the size of the key and what was taken, and 8 bytes more.
