@@ -75,6 +75,6 @@ impl<B: Deref<Target: Lines>> Drop for Permit<B> {
 
 impl<B: Deref<Target: Lines>> fmt::Debug for Permit<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit").field("count", &self.permits).finish()
+        f.debug_struct("Permit").field("count", &self.permits).finish_non_exhaustive()
     }
 }

@@ -87,7 +87,7 @@ where
     /// # Errors
     ///
     /// As [`acquire`](KeyedRateLimiter::acquire).
-    pub const fn acquire_owned<'q, B, Q>(this: B, key: &'q Q, n: u32) -> Acquire<B, &'q Q>
+    pub const fn acquire_owned<B, Q>(this: B, key: &Q, n: u32) -> Acquire<B, &Q>
     where
         B: Deref<Target = Self>,
         K: Borrow<Q>,
