@@ -3,39 +3,33 @@
 use std::future::ready;
 use std::hint::black_box;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use aplomb_tokio::prelude::*;
 use aplomb_tokio::rate_limiter::TokenBucket;
-use aplomb_tokio::{Ambient, Clock, Heap, Platform, Tokio, TokioClock, TokioSleep};
+use aplomb_tokio::{Clock, Heap, Platform, Tokio, TokioClock, TokioSleep};
 use benches::Group;
 use governor::clock::MonotonicClock;
 use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota};
 
-/// The processor's own counter, which governor reads by default.
-#[derive(Clone, Copy)]
-struct TscClock;
-
-static TSC: LazyLock<quanta::Clock> = LazyLock::new(quanta::Clock::new);
+/// The processor's own counter, which governor reads by default. As there, the limiter has it.
+#[derive(Clone)]
+struct TscClock(quanta::Clock);
 
 impl Clock for TscClock {
     type Sleep = TokioSleep;
 
     #[inline]
     fn now(&self) -> aplomb_tokio::Instant {
-        aplomb_tokio::Instant::from_nanos(TSC.delta_as_nanos(0, TSC.raw()))
+        aplomb_tokio::Instant::from_nanos(self.0.delta_as_nanos(0, self.0.raw()))
     }
 
     fn sleep_until(&self, at: aplomb_tokio::Instant) -> TokioSleep {
         TokioClock.sleep_for(at - self.now())
     }
-}
-
-impl Ambient for TscClock {
-    const CLOCK: Self = Self;
 }
 
 /// tokio, on that clock.
@@ -44,6 +38,7 @@ struct Tsc;
 impl Platform for Tsc {
     type Clock = TscClock;
     type RawMutex = <Tokio as Platform>::RawMutex;
+    type Word = <Tokio as Platform>::Word;
     type Storage = Heap;
     type Children = <Tokio as Platform>::Children;
 
@@ -61,11 +56,18 @@ const ONCE: Rate = Rate::per_hour(1);
 
 static OPEN: RateLimiter = RateLimiter::new(ALWAYS);
 static SHUT: RateLimiter = RateLimiter::new(ONCE);
-static OPEN_TSC: aplomb_tokio::rate_limiter::RateLimiter<Tsc> = aplomb_tokio::rate_limiter::RateLimiter::new(ALWAYS);
-static SHUT_TSC: aplomb_tokio::rate_limiter::RateLimiter<Tsc> = aplomb_tokio::rate_limiter::RateLimiter::new(ONCE);
+
+fn by_tsc(rate: Rate) -> &'static aplomb_tokio::rate_limiter::RateLimiter<Tsc> {
+    let limiter = aplomb_tokio::rate_limiter::RateLimiter::with_clock(TscClock(quanta::Clock::new()), TokenBucket::new(rate));
+    Box::leak(Box::new(limiter))
+}
 
 type Keyed<const SHARDS: usize> =
     aplomb_tokio::rate_limiter::KeyedRateLimiter<Tsc, u64, TokenBucket, Heap, aplomb_tokio::key::FoldHash, SHARDS>;
+
+fn keyed_by_tsc<const SHARDS: usize>() -> Keyed<SHARDS> {
+    Keyed::with_clock(TscClock(quanta::Clock::new()), TokenBucket::new(ALWAYS)).capacity(200_000)
+}
 
 fn often() -> Quota {
     Quota::per_second(NonZeroU32::new(1_000_000_000).expect("not zero"))
@@ -92,7 +94,8 @@ fn direct() {
         governor::RateLimiter::direct_with_clock(seldom(), MonotonicClock),
     );
     let (open, shut) = (DefaultDirectRateLimiter::direct(often()), DefaultDirectRateLimiter::direct(seldom()));
-    let _ = (SHUT.try_acquire(1), SHUT_TSC.try_acquire(1), std_shut.check(), shut.check());
+    let (open_tsc, shut_tsc, tsc) = (by_tsc(ALWAYS), by_tsc(ONCE), TscClock(quanta::Clock::new()));
+    let _ = (SHUT.try_acquire(1), shut_tsc.try_acquire(1), std_shut.check(), shut.check());
 
     Group::new("a permit that is there, the system's clock")
         .member("aplomb", || ready(black_box(OPEN.try_acquire(1)).is_ok()))
@@ -100,16 +103,16 @@ fn direct() {
         .member("reading the clock", || ready(black_box(TokioClock.now())))
         .run();
     Group::new("a permit that is there, the processor's clock")
-        .member("aplomb", || ready(black_box(OPEN_TSC.try_acquire(1)).is_ok()))
+        .member("aplomb", move || ready(black_box(open_tsc.try_acquire(1)).is_ok()))
         .member("governor", move || ready(black_box(open.check()).is_ok()))
-        .member("reading the clock", || ready(black_box(TscClock.now())))
+        .member("reading the clock", move || ready(black_box(tsc.now())))
         .run();
     Group::new("a permit that is not there, the system's clock")
         .member("aplomb", || ready(black_box(SHUT.try_acquire(1)).is_ok()))
         .member("governor", move || ready(black_box(std_shut.check()).is_ok()))
         .run();
     Group::new("a permit that is not there, the processor's clock")
-        .member("aplomb", || ready(black_box(SHUT_TSC.try_acquire(1)).is_ok()))
+        .member("aplomb", move || ready(black_box(shut_tsc.try_acquire(1)).is_ok()))
         .member("governor", move || ready(black_box(shut.check()).is_ok()))
         .run();
     let leaky = leaky_bucket::RateLimiter::builder().max(1_000_000_000).initial(1_000_000_000).refill(1_000_000).build();
@@ -120,11 +123,7 @@ fn direct() {
 }
 
 fn keyed(keys: u64) {
-    let (sharded, ours) = (
-        Box::leak(Box::new(Keyed::<16>::new(ALWAYS).capacity(200_000))),
-        &*Box::leak(Box::new(Keyed::<1>::new(ALWAYS).capacity(200_000))),
-    );
-    let sharded = &*sharded;
+    let (sharded, ours) = (&*Box::leak(Box::new(keyed_by_tsc::<16>())), &*Box::leak(Box::new(keyed_by_tsc::<1>())));
     let governor = DefaultKeyedRateLimiter::<u64>::keyed(often());
     for key in 0..keys {
         let _ = (ours.try_acquire(&key, 1), sharded.try_acquire(&key, 1), governor.check_key(&key));
@@ -159,11 +158,11 @@ fn two_threads() {
         began.elapsed().as_secs_f64() * 1e9 / f64::from(CALLS)
     }
     let governor = DefaultDirectRateLimiter::direct(often());
-    let keyed = Keyed::<16>::new(ALWAYS).capacity(200_000);
+    let (direct, keyed) = (by_tsc(ALWAYS), keyed_by_tsc::<16>());
     let keyed_governor = DefaultKeyedRateLimiter::<u64>::keyed(often());
     let random = || fastrand::u64(0..1_000);
     let rows: [(&str, Measure<'_>); 4] = [
-        ("aplomb", Box::new(|| measure(|| drop(black_box(OPEN_TSC.try_acquire(1)))))),
+        ("aplomb", Box::new(|| measure(|| drop(black_box(direct.try_acquire(1)))))),
         ("governor", Box::new(|| measure(|| drop(black_box(governor.check()))))),
         ("aplomb, 1,000 keys in 16 shards", Box::new(|| measure(|| drop(black_box(keyed.try_acquire(&random(), 1)))))),
         ("governor, 1,000 keys", Box::new(|| measure(|| drop(black_box(keyed_governor.check_key(&random())))))),

@@ -3,6 +3,7 @@
 use mutex::{ConstInit, ScopedRawMutex};
 
 use crate::children::{Children, PinnedStorage};
+use crate::sync::Word;
 use crate::time::Clock;
 
 /// A runtime, seen from the patterns: one type parameter instead of four.
@@ -23,6 +24,7 @@ use crate::time::Clock;
 /// impl Platform for Small {
 ///     type Clock = SimClock;
 ///     type RawMutex = aplomb::sync::LocalRawMutex;
+///     type Word = aplomb::sync::NoWord;
 ///     type Storage = Inline<4>;
 ///     type Children = ParentWaker;
 ///
@@ -36,6 +38,9 @@ pub trait Platform {
     /// The lock around all shared state: a critical section where interrupts share it, a spinning or parking lock between threads, a `RefCell` in
     /// disguise where one executor has it alone.
     type RawMutex: ScopedRawMutex + ConstInit;
+
+    /// What is changed past the lock by whoever need not wait: [`AtomicWord`](crate::sync::AtomicWord) where processors exchange 64 bits at once and the clock is never set back, [`NoWord`](crate::sync::NoWord) elsewhere.
+    type Word: Word;
 
     /// Where tables lie unless their user says otherwise.
     type Storage: PinnedStorage;

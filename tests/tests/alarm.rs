@@ -77,6 +77,7 @@ struct CountingPlatform;
 impl Platform for CountingPlatform {
     type Clock = Counting;
     type RawMutex = SimRawMutex;
+    type Word = aplomb::sync::NoWord;
     type Storage = Inline<4>;
     type Children = ParentWaker;
 

@@ -64,6 +64,7 @@ struct CountingPlatform<'c>(PhantomData<&'c ()>);
 impl<'c> Platform for CountingPlatform<'c> {
     type Clock = Counting<'c>;
     type RawMutex = LocalRawMutex;
+    type Word = aplomb::sync::NoWord;
     type Storage = Heap;
     type Children = ParentWaker;
 

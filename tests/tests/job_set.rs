@@ -23,6 +23,7 @@ struct Plain;
 impl Platform for Plain {
     type Clock = SimClock;
     type RawMutex = SimRawMutex;
+    type Word = aplomb::sync::NoWord;
     type Storage = Inline<8>;
     type Children = ParentWaker;
 

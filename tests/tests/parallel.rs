@@ -24,6 +24,7 @@ macro_rules! platform {
         impl Platform for $name {
             type Clock = SimClock;
             type RawMutex = SimRawMutex;
+            type Word = aplomb::sync::NoWord;
             type Storage = Heap;
             type Children = $children;
 

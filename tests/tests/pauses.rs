@@ -45,6 +45,7 @@ struct AtOncePlatform;
 impl Platform for AtOncePlatform {
     type Clock = AtOnce;
     type RawMutex = SimRawMutex;
+    type Word = aplomb::sync::NoWord;
     type Storage = Inline<4>;
     type Children = ParentWaker;
 

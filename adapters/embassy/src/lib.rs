@@ -50,6 +50,7 @@ pub struct Embassy;
 impl Platform for Embassy {
     type Clock = EmbassyClock;
     type RawMutex = mutex::raw_impls::cs::CriticalSectionRawMutex;
+    type Word = aplomb::sync::NoWord;
     type Storage = Inline<16>;
     type Children = ParentWaker;
 

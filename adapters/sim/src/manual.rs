@@ -301,6 +301,7 @@ pub struct Manual<'c, const N: usize>(PhantomData<&'c ManualClock<N>>);
 impl<'c, const N: usize> Platform for Manual<'c, N> {
     type Clock = &'c ManualClock<N>;
     type RawMutex = LocalRawMutex;
+    type Word = aplomb::sync::NoWord;
     type Storage = Inline<16>;
     type Children = ParentWaker;
 

@@ -37,6 +37,7 @@ pub struct Smol;
 impl Platform for Smol {
     type Clock = SmolClock;
     type RawMutex = mutex::raw_impls::lock_api_0_4::LockApiRawMutex<parking_lot::RawMutex>;
+    type Word = aplomb::sync::AtomicWord;
     type Storage = Heap;
     type Children = OwnWakers<Self::RawMutex>;
 

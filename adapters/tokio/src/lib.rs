@@ -35,6 +35,7 @@ pub struct Tokio;
 impl Platform for Tokio {
     type Clock = TokioClock;
     type RawMutex = mutex::raw_impls::lock_api_0_4::LockApiRawMutex<parking_lot::RawMutex>;
+    type Word = aplomb::sync::AtomicWord;
     type Storage = Heap;
     type Children = OwnWakers<Self::RawMutex>;
 

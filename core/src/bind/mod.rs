@@ -22,6 +22,7 @@ mod streams;
 /// impl Platform for Own {
 ///     type Clock = SimClock;
 ///     type RawMutex = aplomb_sim::SimRawMutex;
+///     type Word = aplomb::sync::NoWord;
 ///     type Storage = Inline<4>;
 ///     type Children = ParentWaker;
 ///

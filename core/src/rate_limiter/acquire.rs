@@ -141,7 +141,8 @@ where
         let permits = self.permits;
         let (admitted, next) = if self.place.is_none() {
             // Without a waker first: most find their permits there.
-            match self.key.find(&**lines, now, |desk| desk.takes(permits)) {
+            let taken = self.key.try_take(&**lines, now, permits).map(|spot| Ok((spot, true)));
+            match taken.unwrap_or_else(|| self.key.find(&**lines, now, |desk| desk.takes(permits))) {
                 Ok((spot, true)) => (Ok(spot), None),
                 Ok((_, false)) => ready!(self.as_mut().poll_waiting(now, cx)),
                 Err(error) => (Err(error), None),

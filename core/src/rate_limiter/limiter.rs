@@ -1,12 +1,13 @@
 use core::fmt;
 use core::future::Future;
-use core::mem::{forget, replace};
+use core::mem::forget;
 
 use super::acquire::Acquire;
 use super::algorithm::{Algorithm, FixedWindow, SlidingCounter, SlidingWindow, TokenBucket};
 use super::error::RateLimitError;
 use super::line::{Ask, Crowd, Desk, Limits, Snapshot, lateness};
 use super::lines::{Find, Lines, wake};
+use super::outside::Outside;
 use super::permit::Permit;
 use super::rate::Rate;
 use super::reservation::Reservation;
@@ -47,6 +48,9 @@ use crate::time::{Clock, Instant, Steady};
 pub struct RateLimiter<P: Platform, A: Algorithm = TokenBucket, S: Storage = <P as Platform>::Storage> {
     clock: P::Clock,
     limits: Limits,
+    /// The rule, unless it has been changed.
+    algorithm: A,
+    outside: Outside<P::Word>,
     /// What is wrong with the configuration, as far as it is known at compile time.
     error: Option<ConfigError>,
     state: Shared<P::RawMutex, State<A, S>>,
@@ -58,7 +62,8 @@ struct State<A: Algorithm, S: Storage> {
     steady: Steady,
     taken: A::State,
     crowd: Crowd<S::Link>,
-    algorithm: A,
+    /// The rule, if it has been changed.
+    changed: Option<A>,
     slab: Slab<Ask, S>,
 }
 
@@ -113,8 +118,8 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
     }
 
     const fn made(clock: P::Clock, algorithm: A, error: Option<ConfigError>) -> Self {
-        let state = State { steady: Steady::new(), taken: A::START, crowd: Crowd::NONE, algorithm, slab: Slab::new() };
-        Self { clock, limits: Limits::NONE, error, state: Shared::new(state) }
+        let state = State { steady: Steady::new(), taken: A::START, crowd: Crowd::NONE, changed: None, slab: Slab::new() };
+        Self { clock, limits: Limits::NONE, algorithm, outside: Outside::NOTHING, error, state: Shared::new(state) }
     }
 
     /// How many calls run at once, whatever the rate. At least 1. Default: any number.
@@ -159,8 +164,8 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
     /// let refused = RateLimiter::new(Rate::per_second(0)).check();
     /// assert_eq!(refused.unwrap_err().to_string(), "permits is 0, must be at least 1");
     /// ```
-    pub fn check(mut self) -> Result<Self, ConfigError> {
-        let error = self.state.get_mut().algorithm.config_error().or(self.limits.config_error());
+    pub fn check(self) -> Result<Self, ConfigError> {
+        let error = self.algorithm.config_error().or(self.limits.config_error());
         error.map_or(Ok(self), Err)
     }
 }
@@ -313,13 +318,14 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
     pub fn set_rate(&self, rule: impl Into<A>) -> Result<(), ConfigError> {
         let (rule, read) = (rule.into(), self.clock.now());
         let (changed, _unused) = self.state.with(|state| {
-            let rule = rule.in_place_of(&state.algorithm);
+            let rule = rule.in_place_of(state.changed.as_ref().unwrap_or(&self.algorithm));
             if let Some(error) = rule.config_error() {
-                return (Err(error), rule);
+                return (Err(error), Some(rule));
             }
             let now = state.steady.advance(read, &self.clock);
-            let replaced = replace(&mut state.algorithm, rule);
-            state.algorithm.take_over(&mut state.taken, &replaced, now);
+            self.outside.bring_in(&self.algorithm, &mut state.taken);
+            rule.take_over(&mut state.taken, state.changed.as_ref().unwrap_or(&self.algorithm), now);
+            let replaced = state.changed.replace(rule);
             (Ok(self.desk(state, now).reconsider()), replaced)
         });
         changed.map(wake)
@@ -333,21 +339,36 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
     #[inline]
     pub(super) fn take(&self, n: u32) -> Result<(), RateLimitError> {
         let read = self.clock.now();
+        match self.outside.try_take(&self.algorithm, read, n) {
+            Some(Ok(())) => Ok(()),
+            Some(Err(at)) => Err(RateLimitError::Limited { retry_after: Some(at.saturating_duration_since(read)) }),
+            None => self.take_under_lock(read, n),
+        }
+    }
+
+    // Kept out of line, so that the short way is short.
+    #[inline(never)]
+    fn take_under_lock(&self, read: Instant, n: u32) -> Result<(), RateLimitError> {
         self.serve(read, |desk| desk.take(n))
             .map_err(|denied| denied.until().unwrap_or_else(|| self.serve(read, |desk| desk.explain(n, &denied))))
     }
 
-    #[inline]
     fn serve<R>(&self, read: Instant, act: impl FnOnce(&mut Desk<'_, A, S>) -> R) -> R {
         self.state.with(|state| {
             let now = state.steady.advance(read, &self.clock);
-            act(&mut self.desk(state, now))
+            self.outside.bring_in(&self.algorithm, &mut state.taken);
+            let result = act(&mut self.desk(state, now));
+            let only_the_rule_decides = state.crowd.queue.is_empty() && !self.limits.counts_calls();
+            if only_the_rule_decides && state.changed.is_none() && state.steady.is_the_clocks() {
+                self.outside.set_out(&self.algorithm, &state.taken);
+            }
+            result
         })
     }
 
-    fn desk<'s>(&self, state: &'s mut State<A, S>, now: Instant) -> Desk<'s, A, S> {
+    fn desk<'s>(&'s self, state: &'s mut State<A, S>, now: Instant) -> Desk<'s, A, S> {
         Desk {
-            algorithm: &state.algorithm,
+            algorithm: state.changed.as_ref().unwrap_or(&self.algorithm),
             limits: self.limits,
             taken: &mut state.taken,
             crowd: &mut state.crowd,
@@ -393,6 +414,11 @@ impl<P: Platform, A: Algorithm, S: Storage> Find<RateLimiter<P, A, S>> for () {
         act: impl FnOnce(&mut Desk<'_, A, S>) -> R,
     ) -> Result<((), R), RateLimitError> {
         Ok(((), lines.serve(read, act)))
+    }
+
+    #[inline]
+    fn try_take(self, lines: &RateLimiter<P, A, S>, read: Instant, permits: u32) -> Option<()> {
+        lines.outside.try_take(&lines.algorithm, read, permits)?.ok()
     }
 }
 

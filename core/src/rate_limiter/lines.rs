@@ -52,6 +52,12 @@ pub trait Find<L: Lines>: Copy {
         read: Instant,
         act: impl FnOnce(&mut Desk<'_, L::Algorithm, L::Storage>) -> R,
     ) -> Result<(L::Spot, R), RateLimitError>;
+
+    /// Takes permits without the lock, if they are there and that can be done.
+    #[doc(hidden)]
+    fn try_take(self, _lines: &L, _read: Instant, _permits: u32) -> Option<L::Spot> {
+        None
+    }
 }
 
 /// A line of what `B` points to.

@@ -58,6 +58,7 @@ mod keyed;
 mod limiter;
 mod line;
 mod lines;
+mod outside;
 mod permit;
 mod rate;
 mod reservation;

@@ -57,18 +57,22 @@ impl<B: Deref<Target: Lines>> Permit<B> {
     pub const fn count(&self) -> u32 {
         self.permits
     }
+
+    #[inline(never)]
+    fn end_call(&self) {
+        let waits = self.lines.with_crowd(self.spot, Crowd::end_call);
+        if waits == Some(true) {
+            #[allow(clippy::redundant_closure_for_method_calls, reason = "the method is not general enough in its lifetimes")]
+            wake(self.lines.with(self.spot, self.lines.clock().now(), |desk| desk.reconsider()).flatten());
+        }
+    }
 }
 
 impl<B: Deref<Target: Lines>> Drop for Permit<B> {
     #[inline]
     fn drop(&mut self) {
-        if !self.lines.counts_calls() {
-            return;
-        }
-        let waits = self.lines.with_crowd(self.spot, Crowd::end_call);
-        if waits == Some(true) {
-            #[allow(clippy::redundant_closure_for_method_calls, reason = "the method is not general enough in its lifetimes")]
-            wake(self.lines.with(self.spot, self.lines.clock().now(), |desk| desk.reconsider()).flatten());
+        if self.lines.counts_calls() {
+            self.end_call();
         }
     }
 }

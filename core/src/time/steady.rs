@@ -64,6 +64,11 @@ impl Steady {
         if at.is_never() { at } else { Instant::from_nanos(at.as_nanos().saturating_sub(self.lag)) }
     }
 
+    /// Whether it is what the clock says.
+    pub(crate) const fn is_the_clocks(&self) -> bool {
+        self.lag == 0
+    }
+
     #[cold]
     fn set_back(&mut self, read: Instant) {
         let now = read.saturating_add_nanos(self.lag);

@@ -1,21 +1,23 @@
-//! Model checkers as platforms: each is one more lock.
+//! Model checkers as platforms: each is one more lock, and one more word.
 #![allow(dead_code, reason = "not every test uses all of it")]
 
 use std::marker::PhantomData;
 use std::sync::OnceLock;
+use std::sync::atomic::Ordering;
 
-use aplomb::sync::{ConstInit, ScopedRawMutex};
+use aplomb::sync::{ConstInit, ScopedRawMutex, Word};
 use aplomb::{Clock, Heap, ParentWaker, Platform};
 use aplomb_sim::SimClock;
 
-/// A platform whose lock is the given one.
+/// A platform whose lock and word are the checker's.
 macro_rules! checked_platform {
-    ($platform:ident, $lock:ident, $mutex:ty) => {
+    ($platform:ident, $checker:ident, $lock:ident, $word:ident) => {
         pub(crate) struct $platform<C = SimClock>(PhantomData<C>);
 
         impl<C: Clock> Platform for $platform<C> {
             type Clock = C;
             type RawMutex = $lock;
+            type Word = $word;
             type Storage = Heap;
             type Children = ParentWaker;
 
@@ -25,7 +27,7 @@ macro_rules! checked_platform {
         }
 
         /// Made when it is first locked: the checker's own is no constant.
-        pub(crate) struct $lock(OnceLock<$mutex>);
+        pub(crate) struct $lock(OnceLock<$checker::sync::Mutex<()>>);
 
         impl ConstInit for $lock {
             #[allow(clippy::declare_interior_mutable_const, reason = "each use of it is a new lock")]
@@ -48,11 +50,43 @@ macro_rules! checked_platform {
                 self.0.get_or_init(Default::default).try_lock().is_err()
             }
         }
+
+        /// Made when it is first looked at, as the lock.
+        pub(crate) struct $word(OnceLock<$checker::sync::atomic::AtomicU64>);
+
+        impl $word {
+            fn number(&self) -> &$checker::sync::atomic::AtomicU64 {
+                self.0.get_or_init(Default::default)
+            }
+        }
+
+        impl ConstInit for $word {
+            #[allow(clippy::declare_interior_mutable_const, reason = "each use of it is a new word")]
+            const INIT: Self = Self(OnceLock::new());
+        }
+
+        impl Word for $word {
+            fn get(&self) -> u64 {
+                self.number().load(Ordering::Acquire)
+            }
+
+            fn put(&self, number: u64) {
+                self.number().store(number, Ordering::Release);
+            }
+
+            fn exchange(&self, expected: u64, number: u64) -> Result<(), u64> {
+                self.number().compare_exchange(expected, number, Ordering::AcqRel, Ordering::Acquire).map(|_| ())
+            }
+
+            fn take(&self) -> u64 {
+                self.number().swap(0, Ordering::AcqRel)
+            }
+        }
     };
 }
 
-checked_platform!(Loom, LoomLock, loom::sync::Mutex<()>);
-checked_platform!(Shuttle, ShuttleLock, shuttle::sync::Mutex<()>);
+checked_platform!(Loom, loom, LoomLock, LoomWord);
+checked_platform!(Shuttle, shuttle, ShuttleLock, ShuttleWord);
 
 /// Who is set to play the bug: what must never be forgotten is.
 const FORGET: &str = "APLOMB_FORGET_A_WAITER";

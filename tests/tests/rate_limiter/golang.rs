@@ -10,6 +10,7 @@ struct ByHand;
 impl Platform for ByHand {
     type Clock = &'static ManualClock<1>;
     type RawMutex = aplomb::sync::LocalRawMutex;
+    type Word = aplomb::sync::NoWord;
     type Storage = Inline<4>;
     type Children = ParentWaker;
 

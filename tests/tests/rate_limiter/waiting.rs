@@ -21,6 +21,7 @@ struct ByHand;
 impl Platform for ByHand {
     type Clock = &'static ManualClock<2>;
     type RawMutex = LocalRawMutex;
+    type Word = aplomb::sync::NoWord;
     type Storage = Inline<8>;
     type Children = ParentWaker;
 

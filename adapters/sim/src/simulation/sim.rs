@@ -54,6 +54,7 @@ pub struct Sim;
 impl Platform for Sim {
     type Clock = SimClock;
     type RawMutex = SimRawMutex;
+    type Word = aplomb::sync::NoWord;
     type Storage = Heap;
     type Children = OwnWakers<SimRawMutex>;
 

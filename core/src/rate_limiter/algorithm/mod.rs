@@ -10,6 +10,8 @@ pub use sliding_counter::{Counters, SlidingCounter};
 pub use sliding_window::{Log, SlidingWindow};
 pub use token_bucket::{Bucket, TokenBucket};
 
+use core::num::NonZeroU64;
+
 use crate::config::ConfigError;
 use crate::time::Instant;
 
@@ -102,6 +104,26 @@ pub trait Algorithm {
     {
         let _ = earlier;
         self
+    }
+
+    /// The state in a word, if it fits into one and nothing is lost: then permits are taken without the lock. Default: it does not.
+    fn pack(&self, _state: &Self::State) -> Option<NonZeroU64> {
+        None
+    }
+
+    /// The state that was [packed](Algorithm::pack).
+    fn unpack(&self, _word: NonZeroU64) -> Self::State {
+        Self::START
+    }
+
+    /// [Takes](Algorithm::try_take) permits from a packed state: how it is packed afterwards, or when they are there. `None` leaves it to the lock.
+    #[inline]
+    fn try_take_packed(&self, word: NonZeroU64, now: Instant, n: u32) -> Option<Result<NonZeroU64, Instant>> {
+        let mut state = self.unpack(word);
+        match self.try_take(&mut state, now, n) {
+            Ok(()) => self.pack(&state).map(Ok),
+            Err(refused) => refused.until().map(Err),
+        }
     }
 
     /// Takes over a state that another configuration has kept until now: the permits that are there stay there, as far as there can be so many.

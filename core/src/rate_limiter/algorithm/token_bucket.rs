@@ -1,3 +1,4 @@
+use core::num::NonZeroU64;
 use core::time::Duration;
 
 use super::{Algorithm, Refused};
@@ -218,6 +219,7 @@ impl TokenBucket {
 
 impl TokenBucket {
     // Kept out of line, so that the short way is short.
+    #[cold]
     #[inline(never)]
     fn try_take_exactly(&self, state: &mut Bucket, now: Instant, n: u32) -> Result<(), Refused> {
         if self.is_never(n) {
@@ -263,17 +265,15 @@ impl Algorithm for TokenBucket {
 
     #[inline]
     fn try_take(&self, state: &mut Bucket, now: Instant, n: u32) -> Result<(), Refused> {
-        // One permit of a rate without fractions, as most are: the same, in fewer steps.
-        if n == 1 && self.is_whole && state.parts == 0 && state.given_back == 0 {
-            let full_at = state.whole.max(now.as_nanos()).saturating_add(self.interval.whole);
-            let wait = (full_at - now.as_nanos()).saturating_sub(self.depth.whole);
-            if wait > 0 {
-                return Err(Refused::Until(now.saturating_add_nanos(wait)));
+        // A rate without fractions, as most are: the same, in fewer steps.
+        match self.pack(state).and_then(|full_at| self.try_take_packed(full_at, now, n)) {
+            Some(Ok(full_at)) => {
+                *state = self.unpack(full_at);
+                Ok(())
             }
-            state.whole = full_at;
-            return Ok(());
+            Some(Err(at)) => Err(Refused::Until(at)),
+            None => self.try_take_exactly(state, now, n),
         }
-        self.try_take_exactly(state, now, n)
     }
 
     fn reserve(&self, state: &mut Bucket, now: Instant, n: u32) -> Option<Instant> {
@@ -322,6 +322,29 @@ impl Algorithm for TokenBucket {
     /// A burst that was set stays, unless another one is.
     fn in_place_of(self, earlier: &Self) -> Self {
         if earlier.burst_is_set && !self.burst_is_set { self.burst(earlier.burst) } else { self }
+    }
+
+    #[inline]
+    fn pack(&self, state: &Bucket) -> Option<NonZeroU64> {
+        let is_number = self.is_whole && state.parts == 0 && state.given_back == 0;
+        NonZeroU64::new(state.whole).filter(|_| is_number)
+    }
+
+    #[inline]
+    fn unpack(&self, word: NonZeroU64) -> Bucket {
+        Bucket { whole: word.get(), ..Self::START }
+    }
+
+    #[inline]
+    fn try_take_packed(&self, full_at: NonZeroU64, now: Instant, n: u32) -> Option<Result<NonZeroU64, Instant>> {
+        if n > self.burst {
+            return None;
+        }
+        let cost = self.interval.whole.saturating_mul(u64::from(n));
+        let now_or_later = full_at.max(NonZeroU64::new(now.as_nanos()).unwrap_or(NonZeroU64::MIN));
+        let full_at = now_or_later.saturating_add(cost);
+        let wait = (full_at.get() - now.as_nanos()).saturating_sub(self.depth.whole);
+        Some(if wait > 0 { Err(now.saturating_add_nanos(wait)) } else { Ok(full_at) })
     }
 
     /// The number of permits stays what it is, to a fraction of a permit (as in Go's `x/time/rate`).
