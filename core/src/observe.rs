@@ -96,7 +96,7 @@ mod tracing {
 
     use super::{Observer, SharedObserver};
     use crate::retry::Event;
-    use crate::{bulkhead, pool};
+    use crate::{bulkhead, pool, rate_limiter};
 
     /// Writes events to the `tracing` subscriber: what goes on by itself at DEBUG, what the caller gets to feel at WARN, success at the first attempt not at all.
     ///
@@ -109,6 +109,19 @@ mod tracing {
     /// # aplomb_sim::block_on(async {
     /// let answer = retry(|| async { Ok::<_, String>(42) }).observed_by(Tracing::named("billing")).await;
     /// # assert_eq!(answer, Ok(42)); });
+    /// ```
+    ///
+    /// Of what lies in a `static`:
+    ///
+    /// ```
+    /// use aplomb::observe::Tracing;
+    /// use aplomb::rate_limiter::TokenBucket;
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static GITHUB: RateLimiter<TokenBucket, Heap, Tracing> =
+    ///     checked!(RateLimiter::new(Rate::per_minute(100)).observed_by(Tracing::named("github")));
+    /// static UPLOADS: Pool<Heap, Tracing> = checked!(Pool::new(4).observed_by(Tracing::named("uploads")));
+    /// # aplomb_sim::block_on(async { GITHUB.acquire(1).await.unwrap(); UPLOADS.pause(); });
     /// ```
     #[derive(Debug, Clone, Copy)]
     pub struct Tracing {
@@ -130,6 +143,18 @@ mod tracing {
             match event {
                 Waiting { waiting } => tracing::debug!(name, waiting, "waiting for a place"),
                 Admitted { waited } => tracing::debug!(name, ?waited, "has its place"),
+                Rejected { reason } => tracing::warn!(name, %reason, "rejected"),
+            }
+        }
+    }
+
+    impl SharedObserver<rate_limiter::Event> for Tracing {
+        fn observe(&self, event: &rate_limiter::Event) {
+            use rate_limiter::Event::{Admitted, Rejected, Waiting};
+            let name = self.name;
+            match event {
+                Waiting { ahead, at_least } => tracing::debug!(name, ahead, ?at_least, "waiting for permits"),
+                Admitted { waited } => tracing::debug!(name, ?waited, "has its permits"),
                 Rejected { reason } => tracing::warn!(name, %reason, "rejected"),
             }
         }

@@ -9,9 +9,10 @@ use std::task::{Context, Poll, Waker};
 
 use aplomb::bulkhead::{self, Bulkhead};
 use aplomb::pool::{self, Pool};
+use aplomb::rate_limiter::{self, Rate, RateLimiter, TokenBucket};
 use aplomb::time::ms;
-use aplomb::{BulkheadError, Heap, PoolError, checked};
-use aplomb_sim::Sim;
+use aplomb::{BulkheadError, Clock, Deadline, Heap, PoolError, RateLimitError, checked};
+use aplomb_sim::{Sim, SimClock};
 use futures_lite::future::zip;
 
 /// Events, as they come.
@@ -78,6 +79,48 @@ fn a_bulkhead_may_be_looked_at_by_its_observer() {
     let ended = aplomb_sim::block_on(async { zip(DB.run(|| works(5)), DB.run(|| works(5))).await });
     assert_eq!(ended, (Ok(()), Ok(())));
     assert_eq!(STATES.take(), [(1, 1), (1, 0)]);
+}
+
+#[test]
+fn a_rate_limiter_tells_who_waits_and_who_is_turned_away() {
+    use rate_limiter::Event::{Admitted, Rejected, Waiting};
+    let seen = Seen::new();
+    let built = RateLimiter::<Sim>::with_burst(Rate::per_second(10), 1).max_waiting(2);
+    let limiter: RateLimiter<Sim, TokenBucket, Heap, _> = built.observed_by(|event: &rate_limiter::Event| seen.note(event));
+    aplomb_sim::block_on(async {
+        assert!(limiter.acquire(1).await.is_ok());
+        assert_eq!(seen.take(), [], "of one whose permit is there, nothing");
+        let calls = zip(limiter.run(|| works(1)), zip(limiter.acquire(1), limiter.acquire(1)));
+        let (first, (second, third)) = calls.await;
+        assert!(first.is_ok() && second.is_ok() && third.is_err());
+        let full = Rejected { reason: RateLimitError::QueueFull { waiting: 2 } };
+        let [one, two] = [(0, 100), (1, 200)].map(|(ahead, after)| Waiting { ahead, at_least: ms(after) });
+        assert_eq!(seen.take(), [one, two, full, Admitted { waited: ms(100) }, Admitted { waited: ms(200) }]);
+        assert!(limiter.try_acquire(1).is_err() && limiter.try_acquire(2).is_err() && limiter.reserve(2).is_err());
+        let limited = RateLimitError::Limited { retry_after: Some(ms(100)) };
+        let too_many = RateLimitError::TooManyPermits { requested: 2, most: 1 };
+        assert_eq!(seen.take(), [limited, too_many, too_many].map(|reason| Rejected { reason }));
+        let late = limiter.acquire_by(1, Deadline::after(SimClock.now(), ms(50))).await;
+        assert!(late.is_err());
+        assert_eq!(seen.take(), [Rejected { reason: RateLimitError::Deadline }]);
+    });
+}
+
+#[test]
+fn a_rate_limiter_gives_a_place_back_if_the_observer_panics() {
+    let built = RateLimiter::<Sim>::new(Rate::per_second(10)).max_concurrent(1);
+    let limiter: RateLimiter<Sim, TokenBucket, Heap, _> = built.observed_by(|event: &rate_limiter::Event| {
+        assert!(!matches!(event, rate_limiter::Event::Admitted { .. }), "on purpose");
+    });
+    aplomb_sim::block_on(async {
+        let held = limiter.try_acquire(1);
+        let mut waits = pin!(limiter.acquire(1));
+        assert!(poll(waits.as_mut()).is_pending());
+        drop(held);
+        assert!(catch_unwind(AssertUnwindSafe(|| poll(waits.as_mut()).is_ready())).is_err());
+        assert_eq!(limiter.snapshot().running, Some(0));
+        assert!(poll(waits).is_pending());
+    });
 }
 
 #[test]

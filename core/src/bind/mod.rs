@@ -62,8 +62,11 @@ macro_rules! bind {
         pub type Share<T, S = <$platform as $crate::Platform>::Storage> = $crate::edge::Share<T, S>;
 
         /// A [`RateLimiter`](struct@$crate::RateLimiter) on this platform, whose waiters are kept in `S`. The module [`rate_limiter`]($crate::rate_limiter) tells what it promises.
-        pub type RateLimiter<A = $crate::rate_limiter::TokenBucket, S = <$platform as $crate::Platform>::Storage> =
-            $crate::RateLimiter<$platform, A, S>;
+        pub type RateLimiter<
+            A = $crate::rate_limiter::TokenBucket,
+            S = <$platform as $crate::Platform>::Storage,
+            O = $crate::observe::Silent,
+        > = $crate::RateLimiter<$platform, A, S, O>;
 
         /// A [`KeyedRateLimiter`](struct@$crate::KeyedRateLimiter) on this platform: a limiter for each key.
         pub type KeyedRateLimiter<

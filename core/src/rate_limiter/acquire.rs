@@ -3,22 +3,25 @@ use core::future::Future;
 use core::ops::Deref;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker, ready};
+use core::time::Duration;
 
 use pin_project_lite::pin_project;
 
 use super::algorithm::Algorithm;
 use super::error::RateLimitError;
+use super::event::Event;
 use super::limiter::RateLimiter;
 use super::line::{Asked, Joined, Turn};
 use super::lines::{Find, Lines, LinkOf, SpotOf, wake};
 use super::permit::Permit;
 use crate::alarm::Alarm;
+use crate::observe::SharedObserver;
 use crate::platform::Platform;
 use crate::storage::Storage;
 use crate::sync::wait_list::Key;
 use crate::time::{Clock, Instant};
 
-impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
+impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimiter<P, A, S, O> {
     /// As [`acquire`](RateLimiter::acquire), of a limiter that `this` points to: an `Arc` or `Rc` of it, which the permit keeps, into whatever task it goes.
     ///
     /// # Errors
@@ -87,13 +90,27 @@ pin_project! {
     }
 }
 
-/// Where the permits were taken, or why they were not, and who is to be woken then.
-type Waited<B> = (Result<SpotOf<B>, RateLimitError>, Option<Waker>);
+/// What came of waiting.
+struct Waited<B: Deref<Target: Lines>> {
+    /// Where the permits were taken, or why they were not.
+    result: Result<SpotOf<B>, RateLimitError>,
+    /// How long it took, if it did wait.
+    time: Option<Duration>,
+    /// Who is to be woken.
+    next: Option<Waker>,
+}
+
+impl<B: Deref<Target: Lines>> Waited<B> {
+    const fn not(result: Result<SpotOf<B>, RateLimitError>) -> Self {
+        Self { result, time: None, next: None }
+    }
+}
 
 /// A place in the queue.
 struct Place<B: Deref<Target: Lines>> {
     spot: SpotOf<B>,
     key: Key<LinkOf<B::Target>>,
+    since: Instant,
 }
 
 impl<B: Deref<Target: Lines>> Clone for Place<B> {
@@ -139,22 +156,34 @@ where
         let Some(lines) = &self.lines else { return Poll::Pending };
         let now = lines.clock().now();
         let permits = self.permits;
-        let (admitted, next) = if self.place.is_none() {
+        let Waited { result, time, next } = if self.place.is_none() {
             // Without a waker first: most find their permits there.
             let taken = self.key.try_take(&**lines, now, permits).map(|spot| Ok((spot, true)));
             match taken.unwrap_or_else(|| self.key.find(&**lines, now, |desk| desk.takes(permits))) {
-                Ok((spot, true)) => (Ok(spot), None),
+                Ok((spot, true)) => Waited::not(Ok(spot)),
                 Ok((_, false)) => ready!(self.as_mut().poll_waiting(now, cx)),
-                Err(error) => (Err(error), None),
+                Err(error) => Waited::not(Err(error)),
             }
         } else {
             ready!(self.as_mut().poll_waiting(now, cx))
         };
         let Some(lines) = self.end() else { return Poll::Pending };
-        // Should the waker panic, they are held already.
-        let held = admitted.map(|spot| Permit::new(lines, spot, permits));
-        wake(next);
-        Poll::Ready(held)
+        match result {
+            Ok(spot) => {
+                // Should what follows panic, they are held already.
+                let permit = Permit::new(lines, spot, permits);
+                wake(next);
+                if let Some(waited) = time {
+                    permit.lines().observer().observe(&Event::Admitted { waited });
+                }
+                Poll::Ready(Ok(permit))
+            }
+            Err(reason) => {
+                wake(next);
+                lines.observer().observe(&Event::Rejected { reason });
+                Poll::Ready(Err(reason))
+            }
+        }
     }
 }
 
@@ -163,41 +192,51 @@ where
     B: Deref<Target: Lines>,
     K: Find<B::Target>,
 {
-    /// Takes a place in the queue, or asks there for its turn. When it is ready, it has none, and whoever is first now is to be woken.
+    /// Takes a place in the queue, or asks there for its turn. When it is ready, it has none.
     fn poll_waiting(mut self: Pin<&mut Self>, mut now: Instant, cx: &mut Context<'_>) -> Poll<Waited<B>> {
         let this = self.as_mut().project();
         let Some(lines) = &*this.lines else { return Poll::Pending };
         if this.place.is_none() {
             let (waker, permits, deadline) = (cx.waker().clone(), *this.permits, *this.deadline);
-            match this.key.find(&**lines, now, |desk| desk.join(permits, deadline, waker)) {
-                Ok((spot, (Ok(Joined::Waits(key)), _unused))) => *this.place = Some(Place { spot, key }),
-                Ok((spot, (Ok(Joined::Admitted), _unused))) => return Poll::Ready((Ok(spot), None)),
-                Ok((_, (Err(error), _unused))) => return Poll::Ready((Err(error), None)),
-                Err(error) => return Poll::Ready((Err(error), None)),
+            let joined = this.key.find(&**lines, now, |desk| {
+                let prospect = <<B::Target as Lines>::Observer as SharedObserver<Event>>::LISTENS.then(|| desk.prospect(permits));
+                (desk.join(permits, deadline, waker), prospect)
+            });
+            match joined {
+                Ok((spot, ((Ok(Joined::Waits(key)), _unused), prospect))) => {
+                    *this.place = Some(Place { spot, key, since: now });
+                    if let Some((ahead, at_least)) = prospect {
+                        lines.observer().observe(&Event::Waiting { ahead, at_least });
+                    }
+                }
+                Ok((spot, ((Ok(Joined::Admitted), _unused), _))) => return Poll::Ready(Waited::not(Ok(spot))),
+                Ok((_, ((Err(error), _unused), _))) => return Poll::Ready(Waited::not(Err(error))),
+                Err(error) => return Poll::Ready(Waited::not(Err(error))),
             }
         }
         let mut alarm = this.alarm;
         loop {
-            let Some(Place { spot, key }) = *this.place else { return Poll::Pending };
+            let Some(Place { spot, key, since }) = *this.place else { return Poll::Pending };
             let waker = cx.waker().clone();
             // A line in which somebody waits is never gone.
             let Some(Asked { turn, unused: _unused, next }) = lines.with(spot, now, |desk| desk.ask(key, waker)) else {
                 return Poll::Pending;
             };
+            let time = Some(now.saturating_duration_since(since));
             let until = match turn {
                 Turn::Wait { until } => until,
                 Turn::Admitted => {
                     *this.place = None;
-                    return Poll::Ready((Ok(spot), next));
+                    return Poll::Ready(Waited { result: Ok(spot), time, next });
                 }
                 Turn::Refused(error) => {
                     *this.place = None;
-                    return Poll::Ready((Err(error), next));
+                    return Poll::Ready(Waited { result: Err(error), time, next });
                 }
             };
             if now >= *this.deadline {
                 self.leave();
-                return Poll::Ready((Err(RateLimitError::Deadline), None));
+                return Poll::Ready(Waited { result: Err(RateLimitError::Deadline), time, next: None });
             }
             let at = until.min(*this.deadline);
             let clock = lines.clock();

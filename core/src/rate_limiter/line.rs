@@ -221,6 +221,12 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
             .or_else(|| (permits > most).then_some(RateLimitError::TooManyPermits { requested: permits, most }))
     }
 
+    /// Behind how many somebody would wait who comes, and how long at least.
+    pub(super) fn prospect(&self, permits: u32) -> (u32, Duration) {
+        let at = self.algorithm.not_before(self.taken, self.now, self.crowd.asked, permits);
+        (self.crowd.queue.len(), at.saturating_duration_since(self.now))
+    }
+
     /// Takes permits for somebody who comes, or lets them wait, if that can end in time. A waker that isn't needed comes back.
     pub(super) fn join(
         &mut self,

@@ -5,7 +5,9 @@ use core::task::Waker;
 
 use super::algorithm::Algorithm;
 use super::error::RateLimitError;
+use super::event::Event;
 use super::line::{Crowd, Desk};
+use crate::observe::SharedObserver;
 use crate::platform::Platform;
 use crate::storage::Storage;
 use crate::time::Instant;
@@ -18,9 +20,14 @@ pub trait Lines: Sized {
     type Algorithm: Algorithm;
     /// Where waiters are kept.
     type Storage: Storage;
+    /// Who is told of its events.
+    type Observer: SharedObserver<Event>;
     /// A line that has been found.
     #[doc(hidden)]
     type Spot: Copy + Unpin;
+
+    #[doc(hidden)]
+    fn observer(&self) -> &Self::Observer;
 
     #[doc(hidden)]
     fn clock(&self) -> &<Self::Platform as Platform>::Clock;

@@ -3,9 +3,11 @@ use core::ops::Deref;
 
 use super::algorithm::Algorithm;
 use super::error::RateLimitError;
+use super::event::Event;
 use super::limiter::RateLimiter;
 use super::line::Crowd;
 use super::lines::{Lines, SpotOf, wake};
+use crate::observe::SharedObserver;
 use crate::platform::Platform;
 use crate::storage::Storage;
 use crate::time::Clock;
@@ -34,7 +36,7 @@ pub struct Permit<B: Deref<Target: Lines>> {
     permits: u32,
 }
 
-impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
+impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimiter<P, A, S, O> {
     /// As [`try_acquire`](RateLimiter::try_acquire), of a limiter that `this` points to.
     ///
     /// # Errors
@@ -50,6 +52,11 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
 impl<B: Deref<Target: Lines>> Permit<B> {
     pub(super) const fn new(lines: B, spot: SpotOf<B>, permits: u32) -> Self {
         Self { lines, spot, permits }
+    }
+
+    /// The limiter that they are of.
+    pub(super) const fn lines(&self) -> &B {
+        &self.lines
     }
 
     /// How many they are.

@@ -7,6 +7,7 @@ use super::KeyedRateLimiter;
 use super::crowds::Place;
 use super::shard::{Crowded, House, Served, Shard};
 use crate::key::{KeyHash, ToKey, hash};
+use crate::observe::Silent;
 use crate::platform::Platform;
 use crate::rate_limiter::algorithm::Algorithm;
 use crate::rate_limiter::error::RateLimitError;
@@ -62,7 +63,12 @@ where
     type Platform = P;
     type Algorithm = A;
     type Storage = S;
+    type Observer = Silent;
     type Spot = Spot<S::Link>;
+
+    fn observer(&self) -> &Silent {
+        &Silent
+    }
 
     fn clock(&self) -> &P::Clock {
         &self.clock
