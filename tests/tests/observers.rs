@@ -11,7 +11,7 @@ use aplomb::bulkhead::{self, Bulkhead};
 use aplomb::pool::{self, Pool};
 use aplomb::rate_limiter::{self, Rate, RateLimiter, TokenBucket};
 use aplomb::time::ms;
-use aplomb::{BulkheadError, Clock, Deadline, Heap, PoolError, RateLimitError, checked};
+use aplomb::{BulkheadError, Clock, Deadline, Heap, Inline, KeyedRateLimiter, PoolError, RateLimitError, checked};
 use aplomb_sim::{Sim, SimClock};
 use futures_lite::future::zip;
 
@@ -103,6 +103,25 @@ fn a_rate_limiter_tells_who_waits_and_who_is_turned_away() {
         let late = limiter.acquire_by(1, Deadline::after(SimClock.now(), ms(50))).await;
         assert!(late.is_err());
         assert_eq!(seen.take(), [Rejected { reason: RateLimitError::Deadline }]);
+    });
+}
+
+#[test]
+fn a_keyed_rate_limiter_tells_the_same_of_all_keys() {
+    use rate_limiter::Event::{Admitted, Rejected, Waiting};
+    let seen = Seen::new();
+    let built: KeyedRateLimiter<Sim, u32, TokenBucket, Inline<2>> =
+        KeyedRateLimiter::with_burst(Rate::per_second(10), 1).capacity(2);
+    let limiter = built.observed_by(|event: &rate_limiter::Event| seen.note(event));
+    aplomb_sim::block_on(async {
+        assert!(limiter.try_acquire(&1, 1).is_ok() && limiter.try_acquire(&1, 1).is_err());
+        assert!(limiter.acquire(&1, 1).await.is_ok() && limiter.acquire(&2, 1).await.is_ok());
+        assert!(limiter.try_acquire(&3, 1).is_err());
+        let after = |time| Some(ms(time));
+        let limited = Rejected { reason: RateLimitError::Limited { retry_after: after(100) } };
+        let full = Rejected { reason: RateLimitError::TableFull { capacity: 2, retry_after: after(100) } };
+        let waiting = Waiting { ahead: 0, at_least: ms(100) };
+        assert_eq!(seen.take(), [limited, waiting, Admitted { waited: ms(100) }, full]);
     });
 }
 

@@ -75,7 +75,8 @@ macro_rules! bind {
             S = <$platform as $crate::Platform>::Storage,
             H = $crate::key::FoldHash,
             const SHARDS: usize = 1,
-        > = $crate::KeyedRateLimiter<$platform, K, A, S, H, SHARDS>;
+            O = $crate::observe::Silent,
+        > = $crate::KeyedRateLimiter<$platform, K, A, S, H, SHARDS, O>;
 
         /// A [`Bulkhead`]($crate::Bulkhead) on this platform, whose waiters are kept in `S`. The module [`bulkhead`]($crate::bulkhead) tells what it promises.
         pub type Bulkhead<S = <$platform as $crate::Platform>::Storage, O = $crate::observe::Silent> = $crate::Bulkhead<$platform, S, O>;

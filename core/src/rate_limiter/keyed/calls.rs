@@ -6,14 +6,17 @@ use core::hash::Hash;
 use core::ops::Deref;
 
 use super::KeyedRateLimiter;
+use super::serve::Spot;
 use crate::config::ConfigError;
 use crate::deadline::Deadline;
 use crate::key::{KeyHash, ToKey};
+use crate::observe::SharedObserver;
 use crate::platform::Platform;
 use crate::rate_limiter::acquire::Acquire;
 use crate::rate_limiter::algorithm::Algorithm;
 use crate::rate_limiter::error::RateLimitError;
-use crate::rate_limiter::line::Snapshot;
+use crate::rate_limiter::event::Event;
+use crate::rate_limiter::line::{Desk, Snapshot};
 use crate::rate_limiter::lines::Find;
 use crate::rate_limiter::permit::Permit;
 use crate::rate_limiter::reservation::Reservation;
@@ -21,12 +24,13 @@ use crate::rate_limiter::run::Run;
 use crate::storage::Storage;
 use crate::time::{Clock, Instant};
 
-impl<P, K, A, S, H, const SHARDS: usize> KeyedRateLimiter<P, K, A, S, H, SHARDS>
+impl<P, K, A, S, H, O, const SHARDS: usize> KeyedRateLimiter<P, K, A, S, H, SHARDS, O>
 where
     P: Platform,
     A: Algorithm + Copy,
     S: Storage,
     H: KeyHash,
+    O: SharedObserver<Event>,
 {
     /// Runs the operation as soon as there is a permit for that key.
     ///
@@ -150,15 +154,33 @@ where
         K: Borrow<Q>,
         Q: Hash + Eq + ToKey<K> + ?Sized,
     {
-        let read = this.clock.now();
-        let (spot, taken) = key.find(&*this, read, |desk| desk.take(n))?;
+        match this.take(key, n) {
+            Ok(spot) => Ok(Permit::new(this, spot, n)),
+            Err(error) => Err(this.rejected(error)),
+        }
+    }
+
+    #[inline]
+    fn take<Q>(&self, key: &Q, n: u32) -> Result<Spot<S::Link>, RateLimitError>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
+    {
+        let read = self.clock.now();
+        let (spot, taken) = key.find(self, read, |desk| desk.take(n))?;
         match taken {
-            Ok(()) => Ok(Permit::new(this, spot, n)),
+            Ok(()) => Ok(spot),
             Err(denied) => Err(match denied.until() {
                 Some(error) => error,
-                None => key.find(&*this, read, |desk| desk.explain(n, &denied))?.1,
+                None => key.find(self, read, |desk| desk.explain(n, &denied))?.1,
             }),
         }
+    }
+
+    #[inline]
+    fn rejected(&self, reason: RateLimitError) -> RateLimitError {
+        self.observer.observe(&Event::Rejected { reason });
+        reason
     }
 
     /// Takes `n` permits for that key in advance, behind all who wait, and says from when on they may be used.
@@ -171,9 +193,12 @@ where
         K: Borrow<Q>,
         Q: Hash + Eq + ToKey<K> + ?Sized,
     {
-        let (spot, reserved) =
-            key.find(self, self.clock.now(), |desk| desk.reserve(n).map(|made| (desk.steady.on_clock(made.at), made)))?;
-        reserved.map(|(at, made)| Reservation::new(self, spot, n, at, made))
+        let reserve = |desk: &mut Desk<'_, A, S>| desk.reserve(n).map(|made| (desk.steady.on_clock(made.at), made));
+        let reserved = key.find(self, self.clock.now(), reserve).and_then(|(spot, made)| Ok((spot, made?)));
+        match reserved {
+            Ok((spot, (at, made))) => Ok(Reservation::new(self, spot, n, at, made)),
+            Err(error) => Err(self.rejected(error)),
+        }
     }
 
     /// Changes the rule of all keys from now on, as [`RateLimiter::set_rate`](crate::RateLimiter::set_rate) does. It goes through all of them, a shard at a time.
