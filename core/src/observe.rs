@@ -31,7 +31,8 @@ impl<Event, F: FnMut(&Event)> Observer<Event> for F {
 
 /// Is told of the events of a pattern that many callers share, as one in a `static` is: by reference, from whatever task or thread.
 ///
-/// Every `Fn(&Event)` is one, a function too; [`Silent`] is the default, and costs nothing, and `Tracing` (feature `tracing`) writes them to the `tracing` subscriber. It is called outside every lock, after what it is told of, and cannot change it.
+/// Every `Fn(&Event)` is one, a function too; [`Silent`] is the default, and costs nothing, and `Tracing` (feature `tracing`) writes them to the `tracing` subscriber. It is called outside every lock, after what it is told of, and cannot change it. It should not panic: where it is told of what another
+/// panic brings about, that ends the program.
 ///
 /// # Examples
 ///

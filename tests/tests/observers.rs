@@ -8,11 +8,12 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
 use aplomb::bulkhead::{self, Bulkhead};
-use aplomb::pool::{self, Pool};
+use aplomb::pool::{self, JobSet, Pool};
 use aplomb::rate_limiter::{self, Rate, RateLimiter, TokenBucket};
 use aplomb::time::ms;
 use aplomb::{BulkheadError, Clock, Deadline, Heap, Inline, KeyedRateLimiter, PoolError, RateLimitError, checked};
 use aplomb_sim::{Sim, SimClock};
+use futures_lite::StreamExt;
 use futures_lite::future::zip;
 
 /// Events, as they come.
@@ -192,6 +193,29 @@ fn a_pool_tells_of_jobs_that_never_start_and_of_those_that_panic() {
         let mut panics = pin!(pool.run(async || -> Result<(), ()> { panic!("on purpose") }));
         assert!(catch_unwind(AssertUnwindSafe(|| poll(panics.as_mut()).is_ready())).is_err());
         assert_eq!(seen.take(), [Started { priority: 0 }, Cancelled]);
+    });
+}
+
+#[test]
+fn a_set_tells_what_becomes_of_jobs() {
+    use pool::Event::{Cancelled, Closed, Completed, Failed, Paused, Rejected, Resumed, Started};
+    let seen = Seen::new();
+    let set: JobSet<Sim, _, Heap, _> = JobSet::<Sim, _>::new(1).max_queued(2).observed_by(|event: &pool::Event| seen.note(event));
+    let job = |outcome: Result<u32, u32>| async move { outcome };
+    aplomb_sim::block_on(async {
+        set.pause();
+        assert!(set.add(job(Ok(1))).is_ok() && set.add(job(Err(2))).is_ok() && set.add(job(Ok(3))).is_err());
+        let turned_away = Rejected { reason: PoolError::QueueFull { waiting: 2 } };
+        assert_eq!(seen.take(), [Paused, waiting(0, 1), waiting(0, 2), turned_away]);
+        set.resume();
+        let mut results = pin!(set.results().unwrap());
+        assert_eq!((results.next().await, results.next().await), (Some(Ok(1)), Some(Err(2))));
+        let started = Started { priority: 0 };
+        assert_eq!(seen.take(), [Resumed, started, Completed, started, Failed]);
+        assert!(set.add(job(Ok(4))).is_ok() && set.cancel_waiting() == 1);
+        set.close();
+        assert_eq!(seen.take(), [waiting(0, 1), Cancelled, Closed]);
+        assert_eq!(results.next().await, None);
     });
 }
 

@@ -88,7 +88,7 @@ macro_rules! bind {
         pub type Pool<S = <$platform as $crate::Platform>::Storage, O = $crate::observe::Silent> = $crate::Pool<$platform, S, O>;
 
         /// A [`JobSet`](struct@$crate::JobSet) on this platform, whose jobs lie in `S`.
-        pub type JobSet<J, S = <$platform as $crate::Platform>::Storage> = $crate::JobSet<$platform, J, S>;
+        pub type JobSet<J, S = <$platform as $crate::Platform>::Storage, O = $crate::observe::Silent> = $crate::JobSet<$platform, J, S, O>;
 
         /// Gives an operation so much time, from its first poll on. The module of this name tells what it promises.
         ///

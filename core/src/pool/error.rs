@@ -108,3 +108,43 @@ impl<E: Error + 'static> Error for PoolError<E> {
         self.inner()?.source()
     }
 }
+
+/// A job that was not added, and why.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Rejected<J> {
+    /// The job, for whoever wants to add it again.
+    pub job: J,
+    /// [`Closed`](PoolError::Closed), [`QueueFull`](PoolError::QueueFull) or [`Config`](PoolError::Config).
+    pub reason: PoolError,
+}
+
+impl<J> Rejected<J> {
+    /// Whether the set turned it away: it was closed, or full.
+    pub const fn is_rejected(&self) -> bool {
+        self.reason.is_rejected()
+    }
+
+    /// Whether time ran out, which is not what a set does to a job.
+    pub const fn is_timeout(&self) -> bool {
+        self.reason.is_timeout()
+    }
+
+    /// How long to wait before it is worth another try, where that is known.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        self.reason.retry_after()
+    }
+}
+
+impl<J> fmt::Debug for Rejected<J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rejected").field("reason", &self.reason).finish_non_exhaustive()
+    }
+}
+
+impl<J> fmt::Display for Rejected<J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reason.fmt(f)
+    }
+}
+
+impl<J> Error for Rejected<J> {}

@@ -1,16 +1,16 @@
-use core::error::Error;
 use core::fmt;
 use core::future::Future;
 use core::mem::{forget, replace};
 use core::task::Waker;
-use core::time::Duration;
 
-use super::error::PoolError;
+use super::error::{PoolError, Rejected};
+use super::event::Event;
 use super::results::Results;
 use super::state::{End, Snapshot};
 use crate::children::{PinnedStorage, Places};
 use crate::config::ConfigError;
 use crate::edge::DriveError;
+use crate::observe::{SharedObserver, Silent};
 use crate::operation::Fallible;
 use crate::parallel::window::Window;
 use crate::platform::Platform;
@@ -55,11 +55,12 @@ use crate::sync::Shared;
 ///     Ok::<_, std::io::Error>(())
 /// }).unwrap();
 /// ```
-pub struct JobSet<P: Platform, J, S: PinnedStorage = <P as Platform>::Storage> {
+pub struct JobSet<P: Platform, J, S: PinnedStorage = <P as Platform>::Storage, O = Silent> {
     /// As it was built; what it is now is behind the lock.
     concurrency: u32,
     max_queued: u32,
     state: Shared<P::RawMutex, State<J, S>>,
+    observer: O,
 }
 
 /// What is behind the lock.
@@ -83,6 +84,10 @@ pub(super) enum Next<J> {
 }
 
 impl<J, S: PinnedStorage> State<J, S> {
+    const fn new(concurrency: u32) -> Self {
+        Self { now: Snapshot::new(concurrency), jobs: Window::EMPTY, taken: false, taker: None }
+    }
+
     /// The waker of who takes the results comes back, if there is something to start.
     fn add(&mut self, job: J, max_queued: u32) -> Result<Option<Waker>, Rejected<J>> {
         let waiting = self.now.waiting;
@@ -129,19 +134,48 @@ impl<J, S: PinnedStorage> State<J, S> {
 }
 
 impl<P: Platform, J, S: PinnedStorage> JobSet<P, J, S> {
+    /// A set that runs so many jobs at once.
+    #[must_use]
+    pub const fn new(concurrency: u32) -> Self {
+        Self { concurrency, max_queued: u32::MAX, state: Shared::new(State::new(concurrency)), observer: Silent }
+    }
+
+    /// Tells `observer` what becomes of jobs, as [`Pool::observed_by`](super::Pool::observed_by) does. Of a set that has been used already, no more than its settings is kept.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb::pool::Event;
+    /// use aplomb_sim::prelude::*;
+    /// use futures_lite::StreamExt;
+    /// use std::cell::Cell;
+    ///
+    /// let started = Cell::new(0);
+    /// let count = |event: &Event| if let Event::Started { .. } = event { started.set(started.get() + 1) };
+    /// let set: JobSet<_, Heap, _> = JobSet::new(2).observed_by(count);
+    /// for n in 1..=3 {
+    ///     set.add(async move { Ok::<u32, std::io::Error>(n) }).unwrap();
+    /// }
+    /// set.close();
+    /// let results: Vec<u32> = aplomb_sim::block_on(async { set.results().unwrap().try_collect().await.unwrap() });
+    /// assert_eq!((results.as_slice(), started.get()), (&[1, 2, 3][..], 3));
+    /// ```
+    #[must_use]
+    pub const fn observed_by<V: SharedObserver<Event>>(self, observer: V) -> JobSet<P, J, S, V> {
+        let Self { concurrency, max_queued, .. } = self;
+        // It has no jobs yet, and a `const fn` drops nothing.
+        forget(self);
+        JobSet { concurrency, max_queued, state: Shared::new(State::new(concurrency)), observer }
+    }
+}
+
+impl<P: Platform, J, S: PinnedStorage, O> JobSet<P, J, S, O> {
     /// How many can run at once.
     #[allow(clippy::cast_possible_truncation, reason = "where it would, there is no limit")]
     const MOST: u32 = {
         let places = <S::Places<J> as Places<J>>::MOST;
         if places < u32::MAX as usize { places as u32 } else { u32::MAX }
     };
-
-    /// A set that runs so many jobs at once.
-    #[must_use]
-    pub const fn new(concurrency: u32) -> Self {
-        let state = State { now: Snapshot::new(concurrency), jobs: Window::EMPTY, taken: false, taker: None };
-        Self { concurrency, max_queued: u32::MAX, state: Shared::new(state) }
-    }
 
     /// Lets so many jobs wait, and turns others away. Default: as many as the storage has room for; on the heap, set it.
     #[must_use]
@@ -184,7 +218,9 @@ impl<P: Platform, J, S: PinnedStorage> JobSet<P, J, S> {
             None
         }
     }
+}
 
+impl<P: Platform, J, S: PinnedStorage, O: SharedObserver<Event>> JobSet<P, J, S, O> {
     /// Adds a job. It starts when its turn comes, in the task that takes the results; nothing is started here.
     ///
     /// # Errors
@@ -194,24 +230,42 @@ impl<P: Platform, J, S: PinnedStorage> JobSet<P, J, S> {
         let taker = self.state.with(|state| match Self::error_of(state.now.concurrency, self.max_queued) {
             Some(error) => Err(Rejected { job, reason: PoolError::Config(error) }),
             None => state.add(job, self.max_queued),
-        })?;
-        wake(taker);
-        Ok(())
+        });
+        match taker {
+            Ok(taker) => {
+                if O::LISTENS {
+                    let waiting = self.state.with(|state| state.now.waiting);
+                    self.observer.observe(&Event::Waiting { priority: 0, waiting });
+                }
+                wake(taker);
+                Ok(())
+            }
+            Err(rejected) => {
+                self.observer.observe(&Event::Rejected { reason: rejected.reason });
+                Err(rejected)
+            }
+        }
     }
 
     /// Starts nothing until [`resume`](JobSet::resume). What runs goes on, and jobs can be added.
     pub fn pause(&self) {
-        self.state.with(|state| state.now.paused = true);
+        if !self.state.with(|state| replace(&mut state.now.paused, true)) {
+            self.observer.observe(&Event::Paused);
+        }
     }
 
     /// Goes on after a [`pause`](JobSet::pause).
     pub fn resume(&self) {
-        self.change(|now| now.paused = false);
+        if self.change(|now| replace(&mut now.paused, false)) {
+            self.observer.observe(&Event::Resumed);
+        }
     }
 
     /// Takes no more jobs. Those that wait still run; when the last one has ended, so do the [results](JobSet::results).
     pub fn close(&self) {
-        self.change(|now| now.closed = true);
+        if !self.change(|now| replace(&mut now.closed, true)) {
+            self.observer.observe(&Event::Closed);
+        }
     }
 
     /// Drops all jobs that wait. What runs is not disturbed. How many they were.
@@ -222,6 +276,9 @@ impl<P: Platform, J, S: PinnedStorage> JobSet<P, J, S> {
             (waiting, state.taker.take(), replace(&mut state.jobs, Window::EMPTY))
         });
         wake(taker);
+        if O::LISTENS {
+            (0..waiting).for_each(|_| self.observer.observe(&Event::Cancelled));
+        }
         waiting
     }
 
@@ -243,12 +300,10 @@ impl<P: Platform, J, S: PinnedStorage> JobSet<P, J, S> {
         self.state.with(|state| state.now)
     }
 
-    fn change(&self, change: impl FnOnce(&mut Snapshot)) {
-        let taker = self.state.with(|state| {
-            change(&mut state.now);
-            state.taker.take()
-        });
+    fn change<R>(&self, change: impl FnOnce(&mut Snapshot) -> R) -> R {
+        let (result, taker) = self.state.with(|state| (change(&mut state.now), state.taker.take()));
         wake(taker);
+        result
     }
 
     pub(super) fn take_next(&self, kept: u32) -> Next<J> {
@@ -264,8 +319,15 @@ impl<P: Platform, J, S: PinnedStorage> JobSet<P, J, S> {
         over
     }
 
+    /// A job has been taken that starts.
+    #[inline]
+    pub(super) fn started(&self) {
+        self.observer.observe(&Event::Started { priority: 0 });
+    }
+
     pub(super) fn end(&self, end: End) {
         self.state.with(|state| state.now.end(end));
+        self.observer.observe(&end.event());
     }
 
     pub(super) fn leave(&self) {
@@ -276,7 +338,7 @@ impl<P: Platform, J, S: PinnedStorage> JobSet<P, J, S> {
     }
 }
 
-impl<P: Platform, J: Future<Output: Fallible>, S: PinnedStorage> JobSet<P, J, S> {
+impl<P: Platform, J: Future<Output: Fallible>, S: PinnedStorage, O: SharedObserver<Event>> JobSet<P, J, S, O> {
     /// Runs the jobs, and is the stream of their results, in order of adding; or in the order in which they end, if it is [told](Results::completion_order) so. It ends when the set is closed, and all jobs have.
     ///
     /// Jobs run while it is polled. One that fails harms no other: its error is an item. One that panics does so in this task; if that goes on all the same, the job has no result, and the others go on too.
@@ -302,7 +364,7 @@ impl<P: Platform, J: Future<Output: Fallible>, S: PinnedStorage> JobSet<P, J, S>
     ///     assert_eq!(results, [10, 10, 30]);
     /// });
     /// ```
-    pub fn results(&self) -> Result<Results<'_, P, J, S>, DriveError> {
+    pub fn results(&self) -> Result<Results<'_, P, J, S, O>, DriveError> {
         let concurrency = self.state.with(|state| match Self::error_of(state.now.concurrency, self.max_queued) {
             Some(error) => Err(DriveError::Config(error)),
             None if replace(&mut state.taken, true) => Err(DriveError::Busy),
@@ -319,48 +381,11 @@ fn wake(waker: Option<Waker>) {
     }
 }
 
-impl<P: Platform, J, S: PinnedStorage> fmt::Debug for JobSet<P, J, S> {
+impl<P: Platform, J, S: PinnedStorage, O> fmt::Debug for JobSet<P, J, S, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JobSet").field("max_queued", &self.max_queued).field("now", &self.snapshot()).finish_non_exhaustive()
+        f.debug_struct("JobSet")
+            .field("max_queued", &self.max_queued)
+            .field("now", &self.state.with(|state| state.now))
+            .finish_non_exhaustive()
     }
 }
-
-/// A job that was not added, and why.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Rejected<J> {
-    /// The job, for whoever wants to add it again.
-    pub job: J,
-    /// [`Closed`](PoolError::Closed), [`QueueFull`](PoolError::QueueFull) or [`Config`](PoolError::Config).
-    pub reason: PoolError,
-}
-
-impl<J> Rejected<J> {
-    /// Whether the set turned it away: it was closed, or full.
-    pub const fn is_rejected(&self) -> bool {
-        self.reason.is_rejected()
-    }
-
-    /// Whether time ran out, which is not what a set does to a job.
-    pub const fn is_timeout(&self) -> bool {
-        self.reason.is_timeout()
-    }
-
-    /// How long to wait before it is worth another try, where that is known.
-    pub const fn retry_after(&self) -> Option<Duration> {
-        self.reason.retry_after()
-    }
-}
-
-impl<J> fmt::Debug for Rejected<J> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rejected").field("reason", &self.reason).finish_non_exhaustive()
-    }
-}
-
-impl<J> fmt::Display for Rejected<J> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.reason.fmt(f)
-    }
-}
-
-impl<J> Error for Rejected<J> {}
