@@ -98,9 +98,9 @@ fn a_rate_limiter_tells_who_waits_and_who_is_turned_away() {
         let [one, two] = [(0, 100), (1, 200)].map(|(ahead, after)| Waiting { ahead, at_least: ms(after) });
         assert_eq!(seen.take(), [one, two, full, Admitted { waited: ms(100) }, Admitted { waited: ms(200) }]);
         assert!(limiter.try_acquire(1).is_err() && limiter.try_acquire(2).is_err() && limiter.reserve(2).is_err());
-        let limited = RateLimitError::Limited { retry_after: Some(ms(100)) };
+        let no_permit = RateLimitError::Limited { retry_after: Some(ms(100)) };
         let too_many = RateLimitError::TooManyPermits { requested: 2, most: 1 };
-        assert_eq!(seen.take(), [limited, too_many, too_many].map(|reason| Rejected { reason }));
+        assert_eq!(seen.take(), [no_permit, too_many, too_many].map(|reason| Rejected { reason }));
         let late = limiter.acquire_by(1, Deadline::after(SimClock.now(), ms(50))).await;
         assert!(late.is_err());
         assert_eq!(seen.take(), [Rejected { reason: RateLimitError::Deadline }]);
@@ -119,10 +119,10 @@ fn a_keyed_rate_limiter_tells_the_same_of_all_keys() {
         assert!(limiter.acquire(&1, 1).await.is_ok() && limiter.acquire(&2, 1).await.is_ok());
         assert!(limiter.try_acquire(&3, 1).is_err());
         let after = |time| Some(ms(time));
-        let limited = Rejected { reason: RateLimitError::Limited { retry_after: after(100) } };
+        let no_permit = Rejected { reason: RateLimitError::Limited { retry_after: after(100) } };
         let full = Rejected { reason: RateLimitError::TableFull { capacity: 2, retry_after: after(100) } };
         let waiting = Waiting { ahead: 0, at_least: ms(100) };
-        assert_eq!(seen.take(), [limited, waiting, Admitted { waited: ms(100) }, full]);
+        assert_eq!(seen.take(), [no_permit, waiting, Admitted { waited: ms(100) }, full]);
     });
 }
 

@@ -9,7 +9,7 @@ use super::state::Turn;
 use crate::storage::Storage;
 use crate::sync::wait_list::Key;
 
-/// Waits until a pool has nothing to do; made by [`Pool::drained`].
+/// Waits until a pool has nothing to do; made by [`Pool::drained`](super::Pool::drained).
 ///
 /// # Cancel safety
 ///
