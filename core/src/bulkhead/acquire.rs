@@ -73,6 +73,19 @@ impl<P: Platform, S: Storage, O: SharedObserver<Event>> Bulkhead<P, S, O> {
     /// # Errors
     ///
     /// [`BulkheadError::Busy`]; [`BulkheadError::Closed`]; [`BulkheadError::NoPlaces`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// static REPORTS: Bulkhead = checked!(Bulkhead::new(1));
+    ///
+    /// let place = REPORTS.try_acquire()?;
+    /// assert_eq!(REPORTS.try_acquire().unwrap_err(), BulkheadError::Busy);
+    /// drop(place);
+    /// assert!(REPORTS.try_acquire().is_ok());
+    /// # Ok::<_, BulkheadError>(())
+    /// ```
     #[inline]
     pub fn try_acquire(&self) -> Result<Permit<&Self>, BulkheadError> {
         Self::try_acquire_owned(self)

@@ -107,6 +107,17 @@ impl<P: Platform<Clock: Copy>, S: Storage> Bulkhead<P, S> {
 
 impl<P: Platform, S: Storage, O> Bulkhead<P, S, O> {
     /// Lets at most so many wait; with 0, whoever finds no place is rejected at once. Default: as many as the storage has room for.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// let desk: Bulkhead = Bulkhead::new(1).max_waiting(0);
+    /// # aplomb_sim::block_on(async {
+    /// let _place = desk.acquire().await;
+    /// assert_eq!(desk.acquire().await.unwrap_err(), BulkheadError::QueueFull { waiting: 0 });
+    /// # });
+    /// ```
     #[must_use]
     pub const fn max_waiting(mut self, max_waiting: u32) -> Self {
         self.semaphore.max_waiting = max_waiting;
@@ -114,6 +125,17 @@ impl<P: Platform, S: Storage, O> Bulkhead<P, S, O> {
     }
 
     /// Lets nobody wait for longer than that, counted from the poll that has found no place. Default: without limit. With zero, nobody waits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// let desk: Bulkhead = Bulkhead::new(1).max_wait(ms(50));
+    /// # aplomb_sim::block_on(async {
+    /// let _place = desk.acquire().await;
+    /// assert_eq!(desk.acquire().await.unwrap_err(), BulkheadError::TimedOut { after: ms(50) });
+    /// # });
+    /// ```
     #[must_use]
     pub const fn max_wait(mut self, max_wait: Duration) -> Self {
         self.max_wait = nanos(max_wait);

@@ -77,6 +77,18 @@ impl<P: Platform, S: Storage> Pool<P, S> {
 
 impl<P: Platform, S: Storage, O> Pool<P, S, O> {
     /// Lets so many jobs wait, and turns others away. With zero none waits. Default: as many as the storage has room for; on the heap, set it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use futures_lite::future::zip;
+    ///
+    /// let pool: Pool = Pool::new(1).max_queued(0);
+    /// let job = async || { aplomb_sim::sleep(ms(10)).await; Ok::<_, std::io::Error>(()) };
+    /// let (ran, turned_away) = aplomb_sim::block_on(async { zip(pool.run(job), pool.run(job)).await });
+    /// assert!(ran.is_ok() && turned_away.unwrap_err().is_rejected());
+    /// ```
     #[must_use]
     pub const fn max_queued(mut self, jobs: u32) -> Self {
         self.max_queued = jobs;
@@ -260,6 +272,17 @@ impl<P: Platform, S: Storage, O: SharedObserver<Event>> Pool<P, S, O> {
     /// # Errors
     ///
     /// [`ConfigError::Concurrency`] for zero, and all stays as it is: that is what [`pause`](Pool::pause) is for.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// static POOL: Pool = checked!(Pool::new(4));
+    ///
+    /// POOL.set_concurrency(8)?;
+    /// assert_eq!(POOL.snapshot().concurrency, 8);
+    /// # Ok::<_, ConfigError>(())
+    /// ```
     pub fn set_concurrency(&self, concurrency: u32) -> Result<(), ConfigError> {
         if let Some(error) = concurrency_error(concurrency) {
             return Err(error);

@@ -226,6 +226,18 @@ impl<P: Platform, J, S: PinnedStorage, O: SharedObserver<Event>> JobSet<P, J, S,
     /// # Errors
     ///
     /// [`Rejected`] gives the job back if the set is closed or full, or makes no sense.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use aplomb::pool::Rejected;
+    ///
+    /// let set: JobSet<_> = JobSet::new(2).max_queued(1);
+    /// set.add("a job").unwrap();
+    /// let Rejected { job, reason, .. } = set.add("one too many").unwrap_err();
+    /// assert_eq!((job, reason), ("one too many", PoolError::QueueFull { waiting: 1 }));
+    /// ```
     pub fn add(&self, job: J) -> Result<(), Rejected<J>> {
         let taker = self.state.with(|state| match Self::error_of(state.now.concurrency, self.max_queued) {
             Some(error) => Err(Rejected { job, reason: PoolError::Config(error) }),
@@ -269,6 +281,15 @@ impl<P: Platform, J, S: PinnedStorage, O: SharedObserver<Event>> JobSet<P, J, S,
     }
 
     /// Drops all jobs that wait. What runs is not disturbed. How many they were.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// let set: JobSet<_> = JobSet::new(2);
+    /// set.add("a job").unwrap();
+    /// assert_eq!((set.cancel_waiting(), set.snapshot().cancelled), (1, 1));
+    /// ```
     pub fn cancel_waiting(&self) -> u32 {
         let (waiting, taker, _jobs) = self.state.with(|state| {
             let waiting = replace(&mut state.now.waiting, 0);

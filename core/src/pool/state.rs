@@ -10,6 +10,19 @@ use crate::storage::Storage;
 use crate::sync::wait_list::Key;
 
 /// What a pool does at one moment, and what it has done so far.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb_sim::prelude::*;
+/// let pool: Pool = Pool::new(2);
+/// # aplomb_sim::block_on(async {
+/// let _failed = pool.run(async || Err::<(), _>("busy")).await;
+/// let now = pool.snapshot();
+/// assert_eq!((now.running, now.completed, now.failed), (0, 0, 1));
+/// assert!(now.is_idle());
+/// # });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]

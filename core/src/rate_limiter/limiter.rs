@@ -108,6 +108,20 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
     }
 
     /// As [`run`](RateLimiter::run), with an operation that costs `n` permits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// static UPLOADS: RateLimiter = checked!(RateLimiter::new(Rate::per_second(1_000_000)));
+    ///
+    /// async fn upload(file: &[u8]) -> Result<(), std::io::Error> { Ok(()) }
+    ///
+    /// # aplomb_sim::block_on(async {
+    /// let file = [0; 4_096];
+    /// UPLOADS.run_n(4_096, || upload(&file)).await.unwrap();
+    /// # assert_eq!(UPLOADS.snapshot().available, 995_904); });
+    /// ```
     pub fn run_n<F, Fut, T, E>(&self, n: u32, operation: F) -> Run<&Self, (), F, Fut>
     where
         F: FnOnce() -> Fut,
@@ -196,6 +210,18 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
     /// # Errors
     ///
     /// As of [`acquire`](RateLimiter::acquire). Nothing is taken then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// let limiter: RateLimiter = RateLimiter::with_burst(Rate::per_second(10), 1);
+    /// # aplomb_sim::block_on(async {
+    /// limiter.reserve(1).unwrap().await;
+    /// let next = limiter.reserve(1).unwrap();
+    /// println!("it may go in {:?}", next.delay());
+    /// # assert_eq!(next.delay(), ms(100)); });
+    /// ```
     pub fn reserve(&self, n: u32) -> Result<Reservation<'_, Self>, RateLimitError> {
         let reserved = self.serve(self.clock.now(), |desk| desk.reserve(n).map(|made| (desk.steady.on_clock(made.at), made)));
         match reserved {

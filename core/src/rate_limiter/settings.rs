@@ -21,6 +21,17 @@ impl<P: Platform<Clock: Ambient>> RateLimiter<P> {
     }
 
     /// A full [`TokenBucket`], which fills at this rate, and holds `burst` permits: so many may be taken at once after a while without any.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// let pings: RateLimiter = RateLimiter::with_burst(Rate::per_minute(60), 5);
+    /// # aplomb_sim::block_on(async {
+    /// assert!(pings.try_acquire(5).is_ok());
+    /// assert_eq!(pings.try_acquire(1).unwrap_err().retry_after(), Some(secs(1)));
+    /// # });
+    /// ```
     #[must_use]
     pub const fn with_burst(rate: Rate, burst: u32) -> Self {
         let bucket = TokenBucket::new(rate).burst(burst);
@@ -30,6 +41,19 @@ impl<P: Platform<Clock: Ambient>> RateLimiter<P> {
 
 impl<P: Platform<Clock: Ambient>> RateLimiter<P, FixedWindow> {
     /// So many permits in each window, by [`FixedWindow`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use aplomb::rate_limiter::FixedWindow;
+    ///
+    /// let api: RateLimiter<FixedWindow> = RateLimiter::fixed_window(Rate::per_second(3));
+    /// # aplomb_sim::block_on(async {
+    /// assert!(api.try_acquire(3).is_ok());
+    /// assert_eq!(api.try_acquire(1).unwrap_err().retry_after(), Some(secs(1)));
+    /// # });
+    /// ```
     #[must_use]
     pub const fn fixed_window(rate: Rate) -> Self {
         let rule = FixedWindow::new(rate);
@@ -39,6 +63,19 @@ impl<P: Platform<Clock: Ambient>> RateLimiter<P, FixedWindow> {
 
 impl<P: Platform<Clock: Ambient>> RateLimiter<P, SlidingWindow<<P as Platform>::Storage>> {
     /// So many permits in any stretch of time, exactly, by [`SlidingWindow`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use aplomb::rate_limiter::SlidingWindow;
+    ///
+    /// let api: RateLimiter<SlidingWindow<Heap>> = RateLimiter::sliding_window(Rate::per_second(3));
+    /// # aplomb_sim::block_on(async {
+    /// assert!(api.try_acquire(3).is_ok());
+    /// assert_eq!(api.try_acquire(1).unwrap_err().retry_after(), Some(secs(1)));
+    /// # });
+    /// ```
     #[must_use]
     pub const fn sliding_window(rate: Rate) -> Self {
         let rule = SlidingWindow::new(rate);
@@ -57,6 +94,20 @@ impl<P: Platform<Clock: Ambient>> RateLimiter<P, SlidingCounter> {
 
 impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
     /// By any rule, one of one's own included, on a clock that is held in hand. What is wrong with the rule is told by the first call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use aplomb::rate_limiter::{RateLimiter, TokenBucket};
+    /// use aplomb_sim::{Manual, ManualClock};
+    ///
+    /// let clock = ManualClock::<4>::new();
+    /// let limiter: RateLimiter<Manual<'_, 4>> = RateLimiter::with_clock(&clock, TokenBucket::new(Rate::per_second(1)));
+    /// assert!(limiter.try_acquire(1).is_ok() && limiter.try_acquire(1).is_err());
+    /// clock.advance(secs(1));
+    /// assert!(limiter.try_acquire(1).is_ok());
+    /// ```
     #[must_use]
     pub const fn with_clock(clock: P::Clock, algorithm: A) -> Self {
         Self::made(clock, algorithm, Limits::NONE, None, Silent)
@@ -96,6 +147,19 @@ impl<P: Platform, A: Algorithm, S: Storage, O> RateLimiter<P, A, S, O> {
     /// How many calls run at once, whatever the rate. At least 1. Default: any number.
     ///
     /// A call that runs holds a [`Permit`](super::Permit); each counts as one, however many permits it took.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// let api: RateLimiter = RateLimiter::new(Rate::per_second(100)).max_concurrent(1);
+    /// # aplomb_sim::block_on(async {
+    /// let call = api.try_acquire(1).unwrap();
+    /// assert!(api.try_acquire(1).is_err());
+    /// drop(call);
+    /// assert!(api.try_acquire(1).is_ok());
+    /// # });
+    /// ```
     #[must_use]
     pub const fn max_concurrent(mut self, calls: u32) -> Self {
         self.limits.max_concurrent = calls;
@@ -103,6 +167,17 @@ impl<P: Platform, A: Algorithm, S: Storage, O> RateLimiter<P, A, S, O> {
     }
 
     /// How many callers may wait; the next one ends at once, with [`QueueFull`](super::RateLimitError::QueueFull). Zero is legal: nobody waits then. Default: as many as the storage has room for.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// let api: RateLimiter = RateLimiter::with_burst(Rate::per_second(1), 1).max_waiting(0);
+    /// # aplomb_sim::block_on(async {
+    /// api.acquire(1).await.unwrap();
+    /// assert_eq!(api.acquire(1).await.unwrap_err(), RateLimitError::QueueFull { waiting: 0 });
+    /// # });
+    /// ```
     #[must_use]
     pub const fn max_waiting(mut self, callers: u32) -> Self {
         self.limits.max_waiting = callers;

@@ -145,6 +145,17 @@ pub enum Refused {
 
 impl Refused {
     /// Until then, or never.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use aplomb::Instant;
+    /// use aplomb::rate_limiter::Refused;
+    ///
+    /// assert_eq!(Refused::at(Instant::ORIGIN + secs(1)).until(), Some(Instant::ORIGIN + secs(1)));
+    /// assert_eq!(Refused::at(Instant::MAX), Refused::Never);
+    /// ```
     #[must_use]
     pub const fn at(instant: Instant) -> Self {
         if instant.is_never() { Self::Never } else { Self::Until(instant) }

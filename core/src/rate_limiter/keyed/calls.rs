@@ -63,6 +63,20 @@ where
     }
 
     /// As [`run`](KeyedRateLimiter::run), with an operation that costs `n` permits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// static UPLOADS: KeyedRateLimiter<u32> = checked!(KeyedRateLimiter::new(Rate::per_second(1_000_000)));
+    ///
+    /// async fn upload(file: &[u8]) -> Result<(), std::io::Error> { Ok(()) }
+    ///
+    /// # aplomb_sim::block_on(async {
+    /// let (user, file) = (7, [0; 4_096]);
+    /// UPLOADS.run_n(&user, 4_096, || upload(&file)).await.unwrap();
+    /// # assert_eq!(UPLOADS.snapshot(&7).available, 995_904); });
+    /// ```
     pub fn run_n<'q, Q, F, Fut, T, E>(&self, key: &'q Q, n: u32, operation: F) -> Run<&Self, &'q Q, F, Fut>
     where
         K: Borrow<Q>,
@@ -78,6 +92,20 @@ where
     /// # Errors
     ///
     /// As [`RateLimiter::acquire`](crate::RateLimiter::acquire), and [`RateLimitError::TableFull`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// let users: KeyedRateLimiter<u32> = KeyedRateLimiter::with_burst(Rate::per_second(2), 1);
+    /// aplomb_sim::block_on(async {
+    ///     users.acquire(&1, 1).await.unwrap();
+    ///     users.acquire(&2, 1).await.unwrap();
+    ///     assert_eq!(aplomb_sim::now().as_nanos(), 0, "each has permits of its own");
+    ///     users.acquire(&1, 1).await.unwrap();
+    ///     assert_eq!(aplomb_sim::now().as_nanos(), 500_000_000);
+    /// });
+    /// ```
     pub const fn acquire<'q, Q>(&self, key: &'q Q, n: u32) -> Acquire<&Self, &'q Q>
     where
         K: Borrow<Q>,
@@ -91,6 +119,20 @@ where
     /// # Errors
     ///
     /// As [`acquire`](KeyedRateLimiter::acquire).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use std::sync::Arc;
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let users: Arc<KeyedRateLimiter<u32>> = Arc::new(KeyedRateLimiter::new(Rate::per_second(10)).max_concurrent(1));
+    ///     let permit = KeyedRateLimiter::acquire_owned(Arc::clone(&users), &7, 1).await.unwrap();
+    ///     aplomb_sim::spawn("call", async move { drop(permit) }).await.unwrap();
+    ///     assert_eq!(users.snapshot(&7).running, Some(0));
+    /// });
+    /// ```
     pub const fn acquire_owned<B, Q>(this: B, key: &Q, n: u32) -> Acquire<B, &Q>
     where
         B: Deref<Target = Self>,
@@ -105,6 +147,18 @@ where
     /// # Errors
     ///
     /// [`RateLimitError::Deadline`], and those of [`acquire`](KeyedRateLimiter::acquire).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// let users: KeyedRateLimiter<u32> = KeyedRateLimiter::with_burst(Rate::per_second(1), 1);
+    /// aplomb_sim::block_on(async {
+    ///     users.acquire_by(&7, 1, deadline(ms(10))).await.unwrap();
+    ///     let late = users.acquire_by(&7, 1, deadline(ms(10))).await;
+    ///     assert!(late.unwrap_err().is_timeout());
+    /// });
+    /// ```
     pub const fn acquire_by<'q, Q>(&self, key: &'q Q, n: u32, deadline: Deadline) -> Acquire<&Self, &'q Q>
     where
         K: Borrow<Q>,
@@ -118,6 +172,18 @@ where
     /// # Errors
     ///
     /// As [`RateLimiter::try_acquire`](crate::RateLimiter::try_acquire), and [`RateLimitError::TableFull`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// let users: KeyedRateLimiter<u32> = KeyedRateLimiter::with_burst(Rate::per_second(10), 1);
+    /// # aplomb_sim::block_on(async {
+    /// assert!(users.try_acquire(&7, 1).is_ok());
+    /// let refused = users.try_acquire(&7, 1).unwrap_err();
+    /// assert_eq!(refused.retry_after(), Some(ms(100)));
+    /// # });
+    /// ```
     #[inline]
     pub fn try_acquire<Q>(&self, key: &Q, n: u32) -> Result<Permit<&Self>, RateLimitError>
     where
@@ -188,6 +254,17 @@ where
     /// # Errors
     ///
     /// As [`RateLimiter::reserve`](crate::RateLimiter::reserve), and [`RateLimitError::TableFull`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// let users: KeyedRateLimiter<u32> = KeyedRateLimiter::with_burst(Rate::per_second(10), 1);
+    /// # aplomb_sim::block_on(async {
+    /// users.reserve(&7, 1).unwrap().await;
+    /// assert_eq!(users.reserve(&7, 1).unwrap().delay(), ms(100));
+    /// # });
+    /// ```
     pub fn reserve<Q>(&self, key: &Q, n: u32) -> Result<Reservation<'_, Self>, RateLimitError>
     where
         K: Borrow<Q>,
@@ -206,6 +283,18 @@ where
     /// # Errors
     ///
     /// [`ConfigError`], if the new rule makes no sense. Nothing changes then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// let users: KeyedRateLimiter<u32> = KeyedRateLimiter::new(Rate::per_second(10));
+    /// users.set_rate(Rate::per_second(100))?;
+    /// # aplomb_sim::block_on(async {
+    /// assert_eq!(users.snapshot(&7).available, 100);
+    /// # });
+    /// # Ok::<_, ConfigError>(())
+    /// ```
     pub fn set_rate(&self, rule: impl Into<A>) -> Result<(), ConfigError> {
         let earlier = self.shards.first().map_or(self.algorithm, |shard| shard.with(|shard| *shard.rule(self.house())));
         let rule = rule.into().in_place_of(&earlier);
@@ -229,6 +318,17 @@ where
     }
 
     /// How the line of that key stands; as a new one, if it is not known.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// let users: KeyedRateLimiter<u32> = KeyedRateLimiter::new(Rate::per_second(10));
+    /// # aplomb_sim::block_on(async {
+    /// users.try_acquire(&7, 4).unwrap();
+    /// assert_eq!((users.snapshot(&7).available, users.snapshot(&8).available), (6, 10));
+    /// # });
+    /// ```
     pub fn snapshot<Q>(&self, key: &Q) -> Snapshot
     where
         K: Borrow<Q>,
@@ -246,6 +346,18 @@ where
     }
 
     /// Forgets a key that nobody uses, and what was taken of its permits with it. Whether it was there, and is no more. It looks through the keys of its shard.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// let users: KeyedRateLimiter<u32> = KeyedRateLimiter::new(Rate::per_second(10));
+    /// # aplomb_sim::block_on(async {
+    /// users.try_acquire(&7, 4).unwrap();
+    /// assert!(users.forget(&7));
+    /// assert_eq!((users.snapshot(&7).available, users.len()), (10, 0));
+    /// # });
+    /// ```
     pub fn forget<Q>(&self, key: &Q) -> bool
     where
         K: Borrow<Q>,

@@ -101,6 +101,18 @@ impl<P: Platform, S: Storage> Semaphore<P, S> {
     ///
     /// [`AcquireError::TooMany`], at once, if there are not so many, or when there have become fewer; [`AcquireError::QueueFull`], at once, if there is no room for another waiter;
     /// [`AcquireError::Closed`] if the semaphore is closed, or as soon as it is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// static BUFFERS: Semaphore = Semaphore::new(8);
+    ///
+    /// # aplomb_sim::block_on(async {
+    /// let four = BUFFERS.acquire(4).await?;
+    /// assert_eq!((four.count(), BUFFERS.available()), (4, 4));
+    /// # Ok::<_, aplomb::sync::AcquireError>(()) }).unwrap();
+    /// ```
     pub const fn acquire(&self, n: u32) -> Acquire<&Self> {
         Acquire::new(self, n)
     }
@@ -135,6 +147,17 @@ impl<P: Platform, S: Storage> Semaphore<P, S> {
     /// # Errors
     ///
     /// [`TryAcquireError::NoPermits`] says how many were free; those that others wait for are not. [`TryAcquireError::TooMany`] if there are not so many at all; [`TryAcquireError::Closed`] if the semaphore is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// static DESKS: Semaphore = Semaphore::new(2);
+    ///
+    /// let _one = DESKS.try_acquire(1)?;
+    /// assert_eq!(DESKS.try_acquire(2).unwrap_err().to_string(), "no permits: 2 requested, 1 free");
+    /// # Ok::<_, aplomb::sync::TryAcquireError>(())
+    /// ```
     #[inline]
     pub fn try_acquire(&self, n: u32) -> Result<Permit<&Self>, TryAcquireError> {
         Self::try_acquire_owned(self, n)

@@ -7,6 +7,19 @@ use super::counting::Lender;
 use super::permit::Permit;
 
 /// Why [`Semaphore::acquire`](super::Semaphore::acquire) has no permits.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb_sim::prelude::*;
+/// use aplomb::sync::AcquireError;
+///
+/// let seats: Semaphore = Semaphore::new(4);
+/// let refused = aplomb_sim::block_on(async { seats.acquire(5).await }).unwrap_err();
+/// assert_eq!(refused, AcquireError::TooMany { requested: 5, permits: 4 });
+/// assert_eq!(refused.to_string(), "too many permits: 5 requested, there are 4");
+/// assert!(refused.is_rejected());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]

@@ -50,6 +50,20 @@ impl<B: Deref<Target: Lender>> Permit<B> {
     }
 
     /// Parts with so many of them, which go back on their own; `None` if these are fewer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// static BUFFERS: Semaphore = Semaphore::new(8);
+    ///
+    /// let mut all = BUFFERS.try_acquire(8)?;
+    /// let some = all.split(3);
+    /// drop(some);
+    /// assert_eq!((all.count(), BUFFERS.available()), (5, 3));
+    /// assert!(all.split(6).is_none());
+    /// # Ok::<_, aplomb::sync::TryAcquireError>(())
+    /// ```
     #[must_use = "the permits go back as soon as this is dropped"]
     pub fn split(&mut self, n: u32) -> Option<Self>
     where
