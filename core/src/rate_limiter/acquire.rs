@@ -156,17 +156,32 @@ where
         let Some(lines) = &self.lines else { return Poll::Pending };
         let now = lines.clock().now();
         let permits = self.permits;
-        let Waited { result, time, next } = if self.place.is_none() {
-            // Without a waker first: most find their permits there.
+        if self.place.is_none() {
+            // Without a waker first: most find their permits there. Their way is straight, and all else stands aside.
             let taken = self.key.try_take(&**lines, now, permits).map(|spot| Ok((spot, true)));
             match taken.unwrap_or_else(|| self.key.find(&**lines, now, |desk| desk.takes(permits))) {
-                Ok((spot, true)) => Waited::not(Ok(spot)),
-                Ok((_, false)) => ready!(self.as_mut().poll_waiting(now, cx)),
-                Err(error) => Waited::not(Err(error)),
+                Ok((spot, true)) => {
+                    let Some(lines) = self.end() else { return Poll::Pending };
+                    return Poll::Ready(Ok(Permit::new(lines, spot, permits)));
+                }
+                Ok((_, false)) => {}
+                Err(error) => return self.conclude(Waited::not(Err(error))),
             }
-        } else {
-            ready!(self.as_mut().poll_waiting(now, cx))
-        };
+        }
+        let waited = ready!(self.as_mut().poll_waiting(now, cx));
+        self.conclude(waited)
+    }
+}
+
+impl<B, K> Acquire<B, K>
+where
+    B: Deref<Target: Lines>,
+    K: Find<B::Target>,
+{
+    /// It has ended: whoever is first now is woken, and the observer told.
+    #[inline(never)]
+    fn conclude(self: Pin<&mut Self>, waited: Waited<B>) -> Poll<Result<Permit<B>, RateLimitError>> {
+        let (permits, Waited { result, time, next }) = (self.permits, waited);
         let Some(lines) = self.end() else { return Poll::Pending };
         match result {
             Ok(spot) => {
@@ -185,14 +200,9 @@ where
             }
         }
     }
-}
 
-impl<B, K> Acquire<B, K>
-where
-    B: Deref<Target: Lines>,
-    K: Find<B::Target>,
-{
     /// Takes a place in the queue, or asks there for its turn. When it is ready, it has none.
+    #[inline(never)]
     fn poll_waiting(mut self: Pin<&mut Self>, mut now: Instant, cx: &mut Context<'_>) -> Poll<Waited<B>> {
         let this = self.as_mut().project();
         let Some(lines) = &*this.lines else { return Poll::Pending };
