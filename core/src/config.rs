@@ -40,7 +40,7 @@ pub enum ConfigError {
     /// Without room to wait, nothing could be added.
     MaxQueued {
         /// The setting.
-        value: usize,
+        value: u32,
     },
     /// A delay can't shrink from one attempt to the next.
     Factor {

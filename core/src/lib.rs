@@ -77,6 +77,7 @@ pub mod key;
 pub mod level;
 pub mod observe;
 mod operation;
+mod panicking;
 pub mod parallel;
 pub mod platform;
 pub mod polling;

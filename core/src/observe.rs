@@ -1,6 +1,8 @@
 //! The observer seam: patterns tell what they decide, and it costs nothing when nobody listens.
+//!
+//! A call that is configured has its observer for itself, an [`Observer`]: a closure that counts, a progress bar. A pattern that many callers share has a [`SharedObserver`]. Counters need neither: each such pattern has a `snapshot`.
 
-/// Is told of a pattern's events.
+/// Is told of the events of a call that has it for itself.
 ///
 /// Every `FnMut(&Event)` is an observer, [`Silent`] is the default, and `Tracing` (feature `tracing`) writes them to the `tracing` subscriber. An observer is called
 /// outside every lock, where the decision has been made and before it is acted on; it cannot change it.
@@ -27,12 +29,63 @@ impl<Event, F: FnMut(&Event)> Observer<Event> for F {
     }
 }
 
+/// Is told of the events of a pattern that many callers share, as one in a `static` is: by reference, from whatever task or thread.
+///
+/// Every `Fn(&Event)` is one, a function too; [`Silent`] is the default, and costs nothing, and `Tracing` (feature `tracing`) writes them to the `tracing` subscriber. It is called outside every lock, after what it is told of, and cannot change it. It should not panic: where it is told of what another
+/// panic brings about, that ends the program.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb::bulkhead::Event;
+/// use aplomb::observe::SharedObserver;
+/// use aplomb_sim::prelude::*;
+/// use core::sync::atomic::{AtomicU32, Ordering};
+///
+/// struct Rejected(AtomicU32);
+///
+/// impl SharedObserver<Event> for &Rejected {
+///     fn observe(&self, event: &Event) {
+///         if let Event::Rejected { .. } = event {
+///             self.0.fetch_add(1, Ordering::Relaxed);
+///         }
+///     }
+/// }
+///
+/// static REJECTED: Rejected = Rejected(AtomicU32::new(0));
+/// static DB: Bulkhead<Heap, &Rejected> = checked!(Bulkhead::new(1).max_waiting(0).observed_by(&REJECTED));
+///
+/// let _place = DB.try_acquire().unwrap();
+/// assert!(DB.try_acquire().is_err());
+/// assert_eq!(REJECTED.0.load(Ordering::Relaxed), 1);
+/// ```
+pub trait SharedObserver<Event> {
+    /// Whether it listens at all: what has to be found out for it alone is not, if it doesn't.
+    const LISTENS: bool = true;
+
+    /// Is told of one event.
+    fn observe(&self, event: &Event);
+}
+
+impl<Event, F: Fn(&Event)> SharedObserver<Event> for F {
+    fn observe(&self, event: &Event) {
+        self(event);
+    }
+}
+
 /// Listens to nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 
 impl<Event> Observer<Event> for Silent {
     fn observe(&mut self, _event: &Event) {}
+}
+
+impl<Event> SharedObserver<Event> for Silent {
+    const LISTENS: bool = false;
+
+    #[inline]
+    fn observe(&self, _event: &Event) {}
 }
 
 #[cfg(feature = "tracing")]
@@ -42,8 +95,9 @@ pub use self::tracing::Tracing;
 mod tracing {
     use core::fmt;
 
-    use super::Observer;
+    use super::{Observer, SharedObserver};
     use crate::retry::Event;
+    use crate::{bulkhead, pool, rate_limiter};
 
     /// Writes events to the `tracing` subscriber: what goes on by itself at DEBUG, what the caller gets to feel at WARN, success at the first attempt not at all.
     ///
@@ -57,6 +111,19 @@ mod tracing {
     /// let answer = retry(|| async { Ok::<_, String>(42) }).observed_by(Tracing::named("billing")).await;
     /// # assert_eq!(answer, Ok(42)); });
     /// ```
+    ///
+    /// Of what lies in a `static`:
+    ///
+    /// ```
+    /// use aplomb::observe::Tracing;
+    /// use aplomb::rate_limiter::TokenBucket;
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static GITHUB: RateLimiter<TokenBucket, Heap, Tracing> =
+    ///     checked!(RateLimiter::new(Rate::per_minute(100)).observed_by(Tracing::named("github")));
+    /// static UPLOADS: Pool<Heap, Tracing> = checked!(Pool::new(4).observed_by(Tracing::named("uploads")));
+    /// # aplomb_sim::block_on(async { GITHUB.acquire(1).await.unwrap(); UPLOADS.pause(); });
+    /// ```
     #[derive(Debug, Clone, Copy)]
     pub struct Tracing {
         name: &'static str,
@@ -67,6 +134,48 @@ mod tracing {
         #[must_use]
         pub const fn named(name: &'static str) -> Self {
             Self { name }
+        }
+    }
+
+    impl SharedObserver<bulkhead::Event> for Tracing {
+        fn observe(&self, event: &bulkhead::Event) {
+            use bulkhead::Event::{Admitted, Rejected, Waiting};
+            let name = self.name;
+            match event {
+                Waiting { waiting } => tracing::debug!(name, waiting, "waiting for a place"),
+                Admitted { waited } => tracing::debug!(name, ?waited, "has its place"),
+                Rejected { reason } => tracing::warn!(name, %reason, "rejected"),
+            }
+        }
+    }
+
+    impl SharedObserver<rate_limiter::Event> for Tracing {
+        fn observe(&self, event: &rate_limiter::Event) {
+            use rate_limiter::Event::{Admitted, Rejected, Waiting};
+            let name = self.name;
+            match event {
+                Waiting { ahead, at_least } => tracing::debug!(name, ahead, ?at_least, "waiting for permits"),
+                Admitted { waited } => tracing::debug!(name, ?waited, "has its permits"),
+                Rejected { reason } => tracing::warn!(name, %reason, "rejected"),
+            }
+        }
+    }
+
+    impl SharedObserver<pool::Event> for Tracing {
+        fn observe(&self, event: &pool::Event) {
+            use pool::Event::{Cancelled, Closed, Completed, Failed, Paused, Rejected, Resumed, Started, Waiting};
+            let name = self.name;
+            match event {
+                Waiting { priority, waiting } => tracing::debug!(name, priority, waiting, "waiting for a place"),
+                Started { priority } => tracing::debug!(name, priority, "started"),
+                Completed => tracing::debug!(name, "completed"),
+                Failed => tracing::warn!(name, "failed"),
+                Cancelled => tracing::warn!(name, "cancelled"),
+                Rejected { reason } => tracing::warn!(name, %reason, "rejected"),
+                Paused => tracing::debug!(name, "paused"),
+                Resumed => tracing::debug!(name, "resumed"),
+                Closed => tracing::debug!(name, "closed"),
+            }
         }
     }
 

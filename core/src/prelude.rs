@@ -9,6 +9,9 @@ pub use crate::pool::PoolError;
 pub use crate::rate_limiter::{Rate, RateLimitError, RateLimitStreamExt};
 pub use crate::ratio::{Ratio, percent};
 pub use crate::retry::RetryError;
+#[cfg(feature = "alloc")]
+pub use crate::storage::Heap;
+pub use crate::storage::Inline;
 pub use crate::time::{ms, secs};
 pub use crate::waterfall::{WaterfallError, waterfall};
 pub use crate::{ConfigError, Deadline, TimeoutError, checked, infallible};

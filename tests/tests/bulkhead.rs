@@ -194,9 +194,14 @@ fn a_forgotten_place_is_gone() {
     block_on(async {
         bulkhead.acquire().await.unwrap().forget();
         assert_eq!(bulkhead.snapshot().max_concurrent, 1);
-        bulkhead.acquire().await.unwrap().forget();
+        let last = bulkhead.acquire().await.unwrap();
+        let forgets = async { last.forget() };
+        let (waited, ()) = futures_lite::future::zip(bulkhead.acquire(), forgets).await;
+        assert_eq!(waited.unwrap_err(), BulkheadError::NoPlaces, "nobody waits for what never comes");
         let none = bulkhead.run(pending::<Result<(), String>>).await.unwrap_err();
-        assert_eq!(none.to_string(), "max_concurrent is 0, must be at least 1");
+        assert_eq!(none.to_string(), "no places are left");
+        assert!(none.is_rejected());
+        assert_eq!(bulkhead.try_acquire().unwrap_err(), BulkheadError::NoPlaces);
         bulkhead.set_max_concurrent(1).unwrap();
         assert_eq!(bulkhead.run(|| ready(Ok::<_, ()>(7))).await, Ok(7));
     });

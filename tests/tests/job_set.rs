@@ -60,7 +60,7 @@ trait Set {
     fn pause(&self);
     fn resume(&self);
     fn close(&self);
-    fn cancel_waiting(&self) -> usize;
+    fn cancel_waiting(&self) -> u32;
     fn set_concurrency(&self, concurrency: u32) -> Result<(), ConfigError>;
     fn counts(&self) -> [u64; 5];
 }
@@ -87,7 +87,7 @@ impl<P: Platform, S: PinnedStorage> Set for JobSet<P, Job<'static>, S> {
         self.close();
     }
 
-    fn cancel_waiting(&self) -> usize {
+    fn cancel_waiting(&self) -> u32 {
         self.cancel_waiting()
     }
 
@@ -97,7 +97,7 @@ impl<P: Platform, S: PinnedStorage> Set for JobSet<P, Job<'static>, S> {
 
     fn counts(&self) -> [u64; 5] {
         let now = self.snapshot();
-        [u64::from(now.running), now.waiting as u64, now.completed, now.failed, now.cancelled]
+        [u64::from(now.running), u64::from(now.waiting), now.completed, now.failed, now.cancelled]
     }
 }
 

@@ -238,7 +238,8 @@ fn an_instant_of_idleness_is_for_all_who_waited() {
     // The first one, when it is woken, adds a job before the second is told.
     let mut first = Box::pin(POOL.drained());
     assert!(first.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::new(Adds(&POOL))))).is_pending());
-    let (mut second, wakes): (Pin<Box<Drained<'_, Sim>>>, Arc<Wakes>) = (Box::pin(POOL.drained()), Arc::default());
+    let mut second: Pin<Box<Drained<&Pool<Sim>>>> = Box::pin(POOL.drained());
+    let wakes: Arc<Wakes> = Arc::default();
     assert!(poll(&mut second, &wakes).is_pending());
     drop(runs);
     assert_eq!((POOL.snapshot().running, woken(&wakes)), (1, 1));

@@ -132,7 +132,7 @@ impl<S: PinnedStorage> Play<'_, S> {
                 self.model.settle();
             }
             18 => {
-                assert_eq!(self.pool.cancel_waiting(), self.model.waiting.len(), "{}", self.what);
+                assert_eq!(self.pool.cancel_waiting() as usize, self.model.waiting.len(), "{}", self.what);
                 self.model.cancelled.extend(self.model.waiting.drain(..).map(|(_, id)| id));
                 self.model.settle();
             }
@@ -167,7 +167,7 @@ impl<S: PinnedStorage> Play<'_, S> {
             model.running.push(id);
             self.all.push(one);
         } else if !waits || model.waiting.len() >= model.max_queued || model.taken() == model.slots {
-            let waiting = model.waiting.len();
+            let waiting = u32::try_from(model.waiting.len()).unwrap();
             assert_eq!(polled, Poll::Ready(Err(PoolError::QueueFull { waiting })), "{what}");
         } else {
             assert!(polled.is_pending(), "{what}: it overtook");
@@ -223,7 +223,7 @@ impl<S: PinnedStorage> Play<'_, S> {
     fn compare(&self) {
         let (model, what, now) = (&self.model, &self.what, self.pool.snapshot());
         assert_eq!(now.running as usize, model.running.len() + model.called.len(), "{what}");
-        assert_eq!(now.waiting, model.waiting.len(), "{what}");
+        assert_eq!(now.waiting as usize, model.waiting.len(), "{what}");
         assert_eq!((now.paused, now.closed), (model.paused, model.closed), "{what}");
         for one in &self.all {
             let told = one.wakes.0.load(Ordering::Relaxed) > 0;
@@ -234,9 +234,9 @@ impl<S: PinnedStorage> Play<'_, S> {
 
 fn play<S: PinnedStorage>(seed: u64, slots: usize) {
     let mut rng = fastrand::Rng::with_seed(seed);
-    let (concurrency, max_queued) = (rng.u32(1..4), rng.usize(0..8));
+    let (concurrency, max_queued) = (rng.u32(1..4), rng.u32(0..8));
     let pool: Pool<Sim, S> = Pool::new(concurrency).max_queued(max_queued);
-    let model = Model { concurrency: concurrency as usize, max_queued, slots, ..Model::default() };
+    let model = Model { concurrency: concurrency as usize, max_queued: max_queued as usize, slots, ..Model::default() };
     let mut play = Play { pool: &pool, model, all: Vec::new(), rng, what: String::new() };
     for id in 0..200 {
         play.what = format!("seed {seed}, step {id}");

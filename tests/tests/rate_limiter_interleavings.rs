@@ -100,7 +100,7 @@ fn loom_finds_a_waiter_that_was_forgotten() {
     is_found_by("no_turn_is_lost_when_a_waiter_leaves");
 }
 
-type Waiting = Acquire<'static, Limiter<Loom<Hasty>>, ()>;
+type Waiting = Acquire<&'static Limiter<Loom<Hasty>>, ()>;
 
 /// Counts wake-ups.
 #[derive(Default)]

@@ -24,7 +24,7 @@ struct Model {
     /// Those who have an answer, and do not know it yet.
     told: Vec<(usize, Answer)>,
     /// How many may wait.
-    max_waiting: usize,
+    max_waiting: u32,
     /// For how many there is room, those included who have an answer.
     places: usize,
 }
@@ -53,8 +53,8 @@ impl Model {
             self.taken += n;
             return Some(Ok(n));
         }
-        let waiting = self.queue.len();
-        if waiting == self.max_waiting || waiting + self.told.len() == self.places {
+        let waiting = u32::try_from(self.queue.len()).unwrap();
+        if waiting == self.max_waiting || self.queue.len() + self.told.len() == self.places {
             return Some(Err(AcquireError::QueueFull { waiting }));
         }
         self.queue.push_back((id, n));
@@ -229,7 +229,7 @@ impl<'s, S: Storage> Play<'s, S> {
     fn compare(&self) {
         let Self { semaphore, model, .. } = self;
         assert_eq!((semaphore.permits(), semaphore.available()), (model.permits, model.free()));
-        assert_eq!((semaphore.waiting(), semaphore.is_closed()), (model.queue.len(), model.closed));
+        assert_eq!((semaphore.waiting() as usize, semaphore.is_closed()), (model.queue.len(), model.closed));
         for waiter in &self.waiting {
             let told = model.told.iter().any(|(told, _)| *told == waiter.id);
             assert_eq!(waiter.woken.0.load(Ordering::Relaxed), told, "who was told was woken, and no other");
@@ -238,7 +238,7 @@ impl<'s, S: Storage> Play<'s, S> {
 }
 
 /// Does the same things to a semaphore and to the model, as a seed says.
-fn play<S: Storage>(seed: u64, max_waiting: usize, places: usize) {
+fn play<S: Storage>(seed: u64, max_waiting: u32, places: usize) {
     const PERMITS: u32 = 4;
     let semaphore: Semaphore<Sim, S> = Semaphore::new(PERMITS).max_waiting(max_waiting);
     let (queue, told) = (VecDeque::new(), Vec::new());
@@ -258,9 +258,9 @@ fn it_does_what_the_model_does() {
     let only = std::env::var("APLOMB_SEED").ok().and_then(|seed| seed.parse().ok());
     for seed in only.map_or(0..2_000, |seed: u64| seed..seed + 1) {
         let played = std::panic::catch_unwind(|| {
-            play::<Heap>(seed, usize::MAX, usize::MAX);
+            play::<Heap>(seed, u32::MAX, usize::MAX);
             play::<Heap>(seed, 2, usize::MAX);
-            play::<Inline<3>>(seed, usize::MAX, 3);
+            play::<Inline<3>>(seed, u32::MAX, 3);
         });
         played.unwrap_or_else(|_| panic!("with APLOMB_SEED={seed}"));
     }

@@ -62,8 +62,11 @@ macro_rules! bind {
         pub type Share<T, S = <$platform as $crate::Platform>::Storage> = $crate::edge::Share<T, S>;
 
         /// A [`RateLimiter`](struct@$crate::RateLimiter) on this platform, whose waiters are kept in `S`. The module [`rate_limiter`]($crate::rate_limiter) tells what it promises.
-        pub type RateLimiter<A = $crate::rate_limiter::TokenBucket, S = <$platform as $crate::Platform>::Storage> =
-            $crate::RateLimiter<$platform, A, S>;
+        pub type RateLimiter<
+            A = $crate::rate_limiter::TokenBucket,
+            S = <$platform as $crate::Platform>::Storage,
+            O = $crate::observe::Silent,
+        > = $crate::RateLimiter<$platform, A, S, O>;
 
         /// A [`KeyedRateLimiter`](struct@$crate::KeyedRateLimiter) on this platform: a limiter for each key.
         pub type KeyedRateLimiter<
@@ -72,19 +75,20 @@ macro_rules! bind {
             S = <$platform as $crate::Platform>::Storage,
             H = $crate::key::FoldHash,
             const SHARDS: usize = 1,
-        > = $crate::KeyedRateLimiter<$platform, K, A, S, H, SHARDS>;
+            O = $crate::observe::Silent,
+        > = $crate::KeyedRateLimiter<$platform, K, A, S, H, SHARDS, O>;
 
         /// A [`Bulkhead`]($crate::Bulkhead) on this platform, whose waiters are kept in `S`. The module [`bulkhead`]($crate::bulkhead) tells what it promises.
-        pub type Bulkhead<S = <$platform as $crate::Platform>::Storage> = $crate::Bulkhead<$platform, S>;
+        pub type Bulkhead<S = <$platform as $crate::Platform>::Storage, O = $crate::observe::Silent> = $crate::Bulkhead<$platform, S, O>;
 
         /// A [`Semaphore`]($crate::sync::Semaphore) on this platform, whose waiters are kept in `S`.
         pub type Semaphore<S = <$platform as $crate::Platform>::Storage> = $crate::sync::Semaphore<$platform, S>;
 
         /// A [`Pool`](struct@$crate::Pool) on this platform, whose waiting jobs are kept in `S`.
-        pub type Pool<S = <$platform as $crate::Platform>::Storage> = $crate::Pool<$platform, S>;
+        pub type Pool<S = <$platform as $crate::Platform>::Storage, O = $crate::observe::Silent> = $crate::Pool<$platform, S, O>;
 
         /// A [`JobSet`](struct@$crate::JobSet) on this platform, whose jobs lie in `S`.
-        pub type JobSet<J, S = <$platform as $crate::Platform>::Storage> = $crate::JobSet<$platform, J, S>;
+        pub type JobSet<J, S = <$platform as $crate::Platform>::Storage, O = $crate::observe::Silent> = $crate::JobSet<$platform, J, S, O>;
 
         /// Gives an operation so much time, from its first poll on. The module of this name tells what it promises.
         ///
@@ -269,7 +273,7 @@ macro_rules! bind {
 
             pub use super::{
                 Bulkhead, Debounce, EdgeStreamExt, JobSet, KeyedRateLimiter, ParallelStreamExt, Pool, RateLimiter, Retry,
-                RetryBudget, Share, Throttle, TimeoutExt, deadline, parallel, parallel_array, poll_until, retry, timeout,
+                RetryBudget, Semaphore, Share, Throttle, TimeoutExt, deadline, parallel, parallel_array, poll_until, retry, timeout,
                 timeout_at,
             };
         }

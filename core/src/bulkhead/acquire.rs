@@ -7,22 +7,24 @@ use core::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 
 use super::error::BulkheadError;
+use super::event::Event;
 use super::settings::Bulkhead;
 use crate::alarm::Alarm;
+use crate::observe::SharedObserver;
 use crate::platform::Platform;
 use crate::storage::Storage;
-use crate::sync::semaphore::{self, Lender, Permit};
-use crate::time::Clock;
+use crate::sync::semaphore::{self, AcquireError, Lender, Permit, TryAcquireError};
+use crate::time::{Clock, Instant};
 
 /// The timer of the platform of what `B` points to.
 type SleepOf<B> = <<<<B as Deref>::Target as Lender>::Platform as Platform>::Clock as Clock>::Sleep;
 
-impl<P: Platform, S: Storage> Bulkhead<P, S> {
+impl<P: Platform, S: Storage, O: SharedObserver<Event>> Bulkhead<P, S, O> {
     /// Waits for a place, and takes it: for work that is no single operation. [`run`](Bulkhead::run) does so for one.
     ///
     /// # Errors
     ///
-    /// [`BulkheadError::QueueFull`], at once; [`BulkheadError::TimedOut`] after [`max_wait`](Bulkhead::max_wait); [`BulkheadError::Closed`].
+    /// [`BulkheadError::QueueFull`], at once; [`BulkheadError::TimedOut`] after [`max_wait`](Bulkhead::max_wait); [`BulkheadError::Closed`]; [`BulkheadError::NoPlaces`].
     ///
     /// # Examples
     ///
@@ -70,7 +72,20 @@ impl<P: Platform, S: Storage> Bulkhead<P, S> {
     ///
     /// # Errors
     ///
-    /// [`BulkheadError::Busy`]; [`BulkheadError::Closed`].
+    /// [`BulkheadError::Busy`]; [`BulkheadError::Closed`]; [`BulkheadError::NoPlaces`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// static REPORTS: Bulkhead = checked!(Bulkhead::new(1));
+    ///
+    /// let place = REPORTS.try_acquire()?;
+    /// assert_eq!(REPORTS.try_acquire().unwrap_err(), BulkheadError::Busy);
+    /// drop(place);
+    /// assert!(REPORTS.try_acquire().is_ok());
+    /// # Ok::<_, BulkheadError>(())
+    /// ```
     #[inline]
     pub fn try_acquire(&self) -> Result<Permit<&Self>, BulkheadError> {
         Self::try_acquire_owned(self)
@@ -83,16 +98,55 @@ impl<P: Platform, S: Storage> Bulkhead<P, S> {
     /// As [`try_acquire`](Bulkhead::try_acquire).
     #[inline]
     pub fn try_acquire_owned<B: Deref<Target = Self>>(this: B) -> Result<Permit<B>, BulkheadError> {
-        this.semaphore.take(1)?;
+        this.enter(false)?;
         Ok(Permit::new(this, 1))
     }
 }
 
-impl<P: Platform, S: Storage> Bulkhead<P, S> {
-    /// Takes a place, if there is one; `None`: it is to be waited for.
+impl<P: Platform, S: Storage, O: SharedObserver<Event>> Bulkhead<P, S, O> {
+    /// Whether one who comes has a place. If not, it is to be waited for.
     #[inline]
-    pub(super) fn enter(&self, waits: bool) -> Result<Option<Permit<&Self>>, BulkheadError> {
-        if waits { Ok(self.semaphore.admit(1)?.then(|| Permit::new(self, 1))) } else { self.try_acquire().map(Some) }
+    pub(super) fn enter(&self, waits: bool) -> Result<bool, BulkheadError> {
+        if waits {
+            self.semaphore.admit(1).map_err(|error| self.refusal(error))
+        } else {
+            self.semaphore.take(1).map(|()| true).map_err(|error| self.denial(error))
+        }
+    }
+
+    /// Why one who would wait gets no place.
+    #[cold]
+    fn refusal(&self, error: AcquireError) -> BulkheadError {
+        self.rejected(match error {
+            AcquireError::TooMany { .. } => self.no_places(),
+            AcquireError::QueueFull { waiting } => BulkheadError::QueueFull { waiting },
+            AcquireError::Closed => BulkheadError::Closed,
+        })
+    }
+
+    /// Why there is no place now.
+    #[cold]
+    fn denial(&self, error: TryAcquireError) -> BulkheadError {
+        self.rejected(match error {
+            TryAcquireError::TooMany { .. } => self.no_places(),
+            TryAcquireError::NoPermits { .. } => BulkheadError::Busy,
+            TryAcquireError::Closed => BulkheadError::Closed,
+        })
+    }
+
+    fn admitted(&self, since: Instant) {
+        let waited = self.clock.now().saturating_duration_since(since);
+        self.observer.observe(&Event::Admitted { waited });
+    }
+
+    fn rejected(&self, reason: BulkheadError) -> BulkheadError {
+        self.observer.observe(&Event::Rejected { reason });
+        reason
+    }
+
+    /// There never were any, or all were forgotten.
+    fn no_places(&self) -> BulkheadError {
+        self.built_wrong().map_or(BulkheadError::NoPlaces, BulkheadError::Config)
     }
 }
 
@@ -115,33 +169,61 @@ pin_project! {
     }
 }
 
-impl<P: Platform, S: Storage, B: Deref<Target = Bulkhead<P, S>>> Future for Acquire<B> {
+impl<P, S, O, B> Future for Acquire<B>
+where
+    P: Platform,
+    S: Storage,
+    O: SharedObserver<Event>,
+    B: Deref<Target = Bulkhead<P, S, O>>,
+{
     type Output = Result<Permit<B>, BulkheadError>;
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        match Pin::new(&mut *this.permit).poll(cx) {
-            Poll::Ready(outcome) => Poll::Ready(outcome.map_err(BulkheadError::from)),
-            Poll::Pending => poll_time(this.permit, this.alarm, cx).map(Err),
+        let outcome = match this.permit.poll_taken(cx) {
+            Poll::Ready(outcome) => outcome,
+            Poll::Pending => return poll_time(this.permit, this.alarm, cx).map(Err),
+        };
+        let Some(bulkhead) = this.permit.end() else { return Poll::Pending };
+        if let Err(error) = outcome {
+            return Poll::Ready(Err(bulkhead.refusal(error)));
         }
+        let permit = Permit::new(bulkhead, 1);
+        if O::LISTENS && !this.alarm.at().is_never() {
+            permit.lender().admitted(this.alarm.at());
+        }
+        Poll::Ready(Ok(permit))
     }
 }
 
 /// Whether one who waits has done so for long enough: it leaves then.
 #[inline(never)]
-fn poll_time<P: Platform, S: Storage, B: Deref<Target = Bulkhead<P, S>>>(
+fn poll_time<P, S, O, B>(
     permit: &mut semaphore::Acquire<B>,
-    alarm: Pin<&mut Alarm<SleepOf<B>>>,
+    mut alarm: Pin<&mut Alarm<SleepOf<B>>>,
     cx: &mut Context<'_>,
-) -> Poll<BulkheadError> {
+) -> Poll<BulkheadError>
+where
+    P: Platform,
+    S: Storage,
+    O: SharedObserver<Event>,
+    B: Deref<Target = Bulkhead<P, S, O>>,
+{
     let Some(bulkhead) = permit.lender() else { return Poll::Pending };
     let after = bulkhead.patience();
     if !after.is_zero() {
+        if O::LISTENS && alarm.at().is_never() {
+            // The alarm does not need to know since when it waits. Whoever listens does.
+            alarm.set(Alarm::set_to(bulkhead.clock.now()));
+            bulkhead.observer.observe(&Event::Waiting { waiting: bulkhead.semaphore.waiting() });
+        }
         ready!(alarm.poll_for(&bulkhead.clock, after, cx));
     }
-    permit.give_up();
-    Poll::Ready(BulkheadError::TimedOut { after })
+    match permit.give_up() {
+        Some(bulkhead) => Poll::Ready(bulkhead.rejected(BulkheadError::TimedOut { after })),
+        None => Poll::Pending,
+    }
 }
 
 impl<B: Deref<Target: Lender>> fmt::Debug for Acquire<B> {

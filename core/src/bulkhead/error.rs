@@ -4,7 +4,6 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::config::ConfigError;
-use crate::sync::{AcquireError, TryAcquireError};
 
 /// Why a call through a bulkhead has no value.
 ///
@@ -29,7 +28,7 @@ pub enum BulkheadError<E = Infallible> {
     /// All places are taken, and all waiting places too.
     QueueFull {
         /// How many wait.
-        waiting: usize,
+        waiting: u32,
     },
     /// It has waited as long as it may. Nothing was started.
     TimedOut {
@@ -38,6 +37,8 @@ pub enum BulkheadError<E = Infallible> {
     },
     /// No place is free, and it was not to wait.
     Busy,
+    /// There are no places: all of them were [forgotten](crate::sync::Permit::forget). There are again when [so many are set](crate::Bulkhead::set_max_concurrent).
+    NoPlaces,
     /// The bulkhead is closed.
     Closed,
     /// It started, and failed.
@@ -47,9 +48,9 @@ pub enum BulkheadError<E = Infallible> {
 }
 
 impl<E> BulkheadError<E> {
-    /// Whether it never started, for the sake of those who run: there was no place, or not in time, or there won't be any more.
+    /// Whether it never started, for the sake of those who run: there was no place, or not in time, or none is given any more.
     pub const fn is_rejected(&self) -> bool {
-        matches!(self, Self::QueueFull { .. } | Self::TimedOut { .. } | Self::Busy | Self::Closed)
+        !matches!(self, Self::Failed(_) | Self::Config(_))
     }
 
     /// Whether it has waited as long as it may.
@@ -57,11 +58,16 @@ impl<E> BulkheadError<E> {
         matches!(self, Self::TimedOut { .. })
     }
 
+    /// How long to wait before it is worth another try, where that is known: not here, where a place is free as soon as an operation has ended.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        None
+    }
+
     /// The operation's own error.
     pub const fn inner(&self) -> Option<&E> {
         match self {
             Self::Failed(error) => Some(error),
-            Self::QueueFull { .. } | Self::TimedOut { .. } | Self::Busy | Self::Closed | Self::Config(_) => None,
+            Self::QueueFull { .. } | Self::TimedOut { .. } | Self::Busy | Self::NoPlaces | Self::Closed | Self::Config(_) => None,
         }
     }
 
@@ -69,7 +75,7 @@ impl<E> BulkheadError<E> {
     pub fn into_inner(self) -> Option<E> {
         match self {
             Self::Failed(error) => Some(error),
-            Self::QueueFull { .. } | Self::TimedOut { .. } | Self::Busy | Self::Closed | Self::Config(_) => None,
+            Self::QueueFull { .. } | Self::TimedOut { .. } | Self::Busy | Self::NoPlaces | Self::Closed | Self::Config(_) => None,
         }
     }
 }
@@ -81,30 +87,10 @@ impl BulkheadError {
             Self::QueueFull { waiting } => BulkheadError::QueueFull { waiting },
             Self::TimedOut { after } => BulkheadError::TimedOut { after },
             Self::Busy => BulkheadError::Busy,
+            Self::NoPlaces => BulkheadError::NoPlaces,
             Self::Closed => BulkheadError::Closed,
             Self::Config(error) => BulkheadError::Config(error),
             Self::Failed(never) => match never {},
-        }
-    }
-}
-
-impl From<AcquireError> for BulkheadError {
-    fn from(error: AcquireError) -> Self {
-        match error {
-            // It asks for one: there are none at all.
-            AcquireError::TooMany { permits, .. } => Self::Config(ConfigError::MaxConcurrent { value: permits }),
-            AcquireError::QueueFull { waiting } => Self::QueueFull { waiting },
-            AcquireError::Closed => Self::Closed,
-        }
-    }
-}
-
-impl From<TryAcquireError> for BulkheadError {
-    fn from(error: TryAcquireError) -> Self {
-        match error {
-            TryAcquireError::TooMany { permits, .. } => Self::Config(ConfigError::MaxConcurrent { value: permits }),
-            TryAcquireError::NoPermits { .. } => Self::Busy,
-            TryAcquireError::Closed => Self::Closed,
         }
     }
 }
@@ -115,6 +101,7 @@ impl<E: fmt::Display> fmt::Display for BulkheadError<E> {
             Self::QueueFull { waiting } => write!(f, "queue full: {waiting} are waiting"),
             Self::TimedOut { after } => write!(f, "no place became free within {after:?}"),
             Self::Busy => f.write_str("no place is free"),
+            Self::NoPlaces => f.write_str("no places are left"),
             Self::Closed => f.write_str("closed"),
             Self::Failed(error) => error.fmt(f),
             Self::Config(error) => error.fmt(f),

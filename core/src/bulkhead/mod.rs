@@ -51,10 +51,12 @@
 
 mod acquire;
 mod error;
+mod event;
 mod run;
 mod settings;
 
 pub use acquire::Acquire;
 pub use error::BulkheadError;
+pub use event::Event;
 pub use run::Run;
 pub use settings::{Bulkhead, Snapshot};

@@ -1,5 +1,6 @@
 use core::fmt;
 use core::future::Future;
+use core::ops::Deref;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
@@ -7,12 +8,15 @@ use pin_project_lite::pin_project;
 
 use super::acquire::Acquire;
 use super::error::BulkheadError;
+use super::event::Event;
 use super::settings::Bulkhead;
+use crate::observe::SharedObserver;
+use crate::panicking::clear_at_panic;
 use crate::platform::Platform;
 use crate::storage::Storage;
-use crate::sync::Permit;
+use crate::sync::semaphore::{Lender, Permit};
 
-impl<P: Platform, S: Storage> Bulkhead<P, S> {
+impl<P: Platform, S: Storage, O: SharedObserver<Event>> Bulkhead<P, S, O> {
     /// Runs the operation when there is a place for it.
     ///
     /// It is started once, so that it may borrow mutably whatever it needs, and be a closure of any kind.
@@ -44,12 +48,12 @@ impl<P: Platform, S: Storage> Bulkhead<P, S> {
     /// });
     /// ```
     #[inline]
-    pub const fn run<F, Fut, T, E>(&self, operation: F) -> Run<'_, P, S, F, Fut>
+    pub const fn run<F, Fut, T, E>(&self, operation: F) -> Run<&Self, F, Fut>
     where
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        Run { stage: Stage::Start { bulkhead: self, waits: true, operation: Some(operation) } }
+        Run { stage: Stage::Start { bulkhead: Some(self), waits: true, operation: Some(operation) } }
     }
 
     /// Runs the operation if there is a place for it now.
@@ -74,12 +78,12 @@ impl<P: Platform, S: Storage> Bulkhead<P, S> {
     /// });
     /// ```
     #[inline]
-    pub const fn try_run<F, Fut, T, E>(&self, operation: F) -> Run<'_, P, S, F, Fut>
+    pub const fn try_run<F, Fut, T, E>(&self, operation: F) -> Run<&Self, F, Fut>
     where
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        Run { stage: Stage::Start { bulkhead: self, waits: false, operation: Some(operation) } }
+        Run { stage: Stage::Start { bulkhead: Some(self), waits: false, operation: Some(operation) } }
     }
 }
 
@@ -88,30 +92,40 @@ pin_project! {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it before the operation has started gives up the place in the queue, which is free at once: nothing starts. Dropping it later drops the operation, and then gives its place to the next.
+    /// Dropping it before the operation has started gives up the place in the queue, which is free at once: nothing starts. Dropping it later drops the operation, and then gives its place to the next; if the operation panics, that happens at once.
     /// Polled after its end, it is pending for ever.
     #[must_use = "futures do nothing unless polled"]
-    pub struct Run<'b, P: Platform, S: Storage, F, Fut> {
+    pub struct Run<B, F, Fut>
+    where
+        B: Deref,
+        B::Target: Lender,
+    {
         #[pin]
-        stage: Stage<'b, P, S, F, Fut>,
+        stage: Stage<B, F, Fut>,
     }
 }
 
 pin_project! {
     #[project = StageProjection]
-    enum Stage<'b, P: Platform, S: Storage, F, Fut> {
-        Start { bulkhead: &'b Bulkhead<P, S>, waits: bool, operation: Option<F> },
-        Wait { #[pin] acquire: Acquire<&'b Bulkhead<P, S>>, operation: Option<F> },
+    enum Stage<B, F, Fut>
+    where
+        B: Deref,
+        B::Target: Lender,
+    {
+        Start { bulkhead: Option<B>, waits: bool, operation: Option<F> },
+        Wait { #[pin] acquire: Acquire<B>, operation: Option<F> },
         // Dropped in this order: the place is free when what had it is gone.
-        Running { #[pin] operation: Fut, permit: Permit<&'b Bulkhead<P, S>> },
+        Running { #[pin] operation: Fut, permit: Permit<B> },
         Ended,
     }
 }
 
-impl<P, S, F, Fut, T, E> Future for Run<'_, P, S, F, Fut>
+impl<P, S, O, B, F, Fut, T, E> Future for Run<B, F, Fut>
 where
     P: Platform,
     S: Storage,
+    O: SharedObserver<Event>,
+    B: Deref<Target = Bulkhead<P, S, O>>,
     F: FnOnce() -> Fut,
     Fut: Future<Output = Result<T, E>>,
 {
@@ -122,11 +136,15 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut stage = self.project().stage;
         if let StageProjection::Start { bulkhead, waits, operation } = stage.as_mut().project() {
-            let Some(operation) = operation.take() else { return Poll::Pending };
-            let bulkhead = *bulkhead;
+            let (Some(bulkhead), Some(operation)) = (bulkhead.take(), operation.take()) else { return Poll::Pending };
             match bulkhead.enter(*waits) {
-                Ok(Some(permit)) => stage.set(Stage::Running { operation: operation(), permit }),
-                Ok(None) => stage.set(Stage::Wait { acquire: bulkhead.acquire(), operation: Some(operation) }),
+                Ok(true) => {
+                    let permit = Permit::new(bulkhead, 1);
+                    stage.set(Stage::Running { operation: operation(), permit });
+                }
+                Ok(false) => {
+                    stage.set(Stage::Wait { acquire: Bulkhead::acquire_owned(bulkhead), operation: Some(operation) });
+                }
                 Err(error) => return Poll::Ready(Err(error.of_operation())),
             }
         }
@@ -135,15 +153,21 @@ where
             let Some(operation) = operation.take() else { return Poll::Pending };
             stage.set(Stage::Running { operation: operation(), permit });
         }
-        let StageProjection::Running { operation, .. } = stage.as_mut().project() else { return Poll::Pending };
-        let outcome = ready!(operation.poll(cx));
+        let outcome = ready!(clear_at_panic(
+            stage.as_mut(),
+            |mut stage| stage.set(Stage::Ended),
+            |stage| match stage.project() {
+                StageProjection::Running { operation, .. } => operation.poll(cx),
+                StageProjection::Start { .. } | StageProjection::Wait { .. } | StageProjection::Ended => Poll::Pending,
+            }
+        ));
         // The next one has its turn before the caller goes on.
         stage.set(Stage::Ended);
         Poll::Ready(outcome.map_err(BulkheadError::Failed))
     }
 }
 
-impl<P: Platform, S: Storage, F, Fut> fmt::Debug for Run<'_, P, S, F, Fut> {
+impl<B: Deref<Target: Lender>, F, Fut> fmt::Debug for Run<B, F, Fut> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let stage = match self.stage {
             Stage::Start { .. } => "not yet polled",

@@ -2,7 +2,9 @@ use core::fmt;
 use core::mem::forget;
 use core::time::Duration;
 
+use super::event::Event;
 use crate::config::ConfigError;
+use crate::observe::{SharedObserver, Silent};
 use crate::platform::{Ambient, Platform};
 use crate::storage::Storage;
 use crate::sync::Semaphore;
@@ -15,8 +17,9 @@ use crate::time::{duration, nanos};
 /// | --- | --- |
 /// | [`max_waiting`](Bulkhead::max_waiting) | as many as the storage has room for |
 /// | [`max_wait`](Bulkhead::max_wait) | without limit |
+/// | [`observed_by`](Bulkhead::observed_by) | nobody is told |
 ///
-/// `S` says where waiters are kept: [`Inline<N>`](crate::storage::Inline) for at most `N` of them.
+/// `S` says where waiters are kept: [`Inline<N>`](crate::storage::Inline) for at most `N` of them. `O` is who is told of its [events](Event).
 ///
 /// # Examples
 ///
@@ -35,13 +38,14 @@ use crate::time::{duration, nanos};
 ///     }
 /// });
 /// ```
-pub struct Bulkhead<P: Platform, S: Storage = <P as Platform>::Storage> {
+pub struct Bulkhead<P: Platform, S: Storage = <P as Platform>::Storage, O = Silent> {
     pub(super) semaphore: Semaphore<P, S>,
     pub(super) clock: P::Clock,
     /// Nanoseconds.
     max_wait: u64,
     /// As it was built. What it is now, is behind the semaphore's lock, where no `const fn` looks.
     max_concurrent: u32,
+    pub(super) observer: O,
 }
 
 /// What a bulkhead is like at one moment.
@@ -54,7 +58,7 @@ pub struct Snapshot {
     /// How many places are taken; more than there are, for a while after there have become fewer.
     pub running: u32,
     /// How many wait.
-    pub waiting: usize,
+    pub waiting: u32,
 }
 
 impl<P: Platform<Clock: Ambient>, S: Storage> Bulkhead<P, S> {
@@ -69,17 +73,69 @@ impl<P: Platform, S: Storage> Bulkhead<P, S> {
     /// As `new`, on a clock that is held in hand.
     #[must_use]
     pub const fn with_clock(clock: P::Clock, max_concurrent: u32) -> Self {
-        Self { semaphore: Semaphore::new(max_concurrent), clock, max_wait: u64::MAX, max_concurrent }
+        Self { semaphore: Semaphore::new(max_concurrent), clock, max_wait: u64::MAX, max_concurrent, observer: Silent }
     }
+}
 
-    /// Lets at most so many wait; with 0, whoever finds no place is rejected at once. Default: as many as the storage has room for.
+/// Settings that change its type.
+impl<P: Platform<Clock: Copy>, S: Storage> Bulkhead<P, S> {
+    /// Tells `observer` who has to wait, for how long, and who is turned away. Of one that has been used already, no more than its settings is kept.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb::bulkhead::Event;
+    /// use aplomb_sim::prelude::*;
+    /// use futures_lite::future::zip;
+    /// use std::cell::RefCell;
+    ///
+    /// let seen = RefCell::new(Vec::new());
+    /// let desk: Bulkhead<Heap, _> = Bulkhead::new(1).observed_by(|event: &Event| seen.borrow_mut().push(*event));
+    /// let work = async || { aplomb_sim::sleep(ms(20)).await; Ok::<_, std::io::Error>(()) };
+    /// aplomb_sim::block_on(async { zip(desk.run(work), desk.run(work)).await });
+    /// assert_eq!(*seen.borrow(), [Event::Waiting { waiting: 1 }, Event::Admitted { waited: ms(20) }]);
+    /// ```
     #[must_use]
-    pub const fn max_waiting(mut self, max_waiting: usize) -> Self {
+    pub const fn observed_by<V: SharedObserver<Event>>(self, observer: V) -> Bulkhead<P, S, V> {
+        let Self { clock, max_wait, max_concurrent, .. } = self;
+        let semaphore = Semaphore::new(max_concurrent).max_waiting(self.semaphore.max_waiting);
+        // It has no waiters yet, and a `const fn` drops nothing.
+        forget(self);
+        Bulkhead { semaphore, clock, max_wait, max_concurrent, observer }
+    }
+}
+
+impl<P: Platform, S: Storage, O> Bulkhead<P, S, O> {
+    /// Lets at most so many wait; with 0, whoever finds no place is rejected at once. Default: as many as the storage has room for.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// let desk: Bulkhead = Bulkhead::new(1).max_waiting(0);
+    /// # aplomb_sim::block_on(async {
+    /// let _place = desk.acquire().await;
+    /// assert_eq!(desk.acquire().await.unwrap_err(), BulkheadError::QueueFull { waiting: 0 });
+    /// # });
+    /// ```
+    #[must_use]
+    pub const fn max_waiting(mut self, max_waiting: u32) -> Self {
         self.semaphore.max_waiting = max_waiting;
         self
     }
 
     /// Lets nobody wait for longer than that, counted from the poll that has found no place. Default: without limit. With zero, nobody waits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// let desk: Bulkhead = Bulkhead::new(1).max_wait(ms(50));
+    /// # aplomb_sim::block_on(async {
+    /// let _place = desk.acquire().await;
+    /// assert_eq!(desk.acquire().await.unwrap_err(), BulkheadError::TimedOut { after: ms(50) });
+    /// # });
+    /// ```
     #[must_use]
     pub const fn max_wait(mut self, max_wait: Duration) -> Self {
         self.max_wait = nanos(max_wait);
@@ -187,6 +243,11 @@ impl<P: Platform, S: Storage> Bulkhead<P, S> {
         Snapshot { max_concurrent, running, waiting }
     }
 
+    /// What is wrong with it as it was built.
+    pub(super) const fn built_wrong(&self) -> Option<ConfigError> {
+        wrong(self.max_concurrent)
+    }
+
     /// How long one may wait.
     pub(super) const fn patience(&self) -> Duration {
         duration(self.max_wait)
@@ -197,7 +258,7 @@ const fn wrong(max_concurrent: u32) -> Option<ConfigError> {
     if max_concurrent == 0 { Some(ConfigError::MaxConcurrent { value: 0 }) } else { None }
 }
 
-impl<P: Platform, S: Storage> Lender for Bulkhead<P, S> {
+impl<P: Platform, S: Storage, O> Lender for Bulkhead<P, S, O> {
     type Platform = P;
     type Storage = S;
 
@@ -207,7 +268,7 @@ impl<P: Platform, S: Storage> Lender for Bulkhead<P, S> {
     }
 }
 
-impl<P: Platform, S: Storage> fmt::Debug for Bulkhead<P, S> {
+impl<P: Platform, S: Storage, O> fmt::Debug for Bulkhead<P, S, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Bulkhead").field("now", &self.snapshot()).field("max_wait", &self.patience()).finish_non_exhaustive()
     }

@@ -27,7 +27,7 @@ pub enum EdgeError<E = Infallible> {
     /// All waiting places are taken.
     Full {
         /// How many wait.
-        waiting: usize,
+        waiting: u32,
     },
     /// It started, and failed.
     Failed(E),

@@ -9,7 +9,7 @@ use crate::storage::{Link, Slots, Storage};
 pub(super) struct Seats<T, S: Storage> {
     /// The first of the vacant seats, which are chained by `next`.
     vacant: Option<S::Link>,
-    taken: usize,
+    taken: u32,
     slots: S::Slots<Seat<T, S::Link>>,
 }
 
@@ -39,7 +39,7 @@ impl<T, S: Storage> Seats<T, S> {
         Self { vacant: None, taken: 0, slots: S::Slots::EMPTY }
     }
 
-    pub(super) const fn taken(&self) -> usize {
+    pub(super) const fn taken(&self) -> u32 {
         self.taken
     }
 
@@ -159,14 +159,14 @@ mod tests {
                 assert_eq!(seats.previous(next), (!alone).then_some(seat));
             }
         }
-        assert_eq!(seats.taken(), rings.iter().map(Vec::len).sum::<usize>());
+        assert_eq!(seats.taken() as usize, rings.iter().map(Vec::len).sum::<usize>());
         let (mut vacant, mut next) = (0, seats.vacant);
         while let Some(link) = next {
             let seat = &seats.slots.as_slice()[link.index()];
             assert!(matches!(seat.phase, Phase::Vacant) && seat.waker.is_none());
             (vacant, next) = (vacant + 1, seat.next);
         }
-        assert_eq!(seats.taken() + vacant, seats.slots.as_slice().len());
+        assert_eq!(seats.taken() as usize + vacant, seats.slots.as_slice().len());
     }
 
     /// Does the same to seats with room for so many and to rings that are lists.
@@ -177,7 +177,7 @@ mod tests {
             match sim.choose(5) {
                 0 | 1 => match seats.sit(call, Phase::Done(call), Some(Waker::noop().clone())) {
                     Ok(link) => rings.push(std::vec![(link, call)]),
-                    Err(waker) => assert!(waker.is_some() && seats.taken() == capacity),
+                    Err(waker) => assert!(waker.is_some() && seats.taken() as usize == capacity),
                 },
                 2 if rings.len() > 1 => {
                     let one = rings.swap_remove(at(sim, rings.len()));

@@ -16,7 +16,7 @@ pub struct Share<T, S: Storage> {
     /// How many calls there were.
     calls: u64,
     /// How many of those who sit run.
-    running: usize,
+    running: u32,
     /// The newest of the pending ones.
     pending: Option<S::Link>,
     /// The newest of those who were flushed and have not started.
@@ -137,7 +137,7 @@ pub(super) enum Entry<L> {
     },
     Superseded,
     Full {
-        waiting: usize,
+        waiting: u32,
     },
 }
 
@@ -157,7 +157,7 @@ impl<T, S: Storage> State<Share<T, S>> {
     pub(super) fn enter(
         &mut self,
         terms: &Terms,
-        max_waiting: usize,
+        max_waiting: u32,
         now: Instant,
         waker: Waker,
     ) -> (Entry<S::Link>, Option<Waker>) {

@@ -1,5 +1,6 @@
 use core::fmt;
 use core::future::Future;
+use core::mem::replace;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker, ready};
 
@@ -9,6 +10,7 @@ use super::error::EdgeError;
 use super::gate::Gate;
 use super::share::{Entry, Share, Turn};
 use crate::alarm::Alarm;
+use crate::panicking::clear_at_panic;
 use crate::platform::Platform;
 use crate::storage::Storage;
 use crate::time::{Clock, Instant};
@@ -85,8 +87,14 @@ enum Stands<L> {
 
 impl<P: Platform, K, T, S: Storage> Drop for Role<'_, P, K, T, S> {
     fn drop(&mut self) {
+        self.give_up();
+    }
+}
+
+impl<P: Platform, K, T, S: Storage> Role<'_, P, K, T, S> {
+    fn give_up(&mut self) {
         let Gate { terms, state, .. } = self.gate;
-        let looks = match self.stands {
+        let looks = match replace(&mut self.stands, Stands::Outside) {
             Stands::Outside => None,
             Stands::Waits(seat) => {
                 let (_held, looks) = state.with(|state| state.leave(seat));
@@ -96,9 +104,7 @@ impl<P: Platform, K, T, S: Storage> Drop for Role<'_, P, K, T, S> {
         };
         wake(looks);
     }
-}
 
-impl<P: Platform, K, T, S: Storage> Role<'_, P, K, T, S> {
     /// Waits until the operation may start, or another one's has ended.
     fn poll_turn(
         &mut self,
@@ -147,9 +153,8 @@ impl<P: Platform, K, T, S: Storage> Role<'_, P, K, T, S> {
         if let Some(error) = terms.config_error() {
             return Poll::Ready(Err(EdgeError::Config(error)));
         }
-        let max_waiting = usize::try_from(*max_waiting).unwrap_or(usize::MAX);
         let (now, waker) = (clock.now(), cx.waker().clone());
-        let (entry, _unused) = state.with(|state| state.enter(terms, max_waiting, now, waker));
+        let (entry, _unused) = state.with(|state| state.enter(terms, *max_waiting, now, waker));
         Poll::Ready(match entry {
             Entry::Superseded => Err(EdgeError::Superseded),
             Entry::Full { waiting } => Err(EdgeError::Full { waiting }),
@@ -192,7 +197,7 @@ pin_project! {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it harms no other caller: before the start the newest one still there takes its place, and later the newest of those who share its operation starts its own.
+    /// Dropping it harms no other caller: before the start the newest one still there takes its place, and later the newest of those who share its operation starts its own. So it is, at once, if the operation panics. Polled after its end, it is pending for ever.
     #[must_use = "futures do nothing unless polled"]
     pub struct SharedCall<'g, P: Platform, K, F, Fut, T, S: Storage> {
         // None once it has started, or has ended.
@@ -218,6 +223,27 @@ where
     type Output = Result<T, EdgeError<E>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        clear_at_panic(self, Self::give_up, |call| call.poll_result(cx))
+    }
+}
+
+impl<P, K, F, Fut, T, E, S> SharedCall<'_, P, K, F, Fut, Result<T, E>, S>
+where
+    P: Platform,
+    F: FnOnce() -> Fut,
+    Fut: Future<Output = Result<T, E>>,
+    T: Clone,
+    E: Clone,
+    S: Storage,
+{
+    fn give_up(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        *this.operation = None;
+        this.running.set(None);
+        this.role.give_up();
+    }
+
+    fn poll_result(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, EdgeError<E>>> {
         let mut this = self.project();
         if this.running.is_none() {
             if this.operation.is_none() {

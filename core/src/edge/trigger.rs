@@ -12,6 +12,7 @@ use super::gate::{Gate, Mode, State};
 use super::machine::{Decision, Starting};
 use super::terms::Terms;
 use crate::alarm::Alarm;
+use crate::panicking::clear_at_panic;
 use crate::platform::Platform;
 use crate::time::{Clock, Instant};
 
@@ -271,7 +272,7 @@ pin_project! {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it drops the operation that runs, whose value is lost with it. What is pending stays, for whoever runs this next.
+    /// Dropping it drops the operation that runs, whose value is lost with it. What is pending stays, for whoever runs this next. If the operation panics, another may run this at once; polled again, this goes on with the next value.
     #[must_use = "futures do nothing unless polled"]
     pub struct Run<'g, P: Platform, K, V, O, Fut> {
         operation: O,
@@ -293,6 +294,23 @@ where
     type Output = DriveError;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<DriveError> {
+        clear_at_panic(self, Self::give_up, |run| run.poll_values(cx))
+    }
+}
+
+impl<P, K, V, O, Fut> Run<'_, P, K, V, O, Fut>
+where
+    P: Platform,
+    O: FnMut(V) -> Fut,
+    Fut: Future<Output = ()>,
+{
+    fn give_up(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        this.running.set(None);
+        this.driver.give_up();
+    }
+
+    fn poll_values(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<DriveError> {
         let mut this = self.project();
         let mut budget = BUDGET;
         loop {

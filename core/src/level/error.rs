@@ -1,5 +1,6 @@
 use core::error::Error;
 use core::fmt;
+use core::time::Duration;
 
 use crate::config::ConfigError;
 
@@ -21,6 +22,39 @@ pub enum GestureError<E> {
     Pin(E),
     /// The settings of the gestures make no sense. The pin was not read.
     Config(ConfigError),
+}
+
+impl<E> GestureError<E> {
+    /// Whether it was refused, which is not what a button does.
+    pub const fn is_rejected(&self) -> bool {
+        false
+    }
+
+    /// Whether time ran out, which is how gestures end, and no error.
+    pub const fn is_timeout(&self) -> bool {
+        false
+    }
+
+    /// How long to wait before it is worth another try, where that is known: the pin's own [error](GestureError::inner) may know.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        None
+    }
+
+    /// The pin's own error.
+    pub const fn inner(&self) -> Option<&E> {
+        match self {
+            Self::Pin(error) => Some(error),
+            Self::Config(_) => None,
+        }
+    }
+
+    /// The pin's own error.
+    pub fn into_inner(self) -> Option<E> {
+        match self {
+            Self::Pin(error) => Some(error),
+            Self::Config(_) => None,
+        }
+    }
 }
 
 impl<E: fmt::Debug> fmt::Display for GestureError<E> {

@@ -1,6 +1,7 @@
 use core::convert::Infallible;
 use core::error::Error;
 use core::fmt;
+use core::time::Duration;
 
 use crate::config::ConfigError;
 
@@ -53,6 +54,11 @@ impl<E> ParallelError<E> {
     /// Whether time ran out, which is not what happens here.
     pub const fn is_timeout(&self) -> bool {
         false
+    }
+
+    /// How long to wait before it is worth another try, where that is known: the operation's own [error](ParallelError::inner) may know.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        None
     }
 
     /// The operation's own error, if it was that.

@@ -123,6 +123,15 @@ where
     }
 
     /// Hands results on in the order in which the operations end. Default: in the order of the items.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// let nap = async |time: u64| { aplomb_sim::sleep(ms(time)).await; Ok::<_, std::io::Error>(time) };
+    /// let naps: Vec<u64> = aplomb_sim::block_on(async { parallel([30, 10, 20], 3, nap).completion_order().await.unwrap() });
+    /// assert_eq!(naps, [10, 20, 30]);
+    /// ```
     pub fn completion_order(mut self) -> Self {
         self.order = Order::Completion;
         self

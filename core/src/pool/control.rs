@@ -1,11 +1,13 @@
 use core::fmt;
 use core::future::Future;
-use core::mem::forget;
+use core::mem::{forget, replace};
 
 use super::drained::Drained;
+use super::event::Event;
 use super::run::Run;
 use super::state::{Called, Snapshot, State};
 use crate::config::ConfigError;
+use crate::observe::{SharedObserver, Silent};
 use crate::platform::Platform;
 use crate::storage::Storage;
 use crate::sync::Shared;
@@ -15,8 +17,9 @@ use crate::sync::Shared;
 /// | setting | default |
 /// | --- | --- |
 /// | [`max_queued`](Pool::max_queued) | what the storage holds |
+/// | [`observed_by`](Pool::observed_by) | nobody is told |
 ///
-/// `S` says where those are kept who wait: [`Inline<N>`](crate::storage::Inline) for at most `N` of them.
+/// `S` says where those are kept who wait: [`Inline<N>`](crate::storage::Inline) for at most `N` of them. `O` is who is told of its [events](Event).
 ///
 /// # Examples
 ///
@@ -35,23 +38,59 @@ use crate::sync::Shared;
 /// })?;
 /// # Ok::<_, PoolError<std::io::Error>>(())
 /// ```
-pub struct Pool<P: Platform, S: Storage = <P as Platform>::Storage> {
+pub struct Pool<P: Platform, S: Storage = <P as Platform>::Storage, O = Silent> {
     /// As it was built; what it is now is behind the lock.
     concurrency: u32,
-    max_queued: usize,
+    max_queued: u32,
     state: Shared<P::RawMutex, State<S>>,
+    observer: O,
 }
 
 impl<P: Platform, S: Storage> Pool<P, S> {
     /// A pool that runs so many jobs at once.
     #[must_use]
     pub const fn new(concurrency: u32) -> Self {
-        Self { concurrency, max_queued: usize::MAX, state: Shared::new(State::new(concurrency)) }
+        Self { concurrency, max_queued: u32::MAX, state: Shared::new(State::new(concurrency)), observer: Silent }
     }
 
-    /// Lets so many jobs wait, and turns others away. With zero none waits. Default: as many as the storage has room for; on the heap, set it.
+    /// Tells `observer` what becomes of jobs. Of a pool that has been used already, no more than its settings is kept.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb::pool::Event;
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// fn log(event: &Event) { println!("{event:?}"); }
+    ///
+    /// static UPLOADS: Pool<Heap, fn(&Event)> = checked!(Pool::new(4).observed_by(log as fn(&Event)));
+    /// # UPLOADS.pause();
+    /// ```
     #[must_use]
-    pub const fn max_queued(mut self, jobs: usize) -> Self {
+    pub const fn observed_by<V: SharedObserver<Event>>(self, observer: V) -> Pool<P, S, V> {
+        let Self { concurrency, max_queued, .. } = self;
+        // It has no waiters yet, and a `const fn` drops nothing.
+        forget(self);
+        Pool { concurrency, max_queued, state: Shared::new(State::new(concurrency)), observer }
+    }
+}
+
+impl<P: Platform, S: Storage, O> Pool<P, S, O> {
+    /// Lets so many jobs wait, and turns others away. With zero none waits. Default: as many as the storage has room for; on the heap, set it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use futures_lite::future::zip;
+    ///
+    /// let pool: Pool = Pool::new(1).max_queued(0);
+    /// let job = async || { aplomb_sim::sleep(ms(10)).await; Ok::<_, std::io::Error>(()) };
+    /// let (ran, turned_away) = aplomb_sim::block_on(async { zip(pool.run(job), pool.run(job)).await });
+    /// assert!(ran.is_ok() && turned_away.unwrap_err().is_rejected());
+    /// ```
+    #[must_use]
+    pub const fn max_queued(mut self, jobs: u32) -> Self {
         self.max_queued = jobs;
         self
     }
@@ -89,7 +128,9 @@ impl<P: Platform, S: Storage> Pool<P, S> {
             None => Ok(self),
         }
     }
+}
 
+impl<P: Platform, S: Storage, O: SharedObserver<Event>> Pool<P, S, O> {
     /// Runs a job when its turn comes, in the task that awaits it: nothing is spawned or boxed, and it may borrow what it likes. Before it is awaited, it takes a [`priority`](Run::priority).
     ///
     /// It stands in the queue from its first poll on. `job` is called when there is a place, so that a timeout within it counts from the start, and one around it from the adding.
@@ -170,12 +211,16 @@ impl<P: Platform, S: Storage> Pool<P, S> {
     /// });
     /// ```
     pub fn pause(&self) {
-        self.state.with(|state| state.now.paused = true);
+        if !self.state.with(|state| replace(&mut state.now.paused, true)) {
+            self.observer.observe(&Event::Paused);
+        }
     }
 
     /// Goes on after a [`pause`](Pool::pause).
     pub fn resume(&self) {
-        self.change(|state| state.now.paused = false);
+        if self.change(|state| replace(&mut state.now.paused, false)) {
+            self.observer.observe(&Event::Resumed);
+        }
     }
 
     /// Takes no more jobs: whoever adds one ends with [`Closed`](super::PoolError::Closed), at once. Those that wait still run, unless they are [cancelled](Pool::cancel_waiting) too.
@@ -195,7 +240,9 @@ impl<P: Platform, S: Storage> Pool<P, S> {
     /// # Ok::<_, PoolError>(()) }).unwrap();
     /// ```
     pub fn close(&self) {
-        self.state.with(|state| state.now.closed = true);
+        if !self.state.with(|state| replace(&mut state.now.closed, true)) {
+            self.observer.observe(&Event::Closed);
+        }
     }
 
     /// Ends the waiting of all that wait for a place: they end with [`Cancelled`](super::PoolError::Cancelled), and none of them starts. What runs is not disturbed. How many they were.
@@ -216,7 +263,7 @@ impl<P: Platform, S: Storage> Pool<P, S> {
     ///     assert!(matches!(waited, Err(PoolError::Cancelled)));
     /// });
     /// ```
-    pub fn cancel_waiting(&self) -> usize {
+    pub fn cancel_waiting(&self) -> u32 {
         self.change(State::cancel_waiting)
     }
 
@@ -225,6 +272,17 @@ impl<P: Platform, S: Storage> Pool<P, S> {
     /// # Errors
     ///
     /// [`ConfigError::Concurrency`] for zero, and all stays as it is: that is what [`pause`](Pool::pause) is for.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// static POOL: Pool = checked!(Pool::new(4));
+    ///
+    /// POOL.set_concurrency(8)?;
+    /// assert_eq!(POOL.snapshot().concurrency, 8);
+    /// # Ok::<_, ConfigError>(())
+    /// ```
     pub fn set_concurrency(&self, concurrency: u32) -> Result<(), ConfigError> {
         if let Some(error) = concurrency_error(concurrency) {
             return Err(error);
@@ -254,7 +312,7 @@ impl<P: Platform, S: Storage> Pool<P, S> {
     ///     assert!(ended.is_ok() && drained.is_ok());
     /// });
     /// ```
-    pub fn drained(&self) -> Drained<'_, P, S> {
+    pub fn drained(&self) -> Drained<&Self> {
         Drained::new(self)
     }
 
@@ -273,7 +331,14 @@ impl<P: Platform, S: Storage> Pool<P, S> {
         self.state.with(|state| state.now)
     }
 
-    pub(super) const fn max_queued_jobs(&self) -> usize {
+    #[inline]
+    pub(super) fn tell(&self, event: Event) {
+        self.observer.observe(&event);
+    }
+}
+
+impl<P: Platform, S: Storage, O> Pool<P, S, O> {
+    pub(super) const fn max_queued_jobs(&self) -> u32 {
         self.max_queued
     }
 
@@ -312,9 +377,9 @@ impl<P: Platform, S: Storage> Pool<P, S> {
 }
 
 /// Those who are still to be called, when a waker panics.
-struct Rest<'p, P: Platform, S: Storage>(&'p Pool<P, S>);
+struct Rest<'p, P: Platform, S: Storage, O>(&'p Pool<P, S, O>);
 
-impl<P: Platform, S: Storage> Drop for Rest<'_, P, S> {
+impl<P: Platform, S: Storage, O> Drop for Rest<'_, P, S, O> {
     fn drop(&mut self) {
         self.0.change(|_| {});
     }
@@ -324,8 +389,9 @@ const fn concurrency_error(concurrency: u32) -> Option<ConfigError> {
     if concurrency == 0 { Some(ConfigError::Concurrency { value: concurrency, most: u32::MAX }) } else { None }
 }
 
-impl<P: Platform, S: Storage> fmt::Debug for Pool<P, S> {
+impl<P: Platform, S: Storage, O> fmt::Debug for Pool<P, S, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool").field("max_queued", &self.max_queued).field("now", &self.snapshot()).finish_non_exhaustive()
+        let now = self.state.with(|state| state.now);
+        f.debug_struct("Pool").field("max_queued", &self.max_queued).field("now", &now).finish_non_exhaustive()
     }
 }

@@ -3,22 +3,21 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
-use super::control::Pool;
+use super::as_pool::AsPool;
 use super::error::PoolError;
 use super::state::Turn;
-use crate::platform::Platform;
 use crate::storage::Storage;
 use crate::sync::wait_list::Key;
 
-/// Waits until a pool has nothing to do; made by [`Pool::drained`].
+/// Waits until a pool has nothing to do; made by [`Pool::drained`](super::Pool::drained).
 ///
 /// # Cancel safety
 ///
 /// Dropping it changes nothing for anybody. Polled after its end, it is pending for ever.
 #[must_use = "futures do nothing unless polled"]
-pub struct Drained<'p, P: Platform, S: Storage = <P as Platform>::Storage> {
-    pool: &'p Pool<P, S>,
-    progress: Progress<S::Link>,
+pub struct Drained<B: AsPool> {
+    pool: B,
+    progress: Progress<<B::Storage as Storage>::Link>,
 }
 
 enum Progress<L> {
@@ -27,13 +26,13 @@ enum Progress<L> {
     Ended,
 }
 
-impl<'p, P: Platform, S: Storage> Drained<'p, P, S> {
-    pub(super) const fn new(pool: &'p Pool<P, S>) -> Self {
+impl<B: AsPool> Drained<B> {
+    pub(super) const fn new(pool: B) -> Self {
         Self { pool, progress: Progress::Unasked }
     }
 }
 
-impl<P: Platform, S: Storage> Future for Drained<'_, P, S> {
+impl<B: AsPool> Future for Drained<B> {
     type Output = Result<(), PoolError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -41,7 +40,7 @@ impl<P: Platform, S: Storage> Future for Drained<'_, P, S> {
         let ended = match self.progress {
             Progress::Ended => return Poll::Pending,
             Progress::Unasked => {
-                let (entered, _unused) = self.pool.look(|state| state.await_idle(waker));
+                let (entered, _unused) = self.pool.as_pool().look(|state| state.await_idle(waker));
                 match entered {
                     Ok(Some(key)) => {
                         self.progress = Progress::Waiting(key);
@@ -51,7 +50,7 @@ impl<P: Platform, S: Storage> Future for Drained<'_, P, S> {
                     Err(full) => Err(full),
                 }
             }
-            Progress::Waiting(key) => match self.pool.look(|state| state.ask(key, waker)) {
+            Progress::Waiting(key) => match self.pool.as_pool().look(|state| state.ask(key, waker)) {
                 (Turn::Waits, _unused) => return Poll::Pending,
                 (Turn::Called(_), _unused) => Ok(()),
             },
@@ -61,15 +60,18 @@ impl<P: Platform, S: Storage> Future for Drained<'_, P, S> {
     }
 }
 
-impl<P: Platform, S: Storage> Drop for Drained<'_, P, S> {
+/// A pointer may move, whatever it points to.
+impl<B: AsPool> Unpin for Drained<B> {}
+
+impl<B: AsPool> Drop for Drained<B> {
     fn drop(&mut self) {
         if let Progress::Waiting(key) = self.progress {
-            drop(self.pool.look(|state| state.forgo_idle(key)));
+            drop(self.pool.as_pool().look(|state| state.forgo_idle(key)));
         }
     }
 }
 
-impl<P: Platform, S: Storage> fmt::Debug for Drained<'_, P, S> {
+impl<B: AsPool> fmt::Debug for Drained<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Drained").field("ended", &matches!(self.progress, Progress::Ended)).finish_non_exhaustive()
     }

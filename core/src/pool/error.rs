@@ -1,6 +1,7 @@
 use core::convert::Infallible;
 use core::error::Error;
 use core::fmt;
+use core::time::Duration;
 
 use crate::config::ConfigError;
 
@@ -24,7 +25,7 @@ pub enum PoolError<E = Infallible> {
     /// No place is free, and there is no room to wait for one. The job was not started.
     QueueFull {
         /// How many wait.
-        waiting: usize,
+        waiting: u32,
     },
     /// It waited, and was told to do so no longer; or the executor on which it was spawned has dropped it.
     Cancelled,
@@ -50,6 +51,11 @@ impl<E> PoolError<E> {
     /// Whether time ran out, which is not what a pool does to a job.
     pub const fn is_timeout(&self) -> bool {
         false
+    }
+
+    /// How long to wait before it is worth another try, where that is known: not here, where a place is free as soon as a job has ended.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        None
     }
 
     /// The job's own error.
@@ -102,3 +108,43 @@ impl<E: Error + 'static> Error for PoolError<E> {
         self.inner()?.source()
     }
 }
+
+/// A job that was not added, and why.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Rejected<J> {
+    /// The job, for whoever wants to add it again.
+    pub job: J,
+    /// [`Closed`](PoolError::Closed), [`QueueFull`](PoolError::QueueFull) or [`Config`](PoolError::Config).
+    pub reason: PoolError,
+}
+
+impl<J> Rejected<J> {
+    /// Whether the set turned it away: it was closed, or full.
+    pub const fn is_rejected(&self) -> bool {
+        self.reason.is_rejected()
+    }
+
+    /// Whether time ran out, which is not what a set does to a job.
+    pub const fn is_timeout(&self) -> bool {
+        self.reason.is_timeout()
+    }
+
+    /// How long to wait before it is worth another try, where that is known.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        self.reason.retry_after()
+    }
+}
+
+impl<J> fmt::Debug for Rejected<J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rejected").field("reason", &self.reason).finish_non_exhaustive()
+    }
+}
+
+impl<J> fmt::Display for Rejected<J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reason.fmt(f)
+    }
+}
+
+impl<J> Error for Rejected<J> {}

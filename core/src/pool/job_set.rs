@@ -1,15 +1,16 @@
-use core::error::Error;
 use core::fmt;
 use core::future::Future;
 use core::mem::{forget, replace};
 use core::task::Waker;
 
-use super::error::PoolError;
+use super::error::{PoolError, Rejected};
+use super::event::Event;
 use super::results::Results;
 use super::state::{End, Snapshot};
 use crate::children::{PinnedStorage, Places};
 use crate::config::ConfigError;
 use crate::edge::DriveError;
+use crate::observe::{SharedObserver, Silent};
 use crate::operation::Fallible;
 use crate::parallel::window::Window;
 use crate::platform::Platform;
@@ -54,11 +55,12 @@ use crate::sync::Shared;
 ///     Ok::<_, std::io::Error>(())
 /// }).unwrap();
 /// ```
-pub struct JobSet<P: Platform, J, S: PinnedStorage = <P as Platform>::Storage> {
+pub struct JobSet<P: Platform, J, S: PinnedStorage = <P as Platform>::Storage, O = Silent> {
     /// As it was built; what it is now is behind the lock.
     concurrency: u32,
-    max_queued: usize,
+    max_queued: u32,
     state: Shared<P::RawMutex, State<J, S>>,
+    observer: O,
 }
 
 /// What is behind the lock.
@@ -82,15 +84,19 @@ pub(super) enum Next<J> {
 }
 
 impl<J, S: PinnedStorage> State<J, S> {
+    const fn new(concurrency: u32) -> Self {
+        Self { now: Snapshot::new(concurrency), jobs: Window::EMPTY, taken: false, taker: None }
+    }
+
     /// The waker of who takes the results comes back, if there is something to start.
-    fn add(&mut self, job: J, max_queued: usize) -> Result<Option<Waker>, Rejected<J>> {
+    fn add(&mut self, job: J, max_queued: u32) -> Result<Option<Waker>, Rejected<J>> {
         let waiting = self.now.waiting;
         let reason = if self.now.closed {
             PoolError::Closed
         } else if waiting >= max_queued {
             PoolError::QueueFull { waiting }
         } else {
-            match self.jobs.keep(waiting, job) {
+            match self.jobs.keep(waiting as usize, job) {
                 Ok(()) => {
                     self.now.waiting = waiting.saturating_add(1);
                     return Ok(if self.now.has_place() { self.taker.take() } else { None });
@@ -128,6 +134,42 @@ impl<J, S: PinnedStorage> State<J, S> {
 }
 
 impl<P: Platform, J, S: PinnedStorage> JobSet<P, J, S> {
+    /// A set that runs so many jobs at once.
+    #[must_use]
+    pub const fn new(concurrency: u32) -> Self {
+        Self { concurrency, max_queued: u32::MAX, state: Shared::new(State::new(concurrency)), observer: Silent }
+    }
+
+    /// Tells `observer` what becomes of jobs, as [`Pool::observed_by`](super::Pool::observed_by) does. Of a set that has been used already, no more than its settings is kept.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb::pool::Event;
+    /// use aplomb_sim::prelude::*;
+    /// use futures_lite::StreamExt;
+    /// use std::cell::Cell;
+    ///
+    /// let started = Cell::new(0);
+    /// let count = |event: &Event| if let Event::Started { .. } = event { started.set(started.get() + 1) };
+    /// let set: JobSet<_, Heap, _> = JobSet::new(2).observed_by(count);
+    /// for n in 1..=3 {
+    ///     set.add(async move { Ok::<u32, std::io::Error>(n) }).unwrap();
+    /// }
+    /// set.close();
+    /// let results: Vec<u32> = aplomb_sim::block_on(async { set.results().unwrap().try_collect().await.unwrap() });
+    /// assert_eq!((results.as_slice(), started.get()), (&[1, 2, 3][..], 3));
+    /// ```
+    #[must_use]
+    pub const fn observed_by<V: SharedObserver<Event>>(self, observer: V) -> JobSet<P, J, S, V> {
+        let Self { concurrency, max_queued, .. } = self;
+        // It has no jobs yet, and a `const fn` drops nothing.
+        forget(self);
+        JobSet { concurrency, max_queued, state: Shared::new(State::new(concurrency)), observer }
+    }
+}
+
+impl<P: Platform, J, S: PinnedStorage, O> JobSet<P, J, S, O> {
     /// How many can run at once.
     #[allow(clippy::cast_possible_truncation, reason = "where it would, there is no limit")]
     const MOST: u32 = {
@@ -135,16 +177,9 @@ impl<P: Platform, J, S: PinnedStorage> JobSet<P, J, S> {
         if places < u32::MAX as usize { places as u32 } else { u32::MAX }
     };
 
-    /// A set that runs so many jobs at once.
-    #[must_use]
-    pub const fn new(concurrency: u32) -> Self {
-        let state = State { now: Snapshot::new(concurrency), jobs: Window::EMPTY, taken: false, taker: None };
-        Self { concurrency, max_queued: usize::MAX, state: Shared::new(state) }
-    }
-
     /// Lets so many jobs wait, and turns others away. Default: as many as the storage has room for; on the heap, set it.
     #[must_use]
-    pub const fn max_queued(mut self, jobs: usize) -> Self {
+    pub const fn max_queued(mut self, jobs: u32) -> Self {
         self.max_queued = jobs;
         self
     }
@@ -174,7 +209,7 @@ impl<P: Platform, J, S: PinnedStorage> JobSet<P, J, S> {
         }
     }
 
-    const fn error_of(concurrency: u32, max_queued: usize) -> Option<ConfigError> {
+    const fn error_of(concurrency: u32, max_queued: u32) -> Option<ConfigError> {
         if concurrency == 0 || concurrency > Self::MOST {
             Some(ConfigError::Concurrency { value: concurrency, most: Self::MOST })
         } else if max_queued == 0 {
@@ -183,44 +218,88 @@ impl<P: Platform, J, S: PinnedStorage> JobSet<P, J, S> {
             None
         }
     }
+}
 
+impl<P: Platform, J, S: PinnedStorage, O: SharedObserver<Event>> JobSet<P, J, S, O> {
     /// Adds a job. It starts when its turn comes, in the task that takes the results; nothing is started here.
     ///
     /// # Errors
     ///
     /// [`Rejected`] gives the job back if the set is closed or full, or makes no sense.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use aplomb::pool::Rejected;
+    ///
+    /// let set: JobSet<_> = JobSet::new(2).max_queued(1);
+    /// set.add("a job").unwrap();
+    /// let Rejected { job, reason, .. } = set.add("one too many").unwrap_err();
+    /// assert_eq!((job, reason), ("one too many", PoolError::QueueFull { waiting: 1 }));
+    /// ```
     pub fn add(&self, job: J) -> Result<(), Rejected<J>> {
         let taker = self.state.with(|state| match Self::error_of(state.now.concurrency, self.max_queued) {
             Some(error) => Err(Rejected { job, reason: PoolError::Config(error) }),
             None => state.add(job, self.max_queued),
-        })?;
-        wake(taker);
-        Ok(())
+        });
+        match taker {
+            Ok(taker) => {
+                if O::LISTENS {
+                    let waiting = self.state.with(|state| state.now.waiting);
+                    self.observer.observe(&Event::Waiting { priority: 0, waiting });
+                }
+                wake(taker);
+                Ok(())
+            }
+            Err(rejected) => {
+                self.observer.observe(&Event::Rejected { reason: rejected.reason });
+                Err(rejected)
+            }
+        }
     }
 
     /// Starts nothing until [`resume`](JobSet::resume). What runs goes on, and jobs can be added.
     pub fn pause(&self) {
-        self.state.with(|state| state.now.paused = true);
+        if !self.state.with(|state| replace(&mut state.now.paused, true)) {
+            self.observer.observe(&Event::Paused);
+        }
     }
 
     /// Goes on after a [`pause`](JobSet::pause).
     pub fn resume(&self) {
-        self.change(|now| now.paused = false);
+        if self.change(|now| replace(&mut now.paused, false)) {
+            self.observer.observe(&Event::Resumed);
+        }
     }
 
     /// Takes no more jobs. Those that wait still run; when the last one has ended, so do the [results](JobSet::results).
     pub fn close(&self) {
-        self.change(|now| now.closed = true);
+        if !self.change(|now| replace(&mut now.closed, true)) {
+            self.observer.observe(&Event::Closed);
+        }
     }
 
     /// Drops all jobs that wait. What runs is not disturbed. How many they were.
-    pub fn cancel_waiting(&self) -> usize {
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// let set: JobSet<_> = JobSet::new(2);
+    /// set.add("a job").unwrap();
+    /// assert_eq!((set.cancel_waiting(), set.snapshot().cancelled), (1, 1));
+    /// ```
+    pub fn cancel_waiting(&self) -> u32 {
         let (waiting, taker, _jobs) = self.state.with(|state| {
             let waiting = replace(&mut state.now.waiting, 0);
-            state.now.cancelled = state.now.cancelled.saturating_add(waiting as u64);
+            state.now.cancelled = state.now.cancelled.saturating_add(u64::from(waiting));
             (waiting, state.taker.take(), replace(&mut state.jobs, Window::EMPTY))
         });
         wake(taker);
+        if O::LISTENS {
+            (0..waiting).for_each(|_| self.observer.observe(&Event::Cancelled));
+        }
         waiting
     }
 
@@ -230,7 +309,7 @@ impl<P: Platform, J, S: PinnedStorage> JobSet<P, J, S> {
     ///
     /// [`ConfigError::Concurrency`] for zero, or more than there are places, and all stays as it is.
     pub fn set_concurrency(&self, concurrency: u32) -> Result<(), ConfigError> {
-        if let Some(error) = Self::error_of(concurrency, usize::MAX) {
+        if let Some(error) = Self::error_of(concurrency, u32::MAX) {
             return Err(error);
         }
         self.change(|now| now.concurrency = concurrency);
@@ -242,12 +321,10 @@ impl<P: Platform, J, S: PinnedStorage> JobSet<P, J, S> {
         self.state.with(|state| state.now)
     }
 
-    fn change(&self, change: impl FnOnce(&mut Snapshot)) {
-        let taker = self.state.with(|state| {
-            change(&mut state.now);
-            state.taker.take()
-        });
+    fn change<R>(&self, change: impl FnOnce(&mut Snapshot) -> R) -> R {
+        let (result, taker) = self.state.with(|state| (change(&mut state.now), state.taker.take()));
         wake(taker);
+        result
     }
 
     pub(super) fn take_next(&self, kept: u32) -> Next<J> {
@@ -263,8 +340,15 @@ impl<P: Platform, J, S: PinnedStorage> JobSet<P, J, S> {
         over
     }
 
+    /// A job has been taken that starts.
+    #[inline]
+    pub(super) fn started(&self) {
+        self.observer.observe(&Event::Started { priority: 0 });
+    }
+
     pub(super) fn end(&self, end: End) {
         self.state.with(|state| state.now.end(end));
+        self.observer.observe(&end.event());
     }
 
     pub(super) fn leave(&self) {
@@ -275,7 +359,7 @@ impl<P: Platform, J, S: PinnedStorage> JobSet<P, J, S> {
     }
 }
 
-impl<P: Platform, J: Future<Output: Fallible>, S: PinnedStorage> JobSet<P, J, S> {
+impl<P: Platform, J: Future<Output: Fallible>, S: PinnedStorage, O: SharedObserver<Event>> JobSet<P, J, S, O> {
     /// Runs the jobs, and is the stream of their results, in order of adding; or in the order in which they end, if it is [told](Results::completion_order) so. It ends when the set is closed, and all jobs have.
     ///
     /// Jobs run while it is polled. One that fails harms no other: its error is an item. One that panics does so in this task; if that goes on all the same, the job has no result, and the others go on too.
@@ -301,7 +385,7 @@ impl<P: Platform, J: Future<Output: Fallible>, S: PinnedStorage> JobSet<P, J, S>
     ///     assert_eq!(results, [10, 10, 30]);
     /// });
     /// ```
-    pub fn results(&self) -> Result<Results<'_, P, J, S>, DriveError> {
+    pub fn results(&self) -> Result<Results<'_, P, J, S, O>, DriveError> {
         let concurrency = self.state.with(|state| match Self::error_of(state.now.concurrency, self.max_queued) {
             Some(error) => Err(DriveError::Config(error)),
             None if replace(&mut state.taken, true) => Err(DriveError::Busy),
@@ -318,31 +402,11 @@ fn wake(waker: Option<Waker>) {
     }
 }
 
-impl<P: Platform, J, S: PinnedStorage> fmt::Debug for JobSet<P, J, S> {
+impl<P: Platform, J, S: PinnedStorage, O> fmt::Debug for JobSet<P, J, S, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JobSet").field("max_queued", &self.max_queued).field("now", &self.snapshot()).finish_non_exhaustive()
+        f.debug_struct("JobSet")
+            .field("max_queued", &self.max_queued)
+            .field("now", &self.state.with(|state| state.now))
+            .finish_non_exhaustive()
     }
 }
-
-/// A job that was not added, and why.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Rejected<J> {
-    /// The job, for whoever wants to add it again.
-    pub job: J,
-    /// [`Closed`](PoolError::Closed), [`QueueFull`](PoolError::QueueFull) or [`Config`](PoolError::Config).
-    pub reason: PoolError,
-}
-
-impl<J> fmt::Debug for Rejected<J> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rejected").field("reason", &self.reason).finish_non_exhaustive()
-    }
-}
-
-impl<J> fmt::Display for Rejected<J> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.reason.fmt(f)
-    }
-}
-
-impl<J> Error for Rejected<J> {}

@@ -2,15 +2,18 @@ use core::fmt;
 use core::future::Future;
 use core::mem::{forget, take};
 use core::pin::Pin;
-use core::task::{Context, Poll, Waker, ready};
+use core::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use pin_project_lite::pin_project;
 
+use super::event::Event;
 use super::job_set::{JobSet, Next};
 use super::state::End;
 use crate::children::{FutureGroup, PinnedStorage, Turn};
+use crate::observe::{SharedObserver, Silent};
 use crate::operation::Fallible;
+use crate::panicking::clear_at_panic;
 use crate::parallel::Order;
 use crate::parallel::window::Window;
 use crate::platform::Platform;
@@ -25,30 +28,36 @@ pin_project! {
     ///
     /// Dropping it drops the jobs that run, and results that wait for those of earlier jobs. Jobs that wait stay, for whoever takes the results next.
     #[must_use = "streams do nothing unless polled"]
-    pub struct Results<'s, P: Platform, J: Future<Output: Fallible>, S: PinnedStorage> {
+    pub struct Results<'s, P: Platform, J: Future<Output: Fallible>, S: PinnedStorage, O: SharedObserver<Event> = Silent> {
         order: Order,
         #[pin]
-        group: FutureGroup<Running<'s, P, J, S>, usize, P::Children, S>,
+        group: FutureGroup<Running<'s, P, J, S, O>, usize, P::Children, S>,
         early: Window<Outcome<J>, S>,
         // The number of the job whose result comes next, in order of adding.
         next: usize,
         started: usize,
         // Given up when all else has been dropped.
-        taking: Taking<'s, P, J, S>,
+        taking: Taking<'s, P, J, S, O>,
     }
 }
 
 /// The right to take the results.
-struct Taking<'s, P: Platform, J, S: PinnedStorage>(&'s JobSet<P, J, S>);
+struct Taking<'s, P: Platform, J, S: PinnedStorage, O: SharedObserver<Event>>(&'s JobSet<P, J, S, O>);
 
-impl<P: Platform, J, S: PinnedStorage> Drop for Taking<'_, P, J, S> {
+impl<P: Platform, J, S: PinnedStorage, O: SharedObserver<Event>> Drop for Taking<'_, P, J, S, O> {
     fn drop(&mut self) {
         self.0.leave();
     }
 }
 
-impl<'s, P: Platform, J: Future<Output: Fallible>, S: PinnedStorage> Results<'s, P, J, S> {
-    pub(super) fn new(set: &'s JobSet<P, J, S>, concurrency: u32) -> Self {
+impl<'s, P, J, S, O> Results<'s, P, J, S, O>
+where
+    P: Platform,
+    J: Future<Output: Fallible>,
+    S: PinnedStorage,
+    O: SharedObserver<Event>,
+{
+    pub(super) fn new(set: &'s JobSet<P, J, S, O>, concurrency: u32) -> Self {
         Self {
             order: Order::Input,
             group: FutureGroup::new(concurrency as usize),
@@ -83,6 +92,7 @@ impl<'s, P: Platform, J: Future<Output: Fallible>, S: PinnedStorage> Results<'s,
             match set.take_next(kept) {
                 Next::Job(job) => {
                     let running = Running { job: Some(job), stay: Stay { set, runs: true } };
+                    set.started();
                     let number = *this.started;
                     *this.started = number.saturating_add(1);
                     let lost = (*this.order == Order::Input).then_some(Lost { early: this.early, ahead });
@@ -104,7 +114,13 @@ impl<'s, P: Platform, J: Future<Output: Fallible>, S: PinnedStorage> Results<'s,
     }
 }
 
-impl<P: Platform, J: Future<Output: Fallible>, S: PinnedStorage> Stream for Results<'_, P, J, S> {
+impl<P, J, S, O> Stream for Results<'_, P, J, S, O>
+where
+    P: Platform,
+    J: Future<Output: Fallible>,
+    S: PinnedStorage,
+    O: SharedObserver<Event>,
+{
     type Item = Result<<J::Output as Fallible>::Value, <J::Output as Fallible>::Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -127,7 +143,13 @@ impl<P: Platform, J: Future<Output: Fallible>, S: PinnedStorage> Stream for Resu
     }
 }
 
-impl<P: Platform, J: Future<Output: Fallible>, S: PinnedStorage> Results<'_, P, J, S> {
+impl<P, J, S, O> Results<'_, P, J, S, O>
+where
+    P: Platform,
+    J: Future<Output: Fallible>,
+    S: PinnedStorage,
+    O: SharedObserver<Event>,
+{
     /// The next outcome, if it has been kept.
     fn take_early(self: Pin<&mut Self>) -> Option<Outcome<J>> {
         let this = self.project();
@@ -167,60 +189,57 @@ impl<T, S: PinnedStorage> Drop for Lost<'_, T, S> {
 
 pin_project! {
     /// A job that runs. It has no outcome if it panicked, and is dropped at once then.
-    struct Running<'s, P: Platform, J, S: PinnedStorage> {
+    struct Running<'s, P: Platform, J, S: PinnedStorage, O: SharedObserver<Event>> {
         // Dropped before its place is given back.
         #[pin]
         job: Option<J>,
-        stay: Stay<'s, P, J, S>,
+        stay: Stay<'s, P, J, S, O>,
     }
 }
 
-impl<P: Platform, J: Future<Output: Fallible>, S: PinnedStorage> Future for Running<'_, P, J, S> {
+impl<P, J, S, O> Future for Running<'_, P, J, S, O>
+where
+    P: Platform,
+    J: Future<Output: Fallible>,
+    S: PinnedStorage,
+    O: SharedObserver<Event>,
+{
     type Output = Outcome<J>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<J>> {
-        let this = self.project();
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<J>> {
         let waker = cx.waker();
-        let mut guarded = AtPanic { job: this.job, stay: this.stay, waker };
-        let Some(job) = guarded.job.as_mut().as_pin_mut() else {
-            forget(guarded);
-            return Poll::Ready(None);
+        let clear = |running: Pin<&mut Self>| {
+            running.end(End::Cancelled);
+            // Its slot is to be looked at.
+            waker.wake_by_ref();
         };
-        let polled = job.poll(cx);
-        if let Poll::Ready(output) = polled {
-            guarded.job.set(None);
-            let result = output.into_result();
-            guarded.stay.end(if result.is_ok() { End::Completed } else { End::Failed });
-            forget(guarded);
-            return Poll::Ready(Some(result));
+        let polled = clear_at_panic(self.as_mut(), clear, |running| match running.project().job.as_pin_mut() {
+            Some(job) => job.poll(cx).map(|output| Some(output.into_result())),
+            None => Poll::Ready(None),
+        });
+        let outcome = ready!(polled);
+        if let Some(result) = &outcome {
+            self.end(if result.is_ok() { End::Completed } else { End::Failed });
         }
-        forget(guarded);
-        Poll::Pending
+        Poll::Ready(outcome)
     }
 }
 
-/// Drops a job that panics, and sees to it that its slot is looked at.
-struct AtPanic<'r, 's, P: Platform, J, S: PinnedStorage> {
-    job: Pin<&'r mut Option<J>>,
-    stay: &'r mut Stay<'s, P, J, S>,
-    waker: &'r Waker,
-}
-
-impl<P: Platform, J, S: PinnedStorage> Drop for AtPanic<'_, '_, P, J, S> {
-    fn drop(&mut self) {
-        self.job.set(None);
-        self.stay.end(End::Cancelled);
-        self.waker.wake_by_ref();
+impl<P: Platform, J, S: PinnedStorage, O: SharedObserver<Event>> Running<'_, P, J, S, O> {
+    fn end(self: Pin<&mut Self>, end: End) {
+        let mut this = self.project();
+        this.job.set(None);
+        this.stay.end(end);
     }
 }
 
 /// A place of the set's, which is given back once.
-struct Stay<'s, P: Platform, J, S: PinnedStorage> {
-    set: &'s JobSet<P, J, S>,
+struct Stay<'s, P: Platform, J, S: PinnedStorage, O: SharedObserver<Event>> {
+    set: &'s JobSet<P, J, S, O>,
     runs: bool,
 }
 
-impl<P: Platform, J, S: PinnedStorage> Stay<'_, P, J, S> {
+impl<P: Platform, J, S: PinnedStorage, O: SharedObserver<Event>> Stay<'_, P, J, S, O> {
     fn end(&mut self, end: End) {
         if take(&mut self.runs) {
             self.set.end(end);
@@ -228,13 +247,19 @@ impl<P: Platform, J, S: PinnedStorage> Stay<'_, P, J, S> {
     }
 }
 
-impl<P: Platform, J, S: PinnedStorage> Drop for Stay<'_, P, J, S> {
+impl<P: Platform, J, S: PinnedStorage, O: SharedObserver<Event>> Drop for Stay<'_, P, J, S, O> {
     fn drop(&mut self) {
         self.end(End::Cancelled);
     }
 }
 
-impl<P: Platform, J: Future<Output: Fallible>, S: PinnedStorage> fmt::Debug for Results<'_, P, J, S> {
+impl<P, J, S, O> fmt::Debug for Results<'_, P, J, S, O>
+where
+    P: Platform,
+    J: Future<Output: Fallible>,
+    S: PinnedStorage,
+    O: SharedObserver<Event>,
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Results").field("order", &self.order).field("running", &self.group.len()).finish_non_exhaustive()
     }

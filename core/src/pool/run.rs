@@ -7,9 +7,12 @@ use pin_project_lite::pin_project;
 
 use super::as_pool::AsPool;
 use super::error::PoolError;
+use super::event::Event;
 use super::lanes::Rank;
 use super::spawn::{Spawn, Spawned};
 use super::state::{End, State, Turn};
+use crate::observe::SharedObserver;
+use crate::panicking::clear_at_panic;
 use crate::storage::Storage;
 use crate::sync::wait_list::Key;
 
@@ -21,7 +24,7 @@ pin_project! {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it before the job has started gives up its place in the queue. Dropping it later drops the job, and then gives the place to the next one. Polled after its end, it is pending for ever.
+    /// Dropping it before the job has started gives up its place in the queue. Dropping it later drops the job, and then gives the place to the next one; if the job panics, that happens at once. Polled after its end, it is pending for ever.
     #[must_use = "futures do nothing unless polled"]
     pub struct Run<B: AsPool, F, Fut> {
         // Dropped before the place is given back.
@@ -146,6 +149,24 @@ where
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        clear_at_panic(self, Self::give_up, |run| run.poll_result(cx))
+    }
+}
+
+impl<B, F, Fut, T, E> Run<B, F, Fut>
+where
+    B: AsPool,
+    F: FnOnce() -> Fut,
+    Fut: Future<Output = Result<T, E>>,
+{
+    fn give_up(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        this.job.set(Job::Ended);
+        this.stay.give_up();
+    }
+
+    #[inline]
+    fn poll_result(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, PoolError<E>>> {
         let mut this = self.project();
         if let JobProjection::Ready { .. } = this.job.as_mut().project() {
             let called = ready!(this.stay.poll_place(*this.priority, *this.waits, cx));
@@ -195,7 +216,7 @@ impl<B: AsPool> Stay<B> {
     fn enter(&mut self, priority: i32, waits: bool, waker: &Waker) -> Result<(), PoolError> {
         // Without a waker first: most find a place.
         if self.pool.as_pool().look(State::start) {
-            self.progress = Progress::Running;
+            self.start(priority);
             return Ok(());
         }
         self.stand_in_line(priority, waits, waker)
@@ -207,7 +228,19 @@ impl<B: AsPool> Stay<B> {
         let waker = waker.clone();
         // A waker that isn't needed after all comes out of the lock before it is dropped.
         let (entered, _unused) = pool.look(|state| state.enter(max_queued, priority, waker));
-        self.progress = entered?.map_or(Progress::Running, Progress::Waiting);
+        match entered {
+            Ok(None) => self.start(priority),
+            Ok(Some(key)) => {
+                self.progress = Progress::Waiting(key);
+                if <B::Observer as SharedObserver<Event>>::LISTENS {
+                    pool.tell(Event::Waiting { priority, waiting: pool.look(|state| state.now.waiting) });
+                }
+            }
+            Err(reason) => {
+                pool.tell(Event::Rejected { reason });
+                return Err(reason);
+            }
+        }
         Ok(())
     }
 
@@ -216,31 +249,50 @@ impl<B: AsPool> Stay<B> {
         let (turn, _unused) = self.pool.as_pool().look(|state| state.ask(key, waker));
         match turn {
             Turn::Waits => Poll::Pending,
-            Turn::Called(Rank::Job(_)) => {
-                self.progress = Progress::Running;
+            Turn::Called(Rank::Job(priority)) => {
+                self.start(priority);
                 Poll::Ready(Ok(()))
             }
             Turn::Called(Rank::Cancelled | Rank::Idle | Rank::Drained) => {
                 self.progress = Progress::Outside;
+                self.pool.as_pool().tell(Event::Cancelled);
                 Poll::Ready(Err(PoolError::Cancelled))
             }
         }
     }
 
+    /// It has a place.
+    #[inline]
+    fn start(&mut self, priority: i32) {
+        self.progress = Progress::Running;
+        self.pool.as_pool().tell(Event::Started { priority });
+    }
+
     #[inline]
     fn end(&mut self, end: End) {
         self.progress = Progress::Outside;
-        self.pool.as_pool().change(|state| state.now.end(end));
+        let pool = self.pool.as_pool();
+        pool.change(|state| state.now.end(end));
+        pool.tell(end.event());
+    }
+
+    fn give_up(&mut self) {
+        match self.progress {
+            Progress::Outside => {}
+            Progress::Running => self.end(End::Cancelled),
+            Progress::Waiting(key) => {
+                self.progress = Progress::Outside;
+                let pool = self.pool.as_pool();
+                drop(pool.change(|state| state.leave(key)));
+                pool.tell(Event::Cancelled);
+            }
+        }
     }
 }
 
 impl<B: AsPool> Drop for Stay<B> {
     fn drop(&mut self) {
-        match self.progress {
-            Progress::Outside => {}
-            Progress::Waiting(key) => drop(self.pool.as_pool().change(|state| state.leave(key))),
-            Progress::Running => self.end(End::Cancelled),
-        }
+        self.give_up();
     }
 }
 

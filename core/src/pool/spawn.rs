@@ -27,6 +27,7 @@ pub trait Task: Future {
 /// Why a task has no output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Stopped {
     /// It panicked.
     Panicked,

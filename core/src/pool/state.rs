@@ -2,6 +2,7 @@ use core::mem::replace;
 use core::task::Waker;
 
 use super::error::PoolError;
+use super::event::Event;
 use super::lanes::Rank;
 use super::line::Line;
 use crate::config::ConfigError;
@@ -9,6 +10,19 @@ use crate::storage::Storage;
 use crate::sync::wait_list::Key;
 
 /// What a pool does at one moment, and what it has done so far.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb_sim::prelude::*;
+/// let pool: Pool = Pool::new(2);
+/// # aplomb_sim::block_on(async {
+/// let _failed = pool.run(async || Err::<(), _>("busy")).await;
+/// let now = pool.snapshot();
+/// assert_eq!((now.running, now.completed, now.failed), (0, 0, 1));
+/// assert!(now.is_idle());
+/// # });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -18,7 +32,7 @@ pub struct Snapshot {
     /// How many jobs run. After a [`set_concurrency`](super::Pool::set_concurrency) it may be more than that for a while.
     pub running: u32,
     /// How many jobs wait for a place.
-    pub waiting: usize,
+    pub waiting: u32,
     /// Whether nothing starts.
     pub paused: bool,
     /// Whether no jobs are taken any more.
@@ -39,6 +53,17 @@ pub(super) enum End {
     Completed,
     Failed,
     Cancelled,
+}
+
+impl End {
+    /// What an observer is told of it.
+    pub(super) const fn event(self) -> Event {
+        match self {
+            Self::Completed => Event::Completed,
+            Self::Failed => Event::Failed,
+            Self::Cancelled => Event::Cancelled,
+        }
+    }
 }
 
 impl Snapshot {
@@ -67,7 +92,7 @@ impl Snapshot {
     }
 
     /// Whether a job may wait that has found no place.
-    fn may_wait(&mut self, max_queued: usize) -> Result<(), PoolError> {
+    fn may_wait(&mut self, max_queued: u32) -> Result<(), PoolError> {
         if self.concurrency == 0 {
             Err(PoolError::Config(ConfigError::Concurrency { value: 0, most: u32::MAX }))
         } else if self.closed {
@@ -134,7 +159,7 @@ impl<S: Storage> State<S> {
     }
 
     /// A job comes: it starts, or waits in the line.
-    pub(super) fn enter(&mut self, max_queued: usize, priority: i32, waker: Waker) -> Entered<S::Link> {
+    pub(super) fn enter(&mut self, max_queued: u32, priority: i32, waker: Waker) -> Entered<S::Link> {
         if self.now.start() {
             return (Ok(None), Some(waker));
         }
@@ -196,7 +221,7 @@ impl<S: Storage> State<S> {
     }
 
     /// Nobody who waits now gets a place. How many that are.
-    pub(super) fn cancel_waiting(&mut self) -> usize {
+    pub(super) fn cancel_waiting(&mut self) -> u32 {
         self.line.regroup(|rank| if matches!(rank, Rank::Job(_)) { Rank::Cancelled } else { rank });
         self.now.waiting
     }

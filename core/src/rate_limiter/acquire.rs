@@ -1,23 +1,60 @@
 use core::fmt;
 use core::future::Future;
+use core::ops::Deref;
 use core::pin::Pin;
-use core::task::{Context, Poll, ready};
+use core::task::{Context, Poll, Waker, ready};
+use core::time::Duration;
 
 use pin_project_lite::pin_project;
 
+use super::algorithm::Algorithm;
 use super::error::RateLimitError;
+use super::event::Event;
+use super::limiter::RateLimiter;
 use super::line::{Asked, Joined, Turn};
-use super::lines::{Find, Lines, LinkOf, wake};
+use super::lines::{Find, Lines, LinkOf, SpotOf, wake};
 use super::permit::Permit;
 use crate::alarm::Alarm;
+use crate::observe::SharedObserver;
 use crate::platform::Platform;
+use crate::storage::Storage;
 use crate::sync::wait_list::Key;
 use crate::time::{Clock, Instant};
 
-type SleepOf<L> = <<<L as Lines>::Platform as Platform>::Clock as Clock>::Sleep;
+impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimiter<P, A, S, O> {
+    /// As [`acquire`](RateLimiter::acquire), of a limiter that `this` points to: an `Arc` or `Rc` of it, which the permit keeps, into whatever task it goes.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire`](RateLimiter::acquire).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use std::sync::Arc;
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let api: Arc<RateLimiter> = Arc::new(RateLimiter::new(Rate::per_second(100)).max_concurrent(1));
+    ///     let permit = RateLimiter::acquire_owned(Arc::clone(&api), 1).await?;
+    ///     let call = aplomb_sim::spawn("call", async move { drop(permit) });
+    ///     assert_eq!(api.snapshot().running, Some(1));
+    ///     call.await.unwrap();
+    ///     assert_eq!(api.snapshot().running, Some(0));
+    ///     Ok::<_, RateLimitError>(())
+    /// })?;
+    /// # Ok::<_, RateLimitError>(())
+    /// ```
+    pub const fn acquire_owned<B: Deref<Target = Self>>(this: B, n: u32) -> Acquire<B, ()> {
+        Acquire::new(this, (), n, Instant::MAX)
+    }
+}
+
+/// The timer of what `B` points to.
+type SleepOf<B> = <<<<B as Deref>::Target as Lines>::Platform as Platform>::Clock as Clock>::Sleep;
 
 pin_project! {
-    /// Waits for permits; made by [`RateLimiter::acquire`](super::RateLimiter::acquire) and its likes.
+    /// Waits for permits of the limiter that `B` points to; made by [`RateLimiter::acquire`](super::RateLimiter::acquire), [`acquire_owned`](super::RateLimiter::acquire_owned) and their likes.
     ///
     /// Whoever is first in the queue has the one timer that runs, and wakes the next one when it has its permits.
     ///
@@ -25,135 +62,201 @@ pin_project! {
     ///
     /// Dropping it gives up the place in the queue, and nothing is spent: permits are taken at the very poll that returns them. Polled after its end, it is pending for ever.
     #[must_use = "futures do nothing unless polled"]
-    pub struct Acquire<'l, L: Lines, K> {
-        lines: &'l L,
+    pub struct Acquire<B, K>
+    where
+        B: Deref,
+        B::Target: Lines,
+    {
         // None after the end.
-        key: Option<K>,
+        lines: Option<B>,
+        key: K,
         permits: u32,
         deadline: Instant,
-        place: Option<Place<'l, L>>,
+        place: Option<Place<B>>,
         #[pin]
-        alarm: Alarm<SleepOf<L>>,
+        alarm: Alarm<SleepOf<B>>,
     }
-}
 
-/// A place in the queue, which is given up when this is dropped.
-struct Place<'l, L: Lines> {
-    lines: &'l L,
-    spot: L::Spot,
-    key: Key<LinkOf<L>>,
-}
-
-impl<L: Lines> Drop for Place<'_, L> {
-    fn drop(&mut self) {
-        let now = self.lines.clock().now();
-        if let Some((_unused, next)) = self.lines.with(self.spot, now, |desk| desk.leave(self.key)) {
-            wake(next);
+    impl<B, K> PinnedDrop for Acquire<B, K>
+    where
+        B: Deref,
+        B::Target: Lines,
+    {
+        fn drop(this: Pin<&mut Self>) {
+            if this.place.is_some() {
+                this.leave();
+            }
         }
     }
 }
 
-impl<'l, L: Lines, K: Find<L>> Acquire<'l, L, K> {
-    pub(super) const fn new(lines: &'l L, key: K, permits: u32, deadline: Instant) -> Self {
-        Self { lines, key: Some(key), permits, deadline, place: None, alarm: Alarm::new() }
+/// What came of waiting.
+struct Waited<B: Deref<Target: Lines>> {
+    /// Where the permits were taken, or why they were not.
+    result: Result<SpotOf<B>, RateLimitError>,
+    /// How long it took, if it did wait.
+    time: Option<Duration>,
+    /// Who is to be woken.
+    next: Option<Waker>,
+}
+
+impl<B: Deref<Target: Lines>> Waited<B> {
+    const fn not(result: Result<SpotOf<B>, RateLimitError>) -> Self {
+        Self { result, time: None, next: None }
     }
 }
 
-impl<'l, L: Lines, K: Find<L>> Future for Acquire<'l, L, K> {
-    type Output = Result<Permit<'l, L>, RateLimitError>;
+/// A place in the queue.
+struct Place<B: Deref<Target: Lines>> {
+    spot: SpotOf<B>,
+    key: Key<LinkOf<B::Target>>,
+    since: Instant,
+}
+
+impl<B: Deref<Target: Lines>> Clone for Place<B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B: Deref<Target: Lines>> Copy for Place<B> {}
+
+impl<B: Deref<Target: Lines>, K> Acquire<B, K> {
+    pub(super) const fn new(lines: B, key: K, permits: u32, deadline: Instant) -> Self {
+        Self { lines: Some(lines), key, permits, deadline, place: None, alarm: Alarm::new() }
+    }
+
+    /// Gives up its place in the queue. Whoever is first then goes on, before anybody learns of it.
+    fn leave(self: Pin<&mut Self>) {
+        let this = self.project();
+        if let (Some(lines), Some(place)) = (&*this.lines, this.place.take()) {
+            let now = lines.clock().now();
+            if let Some((_unused, next)) = lines.with(place.spot, now, |desk| desk.leave(place.key)) {
+                wake(next);
+            }
+        }
+    }
+
+    /// It has ended, and has no place.
+    #[inline]
+    fn end(self: Pin<&mut Self>) -> Option<B> {
+        self.project().lines.take()
+    }
+}
+
+impl<B, K> Future for Acquire<B, K>
+where
+    B: Deref<Target: Lines>,
+    K: Find<B::Target>,
+{
+    type Output = Result<Permit<B>, RateLimitError>;
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(key) = self.key else { return Poll::Pending };
-        let lines = self.lines;
+        let Some(lines) = &self.lines else { return Poll::Pending };
         let now = lines.clock().now();
+        let permits = self.permits;
         if self.place.is_none() {
-            let permits = self.permits;
-            if let Some(spot) = key.try_take(lines, now, permits) {
-                *self.as_mut().project().key = None;
-                return Poll::Ready(Ok(Permit::new(lines, spot, permits)));
+            // Without a waker first: most find their permits there. Their way is straight, and all else stands aside.
+            let taken = self.key.try_take(&**lines, now, permits).map(|spot| Ok((spot, true)));
+            match taken.unwrap_or_else(|| self.key.find(&**lines, now, |desk| desk.takes(permits))) {
+                Ok((spot, true)) => {
+                    let Some(lines) = self.end() else { return Poll::Pending };
+                    return Poll::Ready(Ok(Permit::new(lines, spot, permits)));
+                }
+                Ok((_, false)) => {}
+                Err(error) => return self.conclude(Waited::not(Err(error))),
             }
         }
-        self.poll_under_lock(key, now, cx)
+        let waited = ready!(self.as_mut().poll_waiting(now, cx));
+        self.conclude(waited)
     }
 }
 
-impl<'l, L: Lines, K: Find<L>> Acquire<'l, L, K> {
-    fn end<R>(self: Pin<&mut Self>, result: R) -> Poll<R> {
-        let this = self.project();
-        *this.key = None;
-        // Outside the lock, and before the caller learns of it: the next one goes on.
-        drop(this.place.take());
-        Poll::Ready(result)
-    }
-
-    /// It has ended, and its place is no longer there.
-    fn forget_place(self: Pin<&mut Self>) {
-        let this = self.project();
-        *this.key = None;
-        core::mem::forget(this.place.take());
-    }
-
-    // Kept out of line, so that the short way is short.
+impl<B, K> Acquire<B, K>
+where
+    B: Deref<Target: Lines>,
+    K: Find<B::Target>,
+{
+    /// It has ended: whoever is first now is woken, and the observer told.
     #[inline(never)]
-    fn poll_under_lock(
-        mut self: Pin<&mut Self>,
-        key: K,
-        mut now: Instant,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Permit<'l, L>, RateLimitError>> {
-        let lines = self.lines;
-        if self.place.is_none() {
-            let (permits, deadline) = (self.permits, self.deadline);
-            // Without a waker first: most find their permits there.
-            match key.find(lines, now, |desk| desk.takes(permits)) {
-                Ok((spot, true)) => return self.end(Ok(Permit::new(lines, spot, permits))),
-                Ok((_, false)) => {}
-                Err(error) => return self.end(Err(error)),
-            }
-            let waker = cx.waker().clone();
-            match key.find(lines, now, |desk| desk.join(permits, deadline, waker)) {
-                Ok((spot, (Ok(Joined::Waits(key)), _unused))) => {
-                    *self.as_mut().project().place = Some(Place { lines, spot, key });
+    fn conclude(self: Pin<&mut Self>, waited: Waited<B>) -> Poll<Result<Permit<B>, RateLimitError>> {
+        let (permits, Waited { result, time, next }) = (self.permits, waited);
+        let Some(lines) = self.end() else { return Poll::Pending };
+        match result {
+            Ok(spot) => {
+                // Should what follows panic, they are held already.
+                let permit = Permit::new(lines, spot, permits);
+                wake(next);
+                if let Some(waited) = time {
+                    permit.lines().observer().observe(&Event::Admitted { waited });
                 }
-                Ok((spot, (Ok(Joined::Admitted), _unused))) => return self.end(Ok(Permit::new(lines, spot, permits))),
-                Ok((_, (Err(error), _unused))) => return self.end(Err(error)),
-                Err(error) => return self.end(Err(error)),
+                Poll::Ready(Ok(permit))
+            }
+            Err(reason) => {
+                wake(next);
+                lines.observer().observe(&Event::Rejected { reason });
+                Poll::Ready(Err(reason))
             }
         }
+    }
+
+    /// Takes a place in the queue, or asks there for its turn. When it is ready, it has none.
+    #[inline(never)]
+    fn poll_waiting(mut self: Pin<&mut Self>, mut now: Instant, cx: &mut Context<'_>) -> Poll<Waited<B>> {
+        let this = self.as_mut().project();
+        let Some(lines) = &*this.lines else { return Poll::Pending };
+        if this.place.is_none() {
+            let (waker, permits, deadline) = (cx.waker().clone(), *this.permits, *this.deadline);
+            let joined = this.key.find(&**lines, now, |desk| {
+                let prospect = <<B::Target as Lines>::Observer as SharedObserver<Event>>::LISTENS.then(|| desk.prospect(permits));
+                (desk.join(permits, deadline, waker), prospect)
+            });
+            match joined {
+                Ok((spot, ((Ok(Joined::Waits(key)), _unused), prospect))) => {
+                    *this.place = Some(Place { spot, key, since: now });
+                    if let Some((ahead, at_least)) = prospect {
+                        lines.observer().observe(&Event::Waiting { ahead, at_least });
+                    }
+                }
+                Ok((spot, ((Ok(Joined::Admitted), _unused), _))) => return Poll::Ready(Waited::not(Ok(spot))),
+                Ok((_, ((Err(error), _unused), _))) => return Poll::Ready(Waited::not(Err(error))),
+                Err(error) => return Poll::Ready(Waited::not(Err(error))),
+            }
+        }
+        let mut alarm = this.alarm;
         loop {
-            let Some(&Place { spot, key, .. }) = self.place.as_ref() else { return Poll::Pending };
+            let Some(Place { spot, key, since }) = *this.place else { return Poll::Pending };
             let waker = cx.waker().clone();
             // A line in which somebody waits is never gone.
             let Some(Asked { turn, unused: _unused, next }) = lines.with(spot, now, |desk| desk.ask(key, waker)) else {
                 return Poll::Pending;
             };
+            let time = Some(now.saturating_duration_since(since));
             let until = match turn {
                 Turn::Wait { until } => until,
                 Turn::Admitted => {
-                    let permit = Permit::new(lines, spot, self.permits);
-                    self.as_mut().forget_place();
-                    wake(next);
-                    return Poll::Ready(Ok(permit));
+                    *this.place = None;
+                    return Poll::Ready(Waited { result: Ok(spot), time, next });
                 }
                 Turn::Refused(error) => {
-                    self.as_mut().forget_place();
-                    wake(next);
-                    return Poll::Ready(Err(error));
+                    *this.place = None;
+                    return Poll::Ready(Waited { result: Err(error), time, next });
                 }
             };
-            if now >= self.deadline {
-                return self.end(Err(RateLimitError::Deadline));
+            if now >= *this.deadline {
+                self.leave();
+                return Poll::Ready(Waited { result: Err(RateLimitError::Deadline), time, next: None });
             }
-            let at = until.min(self.deadline);
+            let at = until.min(*this.deadline);
             let clock = lines.clock();
-            ready!(self.as_mut().project().alarm.poll_until(clock, at, cx));
+            ready!(alarm.as_mut().poll_until(clock, at, cx));
             now = clock.now().max(at);
         }
     }
 }
 
-impl<L: Lines, K> fmt::Debug for Acquire<'_, L, K> {
+impl<B: Deref<Target: Lines>, K> fmt::Debug for Acquire<B, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (permits, waits) = (self.permits, self.place.is_some());
         f.debug_struct("Acquire").field("permits", &permits).field("waits", &waits).finish_non_exhaustive()

@@ -41,7 +41,7 @@ pub enum RateLimitError<E = Infallible> {
     /// All waiting places are taken.
     QueueFull {
         /// How many wait.
-        waiting: usize,
+        waiting: u32,
     },
     /// There are as many keys as there is room for, and each is in use. Of a table in shards, that is so in the key's shard.
     TableFull {

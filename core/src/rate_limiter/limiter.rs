@@ -1,20 +1,20 @@
 use core::fmt;
 use core::future::Future;
-use core::mem::forget;
 
 use super::acquire::Acquire;
-use super::algorithm::{Algorithm, FixedWindow, SlidingCounter, SlidingWindow, TokenBucket};
+use super::algorithm::{Algorithm, TokenBucket};
 use super::error::RateLimitError;
+use super::event::Event;
 use super::line::{Ask, Crowd, Desk, Limits, Snapshot, lateness};
 use super::lines::{Find, Lines, wake};
 use super::outside::Outside;
 use super::permit::Permit;
-use super::rate::Rate;
 use super::reservation::Reservation;
 use super::run::Run;
 use crate::config::ConfigError;
 use crate::deadline::Deadline;
-use crate::platform::{Ambient, Platform};
+use crate::observe::{SharedObserver, Silent};
+use crate::platform::Platform;
 use crate::storage::Storage;
 use crate::sync::Shared;
 use crate::sync::wait_list::Slab;
@@ -22,13 +22,14 @@ use crate::time::{Clock, Instant, Steady};
 
 /// So many permits in so much time, and a queue of those who wait for theirs, first come first served. The module [`rate_limiter`](crate::rate_limiter) tells what it promises.
 ///
-/// `A` is the rule by which permits are given, a [`TokenBucket`] unless said otherwise; waiters are kept in `S`.
+/// `A` is the rule by which permits are given, a [`TokenBucket`] unless said otherwise; waiters are kept in `S`. `O` is who is told of its [events](Event).
 ///
 /// | setting | default |
 /// | --- | --- |
 /// | burst ([`with_burst`](RateLimiter::with_burst)) | as many as in one `per` |
 /// | [`max_concurrent`](RateLimiter::max_concurrent) | any number |
 /// | [`max_waiting`](RateLimiter::max_waiting) | as many as `S` has room for |
+/// | [`observed_by`](RateLimiter::observed_by) | nobody is told |
 ///
 /// # Examples
 ///
@@ -45,15 +46,16 @@ use crate::time::{Clock, Instant, Steady};
 ///     Ok::<_, RateLimitError<std::io::Error>>(())
 /// }).unwrap();
 /// ```
-pub struct RateLimiter<P: Platform, A: Algorithm = TokenBucket, S: Storage = <P as Platform>::Storage> {
-    clock: P::Clock,
-    limits: Limits,
+pub struct RateLimiter<P: Platform, A: Algorithm = TokenBucket, S: Storage = <P as Platform>::Storage, O = Silent> {
+    pub(super) clock: P::Clock,
+    pub(super) limits: Limits,
     /// The rule, unless it has been changed.
-    algorithm: A,
+    pub(super) algorithm: A,
     outside: Outside<P::Word>,
     /// What is wrong with the configuration, as far as it is known at compile time.
-    error: Option<ConfigError>,
+    pub(super) error: Option<ConfigError>,
     state: Shared<P::RawMutex, State<A, S>>,
+    observer: O,
 }
 
 // In this order, what each call looks at lies together: where many call at once, that is what they wait for.
@@ -67,109 +69,14 @@ struct State<A: Algorithm, S: Storage> {
     slab: Slab<Ask, S>,
 }
 
-impl<P: Platform<Clock: Ambient>> RateLimiter<P> {
-    /// A full [`TokenBucket`], which fills at this rate, and holds as many permits as come in one `per`.
-    #[must_use]
-    pub const fn new(rate: Rate) -> Self {
-        Self::with_burst(rate, rate.permits())
-    }
-
-    /// A full [`TokenBucket`], which fills at this rate, and holds `burst` permits: so many may be taken at once after a while without any.
-    #[must_use]
-    pub const fn with_burst(rate: Rate, burst: u32) -> Self {
-        let bucket = TokenBucket::new(rate).burst(burst);
-        Self::made(Ambient::CLOCK, bucket, bucket.config_error())
-    }
-}
-
-impl<P: Platform<Clock: Ambient>> RateLimiter<P, FixedWindow> {
-    /// So many permits in each window, by [`FixedWindow`].
-    #[must_use]
-    pub const fn fixed_window(rate: Rate) -> Self {
-        let rule = FixedWindow::new(rate);
-        Self::made(Ambient::CLOCK, rule, rule.config_error())
-    }
-}
-
-impl<P: Platform<Clock: Ambient>> RateLimiter<P, SlidingWindow<<P as Platform>::Storage>> {
-    /// So many permits in any stretch of time, exactly, by [`SlidingWindow`].
-    #[must_use]
-    pub const fn sliding_window(rate: Rate) -> Self {
-        let rule = SlidingWindow::new(rate);
-        Self::made(Ambient::CLOCK, rule, rule.config_error())
-    }
-}
-
-impl<P: Platform<Clock: Ambient>> RateLimiter<P, SlidingCounter> {
-    /// So many permits in any stretch of time, nearly, by [`SlidingCounter`].
-    #[must_use]
-    pub const fn sliding_counter(rate: Rate) -> Self {
-        let rule = SlidingCounter::new(rate);
-        Self::made(Ambient::CLOCK, rule, rule.config_error())
-    }
-}
-
-impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
-    /// By any rule, one of one's own included, on a clock that is held in hand. What is wrong with the rule is told by the first call.
-    #[must_use]
-    pub const fn with_clock(clock: P::Clock, algorithm: A) -> Self {
-        Self::made(clock, algorithm, None)
-    }
-
-    const fn made(clock: P::Clock, algorithm: A, error: Option<ConfigError>) -> Self {
+impl<P: Platform, A: Algorithm, S: Storage, O> RateLimiter<P, A, S, O> {
+    pub(super) const fn made(clock: P::Clock, algorithm: A, limits: Limits, error: Option<ConfigError>, observer: O) -> Self {
         let state = State { steady: Steady::new(), taken: A::START, crowd: Crowd::NONE, changed: None, slab: Slab::new() };
-        Self { clock, limits: Limits::NONE, algorithm, outside: Outside::NOTHING, error, state: Shared::new(state) }
-    }
-
-    /// How many calls run at once, whatever the rate. At least 1. Default: any number.
-    ///
-    /// A call that runs holds a [`Permit`]; each counts as one, however many permits it took.
-    #[must_use]
-    pub const fn max_concurrent(mut self, calls: u32) -> Self {
-        self.limits.max_concurrent = calls;
-        self
-    }
-
-    /// How many callers may wait; the next one ends at once, with [`RateLimitError::QueueFull`]. Zero is legal: nobody waits then. Default: as many as the storage has room for.
-    #[must_use]
-    pub const fn max_waiting(mut self, callers: u32) -> Self {
-        self.limits.max_waiting = callers;
-        self
-    }
-
-    /// What is wrong with it, if anything is: [`check`](RateLimiter::check), for code that is evaluated at compile time.
-    #[must_use]
-    pub const fn config_error(self) -> Option<ConfigError> {
-        let error = match self.error {
-            Some(error) => Some(error),
-            None => self.limits.config_error(),
-        };
-        // It has no waiters yet, and a `const fn` drops nothing.
-        forget(self);
-        error
-    }
-
-    /// Itself, if it makes sense; for what comes from a configuration file. [`checked!`](crate::checked) does so at compile time.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] says which setting it is.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use aplomb_sim::prelude::*;
-    ///
-    /// let refused = RateLimiter::new(Rate::per_second(0)).check();
-    /// assert_eq!(refused.unwrap_err().to_string(), "permits is 0, must be at least 1");
-    /// ```
-    pub fn check(self) -> Result<Self, ConfigError> {
-        let error = self.algorithm.config_error().or(self.limits.config_error());
-        error.map_or(Ok(self), Err)
+        Self { clock, limits, algorithm, outside: Outside::NOTHING, error, state: Shared::new(state), observer }
     }
 }
 
-impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
+impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimiter<P, A, S, O> {
     /// Runs the operation as soon as there is a permit for it.
     ///
     /// # Errors
@@ -192,7 +99,7 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
     ///     assert_eq!(aplomb_sim::now().as_nanos(), 1_000_000_000);
     /// });
     /// ```
-    pub fn run<F, Fut, T, E>(&self, operation: F) -> Run<'_, Self, (), F, Fut>
+    pub fn run<F, Fut, T, E>(&self, operation: F) -> Run<&Self, (), F, Fut>
     where
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
@@ -201,7 +108,21 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
     }
 
     /// As [`run`](RateLimiter::run), with an operation that costs `n` permits.
-    pub fn run_n<F, Fut, T, E>(&self, n: u32, operation: F) -> Run<'_, Self, (), F, Fut>
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// static UPLOADS: RateLimiter = checked!(RateLimiter::new(Rate::per_second(1_000_000)));
+    ///
+    /// async fn upload(file: &[u8]) -> Result<(), std::io::Error> { Ok(()) }
+    ///
+    /// # aplomb_sim::block_on(async {
+    /// let file = [0; 4_096];
+    /// UPLOADS.run_n(4_096, || upload(&file)).await.unwrap();
+    /// # assert_eq!(UPLOADS.snapshot().available, 995_904); });
+    /// ```
+    pub fn run_n<F, Fut, T, E>(&self, n: u32, operation: F) -> Run<&Self, (), F, Fut>
     where
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
@@ -233,7 +154,7 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
     ///     assert_eq!(aplomb_sim::now().as_nanos(), 500_000_000);
     /// });
     /// ```
-    pub const fn acquire(&self, n: u32) -> Acquire<'_, Self, ()> {
+    pub const fn acquire(&self, n: u32) -> Acquire<&Self, ()> {
         Acquire::new(self, (), n, Instant::MAX)
     }
 
@@ -256,7 +177,7 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
     ///     assert_eq!(aplomb_sim::now().as_nanos(), 0, "it did not even wait");
     /// });
     /// ```
-    pub const fn acquire_by(&self, n: u32, deadline: Deadline) -> Acquire<'_, Self, ()> {
+    pub const fn acquire_by(&self, n: u32, deadline: Deadline) -> Acquire<&Self, ()> {
         Acquire::new(self, (), n, deadline.instant())
     }
 
@@ -277,13 +198,8 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
     /// assert_eq!(refused.retry_after(), Some(ms(250)));
     /// ```
     #[inline]
-    pub fn try_acquire(&self, n: u32) -> Result<Permit<'_, Self>, RateLimitError> {
-        let read = self.clock.now();
-        match self.outside.try_take(&self.algorithm, read, n) {
-            Some(Ok(())) => Ok(Permit::new(self, (), n)),
-            Some(Err(at)) => Err(RateLimitError::Limited { retry_after: Some(at.saturating_duration_since(read)) }),
-            None => self.try_acquire_under_lock(read, n),
-        }
+    pub fn try_acquire(&self, n: u32) -> Result<Permit<&Self>, RateLimitError> {
+        Self::try_acquire_owned(self, n)
     }
 
     /// Takes `n` permits in advance, behind all who wait (whom it goes through), and says from when on they may be used. [`max_concurrent`](RateLimiter::max_concurrent) does not concern it: if those before it are held up by calls that run,
@@ -294,14 +210,30 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
     /// # Errors
     ///
     /// As of [`acquire`](RateLimiter::acquire). Nothing is taken then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// let limiter: RateLimiter = RateLimiter::with_burst(Rate::per_second(10), 1);
+    /// # aplomb_sim::block_on(async {
+    /// limiter.reserve(1).unwrap().await;
+    /// let next = limiter.reserve(1).unwrap();
+    /// println!("it may go in {:?}", next.delay());
+    /// # assert_eq!(next.delay(), ms(100)); });
+    /// ```
     pub fn reserve(&self, n: u32) -> Result<Reservation<'_, Self>, RateLimitError> {
         let reserved = self.serve(self.clock.now(), |desk| desk.reserve(n).map(|made| (desk.steady.on_clock(made.at), made)));
-        reserved.map(|(at, made)| Reservation::new(self, (), n, at, made))
+        match reserved {
+            Ok((at, made)) => Ok(Reservation::new(self, (), n, at, made)),
+            Err(error) => Err(self.rejected(error)),
+        }
     }
 
     /// Changes the rule from now on. The permits that are there stay there, as far as there can be so many; who waits, waits by the new rule; reservations keep their instants.
     ///
-    /// The whole rule is changed, so that of a [`Rate`] alone a bucket is made that holds as many permits as come in one `per`. For another burst, give a [`TokenBucket`].
+    /// The whole rule is changed, but for what the new one leaves open: with a [`Rate`](super::Rate) alone, or a [`TokenBucket`] of it, a burst that was set stays what it is (as with `SetLimit` of Go's `x/time/rate`), and one that never was is as many permits as come in one `per`. For
+    /// another, give a bucket with its [`burst`](TokenBucket::burst).
     ///
     /// # Errors
     ///
@@ -319,20 +251,19 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
     /// # Ok::<_, ConfigError>(())
     /// ```
     pub fn set_rate(&self, rule: impl Into<A>) -> Result<(), ConfigError> {
-        let rule = rule.into();
-        if let Some(error) = rule.config_error() {
-            return Err(error);
-        }
-        let read = self.clock.now();
-        let (next, _replaced) = self.state.with(|state| {
+        let (rule, read) = (rule.into(), self.clock.now());
+        let (changed, _unused) = self.state.with(|state| {
+            let rule = rule.in_place_of(state.changed.as_ref().unwrap_or(&self.algorithm));
+            if let Some(error) = rule.config_error() {
+                return (Err(error), Some(rule));
+            }
             let now = state.steady.advance(read, &self.clock);
             self.outside.bring_in(&self.algorithm, &mut state.taken);
             rule.take_over(&mut state.taken, state.changed.as_ref().unwrap_or(&self.algorithm), now);
             let replaced = state.changed.replace(rule);
-            (self.desk(state, now).reconsider(), replaced)
+            (Ok(self.desk(state, now).reconsider()), replaced)
         });
-        wake(next);
-        Ok(())
+        changed.map(wake)
     }
 
     /// How it stands: for a page that shows it, not for decisions.
@@ -340,13 +271,29 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
         self.serve(self.clock.now(), |desk| desk.snapshot())
     }
 
+    #[inline]
+    pub(super) fn take(&self, n: u32) -> Result<(), RateLimitError> {
+        let read = self.clock.now();
+        match self.outside.try_take(&self.algorithm, read, n) {
+            Some(Ok(())) => Ok(()),
+            Some(Err(at)) => {
+                Err(self.rejected(RateLimitError::Limited { retry_after: Some(at.saturating_duration_since(read)) }))
+            }
+            None => self.take_under_lock(read, n),
+        }
+    }
+
     // Kept out of line, so that the short way is short.
     #[inline(never)]
-    fn try_acquire_under_lock(&self, read: Instant, n: u32) -> Result<Permit<'_, Self>, RateLimitError> {
-        match self.serve(read, |desk| desk.take(n)) {
-            Ok(()) => Ok(Permit::new(self, (), n)),
-            Err(denied) => Err(denied.until().unwrap_or_else(|| self.serve(read, |desk| desk.explain(n, &denied)))),
-        }
+    fn take_under_lock(&self, read: Instant, n: u32) -> Result<(), RateLimitError> {
+        self.serve(read, |desk| desk.take(n))
+            .map_err(|denied| self.rejected(denied.until().unwrap_or_else(|| self.serve(read, |desk| desk.explain(n, &denied)))))
+    }
+
+    #[inline]
+    fn rejected(&self, reason: RateLimitError) -> RateLimitError {
+        self.observer.observe(&Event::Rejected { reason });
+        reason
     }
 
     fn serve<R>(&self, read: Instant, act: impl FnOnce(&mut Desk<'_, A, S>) -> R) -> R {
@@ -376,11 +323,16 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
     }
 }
 
-impl<P: Platform, A: Algorithm, S: Storage> Lines for RateLimiter<P, A, S> {
+impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> Lines for RateLimiter<P, A, S, O> {
     type Platform = P;
     type Algorithm = A;
     type Storage = S;
+    type Observer = O;
     type Spot = ();
+
+    fn observer(&self) -> &O {
+        &self.observer
+    }
 
     fn clock(&self) -> &P::Clock {
         &self.clock
@@ -401,11 +353,11 @@ impl<P: Platform, A: Algorithm, S: Storage> Lines for RateLimiter<P, A, S> {
     }
 }
 
-impl<P: Platform, A: Algorithm, S: Storage> Find<RateLimiter<P, A, S>> for () {
+impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> Find<RateLimiter<P, A, S, O>> for () {
     #[inline]
     fn find<R>(
         self,
-        lines: &RateLimiter<P, A, S>,
+        lines: &RateLimiter<P, A, S, O>,
         read: Instant,
         act: impl FnOnce(&mut Desk<'_, A, S>) -> R,
     ) -> Result<((), R), RateLimitError> {
@@ -413,12 +365,12 @@ impl<P: Platform, A: Algorithm, S: Storage> Find<RateLimiter<P, A, S>> for () {
     }
 
     #[inline]
-    fn try_take(self, lines: &RateLimiter<P, A, S>, read: Instant, permits: u32) -> Option<()> {
+    fn try_take(self, lines: &RateLimiter<P, A, S, O>, read: Instant, permits: u32) -> Option<()> {
         lines.outside.try_take(&lines.algorithm, read, permits)?.ok()
     }
 }
 
-impl<P: Platform, A: Algorithm, S: Storage> fmt::Debug for RateLimiter<P, A, S> {
+impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> fmt::Debug for RateLimiter<P, A, S, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RateLimiter").field("limits", &self.limits).field("snapshot", &self.snapshot()).finish_non_exhaustive()
     }

@@ -221,6 +221,12 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
             .or_else(|| (permits > most).then_some(RateLimitError::TooManyPermits { requested: permits, most }))
     }
 
+    /// Behind how many somebody would wait who comes, and how long at least.
+    pub(super) fn prospect(&self, permits: u32) -> (u32, Duration) {
+        let at = self.algorithm.not_before(self.taken, self.now, self.crowd.asked, permits);
+        (self.crowd.queue.len(), at.saturating_duration_since(self.now))
+    }
+
     /// Takes permits for somebody who comes, or lets them wait, if that can end in time. A waker that isn't needed comes back.
     pub(super) fn join(
         &mut self,
@@ -252,7 +258,7 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
     }
 
     fn push(&mut self, ask: Ask, waker: Waker) -> Result<Key<S::Link>, Full> {
-        if self.crowd.queue.len() >= usize::try_from(self.limits.max_waiting).unwrap_or(usize::MAX) {
+        if self.crowd.queue.len() >= self.limits.max_waiting {
             return Err(Full(waker));
         }
         let is_first = self.crowd.queue.is_empty();
@@ -415,20 +421,21 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
 /// # Examples
 ///
 /// ```
-/// use aplomb::rate_limiter::Snapshot;
 /// use aplomb_sim::prelude::*;
 ///
 /// let limiter: RateLimiter = RateLimiter::new(Rate::per_second(10));
 /// limiter.try_acquire(3).unwrap();
-/// assert_eq!(limiter.snapshot(), Snapshot { available: 7, waiting: 0, running: None });
+/// let now = limiter.snapshot();
+/// assert_eq!((now.available, now.waiting, now.running), (7, 0, None));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub struct Snapshot {
     /// Permits that a newcomer could take: none, while others wait.
     pub available: u32,
     /// Callers that wait.
-    pub waiting: usize,
+    pub waiting: u32,
     /// Calls that run, where [`max_concurrent`](super::RateLimiter::max_concurrent) is set.
     pub running: Option<u32>,
 }

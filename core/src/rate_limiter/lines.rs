@@ -1,10 +1,13 @@
 //! Where lines are kept: a limiter has one, a keyed limiter one for each key. The futures serve both.
 
+use core::ops::Deref;
 use core::task::Waker;
 
 use super::algorithm::Algorithm;
 use super::error::RateLimitError;
+use super::event::Event;
 use super::line::{Crowd, Desk};
+use crate::observe::SharedObserver;
 use crate::platform::Platform;
 use crate::storage::Storage;
 use crate::time::Instant;
@@ -17,9 +20,14 @@ pub trait Lines: Sized {
     type Algorithm: Algorithm;
     /// Where waiters are kept.
     type Storage: Storage;
+    /// Who is told of its events.
+    type Observer: SharedObserver<Event>;
     /// A line that has been found.
     #[doc(hidden)]
     type Spot: Copy + Unpin;
+
+    #[doc(hidden)]
+    fn observer(&self) -> &Self::Observer;
 
     #[doc(hidden)]
     fn clock(&self) -> &<Self::Platform as Platform>::Clock;
@@ -58,6 +66,9 @@ pub trait Find<L: Lines>: Copy {
         None
     }
 }
+
+/// A line of what `B` points to.
+pub(super) type SpotOf<B> = <<B as Deref>::Target as Lines>::Spot;
 
 pub(super) type LinkOf<L> = <<L as Lines>::Storage as Storage>::Link;
 

@@ -54,6 +54,7 @@
 mod acquire;
 mod algorithm;
 mod error;
+mod event;
 mod keyed;
 mod limiter;
 mod line;
@@ -63,11 +64,13 @@ mod permit;
 mod rate;
 mod reservation;
 mod run;
+mod settings;
 mod stream;
 
 pub use acquire::Acquire;
 pub use algorithm::{Algorithm, Bucket, Counters, FixedWindow, Log, Refused, SlidingCounter, SlidingWindow, TokenBucket, Window};
 pub use error::RateLimitError;
+pub use event::Event;
 pub use keyed::KeyedRateLimiter;
 pub use limiter::RateLimiter;
 pub use line::Snapshot;

@@ -1,10 +1,20 @@
 use core::fmt;
+use core::ops::Deref;
 
+use super::algorithm::Algorithm;
+use super::error::RateLimitError;
+use super::event::Event;
+use super::limiter::RateLimiter;
 use super::line::Crowd;
-use super::lines::{Lines, wake};
+use super::lines::{Lines, SpotOf, wake};
+use crate::observe::SharedObserver;
+use crate::platform::Platform;
+use crate::storage::Storage;
 use crate::time::Clock;
 
 /// Permits that have been taken. They are spent; where [`max_concurrent`](super::RateLimiter::max_concurrent) is set, this is also a place among the calls that run, which is free again when this is dropped.
+///
+/// `B` points to the limiter that they are of: it is a reference, or an `Arc`, `Rc` or the like, whose permits are *owned* and go wherever that goes.
 ///
 /// # Examples
 ///
@@ -20,15 +30,33 @@ use crate::time::Clock;
 ///     assert!(API.try_acquire(1).is_ok());
 /// });
 /// ```
-pub struct Permit<'l, L: Lines> {
-    lines: &'l L,
-    spot: L::Spot,
+pub struct Permit<B: Deref<Target: Lines>> {
+    lines: B,
+    spot: SpotOf<B>,
     permits: u32,
 }
 
-impl<'l, L: Lines> Permit<'l, L> {
-    pub(super) const fn new(lines: &'l L, spot: L::Spot, permits: u32) -> Self {
+impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimiter<P, A, S, O> {
+    /// As [`try_acquire`](RateLimiter::try_acquire), of a limiter that `this` points to.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_acquire`](RateLimiter::try_acquire).
+    #[inline]
+    pub fn try_acquire_owned<B: Deref<Target = Self>>(this: B, n: u32) -> Result<Permit<B>, RateLimitError> {
+        this.take(n)?;
+        Ok(Permit::new(this, (), n))
+    }
+}
+
+impl<B: Deref<Target: Lines>> Permit<B> {
+    pub(super) const fn new(lines: B, spot: SpotOf<B>, permits: u32) -> Self {
         Self { lines, spot, permits }
+    }
+
+    /// The limiter that they are of.
+    pub(super) const fn lines(&self) -> &B {
+        &self.lines
     }
 
     /// How many they are.
@@ -47,7 +75,7 @@ impl<'l, L: Lines> Permit<'l, L> {
     }
 }
 
-impl<L: Lines> Drop for Permit<'_, L> {
+impl<B: Deref<Target: Lines>> Drop for Permit<B> {
     #[inline]
     fn drop(&mut self) {
         if self.lines.counts_calls() {
@@ -56,8 +84,8 @@ impl<L: Lines> Drop for Permit<'_, L> {
     }
 }
 
-impl<L: Lines> fmt::Debug for Permit<'_, L> {
+impl<B: Deref<Target: Lines>> fmt::Debug for Permit<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit").field("count", &self.permits).finish()
+        f.debug_struct("Permit").field("count", &self.permits).finish_non_exhaustive()
     }
 }

@@ -1,5 +1,6 @@
 use core::fmt;
 use core::future::Future;
+use core::ops::Deref;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
@@ -9,62 +10,86 @@ use super::acquire::Acquire;
 use super::error::RateLimitError;
 use super::lines::{Find, Lines};
 use super::permit::Permit;
+use crate::panicking::clear_at_panic;
 
 pin_project! {
     /// Waits for a permit, and runs an operation; made by [`RateLimiter::run`](super::RateLimiter::run) and its likes.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it before the operation has started gives up the place in the queue, and nothing is spent. Dropping it later drops the operation, and its place among those that run is free.
+    /// Dropping it before the operation has started gives up the place in the queue, and nothing is spent. Dropping it later drops the operation, and its place among those that run is free; if the operation panics, that happens at once.
+    /// Polled after its end, it is pending for ever.
     #[must_use = "futures do nothing unless polled"]
-    pub struct Run<'l, L: Lines, K, F, Fut> {
+    pub struct Run<B, K, F, Fut>
+    where
+        B: Deref,
+        B::Target: Lines,
+    {
         #[pin]
-        acquire: Acquire<'l, L, K>,
-        // None once it has started.
-        operation: Option<F>,
-        // Dropped before the permit.
-        #[pin]
-        running: Option<Fut>,
-        permit: Option<Permit<'l, L>>,
+        stage: Stage<B, K, F, Fut>,
     }
 }
 
-impl<'l, L: Lines, K, F, Fut> Run<'l, L, K, F, Fut> {
-    pub(super) const fn new(acquire: Acquire<'l, L, K>, operation: F) -> Self {
-        Self { acquire, operation: Some(operation), running: None, permit: None }
+pin_project! {
+    #[project = StageProjection]
+    enum Stage<B, K, F, Fut>
+    where
+        B: Deref,
+        B::Target: Lines,
+    {
+        Wait { #[pin] acquire: Acquire<B, K>, operation: Option<F> },
+        // Dropped in this order: the place is free when what had it is gone.
+        Running { #[pin] operation: Fut, permit: Permit<B> },
+        Ended,
     }
 }
 
-impl<L, K, F, Fut, T, E> Future for Run<'_, L, K, F, Fut>
+impl<B: Deref<Target: Lines>, K, F, Fut> Run<B, K, F, Fut> {
+    pub(super) const fn new(acquire: Acquire<B, K>, operation: F) -> Self {
+        Self { stage: Stage::Wait { acquire, operation: Some(operation) } }
+    }
+}
+
+impl<B, K, F, Fut, T, E> Future for Run<B, K, F, Fut>
 where
-    L: Lines,
-    K: Find<L>,
+    B: Deref<Target: Lines>,
+    K: Find<B::Target>,
     F: FnOnce() -> Fut,
     Fut: Future<Output = Result<T, E>>,
 {
     type Output = Result<T, RateLimitError<E>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        if this.running.is_none() {
-            let admitted = ready!(this.acquire.poll(cx));
-            let Some(operation) = this.operation.take() else { return Poll::Pending };
+        let mut stage = self.project().stage;
+        if let StageProjection::Wait { acquire, operation } = stage.as_mut().project() {
+            let admitted = ready!(acquire.poll(cx));
+            let Some(operation) = operation.take() else { return Poll::Pending };
             match admitted {
-                Ok(permit) => *this.permit = Some(permit),
+                Ok(permit) => stage.set(Stage::Running { operation: operation(), permit }),
                 Err(error) => return Poll::Ready(Err(error.of_operation())),
             }
-            this.running.set(Some(operation()));
         }
-        let Some(running) = this.running.as_mut().as_pin_mut() else { return Poll::Pending };
-        let outcome = ready!(running.poll(cx));
-        this.running.set(None);
-        drop(this.permit.take());
+        let outcome = ready!(clear_at_panic(
+            stage.as_mut(),
+            |mut stage| stage.set(Stage::Ended),
+            |stage| match stage.project() {
+                StageProjection::Running { operation, .. } => operation.poll(cx),
+                StageProjection::Wait { .. } | StageProjection::Ended => Poll::Pending,
+            }
+        ));
+        // The next one has its turn before the caller goes on.
+        stage.set(Stage::Ended);
         Poll::Ready(outcome.map_err(RateLimitError::Failed))
     }
 }
 
-impl<L: Lines, K, F, Fut> fmt::Debug for Run<'_, L, K, F, Fut> {
+impl<B: Deref<Target: Lines>, K, F, Fut> fmt::Debug for Run<B, K, F, Fut> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Run").field("runs", &self.running.is_some()).finish_non_exhaustive()
+        let stage = match self.stage {
+            Stage::Wait { .. } => "waiting",
+            Stage::Running { .. } => "running",
+            Stage::Ended => "ended",
+        };
+        f.debug_struct("Run").field("stage", &stage).finish_non_exhaustive()
     }
 }

@@ -45,7 +45,7 @@ pin_project! {
         // An item that waits for its permit.
         item: Option<S::Item>,
         #[pin]
-        acquire: Option<Acquire<'l, L, ()>>,
+        acquire: Option<Acquire<&'l L, ()>>,
         ended: bool,
     }
 }
@@ -104,7 +104,7 @@ where
             if *this.ended {
                 return Poll::Ready(None);
             }
-            this.acquire.set(Some(Acquire::new(this.limiter, (), 1, Instant::MAX)));
+            this.acquire.set(Some(Acquire::new(*this.limiter, (), 1, Instant::MAX)));
         }
         let Some(acquire) = this.acquire.as_mut().as_pin_mut() else { return Poll::Ready(None) };
         let admitted = ready!(acquire.poll(cx));

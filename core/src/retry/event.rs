@@ -34,6 +34,7 @@ pub enum Event<'e, E> {
 /// What was wrong with an attempt.
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Cause<'e, E> {
     /// The operation's error.
     Error(&'e E),
@@ -64,6 +65,7 @@ impl<E: fmt::Display> fmt::Display for Cause<'_, E> {
 /// An attempt, for an operation that wants to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub struct Attempt {
     /// Its number; the first is 1.
     pub number: u32,

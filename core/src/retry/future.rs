@@ -12,6 +12,7 @@ use super::rules::Rules;
 use super::session::{Session, Step};
 use crate::alarm::Alarm;
 use crate::operation::Fallible;
+use crate::panicking::clear_at_panic;
 use crate::platform::Platform;
 use crate::time::{Clock, Instant};
 
@@ -25,7 +26,7 @@ pin_project! {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it drops the attempt that is under way, or the pause. What a retry costs goes back to the budget if it has not started.
+    /// Dropping it drops the attempt that is under way, or the pause. What a retry costs goes back to the budget if it has not started; so it does if what you gave it panics.
     /// Polled after its end, it is pending for ever.
     #[must_use = "futures do nothing unless polled"]
     pub struct Run<Q: AsPolicy, R, S: Start, K: Between<ErrorOf<S>>>
@@ -76,9 +77,29 @@ where
 {
     type Output = Result<T, RetryError<E>>;
 
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        clear_at_panic(self, Self::give_up, |run| run.poll_result(cx))
+    }
+}
+
+impl<Q, R, S, K, T, E> Run<Q, R, S, K>
+where
+    Q: AsPolicy,
+    R: Rules<T, E>,
+    S: Start<Output = Result<T, E>>,
+    K: Between<E>,
+{
+    /// Nothing starts any more, and what was paid for that goes back.
+    fn give_up(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        this.stage.set(Stage::Ended);
+        this.session.give_up();
+    }
+
     // The way of a first attempt that succeeds is straight, and all else stands aside: most calls go no other.
     #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll_result(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, RetryError<E>>> {
         loop {
             if !matches!(self.stage, Stage::Start | Stage::Attempt { .. })
                 && let Err(error) = ready!(self.as_mut().poll_pause(cx))
@@ -114,15 +135,7 @@ where
             }
         }
     }
-}
 
-impl<Q, R, S, K, T, E> Run<Q, R, S, K>
-where
-    Q: AsPolicy,
-    R: Rules<T, E>,
-    S: Start<Output = Result<T, E>>,
-    K: Between<E>,
-{
     /// Waits until the next attempt is to start.
     fn poll_pause(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), RetryError<E>>> {
         let mut this = self.project();

@@ -209,6 +209,12 @@ impl<Q: AsPolicy, R, E> Session<Q, R, E> {
         Ok(pause)
     }
 
+    /// Nothing starts any more.
+    pub(super) fn give_up(&mut self) {
+        self.give_back();
+        self.failed = None;
+    }
+
     /// What was paid for a retry that will not start goes back.
     #[cold]
     #[inline(never)]

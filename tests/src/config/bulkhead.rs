@@ -11,7 +11,7 @@ pub struct BulkheadConfig {
     /// How many run at once.
     pub max_concurrent: u32,
     /// How many wait; null: as many as the storage has room for.
-    pub max_waiting: Option<usize>,
+    pub max_waiting: Option<u32>,
     /// How long they wait.
     #[serde(default = "never")]
     pub max_wait: Millis,

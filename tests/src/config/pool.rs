@@ -7,5 +7,5 @@ pub struct PoolConfig {
     /// How many jobs run at once.
     pub concurrency: u32,
     /// How many wait at most, if not as many as the storage holds.
-    pub max_queued: Option<usize>,
+    pub max_queued: Option<u32>,
 }

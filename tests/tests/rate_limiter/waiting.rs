@@ -317,6 +317,50 @@ fn a_panic_in_an_operation_leaves_its_place_and_spends_its_permit() {
     assert_eq!(limiter.snapshot().available, 3);
 }
 
+#[test]
+fn a_burst_that_was_set_stays_at_a_new_rate() {
+    let size = |limiter: &RateLimiter<Sim>| match limiter.try_acquire(u32::MAX) {
+        Err(RateLimitError::TooManyPermits { most, .. }) => most,
+        other => panic!("{other:?}"),
+    };
+    aplomb_sim::block_on(async {
+        let limiter = RateLimiter::<Sim>::with_burst(Rate::per_second(10), 3);
+        limiter.set_rate(Rate::per_second(100)).unwrap();
+        assert_eq!(size(&limiter), 3);
+        limiter.set_rate(TokenBucket::new(Rate::per_second(5))).unwrap();
+        assert_eq!(size(&limiter), 3, "a bucket that says nothing of it either");
+        limiter.set_rate(TokenBucket::new(Rate::per_second(5)).burst(9)).unwrap();
+        assert_eq!(size(&limiter), 9);
+        // So many would fill again after 146 years.
+        let refused = limiter.set_rate(Rate::new(1, secs(4_000_000_000))).unwrap_err();
+        assert!(refused.to_string().starts_with("burst is 9"), "{refused}");
+        assert_eq!(size(&limiter), 9, "nothing changes then");
+        let follows = RateLimiter::<Sim>::new(Rate::per_second(10));
+        follows.set_rate(Rate::per_second(100)).unwrap();
+        assert_eq!(size(&follows), 100, "one that never was set goes with the rate");
+    });
+}
+
+#[test]
+fn an_owned_permit_outlives_whoever_acquired_it() {
+    let limiter = Arc::new(RateLimiter::<Sim>::new(Rate::per_second(10)).max_concurrent(1));
+    aplomb_sim::block_on(async {
+        let permit = RateLimiter::acquire_owned(Arc::clone(&limiter), 2).await.unwrap();
+        assert_eq!((permit.count(), Arc::strong_count(&limiter)), (2, 2));
+        assert!(RateLimiter::try_acquire_owned(Arc::clone(&limiter), 1).is_err());
+        let mut waits = Caller::waits(RateLimiter::acquire_owned(Arc::clone(&limiter), 1));
+        let mut leaves = Caller::waits(RateLimiter::acquire_owned(Arc::clone(&limiter), 1));
+        aplomb_sim::spawn("call", async move { drop(permit) }).await.unwrap();
+        assert_eq!(waits.woken(), 1);
+        let next = waits.poll();
+        assert!(next.is_ready() && leaves.poll().is_pending());
+        drop((waits, leaves));
+        drop(next);
+        assert_eq!((limiter.snapshot().running, limiter.snapshot().waiting), (Some(0), 0));
+        assert_eq!(Arc::strong_count(&limiter), 1);
+    });
+}
+
 /// Callers of different operations.
 trait PollOnce {
     fn poll_once(&mut self);

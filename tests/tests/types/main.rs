@@ -70,6 +70,7 @@ macro_rules! types {
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }};
 }
+mod errors;
 mod several;
 
 type Op = Ready<Result<u32, u32>>;
@@ -346,7 +347,7 @@ fn a_call_through_a_bulkhead_is_as_large_as_the_larger_of_its_stages() {
         let (acquire, run) = (size_of::<bulkhead::Acquire<&Bulkhead<P>>>(), size_of::<Guarded<P, Op>>());
         println!("bulkhead on {name}: acquire {acquire}, run {run}, sleep {sleep}, bulkhead {}", size_of::<Bulkhead<P>>());
         assert!(run <= sleep + most, "{name}: {run} bytes for a sleep of {sleep}");
-        let large = size_of::<bulkhead::Run<'static, P, P::Storage, Start<Large>, Large>>();
+        let large = size_of::<bulkhead::Run<&'static Bulkhead<P>, Start<Large>, Large>>();
         assert!(large <= size_of::<Large>() + 24, "{name}: {large} bytes for an operation of {}", size_of::<Large>());
     }
     check::<Tokio>("tokio", 40);

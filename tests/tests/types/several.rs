@@ -26,7 +26,7 @@ use crate::{Eight, Items, Lacks, Local, LocalItems, ManualFour, Op, Pinned, Star
 
 type Limiter<P> = RateLimiter<P>;
 type Keyed<P> = KeyedRateLimiter<P, String, TokenBucket, Heap, FoldHash, 8>;
-type Limited<L, F> = rate_limiter::Run<'static, L, (), Start<F>, F>;
+type Limited<L, F> = rate_limiter::Run<&'static L, (), Start<F>, F>;
 
 #[test]
 fn rate_limiters() {
@@ -40,13 +40,16 @@ fn rate_limiters() {
         RateLimiter<Tokio, SlidingWindow<Heap>>: "Send Sync Unpin",
         Keyed<Tokio>: "Send Sync Unpin",
         Keyed<Smol>: "Send Sync Unpin",
-        rate_limiter::Acquire<'static, Limiter<Tokio>, ()>: "Send Sync",
-        rate_limiter::Acquire<'static, Limiter<Embassy>, ()>: "Send Sync Unpin",
-        rate_limiter::Acquire<'static, Keyed<Tokio>, &'static str>: "Send Sync",
+        rate_limiter::Acquire<&'static Limiter<Tokio>, ()>: "Send Sync",
+        rate_limiter::Acquire<&'static Limiter<Embassy>, ()>: "Send Sync Unpin",
+        rate_limiter::Acquire<&'static Keyed<Tokio>, &'static str>: "Send Sync",
         Limited<Limiter<Tokio>, Op>: "Send Sync",
         Limited<Limiter<Embassy>, Op>: "Send Sync Unpin",
         Limited<Limiter<Tokio>, Local>: "",
-        rate_limiter::Permit<'static, Limiter<Tokio>>: "Send Sync Unpin",
+        rate_limiter::Permit<&'static Limiter<Tokio>>: "Send Sync Unpin",
+        rate_limiter::Permit<Arc<Limiter<Tokio>>>: "Send Sync Unpin",
+        rate_limiter::Permit<Rc<Limiter<Tokio>>>: "Unpin",
+        rate_limiter::Acquire<Arc<Limiter<Tokio>>, ()>: "Send Sync",
         rate_limiter::Reservation<'static, Limiter<Tokio>>: "Send Sync Unpin",
         rate_limiter::Reserved<'static, Limiter<Tokio>>: "Send Sync",
         RateLimitStream<'static, Limiter<Tokio>, Items>: "Send Sync",
@@ -98,7 +101,7 @@ fn parallel_and_groups() {
     }
 }
 
-pub(crate) type Guarded<P, F> = bulkhead::Run<'static, P, <P as Platform>::Storage, Start<F>, F>;
+pub(crate) type Guarded<P, F> = bulkhead::Run<&'static Bulkhead<P>, Start<F>, F>;
 
 #[test]
 fn bulkheads() {
@@ -141,7 +144,7 @@ fn pools() {
         Pooled<Embassy, Op>: "Send Sync Unpin",
         Pooled<Tokio, Local>: "Unpin",
         pool::Run<Rc<Pool<Tokio>>, Start<Op>, Op>: "Unpin",
-        pool::Drained<'static, Tokio>: "Send Sync Unpin",
+        pool::Drained<&'static Pool<Tokio>>: "Send Sync Unpin",
         pool::Spawned<aplomb_tokio::TokioTask<u32>>: "Send Sync Unpin",
         pool::Spawned<aplomb_smol::SmolTask<u32>>: "Send Sync Unpin",
         pool::Spawned<aplomb_sim::SimTask<u32>>: "Unpin",

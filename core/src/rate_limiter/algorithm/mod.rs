@@ -96,6 +96,16 @@ pub trait Algorithm {
     /// From when on, if nothing more is taken, the state is as good as new: a key may be forgotten then.
     fn renewed_at(&self, state: &Self::State) -> Instant;
 
+    /// The rule itself, where it takes the place of `earlier`: what it leaves open stays as it was there. Default: it leaves nothing open.
+    #[must_use]
+    fn in_place_of(self, earlier: &Self) -> Self
+    where
+        Self: Sized,
+    {
+        let _ = earlier;
+        self
+    }
+
     /// The state in a word, if it fits into one and nothing is lost: then permits are taken without the lock. Default: it does not.
     fn pack(&self, _state: &Self::State) -> Option<NonZeroU64> {
         None
@@ -135,6 +145,17 @@ pub enum Refused {
 
 impl Refused {
     /// Until then, or never.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use aplomb::Instant;
+    /// use aplomb::rate_limiter::Refused;
+    ///
+    /// assert_eq!(Refused::at(Instant::ORIGIN + secs(1)).until(), Some(Instant::ORIGIN + secs(1)));
+    /// assert_eq!(Refused::at(Instant::MAX), Refused::Never);
+    /// ```
     #[must_use]
     pub const fn at(instant: Instant) -> Self {
         if instant.is_never() { Self::Never } else { Self::Until(instant) }

@@ -42,6 +42,8 @@ pub struct TokenBucket {
     depth: Span,
     /// Whether the interval is a whole number of nanoseconds, and everything else makes sense.
     is_whole: bool,
+    /// Whether the burst was set, and is not only what comes in one `per`.
+    burst_is_set: bool,
 }
 
 /// What has been taken out of a [`TokenBucket`].
@@ -70,13 +72,13 @@ impl TokenBucket {
     /// A full bucket that holds `rate.permits()`.
     #[must_use]
     pub const fn new(rate: Rate) -> Self {
-        Self::of(rate, rate.permits())
+        Self::of(rate, rate.permits(), false)
     }
 
     /// How many permits it holds, and so may be taken at once. At least one. Default: as many as come in one `per`.
     #[must_use]
     pub const fn burst(self, burst: u32) -> Self {
-        Self::of(self.rate, burst)
+        Self::of(self.rate, burst, true)
     }
 
     #[allow(
@@ -84,10 +86,10 @@ impl TokenBucket {
         clippy::cast_possible_truncation,
         reason = "a remainder is less than its divisor; conversions are not const"
     )]
-    const fn of(rate: Rate, burst: u32) -> Self {
+    const fn of(rate: Rate, burst: u32, burst_is_set: bool) -> Self {
         let per = if rate.per_nanos() < LONGEST { rate.per_nanos() } else { LONGEST };
         let (permits, per) = (rate.permits() as u128, per as u128);
-        let wrong = Self { rate, burst, interval: Span::ZERO, depth: Span::ZERO, is_whole: false };
+        let wrong = Self { rate, burst, interval: Span::ZERO, depth: Span::ZERO, is_whole: false, burst_is_set };
         if wrong.config_error().is_some() {
             return wrong;
         }
@@ -99,6 +101,7 @@ impl TokenBucket {
             interval: Span { whole: (per / permits) as u64, parts: (per % permits) as u32 },
             depth: Span { whole: depth, parts: (total % permits) as u32 },
             is_whole: per.is_multiple_of(permits) && rate.per_nanos() < LONGEST,
+            burst_is_set,
         }
     }
 
@@ -314,6 +317,11 @@ impl Algorithm for TokenBucket {
 
     fn renewed_at(&self, state: &Bucket) -> Instant {
         state.full_at().round_up()
+    }
+
+    /// A burst that was set stays, unless another one is.
+    fn in_place_of(self, earlier: &Self) -> Self {
+        if earlier.burst_is_set && !self.burst_is_set { self.burst(earlier.burst) } else { self }
     }
 
     #[inline]

@@ -3,16 +3,20 @@
 use core::borrow::Borrow;
 use core::future::Future;
 use core::hash::Hash;
+use core::ops::Deref;
 
 use super::KeyedRateLimiter;
+use super::serve::Spot;
 use crate::config::ConfigError;
 use crate::deadline::Deadline;
 use crate::key::{KeyHash, ToKey};
+use crate::observe::SharedObserver;
 use crate::platform::Platform;
 use crate::rate_limiter::acquire::Acquire;
 use crate::rate_limiter::algorithm::Algorithm;
 use crate::rate_limiter::error::RateLimitError;
-use crate::rate_limiter::line::Snapshot;
+use crate::rate_limiter::event::Event;
+use crate::rate_limiter::line::{Desk, Snapshot};
 use crate::rate_limiter::lines::Find;
 use crate::rate_limiter::permit::Permit;
 use crate::rate_limiter::reservation::Reservation;
@@ -20,12 +24,13 @@ use crate::rate_limiter::run::Run;
 use crate::storage::Storage;
 use crate::time::{Clock, Instant};
 
-impl<P, K, A, S, H, const SHARDS: usize> KeyedRateLimiter<P, K, A, S, H, SHARDS>
+impl<P, K, A, S, H, O, const SHARDS: usize> KeyedRateLimiter<P, K, A, S, H, SHARDS, O>
 where
     P: Platform,
     A: Algorithm + Copy,
     S: Storage,
     H: KeyHash,
+    O: SharedObserver<Event>,
 {
     /// Runs the operation as soon as there is a permit for that key.
     ///
@@ -47,7 +52,7 @@ where
     /// # assert_eq!(length, 11);
     /// # Ok::<_, RateLimitError<std::io::Error>>(()) }).unwrap();
     /// ```
-    pub fn run<'q, Q, F, Fut, T, E>(&self, key: &'q Q, operation: F) -> Run<'_, Self, &'q Q, F, Fut>
+    pub fn run<'q, Q, F, Fut, T, E>(&self, key: &'q Q, operation: F) -> Run<&Self, &'q Q, F, Fut>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToKey<K> + ?Sized,
@@ -58,7 +63,21 @@ where
     }
 
     /// As [`run`](KeyedRateLimiter::run), with an operation that costs `n` permits.
-    pub fn run_n<'q, Q, F, Fut, T, E>(&self, key: &'q Q, n: u32, operation: F) -> Run<'_, Self, &'q Q, F, Fut>
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// static UPLOADS: KeyedRateLimiter<u32> = checked!(KeyedRateLimiter::new(Rate::per_second(1_000_000)));
+    ///
+    /// async fn upload(file: &[u8]) -> Result<(), std::io::Error> { Ok(()) }
+    ///
+    /// # aplomb_sim::block_on(async {
+    /// let (user, file) = (7, [0; 4_096]);
+    /// UPLOADS.run_n(&user, 4_096, || upload(&file)).await.unwrap();
+    /// # assert_eq!(UPLOADS.snapshot(&7).available, 995_904); });
+    /// ```
+    pub fn run_n<'q, Q, F, Fut, T, E>(&self, key: &'q Q, n: u32, operation: F) -> Run<&Self, &'q Q, F, Fut>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToKey<K> + ?Sized,
@@ -73,7 +92,21 @@ where
     /// # Errors
     ///
     /// As [`RateLimiter::acquire`](crate::RateLimiter::acquire), and [`RateLimitError::TableFull`].
-    pub const fn acquire<'q, Q>(&self, key: &'q Q, n: u32) -> Acquire<'_, Self, &'q Q>
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// let users: KeyedRateLimiter<u32> = KeyedRateLimiter::with_burst(Rate::per_second(2), 1);
+    /// aplomb_sim::block_on(async {
+    ///     users.acquire(&1, 1).await.unwrap();
+    ///     users.acquire(&2, 1).await.unwrap();
+    ///     assert_eq!(aplomb_sim::now().as_nanos(), 0, "each has permits of its own");
+    ///     users.acquire(&1, 1).await.unwrap();
+    ///     assert_eq!(aplomb_sim::now().as_nanos(), 500_000_000);
+    /// });
+    /// ```
+    pub const fn acquire<'q, Q>(&self, key: &'q Q, n: u32) -> Acquire<&Self, &'q Q>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToKey<K> + ?Sized,
@@ -81,12 +114,52 @@ where
         Acquire::new(self, key, n, Instant::MAX)
     }
 
+    /// As [`acquire`](KeyedRateLimiter::acquire), of a limiter that `this` points to: an `Arc` or `Rc` of it, which the permit keeps, into whatever task it goes.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire`](KeyedRateLimiter::acquire).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use std::sync::Arc;
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let users: Arc<KeyedRateLimiter<u32>> = Arc::new(KeyedRateLimiter::new(Rate::per_second(10)).max_concurrent(1));
+    ///     let permit = KeyedRateLimiter::acquire_owned(Arc::clone(&users), &7, 1).await.unwrap();
+    ///     aplomb_sim::spawn("call", async move { drop(permit) }).await.unwrap();
+    ///     assert_eq!(users.snapshot(&7).running, Some(0));
+    /// });
+    /// ```
+    pub const fn acquire_owned<B, Q>(this: B, key: &Q, n: u32) -> Acquire<B, &Q>
+    where
+        B: Deref<Target = Self>,
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
+    {
+        Acquire::new(this, key, n, Instant::MAX)
+    }
+
     /// As [`acquire`](KeyedRateLimiter::acquire), and waits no longer than until `deadline`. What can't be there by then is refused at once, as far as the rule can tell.
     ///
     /// # Errors
     ///
     /// [`RateLimitError::Deadline`], and those of [`acquire`](KeyedRateLimiter::acquire).
-    pub const fn acquire_by<'q, Q>(&self, key: &'q Q, n: u32, deadline: Deadline) -> Acquire<'_, Self, &'q Q>
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// let users: KeyedRateLimiter<u32> = KeyedRateLimiter::with_burst(Rate::per_second(1), 1);
+    /// aplomb_sim::block_on(async {
+    ///     users.acquire_by(&7, 1, deadline(ms(10))).await.unwrap();
+    ///     let late = users.acquire_by(&7, 1, deadline(ms(10))).await;
+    ///     assert!(late.unwrap_err().is_timeout());
+    /// });
+    /// ```
+    pub const fn acquire_by<'q, Q>(&self, key: &'q Q, n: u32, deadline: Deadline) -> Acquire<&Self, &'q Q>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToKey<K> + ?Sized,
@@ -99,8 +172,62 @@ where
     /// # Errors
     ///
     /// As [`RateLimiter::try_acquire`](crate::RateLimiter::try_acquire), and [`RateLimitError::TableFull`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// let users: KeyedRateLimiter<u32> = KeyedRateLimiter::with_burst(Rate::per_second(10), 1);
+    /// # aplomb_sim::block_on(async {
+    /// assert!(users.try_acquire(&7, 1).is_ok());
+    /// let refused = users.try_acquire(&7, 1).unwrap_err();
+    /// assert_eq!(refused.retry_after(), Some(ms(100)));
+    /// # });
+    /// ```
     #[inline]
-    pub fn try_acquire<Q>(&self, key: &Q, n: u32) -> Result<Permit<'_, Self>, RateLimitError>
+    pub fn try_acquire<Q>(&self, key: &Q, n: u32) -> Result<Permit<&Self>, RateLimitError>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
+    {
+        Self::try_acquire_owned(self, key, n)
+    }
+
+    /// As [`try_acquire`](KeyedRateLimiter::try_acquire), of a limiter that `this` points to.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_acquire`](KeyedRateLimiter::try_acquire).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use std::sync::Arc;
+    ///
+    /// # aplomb_sim::block_on(async {
+    /// let users: Arc<KeyedRateLimiter<u32>> = Arc::new(KeyedRateLimiter::new(Rate::per_second(10)).max_concurrent(1));
+    /// let permit = KeyedRateLimiter::try_acquire_owned(Arc::clone(&users), &7, 1).unwrap();
+    /// let call = aplomb_sim::spawn("call", async move { drop(permit) });
+    /// assert_eq!(users.snapshot(&7).running, Some(1));
+    /// call.await.unwrap();
+    /// # assert_eq!(users.snapshot(&7).running, Some(0)); });
+    /// ```
+    #[inline]
+    pub fn try_acquire_owned<B, Q>(this: B, key: &Q, n: u32) -> Result<Permit<B>, RateLimitError>
+    where
+        B: Deref<Target = Self>,
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
+    {
+        match this.take(key, n) {
+            Ok(spot) => Ok(Permit::new(this, spot, n)),
+            Err(error) => Err(this.rejected(error)),
+        }
+    }
+
+    #[inline]
+    fn take<Q>(&self, key: &Q, n: u32) -> Result<Spot<S::Link>, RateLimitError>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToKey<K> + ?Sized,
@@ -108,7 +235,7 @@ where
         let read = self.clock.now();
         let (spot, taken) = key.find(self, read, |desk| desk.take(n))?;
         match taken {
-            Ok(()) => Ok(Permit::new(self, spot, n)),
+            Ok(()) => Ok(spot),
             Err(denied) => Err(match denied.until() {
                 Some(error) => error,
                 None => key.find(self, read, |desk| desk.explain(n, &denied))?.1,
@@ -116,19 +243,39 @@ where
         }
     }
 
+    #[inline]
+    fn rejected(&self, reason: RateLimitError) -> RateLimitError {
+        self.observer.observe(&Event::Rejected { reason });
+        reason
+    }
+
     /// Takes `n` permits for that key in advance, behind all who wait, and says from when on they may be used.
     ///
     /// # Errors
     ///
     /// As [`RateLimiter::reserve`](crate::RateLimiter::reserve), and [`RateLimitError::TableFull`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// let users: KeyedRateLimiter<u32> = KeyedRateLimiter::with_burst(Rate::per_second(10), 1);
+    /// # aplomb_sim::block_on(async {
+    /// users.reserve(&7, 1).unwrap().await;
+    /// assert_eq!(users.reserve(&7, 1).unwrap().delay(), ms(100));
+    /// # });
+    /// ```
     pub fn reserve<Q>(&self, key: &Q, n: u32) -> Result<Reservation<'_, Self>, RateLimitError>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToKey<K> + ?Sized,
     {
-        let (spot, reserved) =
-            key.find(self, self.clock.now(), |desk| desk.reserve(n).map(|made| (desk.steady.on_clock(made.at), made)))?;
-        reserved.map(|(at, made)| Reservation::new(self, spot, n, at, made))
+        let reserve = |desk: &mut Desk<'_, A, S>| desk.reserve(n).map(|made| (desk.steady.on_clock(made.at), made));
+        let reserved = key.find(self, self.clock.now(), reserve).and_then(|(spot, made)| Ok((spot, made?)));
+        match reserved {
+            Ok((spot, (at, made))) => Ok(Reservation::new(self, spot, n, at, made)),
+            Err(error) => Err(self.rejected(error)),
+        }
     }
 
     /// Changes the rule of all keys from now on, as [`RateLimiter::set_rate`](crate::RateLimiter::set_rate) does. It goes through all of them, a shard at a time.
@@ -136,8 +283,21 @@ where
     /// # Errors
     ///
     /// [`ConfigError`], if the new rule makes no sense. Nothing changes then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// let users: KeyedRateLimiter<u32> = KeyedRateLimiter::new(Rate::per_second(10));
+    /// users.set_rate(Rate::per_second(100))?;
+    /// # aplomb_sim::block_on(async {
+    /// assert_eq!(users.snapshot(&7).available, 100);
+    /// # });
+    /// # Ok::<_, ConfigError>(())
+    /// ```
     pub fn set_rate(&self, rule: impl Into<A>) -> Result<(), ConfigError> {
-        let rule = rule.into();
+        let earlier = self.shards.first().map_or(self.algorithm, |shard| shard.with(|shard| *shard.rule(self.house())));
+        let rule = rule.into().in_place_of(&earlier);
         if let Some(error) = rule.config_error() {
             return Err(error);
         }
@@ -158,6 +318,17 @@ where
     }
 
     /// How the line of that key stands; as a new one, if it is not known.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// let users: KeyedRateLimiter<u32> = KeyedRateLimiter::new(Rate::per_second(10));
+    /// # aplomb_sim::block_on(async {
+    /// users.try_acquire(&7, 4).unwrap();
+    /// assert_eq!((users.snapshot(&7).available, users.snapshot(&8).available), (6, 10));
+    /// # });
+    /// ```
     pub fn snapshot<Q>(&self, key: &Q) -> Snapshot
     where
         K: Borrow<Q>,
@@ -170,11 +341,23 @@ where
             let now = shard.steady.advance(read, &self.clock);
             let known = shard.table.find(hash, |known| known.borrow() == key);
             let served = known.and_then(|index| shard.with(house, index, now, |desk| desk.snapshot()));
-            served.map_or_else(|| new(shard.most(house)), |served| served.result)
+            served.map_or_else(|| new(shard.rule(house).most()), |served| served.result)
         })
     }
 
     /// Forgets a key that nobody uses, and what was taken of its permits with it. Whether it was there, and is no more. It looks through the keys of its shard.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// let users: KeyedRateLimiter<u32> = KeyedRateLimiter::new(Rate::per_second(10));
+    /// # aplomb_sim::block_on(async {
+    /// users.try_acquire(&7, 4).unwrap();
+    /// assert!(users.forget(&7));
+    /// assert_eq!((users.snapshot(&7).available, users.len()), (10, 0));
+    /// # });
+    /// ```
     pub fn forget<Q>(&self, key: &Q) -> bool
     where
         K: Borrow<Q>,

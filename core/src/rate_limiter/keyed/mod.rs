@@ -9,10 +9,12 @@ use core::mem::forget;
 
 use self::shard::Shard;
 use super::algorithm::{Algorithm, FixedWindow, SlidingCounter, SlidingWindow, TokenBucket};
+use super::event::Event;
 use super::line::Limits;
 use super::rate::Rate;
 use crate::config::ConfigError;
 use crate::key::{FoldHash, KeyHash};
+use crate::observe::{SharedObserver, Silent};
 use crate::platform::{Ambient, Platform};
 use crate::storage::Storage;
 use crate::sync::Shared;
@@ -54,6 +56,7 @@ pub struct KeyedRateLimiter<
     S: Storage = <P as Platform>::Storage,
     H = FoldHash,
     const SHARDS: usize = 1,
+    O = Silent,
 > {
     clock: P::Clock,
     algorithm: A,
@@ -63,13 +66,15 @@ pub struct KeyedRateLimiter<
     error: Option<ConfigError>,
     shards: [Shared<P::RawMutex, Shard<K, A, S>>; SHARDS],
     hash: PhantomData<fn() -> H>,
+    observer: O,
 }
 
 impl<P: Platform<Clock: Ambient>, K, S: Storage, H, const SHARDS: usize> KeyedRateLimiter<P, K, TokenBucket, S, H, SHARDS> {
     /// A full [`TokenBucket`] for each key, which fills at this rate, and holds as many permits as come in one `per`.
     #[must_use]
     pub const fn new(rate: Rate) -> Self {
-        Self::with_burst(rate, rate.permits())
+        let bucket = TokenBucket::new(rate);
+        Self::made(Ambient::CLOCK, bucket, bucket.config_error())
     }
 
     /// A full [`TokenBucket`] for each key, which fills at this rate, and holds `burst` permits.
@@ -125,12 +130,43 @@ impl<P: Platform, K, A: Algorithm + Copy, S: Storage, H, const SHARDS: usize> Ke
         let room = (S::CAPACITY - S::CAPACITY / 4).saturating_mul(SHARDS);
         let capacity = if room < Self::DEFAULT_CAPACITY { room } else { Self::DEFAULT_CAPACITY };
         let shards = [const { Shared::new(Shard::NEW) }; SHARDS];
-        Self { clock, algorithm, limits: Limits::NONE, capacity, error, shards, hash: PhantomData }
+        Self { clock, algorithm, limits: Limits::NONE, capacity, error, shards, hash: PhantomData, observer: Silent }
     }
+}
 
+/// Settings that change its type.
+impl<P: Platform<Clock: Copy>, K, A: Algorithm + Copy, S: Storage, H, const SHARDS: usize>
+    KeyedRateLimiter<P, K, A, S, H, SHARDS>
+{
+    /// As [`RateLimiter::observed_by`](super::RateLimiter::observed_by). Of which key it is, is not told.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb::key::FoldHash;
+    /// use aplomb::rate_limiter::{Event, TokenBucket};
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// fn log(event: &Event) { println!("{event:?}"); }
+    ///
+    /// static USERS: KeyedRateLimiter<u32, TokenBucket, Heap, FoldHash, 16, fn(&Event)> =
+    ///     checked!(KeyedRateLimiter::new(Rate::per_second(10)).observed_by(log as fn(&Event)));
+    /// # aplomb_sim::block_on(async { drop(USERS.try_acquire(&7, 1)) });
+    /// ```
+    #[must_use]
+    pub const fn observed_by<V: SharedObserver<Event>>(self, observer: V) -> KeyedRateLimiter<P, K, A, S, H, SHARDS, V> {
+        let Self { clock, algorithm, limits, capacity, error, hash, .. } = self;
+        // It has no keys yet, and a `const fn` drops nothing.
+        forget(self);
+        let shards = [const { Shared::new(Shard::NEW) }; SHARDS];
+        KeyedRateLimiter { clock, algorithm, limits, capacity, error, shards, hash, observer }
+    }
+}
+
+impl<P: Platform, K, A: Algorithm + Copy, S: Storage, H, O, const SHARDS: usize> KeyedRateLimiter<P, K, A, S, H, SHARDS, O> {
     /// How many keys there is room for; at least 1, and no more than the storage has room for. Default: three quarters of what the storage has room for, and at most [65,536](KeyedRateLimiter::DEFAULT_CAPACITY).
     ///
-    /// Of several shards, each has room for its part, rounded up; one may be full while others are not. In place, where the capacity comes near to the storage's, a look-up for a key that is not there goes through more and more of the table, and through all of it
+    /// Of several shards, each has room for its part, rounded up, and so for one key at least; one may be full while others are not. In place, where the capacity comes near to the storage's, a look-up for a key that is not there goes through more and more of the table, and through all of it
     /// if it is full.
     ///
     /// On the heap, memory is taken as keys come, a quarter more of a shard's table at a time. Each key takes one and a quarter to one and two thirds times the size of the key, what was taken, and 8 bytes.
@@ -193,12 +229,13 @@ impl<P: Platform, K, A: Algorithm + Copy, S: Storage, H, const SHARDS: usize> Ke
     }
 }
 
-impl<P, K, A, S, H, const SHARDS: usize> fmt::Debug for KeyedRateLimiter<P, K, A, S, H, SHARDS>
+impl<P, K, A, S, H, O, const SHARDS: usize> fmt::Debug for KeyedRateLimiter<P, K, A, S, H, SHARDS, O>
 where
     P: Platform,
     A: Algorithm + Copy,
     S: Storage,
     H: KeyHash,
+    O: SharedObserver<Event>,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeyedRateLimiter")

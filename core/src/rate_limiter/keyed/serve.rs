@@ -7,9 +7,11 @@ use super::KeyedRateLimiter;
 use super::crowds::Place;
 use super::shard::{Crowded, House, Served, Shard};
 use crate::key::{KeyHash, ToKey, hash};
+use crate::observe::SharedObserver;
 use crate::platform::Platform;
 use crate::rate_limiter::algorithm::Algorithm;
 use crate::rate_limiter::error::RateLimitError;
+use crate::rate_limiter::event::Event;
 use crate::rate_limiter::line::{Crowd, Desk, lateness};
 use crate::rate_limiter::lines::{Find, Lines};
 use crate::storage::Storage;
@@ -22,12 +24,13 @@ pub(super) struct Home<'l, P: Platform, K, A: Algorithm, S: Storage> {
     pub(super) shard: &'l Shared<P::RawMutex, Shard<K, A, S>>,
 }
 
-impl<P, K, A, S, H, const SHARDS: usize> KeyedRateLimiter<P, K, A, S, H, SHARDS>
+impl<P, K, A, S, H, O, const SHARDS: usize> KeyedRateLimiter<P, K, A, S, H, SHARDS, O>
 where
     P: Platform,
     A: Algorithm + Copy,
     S: Storage,
     H: KeyHash,
+    O: SharedObserver<Event>,
 {
     #[inline]
     pub(super) fn hash<Q: Hash + ?Sized>(key: &Q) -> u64 {
@@ -52,17 +55,23 @@ where
     }
 }
 
-impl<P, K, A, S, H, const SHARDS: usize> Lines for KeyedRateLimiter<P, K, A, S, H, SHARDS>
+impl<P, K, A, S, H, O, const SHARDS: usize> Lines for KeyedRateLimiter<P, K, A, S, H, SHARDS, O>
 where
     P: Platform,
     A: Algorithm + Copy,
     S: Storage,
     H: KeyHash,
+    O: SharedObserver<Event>,
 {
     type Platform = P;
     type Algorithm = A;
     type Storage = S;
+    type Observer = O;
     type Spot = Spot<S::Link>;
+
+    fn observer(&self) -> &O {
+        &self.observer
+    }
 
     fn clock(&self) -> &P::Clock {
         &self.clock
@@ -95,23 +104,24 @@ pub struct Spot<L> {
     crowd: Option<Place<L>>,
 }
 
-impl<P, K, A, S, H, Q, const SHARDS: usize> Find<KeyedRateLimiter<P, K, A, S, H, SHARDS>> for &Q
+impl<P, K, A, S, H, Q, O, const SHARDS: usize> Find<KeyedRateLimiter<P, K, A, S, H, SHARDS, O>> for &Q
 where
     P: Platform,
     K: Borrow<Q>,
     A: Algorithm + Copy,
     S: Storage,
     H: KeyHash,
+    O: SharedObserver<Event>,
     Q: Hash + Eq + ToKey<K> + ?Sized,
 {
     #[inline]
     fn find<R>(
         self,
-        lines: &KeyedRateLimiter<P, K, A, S, H, SHARDS>,
+        lines: &KeyedRateLimiter<P, K, A, S, H, SHARDS, O>,
         read: Instant,
         act: impl FnOnce(&mut Desk<'_, A, S>) -> R,
     ) -> Result<(Spot<S::Link>, R), RateLimitError> {
-        let (hash, house) = (KeyedRateLimiter::<P, K, A, S, H, SHARDS>::hash(self), lines.house());
+        let (hash, house) = (KeyedRateLimiter::<P, K, A, S, H, SHARDS, O>::hash(self), lines.house());
         let Some(Home { index, shard }) = lines.shard(hash) else { return lines.admit(self, hash, read, Some(act)) };
         // It stays here if the key is new: nothing of a caller's is dropped under the lock.
         let mut act = Some(act);
@@ -127,12 +137,13 @@ where
     }
 }
 
-impl<P, K, A, S, H, const SHARDS: usize> KeyedRateLimiter<P, K, A, S, H, SHARDS>
+impl<P, K, A, S, H, O, const SHARDS: usize> KeyedRateLimiter<P, K, A, S, H, SHARDS, O>
 where
     P: Platform,
     A: Algorithm + Copy,
     S: Storage,
     H: KeyHash,
+    O: SharedObserver<Event>,
 {
     /// Serves the first caller of a key, for which there may be no room.
     #[cold]

@@ -209,9 +209,9 @@ impl<K, A: Algorithm + Copy, S: Storage> Shard<K, A, S> {
         None
     }
 
-    /// How many permits there can be at once.
-    pub(super) fn most(&self, house: House<'_, A>) -> u32 {
-        self.changed.as_ref().unwrap_or(house.algorithm).most()
+    /// The rule that holds now.
+    pub(super) fn rule<'s>(&'s self, house: House<'s, A>) -> &'s A {
+        self.changed.as_ref().unwrap_or(house.algorithm)
     }
 }
 

@@ -34,13 +34,36 @@ impl<B: Deref<Target: Lender>> Acquire<B> {
         self.lender.as_ref()
     }
 
-    /// Ends it, and gives up its place.
-    pub(crate) fn give_up(&mut self) {
-        if let Some(place) = self.place.take()
-            && let Some(lender) = self.lender.take()
-        {
+    /// Ends it, and hands on of whom it wanted permits.
+    #[inline]
+    pub(crate) const fn end(&mut self) -> Option<B> {
+        self.lender.take()
+    }
+
+    /// Ends it, gives up its place, if it has one, and hands on of whom it wanted permits.
+    pub(crate) fn give_up(&mut self) -> Option<B> {
+        let lender = self.end()?;
+        if let Some(place) = self.place.take() {
             // Whoever stood behind may be able to go, also if this one waited and had nothing. They are woken before this one's waker is dropped.
             drop(lender.semaphore().change(|state| state.leave(place)));
+        }
+        Some(lender)
+    }
+
+    /// Waits until the permits are taken. It is to be [ended](Acquire::end) then.
+    // The way of a permit that is free is straight, and all else stands aside.
+    #[inline]
+    pub(crate) fn poll_taken(&mut self, cx: &Context<'_>) -> Poll<Result<(), AcquireError>> {
+        let Some(lender) = &self.lender else { return Poll::Pending };
+        let taken = match self.place {
+            None => lender.semaphore().admit(self.n),
+            Some(_) => Ok(false),
+        };
+        match taken {
+            Ok(true) => Poll::Ready(Ok(())),
+            // Without a waker before: most find their permits free.
+            Ok(false) => self.poll_waiting(cx),
+            Err(error) => Poll::Ready(Err(error)),
         }
     }
 }
@@ -48,21 +71,10 @@ impl<B: Deref<Target: Lender>> Acquire<B> {
 impl<B: Deref<Target: Lender>> Future for Acquire<B> {
     type Output = Result<Permit<B>, AcquireError>;
 
-    // The way of a permit that is free is straight, and all else stands aside.
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(lender) = &self.lender else { return Poll::Pending };
-        let taken = match self.place {
-            None => lender.semaphore().admit(self.n),
-            Some(_) => Ok(false),
-        };
-        let outcome = match taken {
-            Ok(true) => Ok(()),
-            // Without a waker before: most find their permits free.
-            Ok(false) => ready!(self.poll_waiting(cx)),
-            Err(error) => Err(error),
-        };
-        let Some(lender) = self.lender.take() else { return Poll::Pending };
+        let outcome = ready!(self.poll_taken(cx));
+        let Some(lender) = self.end() else { return Poll::Pending };
         Poll::Ready(outcome.map(|()| Permit::new(lender, self.n)))
     }
 }
@@ -90,7 +102,7 @@ impl<B: Deref<Target: Lender>> Drop for Acquire<B> {
     #[inline]
     fn drop(&mut self) {
         if self.place.is_some() {
-            self.give_up();
+            drop(self.give_up());
         }
     }
 }

@@ -39,7 +39,7 @@ use crate::sync::wait_list::Key;
 /// ```
 pub struct Semaphore<P: Platform, S: Storage = <P as Platform>::Storage> {
     state: Shared<P::RawMutex, State<S>>,
-    pub(crate) max_waiting: usize,
+    pub(crate) max_waiting: u32,
 }
 
 /// What permits are of: a [`Semaphore`], or a pattern that has one.
@@ -71,7 +71,7 @@ impl<P: Platform, S: Storage> Semaphore<P, S> {
     /// A semaphore of `permits` permits, all free.
     #[must_use]
     pub const fn new(permits: u32) -> Self {
-        Self { state: Shared::new(State::new(permits)), max_waiting: usize::MAX }
+        Self { state: Shared::new(State::new(permits)), max_waiting: u32::MAX }
     }
 
     /// At most so many wait; with 0, nobody does. Default: as many as the storage has room for.
@@ -90,7 +90,7 @@ impl<P: Platform, S: Storage> Semaphore<P, S> {
     /// # Ok::<_, aplomb::sync::TryAcquireError>(())
     /// ```
     #[must_use]
-    pub const fn max_waiting(mut self, max_waiting: usize) -> Self {
+    pub const fn max_waiting(mut self, max_waiting: u32) -> Self {
         self.max_waiting = max_waiting;
         self
     }
@@ -101,6 +101,18 @@ impl<P: Platform, S: Storage> Semaphore<P, S> {
     ///
     /// [`AcquireError::TooMany`], at once, if there are not so many, or when there have become fewer; [`AcquireError::QueueFull`], at once, if there is no room for another waiter;
     /// [`AcquireError::Closed`] if the semaphore is closed, or as soon as it is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// static BUFFERS: Semaphore = Semaphore::new(8);
+    ///
+    /// # aplomb_sim::block_on(async {
+    /// let four = BUFFERS.acquire(4).await?;
+    /// assert_eq!((four.count(), BUFFERS.available()), (4, 4));
+    /// # Ok::<_, aplomb::sync::AcquireError>(()) }).unwrap();
+    /// ```
     pub const fn acquire(&self, n: u32) -> Acquire<&Self> {
         Acquire::new(self, n)
     }
@@ -135,6 +147,17 @@ impl<P: Platform, S: Storage> Semaphore<P, S> {
     /// # Errors
     ///
     /// [`TryAcquireError::NoPermits`] says how many were free; those that others wait for are not. [`TryAcquireError::TooMany`] if there are not so many at all; [`TryAcquireError::Closed`] if the semaphore is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// static DESKS: Semaphore = Semaphore::new(2);
+    ///
+    /// let _one = DESKS.try_acquire(1)?;
+    /// assert_eq!(DESKS.try_acquire(2).unwrap_err().to_string(), "no permits: 2 requested, 1 free");
+    /// # Ok::<_, aplomb::sync::TryAcquireError>(())
+    /// ```
     #[inline]
     pub fn try_acquire(&self, n: u32) -> Result<Permit<&Self>, TryAcquireError> {
         Self::try_acquire_owned(self, n)
@@ -157,7 +180,7 @@ impl<P: Platform, S: Storage> Semaphore<P, S> {
     }
 
     /// How many wait.
-    pub fn waiting(&self) -> usize {
+    pub fn waiting(&self) -> u32 {
         self.state.with(|state| state.waiting())
     }
 
@@ -221,7 +244,7 @@ impl<P: Platform, S: Storage> Semaphore<P, S> {
     }
 
     /// How many permits there are, how many of them are taken, and how many wait, all at one moment.
-    pub(crate) fn counts(&self) -> (u32, u32, usize) {
+    pub(crate) fn counts(&self) -> (u32, u32, u32) {
         self.state.with(|state| (state.permits(), state.taken(), state.waiting()))
     }
 

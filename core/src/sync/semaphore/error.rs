@@ -1,11 +1,25 @@
 use core::error::Error;
 use core::fmt;
 use core::ops::Deref;
+use core::time::Duration;
 
 use super::counting::Lender;
 use super::permit::Permit;
 
 /// Why [`Semaphore::acquire`](super::Semaphore::acquire) has no permits.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb_sim::prelude::*;
+/// use aplomb::sync::AcquireError;
+///
+/// let seats: Semaphore = Semaphore::new(4);
+/// let refused = aplomb_sim::block_on(async { seats.acquire(5).await }).unwrap_err();
+/// assert_eq!(refused, AcquireError::TooMany { requested: 5, permits: 4 });
+/// assert_eq!(refused.to_string(), "too many permits: 5 requested, there are 4");
+/// assert!(refused.is_rejected());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -20,10 +34,30 @@ pub enum AcquireError {
     /// All waiting places are taken.
     QueueFull {
         /// How many wait.
-        waiting: usize,
+        waiting: u32,
     },
     /// The semaphore is closed.
     Closed,
+}
+
+impl AcquireError {
+    /// Whether it was turned away, which is all that can go wrong here.
+    #[must_use]
+    pub const fn is_rejected(&self) -> bool {
+        true
+    }
+
+    /// Whether time ran out, which is not what a semaphore looks at.
+    #[must_use]
+    pub const fn is_timeout(&self) -> bool {
+        false
+    }
+
+    /// How long to wait before it is worth another try, where that is known: not here, where permits are free as soon as somebody drops theirs.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        None
+    }
 }
 
 impl fmt::Display for AcquireError {
@@ -59,6 +93,26 @@ pub enum TryAcquireError {
     },
     /// The semaphore is closed.
     Closed,
+}
+
+impl TryAcquireError {
+    /// Whether it was turned away, which is all that can go wrong here.
+    #[must_use]
+    pub const fn is_rejected(&self) -> bool {
+        true
+    }
+
+    /// Whether time ran out, which is not what a semaphore looks at.
+    #[must_use]
+    pub const fn is_timeout(&self) -> bool {
+        false
+    }
+
+    /// How long to wait before it is worth another try, where that is known: not here, where permits are free as soon as somebody drops theirs.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Duration> {
+        None
+    }
 }
 
 impl fmt::Display for TryAcquireError {

@@ -38,6 +38,11 @@ impl<B: Deref<Target: Lender>> Permit<B> {
         Self { lender, n }
     }
 
+    /// What they are of.
+    pub(crate) const fn lender(&self) -> &B {
+        &self.lender
+    }
+
     /// How many permits these are.
     #[must_use]
     pub const fn count(&self) -> u32 {
@@ -45,6 +50,20 @@ impl<B: Deref<Target: Lender>> Permit<B> {
     }
 
     /// Parts with so many of them, which go back on their own; `None` if these are fewer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// static BUFFERS: Semaphore = Semaphore::new(8);
+    ///
+    /// let mut all = BUFFERS.try_acquire(8)?;
+    /// let some = all.split(3);
+    /// drop(some);
+    /// assert_eq!((all.count(), BUFFERS.available()), (5, 3));
+    /// assert!(all.split(6).is_none());
+    /// # Ok::<_, aplomb::sync::TryAcquireError>(())
+    /// ```
     #[must_use = "the permits go back as soon as this is dropped"]
     pub fn split(&mut self, n: u32) -> Option<Self>
     where
@@ -71,6 +90,8 @@ impl<B: Deref<Target: Lender>> Permit<B> {
     }
 
     /// Gives none of them back, ever: there are so many fewer from now on.
+    ///
+    /// Whoever waits for more than are left is told so when it is its turn, instead of waiting for what nobody gives back; of a bulkhead, that there are no places. (tokio lets them wait: somebody may add permits.)
     ///
     /// # Examples
     ///

@@ -59,7 +59,7 @@ impl<S: Storage> State<S> {
         self.permits.saturating_sub(self.taken)
     }
 
-    pub(super) const fn waiting(&self) -> usize {
+    pub(super) const fn waiting(&self) -> u32 {
         self.waiters.len()
     }
 
@@ -91,7 +91,7 @@ impl<S: Storage> State<S> {
 
     /// Takes so many, if they are free and nobody waits; says whether it did. If not, they are to be waited for, unless that is refused.
     #[inline]
-    pub(super) fn admit(&mut self, n: u32, max_waiting: usize) -> Result<bool, AcquireError> {
+    pub(super) fn admit(&mut self, n: u32, max_waiting: u32) -> Result<bool, AcquireError> {
         let taken = self.take(n);
         if !taken {
             self.check(n, max_waiting)?;
@@ -101,7 +101,7 @@ impl<S: Storage> State<S> {
 
     /// Whether so many may be waited for.
     #[inline(never)]
-    fn check(&self, requested: u32, max_waiting: usize) -> Result<(), AcquireError> {
+    fn check(&self, requested: u32, max_waiting: u32) -> Result<(), AcquireError> {
         let (permits, waiting) = (self.permits, self.waiting());
         if self.closed {
             Err(AcquireError::Closed)
@@ -115,7 +115,7 @@ impl<S: Storage> State<S> {
     }
 
     /// As [`admit`](State::admit), and takes a place in the queue where that is to be waited for; `None`: it did not have to. A waker that isn't needed comes back.
-    pub(super) fn enter(&mut self, n: u32, max_waiting: usize, waker: Waker) -> (Entered<S::Link>, Option<Waker>) {
+    pub(super) fn enter(&mut self, n: u32, max_waiting: u32, waker: Waker) -> (Entered<S::Link>, Option<Waker>) {
         match self.admit(n, max_waiting) {
             Ok(true) => (Ok(None), Some(waker)),
             Err(error) => (Err(error), Some(waker)),

@@ -132,7 +132,7 @@ impl<T, S: Storage> WaitList<T, S> {
     }
 
     /// How many wait. Those who were granted wait no longer.
-    pub const fn len(&self) -> usize {
+    pub const fn len(&self) -> u32 {
         self.queue.len()
     }
 
@@ -309,7 +309,7 @@ mod tests {
             }
             list.validate();
             assert_eq!(list.front(), model.waiting.front().map(|waiter| &waiter.payload));
-            assert_eq!((list.len(), list.is_empty()), (model.waiting.len(), model.waiting.is_empty()));
+            assert_eq!((list.len() as usize, list.is_empty()), (model.waiting.len(), model.waiting.is_empty()));
             most = most.max(model.waiting.len() + model.granted.len());
             assert_eq!(list.slab.slots.as_slice().len(), most, "slots are used again");
         }

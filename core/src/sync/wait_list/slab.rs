@@ -17,7 +17,7 @@ pub(crate) struct Slab<T, S: Storage> {
 pub(crate) struct Queue<L> {
     pub(super) head: Option<L>,
     pub(super) tail: Option<L>,
-    pub(super) waiting: usize,
+    pub(super) waiting: u32,
 }
 
 /// A waiter's entry of the slab.
@@ -166,7 +166,7 @@ impl<L> Queue<L> {
         Self { head: None, tail: None, waiting: 0 }
     }
 
-    pub(crate) const fn len(&self) -> usize {
+    pub(crate) const fn len(&self) -> u32 {
         self.waiting
     }
 
@@ -185,7 +185,7 @@ impl<L: Link> Queue<L> {
         }
         self.next_of(slots, self.tail, Some(link));
         self.tail = Some(link);
-        self.waiting += 1;
+        self.waiting = self.waiting.saturating_add(1);
         Key { link, generation }
     }
 

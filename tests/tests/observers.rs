@@ -1,0 +1,240 @@
+//! What patterns in statics tell their observers: outside the lock, and only what concerns somebody who had to wait or was turned away.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
+
+use std::cell::RefCell;
+use std::future::{Future, pending};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+
+use aplomb::bulkhead::{self, Bulkhead};
+use aplomb::pool::{self, JobSet, Pool};
+use aplomb::rate_limiter::{self, Rate, RateLimiter, TokenBucket};
+use aplomb::time::ms;
+use aplomb::{BulkheadError, Clock, Deadline, Heap, Inline, KeyedRateLimiter, PoolError, RateLimitError, checked};
+use aplomb_sim::{Sim, SimClock};
+use futures_lite::StreamExt;
+use futures_lite::future::zip;
+
+/// Events, as they come.
+struct Seen<E>(RefCell<Vec<E>>);
+
+impl<E: Copy> Seen<E> {
+    fn new() -> Self {
+        Self(RefCell::new(Vec::new()))
+    }
+
+    fn note(&self, event: &E) {
+        self.0.borrow_mut().push(*event);
+    }
+
+    fn take(&self) -> Vec<E> {
+        self.0.take()
+    }
+}
+
+async fn works(takes: u64) -> Result<(), ()> {
+    aplomb_sim::sleep(ms(takes)).await;
+    Ok(())
+}
+
+#[test]
+fn a_bulkhead_tells_who_waits_and_who_is_turned_away() {
+    use bulkhead::Event::{Admitted, Rejected, Waiting};
+    let seen = Seen::new();
+    let built = Bulkhead::<Sim>::new(1).max_waiting(1).max_wait(ms(50));
+    let bulkhead: Bulkhead<Sim, Heap, _> = built.observed_by(|event: &bulkhead::Event| seen.note(event));
+    let call = |takes| bulkhead.run(move || works(takes));
+    aplomb_sim::block_on(async {
+        assert_eq!(call(1).await, Ok(()));
+        assert_eq!(seen.take(), [], "of one who finds a place, nothing");
+        let ((first, second), third) = zip(zip(call(20), call(1)), call(1)).await;
+        assert!(first.is_ok() && second.is_ok() && third.is_err());
+        let full = Rejected { reason: BulkheadError::QueueFull { waiting: 1 } };
+        assert_eq!(seen.take(), [Waiting { waiting: 1 }, full, Admitted { waited: ms(20) }]);
+        let (_, late) = zip(call(100), bulkhead.acquire()).await;
+        assert!(late.is_err());
+        let timed_out = Rejected { reason: BulkheadError::TimedOut { after: ms(50) } };
+        assert_eq!(seen.take(), [Waiting { waiting: 1 }, timed_out]);
+        let held = bulkhead.try_acquire();
+        assert!(bulkhead.try_acquire().is_err() && bulkhead.try_run(|| works(1)).await.is_err());
+        assert_eq!(seen.take(), [Rejected { reason: BulkheadError::Busy }; 2]);
+        drop(held);
+        bulkhead.close();
+        assert!(call(1).await.is_err());
+        assert_eq!(seen.take(), [Rejected { reason: BulkheadError::Closed }]);
+    });
+}
+
+#[test]
+fn a_bulkhead_may_be_looked_at_by_its_observer() {
+    thread_local! {
+        static STATES: RefCell<Vec<(u32, u32)>> = const { RefCell::new(Vec::new()) };
+    }
+    static DB: Bulkhead<Sim, Heap, fn(&bulkhead::Event)> =
+        checked!(Bulkhead::<Sim>::new(1).observed_by(look as fn(&bulkhead::Event)));
+    fn look(_: &bulkhead::Event) {
+        let now = DB.snapshot();
+        STATES.with_borrow_mut(|states| states.push((now.running, now.waiting)));
+    }
+    let ended = aplomb_sim::block_on(async { zip(DB.run(|| works(5)), DB.run(|| works(5))).await });
+    assert_eq!(ended, (Ok(()), Ok(())));
+    assert_eq!(STATES.take(), [(1, 1), (1, 0)]);
+}
+
+#[test]
+fn a_rate_limiter_tells_who_waits_and_who_is_turned_away() {
+    use rate_limiter::Event::{Admitted, Rejected, Waiting};
+    let seen = Seen::new();
+    let built = RateLimiter::<Sim>::with_burst(Rate::per_second(10), 1).max_waiting(2);
+    let limiter: RateLimiter<Sim, TokenBucket, Heap, _> = built.observed_by(|event: &rate_limiter::Event| seen.note(event));
+    aplomb_sim::block_on(async {
+        assert!(limiter.acquire(1).await.is_ok());
+        assert_eq!(seen.take(), [], "of one whose permit is there, nothing");
+        let calls = zip(limiter.run(|| works(1)), zip(limiter.acquire(1), limiter.acquire(1)));
+        let (first, (second, third)) = calls.await;
+        assert!(first.is_ok() && second.is_ok() && third.is_err());
+        let full = Rejected { reason: RateLimitError::QueueFull { waiting: 2 } };
+        let [one, two] = [(0, 100), (1, 200)].map(|(ahead, after)| Waiting { ahead, at_least: ms(after) });
+        assert_eq!(seen.take(), [one, two, full, Admitted { waited: ms(100) }, Admitted { waited: ms(200) }]);
+        assert!(limiter.try_acquire(1).is_err() && limiter.try_acquire(2).is_err() && limiter.reserve(2).is_err());
+        let no_permit = RateLimitError::Limited { retry_after: Some(ms(100)) };
+        let too_many = RateLimitError::TooManyPermits { requested: 2, most: 1 };
+        assert_eq!(seen.take(), [no_permit, too_many, too_many].map(|reason| Rejected { reason }));
+        let late = limiter.acquire_by(1, Deadline::after(SimClock.now(), ms(50))).await;
+        assert!(late.is_err());
+        assert_eq!(seen.take(), [Rejected { reason: RateLimitError::Deadline }]);
+    });
+}
+
+#[test]
+fn a_keyed_rate_limiter_tells_the_same_of_all_keys() {
+    use rate_limiter::Event::{Admitted, Rejected, Waiting};
+    let seen = Seen::new();
+    let built: KeyedRateLimiter<Sim, u32, TokenBucket, Inline<2>> =
+        KeyedRateLimiter::with_burst(Rate::per_second(10), 1).capacity(2);
+    let limiter = built.observed_by(|event: &rate_limiter::Event| seen.note(event));
+    aplomb_sim::block_on(async {
+        assert!(limiter.try_acquire(&1, 1).is_ok() && limiter.try_acquire(&1, 1).is_err());
+        assert!(limiter.acquire(&1, 1).await.is_ok() && limiter.acquire(&2, 1).await.is_ok());
+        assert!(limiter.try_acquire(&3, 1).is_err());
+        let after = |time| Some(ms(time));
+        let no_permit = Rejected { reason: RateLimitError::Limited { retry_after: after(100) } };
+        let full = Rejected { reason: RateLimitError::TableFull { capacity: 2, retry_after: after(100) } };
+        let waiting = Waiting { ahead: 0, at_least: ms(100) };
+        assert_eq!(seen.take(), [no_permit, waiting, Admitted { waited: ms(100) }, full]);
+    });
+}
+
+#[test]
+fn a_rate_limiter_gives_a_place_back_if_the_observer_panics() {
+    let built = RateLimiter::<Sim>::new(Rate::per_second(10)).max_concurrent(1);
+    let limiter: RateLimiter<Sim, TokenBucket, Heap, _> = built.observed_by(|event: &rate_limiter::Event| {
+        assert!(!matches!(event, rate_limiter::Event::Admitted { .. }), "on purpose");
+    });
+    aplomb_sim::block_on(async {
+        let held = limiter.try_acquire(1);
+        let mut waits = pin!(limiter.acquire(1));
+        assert!(poll(waits.as_mut()).is_pending());
+        drop(held);
+        assert!(catch_unwind(AssertUnwindSafe(|| poll(waits.as_mut()).is_ready())).is_err());
+        assert_eq!(limiter.snapshot().running, Some(0));
+        assert!(poll(waits).is_pending());
+    });
+}
+
+#[test]
+fn a_pool_tells_what_becomes_of_jobs() {
+    use pool::Event::{Cancelled, Closed, Completed, Failed, Paused, Rejected, Resumed, Started};
+    let seen = Seen::new();
+    let pool: Pool<Sim, Heap, _> = Pool::<Sim>::new(1).max_queued(2).observed_by(|event: &pool::Event| seen.note(event));
+    aplomb_sim::block_on(async {
+        assert_eq!(pool.run(|| works(1)).await, Ok(()));
+        assert_eq!(pool.run(async || Err::<(), _>(7)).await, Err(PoolError::Failed(7)));
+        assert_eq!(seen.take(), [Started { priority: 0 }, Completed, Started { priority: 0 }, Failed]);
+        pool.pause();
+        pool.pause();
+        let (mut urgent, mut told, mut full) =
+            (pin!(pool.run(|| works(1)).priority(3)), pin!(pool.run(|| works(1))), pin!(pool.run(|| works(1))));
+        assert!(poll(urgent.as_mut()).is_pending() && poll(told.as_mut()).is_pending() && poll(full.as_mut()).is_ready());
+        let turned_away = Rejected { reason: PoolError::QueueFull { waiting: 2 } };
+        assert_eq!(seen.take(), [Paused, waiting(3, 1), waiting(0, 2), turned_away]);
+        pool.resume();
+        pool.resume();
+        assert_eq!(urgent.await, Ok(()));
+        pool.close();
+        assert_eq!(seen.take(), [Resumed, Started { priority: 3 }, Completed, Closed]);
+    });
+    // The last one that waited has been dropped.
+    assert_eq!(seen.take(), [Cancelled]);
+}
+
+const fn waiting(priority: i32, waiting: u32) -> pool::Event {
+    pool::Event::Waiting { priority, waiting }
+}
+
+#[test]
+fn a_pool_tells_of_jobs_that_never_start_and_of_those_that_panic() {
+    use pool::Event::{Cancelled, Started};
+    let seen = Seen::new();
+    let pool: Pool<Sim, Heap, _> = Pool::<Sim>::new(1).observed_by(|event: &pool::Event| seen.note(event));
+    aplomb_sim::block_on(async {
+        let mut runs = Box::pin(pool.run(pending::<Result<(), ()>>));
+        let (mut told, mut leaves) = (Box::pin(pool.run(|| works(1))), Box::pin(pool.run(|| works(1))));
+        assert!(poll(runs.as_mut()).is_pending() && poll(told.as_mut()).is_pending() && poll(leaves.as_mut()).is_pending());
+        assert_eq!(seen.take(), [Started { priority: 0 }, waiting(0, 1), waiting(0, 2)]);
+        drop(leaves);
+        assert_eq!(seen.take(), [Cancelled]);
+        pool.cancel_waiting();
+        assert_eq!(told.await, Err(PoolError::Cancelled));
+        assert_eq!(seen.take(), [Cancelled]);
+        drop(runs);
+        assert_eq!(seen.take(), [Cancelled]);
+        let mut panics = pin!(pool.run(async || -> Result<(), ()> { panic!("on purpose") }));
+        assert!(catch_unwind(AssertUnwindSafe(|| poll(panics.as_mut()).is_ready())).is_err());
+        assert_eq!(seen.take(), [Started { priority: 0 }, Cancelled]);
+    });
+}
+
+#[test]
+fn a_set_tells_what_becomes_of_jobs() {
+    use pool::Event::{Cancelled, Closed, Completed, Failed, Paused, Rejected, Resumed, Started};
+    let seen = Seen::new();
+    let set: JobSet<Sim, _, Heap, _> = JobSet::<Sim, _>::new(1).max_queued(2).observed_by(|event: &pool::Event| seen.note(event));
+    let job = |outcome: Result<u32, u32>| async move { outcome };
+    aplomb_sim::block_on(async {
+        set.pause();
+        assert!(set.add(job(Ok(1))).is_ok() && set.add(job(Err(2))).is_ok() && set.add(job(Ok(3))).is_err());
+        let turned_away = Rejected { reason: PoolError::QueueFull { waiting: 2 } };
+        assert_eq!(seen.take(), [Paused, waiting(0, 1), waiting(0, 2), turned_away]);
+        set.resume();
+        let mut results = pin!(set.results().unwrap());
+        assert_eq!((results.next().await, results.next().await), (Some(Ok(1)), Some(Err(2))));
+        let started = Started { priority: 0 };
+        assert_eq!(seen.take(), [Resumed, started, Completed, started, Failed]);
+        assert!(set.add(job(Ok(4))).is_ok() && set.cancel_waiting() == 1);
+        set.close();
+        assert_eq!(seen.take(), [waiting(0, 1), Cancelled, Closed]);
+        assert_eq!(results.next().await, None);
+    });
+}
+
+fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+#[test]
+fn a_place_is_given_back_if_the_observer_panics() {
+    let bulkhead: Bulkhead<Sim, Heap, _> = Bulkhead::<Sim>::new(1).observed_by(|event: &bulkhead::Event| {
+        assert!(!matches!(event, bulkhead::Event::Admitted { .. }), "on purpose");
+    });
+    aplomb_sim::block_on(async {
+        let held = bulkhead.try_acquire();
+        let mut waits = pin!(bulkhead.acquire());
+        assert!(poll(waits.as_mut()).is_pending());
+        drop(held);
+        assert!(catch_unwind(AssertUnwindSafe(|| poll(waits.as_mut()).is_ready())).is_err());
+        assert_eq!(bulkhead.snapshot().running, 0);
+        assert!(poll(waits).is_pending());
+    });
+}
