@@ -115,7 +115,7 @@ fn where_more_than_the_rule_decides_the_lock_does() {
     }
 }
 
-type Waiting<W> = Pin<Box<Acquire<'static, Limiter<W>, ()>>>;
+type Waiting<W> = Pin<Box<Acquire<&'static Limiter<W>, ()>>>;
 
 /// A limiter, and who reserves and waits there.
 struct World<W: Word + 'static> {
