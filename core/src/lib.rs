@@ -85,6 +85,7 @@ pub mod prelude;
 pub mod rate_limiter;
 pub mod ratio;
 pub mod retry;
+pub mod single_flight;
 pub mod storage;
 pub mod sync;
 mod table;
@@ -111,6 +112,7 @@ pub use pool::{JobSet, Pool, PoolError};
 pub use rate_limiter::{KeyedRateLimiter, RateLimitError, RateLimiter};
 pub use ratio::Ratio;
 pub use retry::{Retry, RetryBudget, RetryError};
+pub use single_flight::{FlightError, SingleFlight};
 #[cfg(feature = "alloc")]
 pub use storage::Heap;
 pub use storage::{Inline, Storage};

@@ -9,6 +9,9 @@ pub use crate::pool::PoolError;
 pub use crate::rate_limiter::{Rate, RateLimitError, RateLimitStreamExt};
 pub use crate::ratio::{Ratio, percent};
 pub use crate::retry::RetryError;
+pub use crate::single_flight::FlightError;
+#[cfg(feature = "alloc")]
+pub use crate::single_flight::Survives;
 pub use crate::time::{ms, secs};
 pub use crate::waterfall::{WaterfallError, waterfall};
 pub use crate::{ConfigError, Deadline, TimeoutError, checked, infallible};
