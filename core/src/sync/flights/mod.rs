@@ -6,8 +6,8 @@ mod role;
 use core::task::Waker;
 
 use self::berths::Berths;
-pub(crate) use self::role::{Aborts, News, Role, Stands};
-pub use self::role::{Board, Flights};
+pub(crate) use self::role::{Aborts, News};
+pub use self::role::{Board, Flights, Role, Stands};
 use crate::storage::Storage;
 use crate::sync::wait_list::{Key, Queue, Removed, Slab, Turn};
 use crate::table::{Entry, Moved, Table};

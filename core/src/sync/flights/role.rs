@@ -31,7 +31,7 @@ type TableOf<F> = FlightTable<<F as Flights>::Key, <F as Flights>::Outcome, <F a
 type LinkOf<F> = <<F as Flights>::Storage as Storage>::Link;
 
 /// What a caller is to its flight, which is given up when this is dropped.
-pub(crate) struct Role<'f, F: Flights + ?Sized> {
+pub struct Role<'f, F: Flights + ?Sized> {
     flights: &'f F,
     hash: u64,
     stands: Stands<LinkOf<F>>,
@@ -138,6 +138,11 @@ impl<'f, F: Flights + ?Sized> Role<'f, F> {
         }
         self.stands = Stands::Outside;
         is_awaited
+    }
+
+    /// Has nothing to do with a flight any more, which is over.
+    pub(crate) const fn step_out(&mut self) {
+        self.stands = Stands::Outside;
     }
 
     /// Gives up what it is to its flight.
