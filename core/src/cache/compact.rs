@@ -1,11 +1,11 @@
-/// A span of time in four bytes: eight decimal digits, and by which power of ten nanoseconds they count. What people set is exact; what is longer in digits is rounded down.
+/// A span of time in three bytes: six decimal digits, and by which power of ten nanoseconds they count. What has more digits is rounded up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Compact(u32);
+pub(super) struct Compact([u8; 3]);
 
-/// The longest span: 126 years and nine months.
-pub(super) const LONGEST: u64 = 4_000_000_000_000_000_000;
+/// The longest span: 31 years and eight months.
+pub(super) const LONGEST: u64 = 1_000_000_000_000_000_000;
 
-const DIGITS: u32 = 28;
+const DIGITS: u32 = 20;
 
 const POWERS: [u64; 16] = {
     let mut powers = [1; 16];
@@ -18,22 +18,27 @@ const POWERS: [u64; 16] = {
 };
 
 impl Compact {
-    pub(super) const ZERO: Self = Self(0);
+    pub(super) const ZERO: Self = Self([0; 3]);
 
-    pub(super) const fn from_nanos(nanos: u64) -> Self {
-        let mut digits = if nanos < LONGEST { nanos } else { LONGEST };
-        let mut exponent = 0;
+    /// Longer than any other.
+    pub(super) const FOREVER: Self = Self([u8::MAX; 3]);
+
+    pub(super) fn from_nanos(nanos: u64) -> Self {
+        let mut digits = nanos.min(LONGEST);
+        let mut exponent = 0_u32;
         while digits >> DIGITS > 0 {
-            digits /= 10;
+            digits = digits.div_ceil(10);
             exponent += 1;
         }
-        #[allow(clippy::cast_possible_truncation, reason = "the loop has seen to it")]
-        Self(digits as u32 | exponent << DIGITS)
+        let [_, a, b, c] = (u32::try_from(digits).unwrap_or(0) | exponent << DIGITS).to_be_bytes();
+        Self([a, b, c])
     }
 
     pub(super) fn nanos(self) -> u64 {
-        let power = POWERS.get((self.0 >> DIGITS) as usize).copied().unwrap_or(1);
-        u64::from(self.0 & ((1 << DIGITS) - 1)) * power
+        let [a, b, c] = self.0;
+        let packed = u32::from_be_bytes([0, a, b, c]);
+        let power = usize::try_from(packed >> DIGITS).ok().and_then(|exponent| POWERS.get(exponent));
+        u64::from(packed & ((1 << DIGITS) - 1)) * power.copied().unwrap_or(1)
     }
 }
 
@@ -42,20 +47,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_people_set_is_exact() {
+    fn what_has_few_digits_is_exact() {
         for nanos in [0, 1, 999, 1_500_000, 300_000_000_000, 86_400_000_000_000, 31_536_000_000_000_000, LONGEST] {
             assert_eq!(Compact::from_nanos(nanos).nanos(), nanos);
         }
     }
 
     #[test]
-    fn the_rest_is_hardly_shorter() {
+    fn the_rest_is_hardly_longer() {
         let mut random = fastrand::Rng::with_seed(3);
         for _ in 0..100_000 {
-            let nanos = random.u64(..LONGEST) >> random.u32(0..62);
+            let nanos = random.u64(..LONGEST) >> random.u32(0..60);
             let kept = Compact::from_nanos(nanos).nanos();
-            assert!(kept <= nanos && nanos - kept <= nanos / 20_000_000, "{nanos} is kept as {kept}");
+            assert!(kept >= nanos && kept - nanos <= nanos / 100_000, "{nanos} is kept as {kept}");
         }
-        assert_eq!(Compact::from_nanos(u64::MAX).nanos(), LONGEST);
+        assert_ne!(Compact::from_nanos(u64::MAX), Compact::FOREVER);
     }
 }

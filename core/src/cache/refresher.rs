@@ -21,7 +21,7 @@ where
     F: Storage,
     H: KeyHash,
 {
-    /// Fetches anew what is due, for ever: what was read [stale](Cache::stale_while_revalidate), [late](Cache::refresh_after) or [early](Cache::early_refresh). To be run in a task of its own; several of them fetch so many at once.
+    /// Fetches anew what is due, for ever: what was read [stale](Cache::stale_while_revalidate), [late](Cache::refresh_ahead) or [early](Cache::early_refresh). To be run in a task of its own; several of them fetch so many at once.
     ///
     /// A fetch that fails leaves the old value, and the next read that finds it due asks for another. Without a refresher, what is due is served until its end.
     ///
@@ -35,7 +35,7 @@ where
     /// use aplomb_sim::Sim;
     /// use aplomb_sim::prelude::*;
     ///
-    /// static RATES: Cache<&str, u32> = checked!(Cache::new().ttl(secs(60)).refresh_after(secs(50)));
+    /// static RATES: Cache<&str, u32> = checked!(Cache::new().ttl(secs(60)).refresh_ahead(secs(10)));
     ///
     /// async fn fetch(currency: &str) -> Result<u32, std::convert::Infallible> { Ok(109) }
     ///

@@ -11,27 +11,22 @@ pub(super) struct Rules {
     pub(super) ttl_jitter: Ratio,
     pub(super) error_ttl: u64,
     pub(super) time_to_idle: u64,
-    pub(super) refresh_after: u64,
+    pub(super) refresh_ahead: u64,
     pub(super) early_refresh: Ratio,
     pub(super) stale_while_revalidate: u64,
     pub(super) stale_if_error: u64,
-    /// Whether each entry has a TTL of its own.
+    /// Whether entries may have a TTL where there is none for all.
     pub(super) each_its_own: bool,
 }
 
-/// What is kept of an entry's times.
+/// What is kept of an entry's times, and what the store marks it with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Times {
-    fresh_until: Instant,
-    ttl: Compact,
-    /// How old it was when it was read last.
-    read: Compact,
-    /// How long the fetch took.
-    cost: Compact,
-    /// Whether it is in the queue of those to be fetched anew.
-    is_queued: bool,
-    /// An error has no grace.
-    is_error: bool,
+    /// The end of its TTL, or of what it may idle, if that comes first. As bytes, so that nothing is lost between them and what follows.
+    until: [u8; 8],
+    /// How much later its TTL ends, of an entry that would be idle before.
+    more: Compact,
+    marks: u8,
 }
 
 /// What an entry is good for: less and less.
@@ -47,13 +42,19 @@ pub(super) enum Age {
     Dead,
 }
 
+const NEVER: u64 = u64::MAX;
+
+/// Of [`Times`]: an error has no grace; what is queued is not queued again. The other bits are the store's.
+const ERROR: u8 = 1 << 7;
+const QUEUED: u8 = 1 << 6;
+
 impl Rules {
     pub(super) const NONE: Self = Self {
         ttl: NEVER,
         ttl_jitter: Ratio::new(0, 1),
         error_ttl: 0,
         time_to_idle: NEVER,
-        refresh_after: NEVER,
+        refresh_ahead: 0,
         early_refresh: Ratio::new(0, 1),
         stale_while_revalidate: 0,
         stale_if_error: 0,
@@ -61,83 +62,86 @@ impl Rules {
     };
 
     /// Whether anything ever gets old.
+    #[inline]
     pub(super) const fn needs_time(&self) -> bool {
-        self.each_its_own || self.does_end() || self.error_ttl > 0
+        self.each_its_own || self.ttl != NEVER || self.time_to_idle != NEVER || self.error_ttl > 0
     }
 
-    const fn does_end(&self) -> bool {
-        self.ttl != NEVER || self.time_to_idle != NEVER || self.refresh_after != NEVER
-    }
-
-    /// Whether it matters how long a fetch takes.
+    /// Whether it matters how long fetches take.
     #[inline]
     pub(super) const fn needs_cost(&self) -> bool {
         !self.early_refresh.is_zero()
     }
 
-    /// Of a value or an error that came at `now`, after a fetch of so many nanoseconds.
-    pub(super) fn times(&self, now: Instant, ttl: u64, cost: u64, is_error: bool, random: u64) -> Times {
-        let ttl = ttl.min(LONGEST);
-        // Down only: a TTL is a promise.
-        let less = if is_error { 0 } else { self.ttl_jitter.of(ttl) };
-        let less = u64::try_from((u128::from(less) * u128::from(random)) >> 64).unwrap_or(0);
-        let ttl = Compact::from_nanos(ttl - less.min(ttl));
-        let fresh_until = now.saturating_add_nanos(ttl.nanos());
-        Times { fresh_until, ttl, read: Compact::ZERO, cost: Compact::from_nanos(cost), is_queued: false, is_error }
+    /// Of a value or an error that came at `now`.
+    pub(super) fn times(&self, now: Instant, ttl: u64, is_error: bool, random: u64) -> Times {
+        let end = if ttl >= LONGEST {
+            Instant::MAX
+        } else {
+            // Down only: a TTL is a promise.
+            let most = if is_error { 0 } else { self.ttl_jitter.of(ttl) };
+            let less = u64::try_from((u128::from(most) * u128::from(random)) >> 64).unwrap_or(0);
+            now.saturating_add_nanos(ttl.saturating_sub(less))
+        };
+        let mut times = Times { until: [0; 8], more: Compact::ZERO, marks: if is_error { ERROR } else { 0 } };
+        times.set_until(end);
+        self.read(&mut times, now);
+        times
     }
 
-    /// What an entry is good for now.
+    /// What an entry is good for now. A fetch takes `cost` nanoseconds.
     #[inline]
-    pub(super) fn age(&self, times: &Times, now: Instant, random: impl FnOnce() -> u64) -> Age {
-        if self.time_to_idle != NEVER && times.stored_after(times.read.nanos(), self.time_to_idle) <= now {
-            return Age::Dead;
+    pub(super) fn age(&self, times: &Times, now: Instant, cost: u64, random: impl FnOnce() -> u64) -> Age {
+        let until = times.until();
+        if now < until {
+            let is_due =
+                (self.refresh_ahead > 0 || self.needs_cost()) && !times.is_error() && self.is_due(times, now, cost, random);
+            return if is_due { Age::Due } else { Age::Fresh };
         }
-        if now >= times.fresh_until {
-            let past = now.as_nanos() - times.fresh_until.as_nanos();
-            return match () {
-                () if times.is_error => Age::Dead,
-                () if past < self.stale_while_revalidate => Age::Stale,
-                () if past < self.stale_if_error => Age::Reserve,
-                () => Age::Dead,
-            };
+        let past = now.as_nanos() - until.as_nanos();
+        match () {
+            // It idled before its end.
+            () if times.more != Compact::ZERO => Age::Dead,
+            () if times.is_error() => Age::Dead,
+            () if past < self.stale_while_revalidate => Age::Stale,
+            () if past < self.stale_if_error => Age::Reserve,
+            () => Age::Dead,
         }
-        if times.is_error || !(self.refreshes_early(times, now, random) || self.is_refreshed(times, now)) {
-            return Age::Fresh;
-        }
-        Age::Due
     }
 
-    fn is_refreshed(&self, times: &Times, now: Instant) -> bool {
-        self.refresh_after != NEVER && times.stored_after(self.refresh_after, 0) <= now
-    }
-
-    /// By `XFetch`: the sooner the end and the longer a fetch, the more likely.
-    fn refreshes_early(&self, times: &Times, now: Instant, random: impl FnOnce() -> u64) -> bool {
-        if !self.needs_cost() {
+    fn is_due(&self, times: &Times, now: Instant, cost: u64, random: impl FnOnce() -> u64) -> bool {
+        let end = times.end();
+        if end.is_never() {
             return false;
         }
-        let mean = self.early_refresh.of(times.cost.nanos());
-        let left = times.fresh_until.as_nanos().saturating_sub(now.as_nanos());
-        // No draw is longer than 45 times the mean: mostly none is needed.
-        mean > 0 && left < mean.saturating_mul(45) && exponential(random(), mean) >= left
+        let left = end.as_nanos().saturating_sub(now.as_nanos());
+        // By XFetch: the sooner the end and the longer a fetch, the more likely. No draw is longer than 45 times the mean: mostly none is needed.
+        let mean = self.early_refresh.of(cost);
+        left <= self.refresh_ahead || left < mean.saturating_mul(45) && exponential(random(), mean) >= left
     }
 
     /// From this instant on an entry is of no use to anybody.
     pub(super) fn dies_at(&self, times: &Times) -> Instant {
-        let grace = if times.is_error { 0 } else { self.stale_while_revalidate.max(self.stale_if_error) };
-        let end = times.fresh_until.saturating_add_nanos(grace);
-        if self.time_to_idle == NEVER {
-            return end;
+        if times.more != Compact::ZERO || times.is_error() {
+            return times.until();
         }
-        end.min(times.stored_after(times.read.nanos(), self.time_to_idle))
+        times.until().saturating_add_nanos(self.stale_while_revalidate.max(self.stale_if_error))
     }
 
     /// It is read: idleness begins anew.
     #[inline]
     pub(super) fn read(&self, times: &mut Times, now: Instant) {
-        if self.time_to_idle != NEVER {
-            let age = now.as_nanos().saturating_sub(times.stored_after(0, 0).as_nanos());
-            times.read = Compact::from_nanos(age);
+        if self.time_to_idle != NEVER && !times.is_error() {
+            let (end, idle) = (times.end(), now.saturating_add_nanos(self.time_to_idle));
+            (times.more, times.until) = if idle >= end {
+                (Compact::ZERO, end.as_nanos().to_ne_bytes())
+            } else if end.is_never() {
+                (Compact::FOREVER, idle.as_nanos().to_ne_bytes())
+            } else {
+                // Rounded so that the end stays what it is.
+                let more = Compact::from_nanos(end.as_nanos() - idle.as_nanos());
+                (more, end.as_nanos().saturating_sub(more.nanos()).to_ne_bytes())
+            };
         }
     }
 
@@ -153,19 +157,40 @@ impl Rules {
 }
 
 impl Times {
+    #[inline]
+    pub(super) const fn until(&self) -> Instant {
+        Instant::from_nanos(u64::from_ne_bytes(self.until))
+    }
+
+    const fn set_until(&mut self, until: Instant) {
+        self.until = until.as_nanos().to_ne_bytes();
+    }
+
+    /// The end of its TTL.
+    fn end(&self) -> Instant {
+        if self.more == Compact::FOREVER { Instant::MAX } else { self.until().saturating_add_nanos(self.more.nanos()) }
+    }
+
+    const fn is_error(&self) -> bool {
+        self.marks & ERROR != 0
+    }
+
     pub(super) const fn is_queued(&self) -> bool {
-        self.is_queued
+        self.marks & QUEUED != 0
     }
 
     pub(super) const fn set_queued(&mut self, is_queued: bool) {
-        self.is_queued = is_queued;
+        self.marks = self.marks & !QUEUED | if is_queued { QUEUED } else { 0 };
     }
 
-    /// The instant so many nanoseconds and so many more after it was stored.
-    fn stored_after(&self, nanos: u64, more: u64) -> Instant {
-        let stored = self.fresh_until.as_nanos().saturating_sub(self.ttl.nanos());
-        Instant::from_nanos(stored.saturating_add(nanos).saturating_add(more))
+    /// The store's bits.
+    #[inline]
+    pub(super) const fn marks(&self) -> u8 {
+        self.marks & !(ERROR | QUEUED)
+    }
+
+    #[inline]
+    pub(super) const fn set_marks(&mut self, marks: u8) {
+        self.marks = self.marks & (ERROR | QUEUED) | marks & !(ERROR | QUEUED);
     }
 }
-
-const NEVER: u64 = u64::MAX;

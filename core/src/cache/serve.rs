@@ -132,7 +132,6 @@ where
         key: Option<&K>,
         outcome: Result<V, E>,
         ttl: Option<Duration>,
-        cost: u64,
         now: Instant,
     ) -> Option<New<V, E>> {
         let rules = &self.settings.rules;
@@ -148,7 +147,7 @@ where
             return None;
         }
         let random = if rules.ttl_jitter.is_zero() { 0 } else { P::random() };
-        let times = rules.times(now, ttl, cost, outcome.is_err(), random);
+        let times = rules.times(now, ttl, outcome.is_err(), random);
         Some(New { outcome, times, weight })
     }
 }
@@ -256,16 +255,21 @@ where
         outcome: Result<V, E>,
     ) -> Arrival<Result<V, E>> {
         let (rules, limits, hash, read) = (&self.settings.rules, self.limits(), role.hash(), self.read());
-        let cost = if rules.needs_cost() { read.as_nanos().saturating_sub(began.as_nanos()) } else { 0 };
+        let cost = rules.needs_cost().then(|| read.as_nanos().saturating_sub(began.as_nanos()));
         // The time is known under the lock only: what is made before it is as of now.
         let keeps = outcome.is_ok() || rules.error_ttl > 0;
         let now = self.now_at(hash, read);
-        let new = if keeps { self.new_entry(key.as_ref(), outcome.clone(), None, cost, now) } else { None };
+        let new = if keeps { self.new_entry(key.as_ref(), outcome.clone(), None, now) } else { None };
         if let Some(New { weight, .. }) = &new {
             self.make_room(hash, *weight, now);
         }
         let has_failed = outcome.is_err();
-        let arrived = self.with_shard(hash, |shard| shard.arrive(rules, limits, hash, ticket, has_failed, new, now));
+        let arrived = self.with_shard(hash, |shard| {
+            if let Some(cost) = cost {
+                shard.learn_cost(cost);
+            }
+            shard.arrive(rules, limits, hash, ticket, has_failed, new, now)
+        });
         let Some(Arrived { reserve, is_awaited, gone: _gone }) = arrived else {
             return Arrival { outcome, instead: None, is_shared: false };
         };

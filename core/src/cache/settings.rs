@@ -28,7 +28,7 @@ use crate::time::nanos;
 /// | [`ttl`](Cache::ttl), [`ttl_by`](Cache::ttl_by), [`ttl_jitter`](Cache::ttl_jitter) | for ever |
 /// | [`time_to_idle`](Cache::time_to_idle) | for ever |
 /// | [`error_ttl`](Cache::error_ttl) | errors are not kept |
-/// | [`refresh_after`](Cache::refresh_after), [`early_refresh`](Cache::early_refresh) | not before its end |
+/// | [`refresh_ahead`](Cache::refresh_ahead), [`early_refresh`](Cache::early_refresh) | not before its end |
 /// | [`stale_while_revalidate`](Cache::stale_while_revalidate), [`stale_if_error`](Cache::stale_if_error) | not after its end |
 /// | [`max_fetches`](Cache::max_fetches), [`max_waiting`](Cache::max_waiting) | as many as `F` has room for |
 ///
@@ -150,7 +150,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
         self
     }
 
-    /// How long a value is good after it was stored: it is fresh while `now < stored + ttl`. A fetch counts as stored when it has ended. Zero is legal: then only those who ask at the same time share a value. The longest is 126 years, and stands for ever.
+    /// How long a value is good after it was stored: it is fresh while `now < stored + ttl`. A fetch counts as stored when it has ended. Zero is legal: then only those who ask at the same time share a value. What is longer than 31 years is for ever.
     #[must_use]
     pub const fn ttl(mut self, ttl: Duration) -> Self {
         self.settings.rules.ttl = nanos(ttl);
@@ -204,16 +204,16 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
         self
     }
 
-    /// From what age on a read has an entry fetched anew, by a [refresher](Cache::run) or the [reader](Cache::get_with_refresh), while it is still fresh and served at once. As Caffeine's `refreshAfterWrite`. Shorter than the TTL, else nothing comes of it.
+    /// How long before its end a read has an entry fetched anew, by a [refresher](Cache::run) or the [reader](Cache::get_with_refresh), while it is still fresh and served at once: so what is asked for steadily never ends. As Caffeine's `refreshAfterWrite`, counted from the end. Default: 0, not before.
     #[must_use]
-    pub const fn refresh_after(mut self, age: Duration) -> Self {
-        self.settings.rules.refresh_after = nanos(age);
+    pub const fn refresh_ahead(mut self, lead: Duration) -> Self {
+        self.settings.rules.refresh_ahead = nanos(lead);
         self
     }
 
-    /// Has a read fetch an entry anew before its end, as if by chance: the sooner the end and the longer its fetch took, the more likely; so that of many readers one is early, and none late. It is `XFetch` (Vattani, Chierichetti, Lowenstein 2015); the share is its *beta*, which is mostly 1; more is earlier. Default: 0, never.
+    /// Has a read fetch an entry anew before its end, as if by chance: the sooner the end and the longer its fetch took, the more likely; so that of many readers one is early, and none late. It is `XFetch` (Vattani, Chierichetti, Lowenstein, 2015), with the mean of what fetches took lately; the share is its *beta*, which is mostly 1; more is earlier. Default: 0, never.
     ///
-    /// Who fetches is as with [`refresh_after`](Cache::refresh_after).
+    /// Who fetches is as with [`refresh_ahead`](Cache::refresh_ahead).
     #[must_use]
     pub const fn early_refresh(mut self, beta: Ratio) -> Self {
         self.settings.rules.early_refresh = beta;

@@ -4,7 +4,7 @@ use core::convert::Infallible;
 
 use super::rules::{Age, Rules, Times};
 use super::snapshot::Snapshot;
-use super::store::{Displaced, Entry, Limits, Stamp, Store};
+use super::store::{Displaced, Entry, Limits, Stamp, Store, count_use};
 use crate::storage::Storage;
 use crate::sync::flights::{self, FlightTable, Landed, Led, Ticket};
 use crate::time::{Instant, Steady};
@@ -14,6 +14,8 @@ pub(super) struct Shard<K, V, E, S: Storage, F: Storage> {
     store: Store<K, Result<V, E>, S>,
     pub(super) flights: FlightTable<K, Result<V, E>, F, Infallible>,
     counts: Counts,
+    /// How long fetches take, in nanoseconds: lately more than before.
+    cost: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -70,7 +72,7 @@ pub(super) struct Arrived<K, V, E> {
 
 impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
     pub(super) const NEW: Self =
-        Self { steady: Steady::new(), store: Store::new(), flights: FlightTable::new(), counts: Counts::NONE };
+        Self { steady: Steady::new(), store: Store::new(), flights: FlightTable::new(), counts: Counts::NONE, cost: 0 };
 
     /// Reads. The value is cloned under the lock, since it might be gone after it.
     #[inline]
@@ -90,9 +92,10 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         if let Some(link) = self.store.find(hash, &mut is_it)
             && let Some(Entry { value, times, .. }) = self.store.get_mut(link)
         {
-            let age = rules.age(times, now, random);
+            let age = rules.age(times, now, self.cost, random);
             if age <= Age::Stale {
                 rules.read(times, now);
+                count_use(times);
                 let outcome = value.clone();
                 let mut is_due = false;
                 if age >= Age::Due && reading != Reading::Again && !times.is_queued() {
@@ -104,7 +107,6 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
                     (_, Age::Stale) => self.counts.stale = self.counts.stale.wrapping_add(1),
                     _ => self.counts.hits = self.counts.hits.wrapping_add(1),
                 }
-                self.store.touch(link);
                 return Look::Served { outcome, is_due };
             }
         }
@@ -122,7 +124,7 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         let link = self.store.find(hash, is_it)?;
         let Entry { value, times, .. } = self.store.get_mut(link)?;
         let value = value.as_ref().ok()?;
-        (rules.age(times, now, || u64::MAX) <= Age::Stale).then(|| value.clone())
+        (rules.age(times, now, 0, || u64::MAX) <= Age::Stale).then(|| value.clone())
     }
 
     /// Begins a fetch of what nobody fetches.
@@ -147,6 +149,11 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         Some(displaced)
     }
 
+    /// A fetch took so many nanoseconds.
+    pub(super) const fn learn_cost(&mut self, nanos: u64) {
+        self.cost = if self.cost == 0 { nanos } else { self.cost - self.cost / 8 + nanos / 8 };
+    }
+
     /// A fetch has ended. What it brought is kept, unless its key was forgotten meanwhile, or it is `None`. If it failed, what is there and may still be served stays.
     pub(super) fn arrive(
         &mut self,
@@ -169,7 +176,7 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         let known = self.store.find(hash, |known| *known == key);
         if let (true, Some(link)) = (has_failed, known)
             && let Some(Entry { value: Ok(value), times, .. }) = self.store.get_mut(link)
-            && rules.age(times, now, || u64::MAX) != Age::Dead
+            && rules.age(times, now, 0, || u64::MAX) != Age::Dead
         {
             let reserve = Some(value.clone());
             return Arrived { reserve, is_awaited, gone: unused(Some(key), new) };
@@ -189,13 +196,13 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         }
         if let Some(link) = self.store.find(hash, |known| *known == key) {
             if let Some(entry) = self.store.get_mut(link) {
-                let is_expired = rules.age(&entry.times, now, || u64::MAX) > Age::Due;
+                let is_expired = rules.age(&entry.times, now, 0, || u64::MAX) > Age::Due;
                 self.counts.expired = self.counts.expired.wrapping_add(u64::from(is_expired));
             }
-            let old = self.store.replace(link, outcome, times, weight, |times| rules.dies_at(times));
+            let old = self.store.replace(link, outcome, times, weight, rules.dies_at(&times));
             return (Some(key), old, None);
         }
-        match self.store.insert(hash, key, outcome, times, weight, now, limits, |times| rules.dies_at(times)) {
+        match self.store.insert(hash, (key, outcome), times, weight, now, limits, |times| rules.dies_at(times)) {
             Ok(displaced) => {
                 if let Some(displaced) = &displaced {
                     self.count_displaced(displaced);
@@ -211,7 +218,7 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         &mut self,
         hash: u64,
         mut is_it: impl FnMut(&K) -> bool,
-    ) -> (Option<Entry<K, Result<V, E>>>, Option<K>) {
+    ) -> (Option<Entry<K, Result<V, E>, S::Link>>, Option<K>) {
         let forgotten = self.flights.forget(hash, &mut is_it);
         let entry = self.store.find(hash, is_it).and_then(|link| self.store.remove(link));
         (entry, forgotten)
@@ -223,7 +230,7 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         K: Clone,
         V: Clone,
     {
-        let (next, link) = self.store.after(slot)?;
+        let (next, link) = self.store.next_from(slot)?;
         let stamp = self.store.stamp(link)?;
         let entry = self.store.get_mut(link)?;
         Some((next, stamp, entry.key.clone(), entry.value.as_ref().ok().cloned()))
@@ -236,10 +243,10 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         V: Clone,
     {
         loop {
-            let (next, link) = self.store.after(*slot)?;
+            let (next, link) = self.store.next_from(*slot)?;
             *slot = next;
             if let Some(Entry { key, value: Ok(value), times, .. }) = self.store.get_mut(link)
-                && rules.age(times, now, || u64::MAX) <= Age::Stale
+                && rules.age(times, now, 0, || u64::MAX) <= Age::Stale
             {
                 return Some((key.clone(), value.clone()));
             }
@@ -247,7 +254,7 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
     }
 
     /// Takes an entry out, if it is still the same.
-    pub(super) fn take(&mut self, stamp: Stamp<S::Link>) -> Option<Entry<K, Result<V, E>>> {
+    pub(super) fn take(&mut self, stamp: Stamp<S::Link>) -> Option<Entry<K, Result<V, E>, S::Link>> {
         self.store.take(stamp)
     }
 
@@ -256,8 +263,8 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
     }
 
     /// Takes the next entry out from a slot on.
-    pub(super) fn take_after(&mut self, slot: usize) -> Option<(usize, Entry<K, Result<V, E>>)> {
-        let (next, link) = self.store.after(slot)?;
+    pub(super) fn take_after(&mut self, slot: usize) -> Option<(usize, Entry<K, Result<V, E>, S::Link>)> {
+        let (next, link) = self.store.next_from(slot)?;
         self.store.remove(link).map(|entry| (next, entry))
     }
 
@@ -267,7 +274,7 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         let Some(Entry { times, .. }) = self.store.get_mut(link) else { return false };
         let was_queued = times.is_queued();
         times.set_queued(false);
-        was_queued && rules.age(times, now, || u64::MAX) != Age::Dead && !self.flights.is_listed(hash, is_it)
+        was_queued && rules.age(times, now, 0, || u64::MAX) != Age::Dead && !self.flights.is_listed(hash, is_it)
     }
 
     /// It could not be put into the queue.
@@ -285,7 +292,7 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
     }
 
     fn count_displaced(&mut self, displaced: &Displaced<K, Result<V, E>>) {
-        let count = if displaced.expired { &mut self.counts.expired } else { &mut self.counts.evicted };
+        let count = if displaced.has_ended { &mut self.counts.expired } else { &mut self.counts.evicted };
         *count = count.wrapping_add(1);
     }
 }
