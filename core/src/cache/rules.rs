@@ -15,8 +15,8 @@ pub(super) struct Rules {
     pub(super) early_refresh: Ratio,
     pub(super) stale_while_revalidate: u64,
     pub(super) stale_if_error: u64,
-    /// Whether entries may have a TTL where there is none for all.
-    pub(super) each_its_own: bool,
+    /// Whether anything may ever get old.
+    pub(super) is_timed: bool,
 }
 
 /// What is kept of an entry's times, and what the store marks it with.
@@ -58,14 +58,8 @@ impl Rules {
         early_refresh: Ratio::new(0, 1),
         stale_while_revalidate: 0,
         stale_if_error: 0,
-        each_its_own: false,
+        is_timed: true,
     };
-
-    /// Whether anything ever gets old.
-    #[inline]
-    pub(super) const fn needs_time(&self) -> bool {
-        self.each_its_own || self.ttl != NEVER || self.time_to_idle != NEVER || self.error_ttl > 0
-    }
 
     /// Whether it matters how long fetches take.
     #[inline]

@@ -3,6 +3,7 @@
 use core::borrow::Borrow;
 use core::convert::Infallible;
 use core::hash::Hash;
+use core::mem::needs_drop;
 use core::task::Waker;
 use core::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::key::{KeyHash, ToKey, hash, shard_of};
 use crate::platform::Platform;
 use crate::single_flight::FlightError;
 use crate::storage::Storage;
-use crate::sync::flights::{FlightTable, Flights, Followed, Led, Role, Stands, Ticket};
+use crate::sync::flights::{FlightTable, Flights, Followed, Role, Stands, Ticket};
 use crate::sync::wait_list::Key;
 use crate::time::{Clock, Instant, nanos};
 
@@ -109,31 +110,17 @@ where
     /// The clock's reading, if anything gets old.
     #[inline]
     pub(super) fn read(&self) -> Instant {
-        if self.settings.rules.needs_time() { self.clock.now() } else { Instant::ORIGIN }
+        if self.settings.rules.is_timed { self.clock.now() } else { Instant::ORIGIN }
     }
 
     /// The present of a shard.
     #[inline]
     pub(super) fn now(&self, shard: &mut Shard<K, V, E, S, F>, read: Instant) -> Instant {
-        if self.settings.rules.needs_time() { shard.steady.advance(read, &self.clock) } else { read }
-    }
-
-    /// The present, for what is made outside the lock.
-    pub(super) fn now_at(&self, hash: u64, read: Instant) -> Instant {
-        if !self.settings.rules.needs_time() {
-            return read;
-        }
-        self.with_shard(hash, |shard| self.now(shard, read)).unwrap_or(read)
+        if self.settings.rules.is_timed { shard.steady.advance(read, &self.clock) } else { read }
     }
 
     /// What is to be kept of an outcome, if anything.
-    pub(super) fn new_entry(
-        &self,
-        key: Option<&K>,
-        outcome: Result<V, E>,
-        ttl: Option<Duration>,
-        now: Instant,
-    ) -> Option<New<V, E>> {
+    pub(super) fn new_entry(&self, key: Option<&K>, outcome: Result<V, E>, ttl: Option<Duration>) -> Option<New<V, E>> {
         let rules = &self.settings.rules;
         let (ttl, weight) = match &outcome {
             Ok(value) => {
@@ -147,8 +134,7 @@ where
             return None;
         }
         let random = if rules.ttl_jitter.is_zero() { 0 } else { P::random() };
-        let times = rules.times(now, ttl, outcome.is_err(), random);
-        Some(New { outcome, times, weight })
+        Some(New { outcome, ttl, weight, random })
     }
 }
 
@@ -165,12 +151,16 @@ where
     }
 
     /// Makes way for an entry of that weight, as far as that can be done. What goes is dropped outside the lock, one by one.
-    pub(super) fn make_room(&self, hash: u64, weight: u32, now: Instant) {
-        if self.settings.weigh_by.is_none() {
-            return;
+    #[inline]
+    pub(super) fn make_room(&self, hash: u64, weight: u32) {
+        if self.settings.weigh_by.is_some() {
+            let (read, rules, limits) = (self.read(), &self.settings.rules, self.limits());
+            let displace = |shard: &mut Shard<K, V, E, S, F>| {
+                let now = self.now(shard, read);
+                shard.make_room(rules, limits, weight, now)
+            };
+            while let Some(Some(_displaced)) = self.with_shard(hash, displace) {}
         }
-        let (rules, limits) = (&self.settings.rules, self.limits());
-        while let Some(Some(_displaced)) = self.with_shard(hash, |shard| shard.make_room(rules, limits, weight, now)) {}
     }
 }
 
@@ -234,16 +224,9 @@ where
         let (hash, read, rules, limits) = (Self::hash(key), self.read(), &self.settings.rules, self.flight_limits());
         let led = self.with_shard(hash, |shard| {
             let now = self.now(shard, read);
-            if shard.take_due(rules, hash, |known| known == key, now) {
-                Ok(shard.lead(hash, copy, |known| known == key, limits))
-            } else {
-                Err(copy)
-            }
+            if shard.take_due(rules, hash, |known| known == key, now) { shard.lead(hash, copy, limits) } else { Err(copy) }
         });
-        match led? {
-            Ok(Led::Leads(ticket)) => Some((hash, ticket)),
-            Ok(Led::Listed(_copy) | Led::Full(_copy)) | Err(_copy) => None,
-        }
+        led?.ok().map(|ticket| (hash, ticket))
     }
 
     fn arrive(
@@ -256,18 +239,17 @@ where
     ) -> Arrival<Result<V, E>> {
         let (rules, limits, hash, read) = (&self.settings.rules, self.limits(), role.hash(), self.read());
         let cost = rules.needs_cost().then(|| read.as_nanos().saturating_sub(began.as_nanos()));
-        // The time is known under the lock only: what is made before it is as of now.
         let keeps = outcome.is_ok() || rules.error_ttl > 0;
-        let now = self.now_at(hash, read);
-        let new = if keeps { self.new_entry(key.as_ref(), outcome.clone(), None, now) } else { None };
+        let new = if keeps { self.new_entry(key.as_ref(), outcome.clone(), None) } else { None };
         if let Some(New { weight, .. }) = &new {
-            self.make_room(hash, *weight, now);
+            self.make_room(hash, *weight);
         }
         let has_failed = outcome.is_err();
         let arrived = self.with_shard(hash, |shard| {
             if let Some(cost) = cost {
                 shard.learn_cost(cost);
             }
+            let now = self.now(shard, read);
             shard.arrive(rules, limits, hash, ticket, has_failed, new, now)
         });
         let Some(Arrived { reserve, is_awaited, gone: _gone }) = arrived else {
@@ -296,23 +278,30 @@ where
     #[inline]
     fn enter(&self, key: &Q, waker: &Waker, reading: Reading) -> Result<Entered<Result<V, E>, F::Link>, FlightError> {
         let (hash, read, rules) = (Self::hash(key), self.read(), &self.settings.rules);
+        // A key that owns nothing costs nothing: it is there if this caller is to fetch, and the lock is taken once.
+        let mut new = if needs_drop::<K>() { None } else { Some(key.to_key()) };
         let looked = self.with_shard(hash, |shard| {
             let now = self.now(shard, read);
-            shard.look(rules, hash, |known| known.borrow() == key, now, P::random, reading)
+            let look = shard.look(rules, hash, |known| known.borrow() == key, now, P::random, reading);
+            match (look, new.take()) {
+                (Look::Absent { .. }, Some(new)) if self.checked().is_ok() => {
+                    shard.lead(hash, new, self.flight_limits()).map_or(Look::Full, Look::Leads)
+                }
+                (look, _) => look,
+            }
         });
         match looked {
+            Some(Look::Leads(ticket)) => Ok(Entered::Flies { hash, stands: Stands::Leads(ticket) }),
             Some(Look::Served { outcome, is_due }) => Ok(Entered::Served { outcome, hash, is_due }),
-            Some(Look::Fetched) => self.join(key, hash, read, waker, true),
-            Some(Look::Absent) | None => self.join(key, hash, read, waker, false),
+            Some(Look::Fetched) => self.join(key, hash, read, waker, None),
+            Some(Look::Absent { epoch }) => self.join(key, hash, read, waker, Some(epoch)),
+            Some(Look::Full) | None => Err(FlightError::Full { capacity: self.flight_limits().flights }),
         }
     }
 
     fn lead_due(&self, hash: u64, key: &Q) -> Option<Ticket<F::Link>> {
         let (new, limits) = (key.to_key(), self.flight_limits());
-        match self.with_shard(hash, |shard| shard.lead(hash, new, |known| known.borrow() == key, limits))? {
-            Led::Leads(ticket) => Some(ticket),
-            Led::Listed(_key) | Led::Full(_key) => None,
-        }
+        self.with_shard(hash, |shard| shard.lead_if_nobody(hash, new, |known| known.borrow() == key, limits))?.ok()
     }
 
     fn queue(&self, hash: u64, key: &Q) {
@@ -342,14 +331,14 @@ where
     F: Storage,
     H: KeyHash,
 {
-    /// Joins who fetches a key, or fetches it.
+    /// Joins who fetches a key; or fetches it, if it was absent in that epoch.
     fn join<Q>(
         &self,
         key: &Q,
         hash: u64,
         read: Instant,
         waker: &Waker,
-        mut is_fetched: bool,
+        mut absent: Option<u32>,
     ) -> Result<Entered<Result<V, E>, F::Link>, FlightError>
     where
         K: Borrow<Q>,
@@ -359,7 +348,21 @@ where
         let full = FlightError::Full { capacity: limits.flights };
         self.checked().map_err(FlightError::Config)?;
         loop {
-            if is_fetched {
+            if let Some(epoch) = absent {
+                let new = key.to_key();
+                let led = self.with_shard(hash, |shard| {
+                    if shard.epoch() == epoch {
+                        shard.lead(hash, new, limits).map_err(|key| (key, true))
+                    } else {
+                        Err((new, false))
+                    }
+                });
+                match led.ok_or(full)? {
+                    Ok(ticket) => return Ok(Entered::Flies { hash, stands: Stands::Leads(ticket) }),
+                    Err((_key, true)) => return Err(full),
+                    Err((_key, false)) => {}
+                }
+            } else {
                 let waker = waker.clone();
                 let followed = self.with_table(hash, |table| table.follow(hash, |known| known.borrow() == key, waker, limits));
                 match followed.ok_or(full)? {
@@ -369,22 +372,17 @@ where
                     Followed::Gone(_unused) => {}
                 }
             }
-            let new = key.to_key();
-            let led = self.with_shard(hash, |shard| {
+            // What was not there a moment ago may be there now.
+            let looked = self.with_shard(hash, |shard| {
                 let now = self.now(shard, read);
-                // What was not there a moment ago may be there now.
-                match shard.look(rules, hash, |known| known.borrow() == key, now, P::random, Reading::Again) {
-                    Look::Served { outcome, .. } => Err((outcome, new)),
-                    Look::Fetched | Look::Absent => Ok(shard.lead(hash, new, |known| known.borrow() == key, limits)),
-                }
+                shard.look(rules, hash, |known| known.borrow() == key, now, P::random, Reading::Again)
             });
-            match led.ok_or(full)? {
-                Err((outcome, _key)) => return Ok(Entered::Served { outcome, hash, is_due: false }),
-                Ok(Led::Leads(ticket)) => return Ok(Entered::Flies { hash, stands: Stands::Leads(ticket) }),
-                Ok(Led::Full(_key)) => return Err(full),
-                // Another caller was quicker.
-                Ok(Led::Listed(_key)) => is_fetched = true,
-            }
+            absent = match looked.ok_or(full)? {
+                Look::Served { outcome, .. } => return Ok(Entered::Served { outcome, hash, is_due: false }),
+                Look::Fetched => None,
+                Look::Absent { epoch } => Some(epoch),
+                Look::Leads(_) | Look::Full => return Err(full),
+            };
         }
     }
 }

@@ -114,6 +114,12 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
         Self { clock, settings, shards, refreshes: Shared::new(Refreshes::new()), hash: PhantomData }
     }
 
+    /// One in which nothing ever gets old, and which reads no clock.
+    pub(crate) const fn timeless(mut self) -> Self {
+        self.settings.rules.is_timed = false;
+        self
+    }
+
     /// How many entries there is room for. At least 1, and no more than the storage has room for.
     ///
     /// Of several shards, each has room for its part, rounded up; one may be full while others are not. On the heap, memory is taken as entries come.
@@ -179,7 +185,6 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
     #[must_use]
     pub const fn ttl_by(mut self, ttl: fn(&K, &V) -> Duration) -> Self {
         self.settings.ttl_by = Some(ttl);
-        self.settings.rules.each_its_own = true;
         self
     }
 
@@ -309,6 +314,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
     }
 
     /// What a shard has room for.
+    #[inline]
     pub(super) fn limits(&self) -> store::Limits {
         let shards = u64::try_from(SHARDS).unwrap_or(u64::MAX);
         store::Limits {
@@ -317,6 +323,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
         }
     }
 
+    #[inline]
     pub(super) fn flight_limits(&self) -> flights::Limits {
         flights::Limits {
             flights: self.settings.max_fetches.div_ceil(SHARDS).min(F::CAPACITY),

@@ -2,11 +2,11 @@
 
 use core::convert::Infallible;
 
-use super::rules::{Age, Rules, Times};
+use super::rules::{Age, Rules};
 use super::snapshot::Snapshot;
 use super::store::{Displaced, Entry, Limits, Stamp, Store, count_use};
 use crate::storage::Storage;
-use crate::sync::flights::{self, FlightTable, Landed, Led, Ticket};
+use crate::sync::flights::{self, FlightTable, Landed, Ticket};
 use crate::time::{Instant, Steady};
 
 pub(super) struct Shard<K, V, E, S: Storage, F: Storage> {
@@ -16,6 +16,8 @@ pub(super) struct Shard<K, V, E, S: Storage, F: Storage> {
     counts: Counts,
     /// How long fetches take, in nanoseconds: lately more than before.
     cost: u64,
+    /// Another one when a fetch begins, or something is kept.
+    epoch: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -30,7 +32,7 @@ struct Counts {
 }
 
 /// What a read finds.
-pub(super) enum Look<V, E> {
+pub(super) enum Look<V, E, L> {
     Served {
         outcome: Result<V, E>,
         /// Whether the caller is to see to it that it is fetched anew.
@@ -38,7 +40,12 @@ pub(super) enum Look<V, E> {
     },
     /// Somebody fetches it.
     Fetched,
-    Absent,
+    /// Nobody does. As long as the epoch is the same, nobody has begun to, and nothing was kept.
+    Absent { epoch: u32 },
+    /// Nobody did: now this caller does.
+    Leads(L),
+    /// There is no room for another fetch.
+    Full,
 }
 
 /// How a read finds out.
@@ -55,12 +62,15 @@ pub enum Reading {
 /// An entry to be.
 pub(super) struct New<V, E> {
     pub(super) outcome: Result<V, E>,
-    pub(super) times: Times,
+    /// In nanoseconds.
+    pub(super) ttl: u64,
     pub(super) weight: u32,
+    /// For its jitter.
+    pub(super) random: u64,
 }
 
 /// What is not needed any more, to be dropped outside the lock.
-pub(super) type Gone<K, V, E> = (Option<K>, Option<Result<V, E>>, Option<Displaced<K, Result<V, E>>>);
+pub(super) type Gone<K, V, E> = (Option<K>, Option<Result<V, E>>, Option<(K, Result<V, E>)>);
 
 /// What came of a fetch that has ended.
 pub(super) struct Arrived<K, V, E> {
@@ -72,7 +82,7 @@ pub(super) struct Arrived<K, V, E> {
 
 impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
     pub(super) const NEW: Self =
-        Self { steady: Steady::new(), store: Store::new(), flights: FlightTable::new(), counts: Counts::NONE, cost: 0 };
+        Self { steady: Steady::new(), store: Store::new(), flights: FlightTable::new(), counts: Counts::NONE, cost: 0, epoch: 0 };
 
     /// Reads. The value is cloned under the lock, since it might be gone after it.
     #[inline]
@@ -84,7 +94,7 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         now: Instant,
         random: impl FnOnce() -> u64,
         reading: Reading,
-    ) -> Look<V, E>
+    ) -> Look<V, E, Ticket<F::Link>>
     where
         V: Clone,
         E: Clone,
@@ -113,7 +123,7 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         if reading != Reading::Again {
             self.counts.misses = self.counts.misses.wrapping_add(1);
         }
-        if self.flights.is_listed(hash, is_it) { Look::Fetched } else { Look::Absent }
+        if self.flights.is_listed(hash, is_it) { Look::Fetched } else { Look::Absent { epoch: self.epoch } }
     }
 
     /// The value that would be served, and nothing is learnt from it.
@@ -127,13 +137,27 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         (rules.age(times, now, 0, || u64::MAX) <= Age::Stale).then(|| value.clone())
     }
 
+    pub(super) const fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
     /// Begins a fetch of what nobody fetches.
-    pub(super) fn lead(&mut self, hash: u64, key: K, is_it: impl FnMut(&K) -> bool, limits: flights::Limits) -> Led<K, F::Link> {
-        let led = self.flights.lead(hash, key, is_it, limits);
-        if let Led::Leads(_) = led {
-            self.counts.fetches = self.counts.fetches.wrapping_add(1);
-        }
-        led
+    pub(super) fn lead(&mut self, hash: u64, key: K, limits: flights::Limits) -> Result<Ticket<F::Link>, K> {
+        let ticket = self.flights.begin(hash, key, limits)?;
+        self.counts.fetches = self.counts.fetches.wrapping_add(1);
+        self.epoch = self.epoch.wrapping_add(1);
+        Ok(ticket)
+    }
+
+    /// Begins a fetch, unless somebody fetches it.
+    pub(super) fn lead_if_nobody(
+        &mut self,
+        hash: u64,
+        key: K,
+        is_it: impl FnMut(&K) -> bool,
+        limits: flights::Limits,
+    ) -> Result<Ticket<F::Link>, K> {
+        if self.flights.is_listed(hash, is_it) { Err(key) } else { self.lead(hash, key, limits) }
     }
 
     /// Makes way for an entry of that weight, by one: again, until nothing goes any more.
@@ -182,19 +206,46 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
             return Arrived { reserve, is_awaited, gone: unused(Some(key), new) };
         }
         let Some(new) = new else { return Arrived { reserve: None, is_awaited, gone: unused(Some(key), None) } };
-        Arrived { reserve: None, is_awaited, gone: self.put(rules, limits, hash, key, new, now) }
+        Arrived { reserve: None, is_awaited, gone: self.put_at(rules, limits, hash, known, key, new, now) }
     }
 
-    /// Keeps an entry, in the place of the one of that key if there is one.
-    pub(super) fn put(&mut self, rules: &Rules, limits: Limits, hash: u64, key: K, new: New<V, E>, now: Instant) -> Gone<K, V, E>
+    /// Keeps an entry, in the place of the one of that key if there is one. A fetch under way does not keep what it brings.
+    pub(super) fn put(
+        &mut self,
+        rules: &Rules,
+        limits: Limits,
+        hash: u64,
+        key: K,
+        new: New<V, E>,
+        now: Instant,
+    ) -> (Gone<K, V, E>, Option<K>)
     where
         K: Eq,
     {
-        let New { outcome, times, weight } = new;
+        let forgotten = self.flights.forget(hash, |known| *known == key);
+        let known = self.store.find(hash, |known| *known == key);
+        (self.put_at(rules, limits, hash, known, key, new, now), forgotten)
+    }
+
+    fn put_at(
+        &mut self,
+        rules: &Rules,
+        limits: Limits,
+        hash: u64,
+        known: Option<S::Link>,
+        key: K,
+        new: New<V, E>,
+        now: Instant,
+    ) -> Gone<K, V, E> {
+        let New { outcome, ttl, weight, random } = new;
+        self.epoch = self.epoch.wrapping_add(1);
         if u64::from(weight) > limits.max_weight {
-            return (Some(key), Some(outcome), None);
+            // What was there is not its value any more.
+            let old = known.and_then(|link| self.store.remove(link));
+            return (Some(key), Some(outcome), old.map(|old| (old.key, old.value)));
         }
-        if let Some(link) = self.store.find(hash, |known| *known == key) {
+        let times = rules.times(now, ttl, outcome.is_err(), random);
+        if let Some(link) = known {
             if let Some(entry) = self.store.get_mut(link) {
                 let is_expired = rules.age(&entry.times, now, 0, || u64::MAX) > Age::Due;
                 self.counts.expired = self.counts.expired.wrapping_add(u64::from(is_expired));
@@ -207,7 +258,7 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
                 if let Some(displaced) = &displaced {
                     self.count_displaced(displaced);
                 }
-                (None, None, displaced)
+                (None, None, displaced.map(|displaced| displaced.entry))
             }
             Err((key, outcome)) => (Some(key), Some(outcome), None),
         }

@@ -8,8 +8,8 @@ mod tests;
 use core::mem::replace;
 
 use self::side::{BLOCK, Side};
+use self::slots::Chained;
 pub(super) use self::slots::Entry;
-use self::slots::{Chained, tag};
 use super::rules::Times;
 use crate::storage::{Link, Slots, Storage};
 use crate::time::Instant;
@@ -25,7 +25,7 @@ use crate::time::Instant;
 ///
 /// # What it takes
 ///
-/// Beside its key and value, an entry in place takes 16 bytes of a slot, 2 of the heads of chains, 2 beside the slots, and 4 for its weight: 24. On the heap it is 24 of a slot, and 4 and 2; and 4 where something is weighed.
+/// Beside its key and value, an entry in place takes 16 bytes of a slot, 2 of the heads of chains, 2 beside the slots, and 4 for its weight: 24. On the heap it is 24 of a slot, 8 of heads, and 2; and 4 where something is weighed.
 pub(super) struct Store<K, V, S: Storage> {
     slots: Chained<K, V, S>,
     side: Side<S>,
@@ -47,7 +47,7 @@ pub(super) struct Limits {
 
 /// Who had to go, to be dropped outside the lock.
 pub(super) struct Displaced<K, V> {
-    pub(super) _entry: (K, V),
+    pub(super) entry: (K, V),
     pub(super) has_ended: bool,
 }
 
@@ -65,14 +65,7 @@ const PROBATION: u8 = 0b100;
 
 impl<K, V, S: Storage> Store<K, V, S> {
     pub(super) const fn new() -> Self {
-        Self {
-            slots: Chained::new(),
-            side: Side::new(),
-            weights: S::Slots::EMPTY,
-            weight: 0,
-            hand: 0,
-            is_scarce: false,
-        }
+        Self { slots: Chained::new(), side: Side::new(), weights: S::Slots::EMPTY, weight: 0, hand: 0, is_scarce: false }
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -86,7 +79,7 @@ impl<K, V, S: Storage> Store<K, V, S> {
     /// The entry with that hash whose key is the one.
     #[inline]
     pub(super) fn find(&self, hash: u64, is_it: impl FnMut(&K) -> bool) -> Option<S::Link> {
-        self.slots.find(tag(hash)?, is_it)
+        self.slots.find(Link::of_hash(hash), is_it)
     }
 
     #[inline]
@@ -109,7 +102,7 @@ impl<K, V, S: Storage> Store<K, V, S> {
         limits: Limits,
         dies_at: impl Fn(&Times) -> Instant,
     ) -> Result<Option<Displaced<K, V>>, (K, V)> {
-        let Some(tag) = tag(hash) else { return Err((key, value)) };
+        let tag = Link::of_hash(hash);
         let displaced = if self.len() >= limits.capacity { self.displace(now, &dies_at) } else { None };
         if self.slots.is_crowded() {
             self.grow(limits.capacity);
@@ -196,7 +189,7 @@ impl<K, V, S: Storage> Store<K, V, S> {
         if !has_ended && entry.times.marks() & PROBATION != 0 {
             self.side.leave_ghost(entry.tag);
         }
-        Some(Displaced { _entry: (entry.key, entry.value), has_ended })
+        Some(Displaced { entry: (entry.key, entry.value), has_ended })
     }
 
     /// One that has ended, if there is one.

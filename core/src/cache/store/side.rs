@@ -1,6 +1,5 @@
 use core::ops::Range;
 
-use super::slots::chain;
 use crate::storage::{Link, Slots, Storage};
 use crate::time::Instant;
 
@@ -18,6 +17,10 @@ pub(super) struct Side<S: Storage> {
     words: S::Slots<u16>,
     /// A bound for the whole table, before which nothing ends; it is the root of the tree of minima.
     root: Instant,
+    /// Of the tree, how many blocks it is for.
+    blocks: usize,
+    /// How many may be on probation.
+    places: usize,
     /// The first on probation, and how many there are.
     first: usize,
     waiting: usize,
@@ -25,33 +28,31 @@ pub(super) struct Side<S: Storage> {
 
 impl<S: Storage> Side<S> {
     pub(super) const fn new() -> Self {
-        Self { words: S::Slots::EMPTY, root: Instant::ORIGIN, first: 0, waiting: 0 }
+        Self { words: S::Slots::EMPTY, root: Instant::ORIGIN, blocks: 0, places: 0, first: 0, waiting: 0 }
     }
 
     /// Is for so many slots from now on, in which anything may have ended. Ghosts are gone.
     pub(super) fn grow(&mut self, slots: usize) {
         while self.words.as_slice().len() < slots && self.words.try_push(0).is_ok() {}
         self.words.as_mut_slice().fill(0);
+        let slots = self.words.as_slice().len();
+        self.blocks = slots.div_ceil(BLOCK);
+        self.places = if slots < NODE { 0 } else { (slots / 100).max(1) };
         (self.root, self.first, self.waiting) = (Instant::ORIGIN, 0, 0);
     }
 
-    fn blocks(&self) -> usize {
-        self.words.as_slice().len().div_ceil(BLOCK)
-    }
-
-    /// Of the tree, without its root.
-    fn tree(&self) -> usize {
-        self.blocks().saturating_sub(1).saturating_mul(2 * NODE)
+    /// The words of the tree, but for its root.
+    const fn tree(&self) -> usize {
+        self.blocks.saturating_sub(1) * (2 * NODE)
     }
 
     /// How many may be on probation.
-    pub(super) fn places(&self) -> usize {
-        let slots = self.words.as_slice().len();
-        if slots < NODE { 0 } else { (slots / 100).max(1) }
+    pub(super) const fn places(&self) -> usize {
+        self.places
     }
 
     fn ghosts(&self) -> Range<usize> {
-        let from = self.tree() + self.places() * PLACE;
+        let from = self.tree() + self.places * PLACE;
         from..self.words.as_slice().len().max(from)
     }
 }
@@ -78,7 +79,7 @@ impl<S: Storage> Side<S> {
         if self.root > now || self.root.is_never() {
             return None;
         }
-        let (mut node, blocks) = (0_usize, self.blocks());
+        let (mut node, blocks) = (0_usize, self.blocks);
         while node + 1 < blocks {
             let left = 2 * node + 1;
             node = if self.at(left) <= now { left } else { left + 1 };
@@ -98,7 +99,7 @@ impl<S: Storage> Side<S> {
     }
 
     fn node(&self, block: usize) -> usize {
-        self.blocks().saturating_add(block).saturating_sub(1)
+        self.blocks.saturating_add(block).saturating_sub(1)
     }
 
     fn at(&self, node: usize) -> Instant {
@@ -137,7 +138,7 @@ impl<S: Storage> Side<S> {
 
     /// Puts one at the end, if there is a place.
     pub(super) fn push(&mut self, link: S::Link) {
-        if self.waiting >= self.places() {
+        if self.waiting >= self.places {
             return;
         }
         let index = u32::try_from(link.index()).unwrap_or(u32::MAX);
@@ -156,12 +157,12 @@ impl<S: Storage> Side<S> {
         }
         let Some(&[low, high]) = self.words.as_slice().get(self.place(self.first)) else { return None };
         self.waiting -= 1;
-        self.first = if self.first + 1 < self.places() { self.first + 1 } else { 0 };
+        self.first = if self.first + 1 < self.places { self.first + 1 } else { 0 };
         Link::new(usize::try_from(u32::from(low) | u32::from(high) << 16).ok()?)
     }
 
     fn place(&self, number: usize) -> Range<usize> {
-        let places = self.places();
+        let places = self.places;
         let number = if number < places { number } else { number - places };
         let from = self.tree() + number * PLACE;
         from..from + PLACE
@@ -189,7 +190,7 @@ impl<S: Storage> Side<S> {
 
     fn ghost(&mut self, tag: S::Link) -> Option<&mut u16> {
         let ghosts = self.ghosts();
-        let number = chain(tag, ghosts.len());
+        let number = tag.place(ghosts.len());
         self.words.as_mut_slice().get_mut(ghosts)?.get_mut(number)
     }
 }

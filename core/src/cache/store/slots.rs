@@ -19,37 +19,19 @@ pub(in crate::cache) struct Entry<K, V, L> {
     pub(super) next: Option<L>,
 }
 
-/// The first bits of the hash, as many as a link has.
-#[inline]
-pub(super) fn tag<L: Link>(hash: u64) -> Option<L> {
-    let first = usize::try_from(hash >> (64 - bits::<L>())).unwrap_or(0);
-    // The last of the numbers is no link: it shares the place of the one before it.
-    L::new(first).or_else(|| L::new(first.saturating_sub(1)))
-}
-
-const fn bits<L>() -> usize {
-    if size_of::<L>() < 4 { size_of::<L>() * 8 } else { 32 }
-}
-
-/// Which chain a tag belongs to, of so many, without a division.
-#[inline]
-pub(super) fn chain<L: Link>(tag: L, chains: usize) -> usize {
-    let (tag, chains) = (u64::try_from(tag.index()).unwrap_or(0), u64::try_from(chains).unwrap_or(0));
-    usize::try_from(tag.wrapping_mul(chains) >> bits::<L>()).unwrap_or(0)
-}
-
-/// Slots by the tags of what is in them: chains, of which there are as many as slots.
+/// Slots by the tags of what is in them, in chains. On the heap there are two for each slot, so that the first in a chain mostly is the one; in place as many as slots.
 pub(super) struct Chained<K, V, S: Storage> {
     slots: S::Slots<Slot<K, V, S::Link>>,
     heads: S::Slots<Option<S::Link>>,
     /// The first of the vacant slots, which are chained too.
     vacant: Option<S::Link>,
     len: usize,
+    rooms: usize,
 }
 
 impl<K, V, S: Storage> Chained<K, V, S> {
     pub(super) const fn new() -> Self {
-        Self { slots: S::Slots::EMPTY, heads: S::Slots::EMPTY, vacant: None, len: 0 }
+        Self { slots: S::Slots::EMPTY, heads: S::Slots::EMPTY, vacant: None, len: 0, rooms: 0 }
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -57,8 +39,8 @@ impl<K, V, S: Storage> Chained<K, V, S> {
     }
 
     /// How many slots there may be before it has to grow.
-    pub(super) fn rooms(&self) -> usize {
-        self.heads.as_slice().len()
+    pub(super) const fn rooms(&self) -> usize {
+        self.rooms
     }
 
     /// How many slots there are.
@@ -69,7 +51,7 @@ impl<K, V, S: Storage> Chained<K, V, S> {
     #[inline]
     pub(super) fn find(&self, tag: S::Link, mut is_it: impl FnMut(&K) -> bool) -> Option<S::Link> {
         let heads = self.heads.as_slice();
-        let mut next = *heads.get(chain(tag, heads.len()))?;
+        let mut next = *heads.get(tag.place(heads.len()))?;
         while let Some(link) = next {
             let entry = self.get(link)?;
             if entry.tag == tag && is_it(&entry.key) {
@@ -101,14 +83,16 @@ impl<K, V, S: Storage> Chained<K, V, S> {
         self.vacant.is_none() && self.slots() >= self.rooms()
     }
 
-    /// Makes it so many chains, for as many slots. Entries stay where they are.
+    /// Makes room for so many slots. Entries stay where they are.
     pub(super) fn grow(&mut self, rooms: usize) {
-        while self.rooms() < rooms && self.heads.try_push(None).is_ok() {}
+        self.rooms = rooms;
+        let chains = if S::CAPACITY < usize::MAX { rooms } else { rooms.saturating_mul(2) };
+        while self.heads.as_slice().len() < chains && self.heads.try_push(None).is_ok() {}
         let heads = self.heads.as_mut_slice();
         heads.fill(None);
         for (index, slot) in self.slots.as_mut_slice().iter_mut().enumerate() {
             if let Slot::Taken(entry) = slot
-                && let Some(head) = heads.get_mut(chain(entry.tag, heads.len()))
+                && let Some(head) = heads.get_mut(entry.tag.place(heads.len()))
             {
                 entry.next = head.take();
                 *head = Link::new(index);
@@ -127,7 +111,7 @@ impl<K, V, S: Storage> Chained<K, V, S> {
             },
         };
         let heads = self.heads.as_mut_slice();
-        let head = heads.get_mut(chain(tag, heads.len()));
+        let head = heads.get_mut(tag.place(heads.len()));
         let (Some(head), Some(slot)) = (head, self.slots.as_mut_slice().get_mut(link.index())) else {
             return Err((key, value));
         };
@@ -155,7 +139,7 @@ impl<K, V, S: Storage> Chained<K, V, S> {
 
     fn unchain(&mut self, tag: S::Link, link: S::Link, next: Option<S::Link>) {
         let heads = self.heads.as_mut_slice();
-        let Some(head) = heads.get_mut(chain(tag, heads.len())) else { return };
+        let Some(head) = heads.get_mut(tag.place(heads.len())) else { return };
         if *head == Some(link) {
             *head = next;
             return;

@@ -125,17 +125,27 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
         }
     }
 
-    /// Begins a flight.
+    /// Begins a flight, unless it is listed.
     pub(crate) fn lead(&mut self, hash: u64, key: K, is_it: impl FnMut(&K) -> bool, limits: Limits) -> Led<K, S::Link> {
         if self.is_listed(hash, is_it) {
             return Led::Listed(key);
         }
-        if self.list.len() >= limits.flights {
-            return Led::Full(key);
+        match self.begin(hash, key, limits) {
+            Ok(ticket) => Led::Leads(ticket),
+            Err(key) => Led::Full(key),
         }
-        let Some(link) = self.flights.take(Flight { followers: Queue::new(), listed: None }) else {
-            return Led::Full(key);
-        };
+    }
+
+    /// Begins a flight for a key that is not listed.
+    ///
+    /// # Errors
+    ///
+    /// The key comes back if there are as many as may be.
+    pub(crate) fn begin(&mut self, hash: u64, key: K, limits: Limits) -> Result<Ticket<S::Link>, K> {
+        if self.list.len() >= limits.flights {
+            return Err(key);
+        }
+        let Some(link) = self.flights.take(Flight { followers: Queue::new(), listed: None }) else { return Err(key) };
         if self.list.grow(limits.flights) {
             for (index, entry) in self.list.iter_mut() {
                 if let Some(flight) = self.flights.get_mut(entry.value) {
@@ -148,11 +158,11 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
                 if let Some(flight) = self.flights.get_mut(link) {
                     flight.listed = Some(index);
                 }
-                Led::Leads(Ticket(link))
+                Ok(Ticket(link))
             }
             Err(Entry { key, .. }) => {
                 self.flights.vacate(link);
-                Led::Full(key)
+                Err(key)
             }
         }
     }

@@ -162,8 +162,11 @@ impl<'f, F: Flights + ?Sized> Role<'f, F> {
 }
 
 impl<F: Flights + ?Sized> Drop for Role<'_, F> {
+    #[inline]
     fn drop(&mut self) {
-        self.give_up();
+        if !matches!(self.stands, Stands::Outside) {
+            self.give_up();
+        }
     }
 }
 
