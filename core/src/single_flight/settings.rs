@@ -54,10 +54,11 @@ pub struct SingleFlight<
 > {
     capacity: usize,
     max_waiting: u32,
-    shards: [Shared<P::RawMutex, TableOf<K, T, E, W, S>>; SHARDS],
+    shards: [Shard<P, K, T, E, W, S>; SHARDS],
     hash: PhantomData<fn() -> H>,
 }
 
+type Shard<P, K, T, E, W, S> = Shared<<P as Platform>::RawMutex, TableOf<K, T, E, W, S>>;
 type TableOf<K, T, E, W, S> = FlightTable<K, Result<T, E>, S, <W as Succession>::Work<Result<T, E>>>;
 
 /// What a leader that is dropped hands over. It is implemented for [`Restarts`] and [`Survives`].
@@ -373,29 +374,22 @@ where
     fn board(&self, key: &Q, waker: &Waker) -> Result<(u64, Stands<S::Link>), FlightError> {
         let (hash, limits) = (hash::<H, Q>(P::hash_seed(), key), self.limits());
         let full = FlightError::Full { capacity: limits.flights };
+        let mut waker = waker.clone();
         loop {
-            let is_listed = self.with_table(hash, |table| table.is_listed(hash, |known| known.borrow() == key));
-            if is_listed == Some(true) {
-                let waker = waker.clone();
-                let followed = self.with_table(hash, |table| table.follow(hash, |known| known.borrow() == key, waker, limits));
-                match followed.ok_or(full)? {
-                    Followed::Waits(place) => return Ok((hash, Stands::Follows(place))),
-                    Followed::Full(_unused, waiting) => return Err(FlightError::QueueFull { waiting }),
-                    // It has landed just now.
-                    Followed::Gone(_unused) => {}
-                }
-            } else {
-                if let Some(error) = self.settings_error() {
-                    return Err(FlightError::Config(error));
-                }
-                let new = key.to_key();
-                let led = self.with_table(hash, |table| table.lead(hash, new, |known| known.borrow() == key, limits));
-                match led.ok_or(full)? {
-                    Led::Leads(ticket) => return Ok((hash, Stands::Leads(ticket))),
-                    Led::Full(_key) => return Err(full),
-                    // Another caller was quicker.
-                    Led::Listed(_key) => {}
-                }
+            match self.with_table(hash, |table| table.follow(hash, |known| known.borrow() == key, waker, limits)).ok_or(full)? {
+                Followed::Waits(place) => return Ok((hash, Stands::Follows(place))),
+                Followed::Full(_unused, waiting) => return Err(FlightError::QueueFull { waiting }),
+                Followed::Unlisted(unused) => waker = unused,
+            }
+            if let Some(error) = self.settings_error() {
+                return Err(FlightError::Config(error));
+            }
+            let new = key.to_key();
+            match self.with_table(hash, |table| table.lead(hash, new, |known| known.borrow() == key, limits)).ok_or(full)? {
+                Led::Leads(ticket) => return Ok((hash, Stands::Leads(ticket))),
+                Led::Full(_key) => return Err(full),
+                // Another caller was quicker.
+                Led::Listed(_key) => {}
             }
         }
     }
