@@ -91,7 +91,7 @@ impl Succession for Survives {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Snapshot {
-    /// For how many keys an operation is under way.
+    /// For how many keys an operation is under way; for one that was forgotten, and is asked for again, more than one.
     pub flights: usize,
     /// How many callers wait for another one's.
     pub waiting: usize,
@@ -154,7 +154,7 @@ impl<P: Platform, K, T, E, W: Succession, S: Storage, H, const SHARDS: usize> Si
         Self { capacity, max_waiting: u32::MAX, shards, hash: PhantomData }
     }
 
-    /// For how many keys operations are under way at once; a caller with another one ends at once, with [`FlightError::Full`]. At least 1, and no more than the storage has room for. Of several shards, each has its part, rounded up.
+    /// For how many keys operations are under way at once; a caller with another one ends at once, with [`FlightError::Full`]. One that was [forgotten](SingleFlight::forget) counts as long as it is under way. At least 1, and no more than the storage has room for. Of several shards, each has its part, rounded up.
     #[must_use]
     pub const fn capacity(mut self, keys: usize) -> Self {
         self.capacity = keys;

@@ -100,9 +100,9 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
         Self { list: Table::new(), flights: Berths::new(), seats: Slab::new(), waiting: 0 }
     }
 
-    /// How many are listed, and how many wait in all.
+    /// How many are under way, listed or not, and how many wait in all.
     pub(crate) const fn len(&self) -> (usize, usize) {
-        (self.list.len(), self.waiting)
+        (self.flights.len(), self.waiting)
     }
 
     /// Takes a seat on a listed flight.
@@ -128,7 +128,7 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
         if self.list.find(hash, is_it).is_some() {
             return Led::Listed(key);
         }
-        if self.list.len() >= limits.flights {
+        if self.flights.len() >= limits.flights {
             return Led::Full(key);
         }
         let Some(link) = self.flights.take(Flight { followers: Queue::new(), listed: None }) else {
