@@ -272,3 +272,6 @@ impl<K, T, W> Left<K, T, W> {
         Self { leads: None, _rest: (None, None, work, None) }
     }
 }
+
+#[cfg(test)]
+mod tests;
