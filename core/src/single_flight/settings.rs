@@ -255,6 +255,7 @@ where
     ///         PROFILES.run(&7, || async { Ok(2) }).await
     ///     };
     ///     assert_eq!(zip(stale, fresh).await, (Ok(1), Ok(2)));
+    ///     assert!(!PROFILES.forget(&7), "nothing is under way");
     /// });
     /// ```
     pub fn forget<Q>(&self, key: &Q) -> bool
@@ -264,7 +265,7 @@ where
     {
         let hash = hash::<H, Q>(P::hash_seed(), key);
         let forgotten = self.with_table(hash, |table| table.forget(hash, |known| known.borrow() == key));
-        forgotten.is_some()
+        forgotten.flatten().is_some()
     }
 }
 
