@@ -1,22 +1,21 @@
 //! Single flight where a scenario does not reach: panics, code of the caller's that calls back in, what is cloned and made, and how often who waits is polled.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
-use std::borrow::Borrow;
+mod callers_code;
+mod panics;
+
 use std::cell::{Cell, RefCell};
-use std::future::{Future, Ready, pending, poll_fn, ready};
-use std::hash::{Hash, Hasher};
+use std::future::{Future, pending, ready};
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use aplomb::key::{FoldHash, ToKey};
+use aplomb::key::FoldHash;
 use aplomb::single_flight::{Restarts, Snapshot, Survives};
 use aplomb::{FlightError, Heap, Inline, SingleFlight};
-use aplomb_sim::prelude::SingleFlight as OnSim;
 use aplomb_sim::{Sim, block_on, sleep};
 use aplomb_tokio::Tokio;
 use aplomb_tokio::prelude::{SingleFlight as OnTokio, ms};
@@ -33,11 +32,6 @@ fn at_rest<K, T, E, W: aplomb::single_flight::Succession>(flight: &SingleFlight<
     (flights, waiting) == (0, 0)
 }
 
-/// Whether polling it panics.
-fn panics<F: Future + ?Sized>(future: Pin<&mut F>) -> bool {
-    catch_unwind(AssertUnwindSafe(|| poll_once(future).is_ready())).is_err()
-}
-
 /// Is ready with a value as soon as it may be.
 struct Gate<'g, T>(&'g RefCell<Option<T>>);
 
@@ -46,68 +40,6 @@ impl<T> Future for Gate<'_, T> {
 
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<T> {
         self.0.borrow_mut().take().map_or(Poll::Pending, Poll::Ready)
-    }
-}
-
-#[test]
-fn one_whose_operation_panics_hands_over_whether_its_future_is_kept_or_dropped() {
-    fn check<Fut: Future<Output = Result<u32, u32>>>(operation: impl Fn() -> Fut) {
-        for is_kept in [true, false] {
-            let (flight, opens) = (Flight::new(), Cell::new(false));
-            let mut call = Box::pin(flight.run(&1, || {
-                let running = operation();
-                let (mut running, opens) = (Box::pin(running), &opens);
-                poll_fn(move |cx| if opens.get() { running.as_mut().poll(cx) } else { Poll::Pending })
-            }));
-            if catch_unwind(AssertUnwindSafe(|| poll_once(call.as_mut()).is_ready())).is_ok() {
-                let (mut next, mut last) = (Box::pin(flight.run(&1, || ready(Ok(2)))), Box::pin(flight.run(&1, || ready(Ok(3)))));
-                assert!(poll_once(next.as_mut()).is_pending() && poll_once(last.as_mut()).is_pending());
-                opens.set(true);
-                assert!(panics(call.as_mut()));
-                if is_kept {
-                    assert!(poll_once(call.as_mut()).is_pending(), "it has had its turn");
-                } else {
-                    drop(call);
-                }
-                assert_eq!(poll_once(next.as_mut()), Poll::Ready(Ok(2)));
-                assert_eq!(poll_once(last.as_mut()), Poll::Ready(Ok(2)));
-            }
-            assert!(at_rest(&flight), "kept: {is_kept}");
-        }
-    }
-    check(|| async { panic!("while it runs") });
-    check(|| poll_fn(|_| panic!("without a future of its own")));
-    check(|| -> Ready<Result<u32, u32>> { panic!("while it is made") });
-}
-
-#[test]
-fn an_operation_that_survives_and_panics_is_started_anew() {
-    for is_kept in [true, false] {
-        let flight = Surviving::surviving();
-        let opens = Arc::new(AtomicU32::new(0));
-        let operation = |value| {
-            let opens = Arc::clone(&opens);
-            move || {
-                poll_fn(move |_| match opens.load(Ordering::Relaxed) {
-                    0 => Poll::Pending,
-                    1 => panic!("while it runs"),
-                    _ => Poll::Ready(Ok(value)),
-                })
-            }
-        };
-        let mut leads = Box::pin(flight.run(&1, operation(1)));
-        let (mut goes_on, mut anew) = (Box::pin(flight.run(&1, operation(2))), Box::pin(flight.run(&1, operation(3))));
-        assert!(poll_once(leads.as_mut()).is_pending());
-        assert!(poll_once(goes_on.as_mut()).is_pending() && poll_once(anew.as_mut()).is_pending());
-        drop(leads);
-        opens.store(1, Ordering::Relaxed);
-        assert!(panics(goes_on.as_mut()));
-        if !is_kept {
-            drop(goes_on);
-        }
-        opens.store(2, Ordering::Relaxed);
-        assert_eq!(poll_once(anew.as_mut()), Poll::Ready(Ok(3)), "what panicked is not polled again");
-        assert!(at_rest(&flight));
     }
 }
 
@@ -124,205 +56,6 @@ impl Clone for Fragile<'_> {
         assert!(self.clones.get() != self.panics_at, "a clone too many");
         Self { ..*self }
     }
-}
-
-#[test]
-fn a_clone_that_panics_leaves_those_who_have_none_to_start_anew() {
-    for is_kept in [true, false] {
-        let (flight, clones, gate) = (SingleFlight::<Sim, u32, Fragile<'_>, u32>::new(), Cell::new(0), RefCell::new(None));
-        let mut leads = Box::pin(flight.run(&1, || Gate(&gate)));
-        assert!(poll_once(leads.as_mut()).is_pending());
-        let sound = || ready(Ok(Fragile { clones: &clones, panics_at: 0 }));
-        let mut followers: Vec<_> = (0..20).map(|_| Box::pin(flight.run(&1, sound))).collect();
-        assert!(followers.iter_mut().all(|follower| poll_once(follower.as_mut()).is_pending()));
-        *gate.borrow_mut() = Some(Ok(Fragile { clones: &clones, panics_at: 12 }));
-        assert!(panics(leads.as_mut()));
-        if !is_kept {
-            drop(leads);
-        }
-        assert!(followers.iter_mut().all(|follower| poll_once(follower.as_mut()).is_ready()));
-        assert!(at_rest(&flight));
-    }
-}
-
-#[test]
-fn nothing_is_cloned_for_a_sole_caller_and_once_for_each_other() {
-    let (flight, clones, gate) = (SingleFlight::<Sim, u32, Fragile<'_>, u32>::new(), Cell::new(0), RefCell::new(None));
-    let value = || Fragile { clones: &clones, panics_at: 0 };
-    assert!(poll_once(pin!(flight.run(&1, || ready(Ok(value()))))).is_ready());
-    assert_eq!(clones.get(), 0);
-    for followers in [1_u32, 8, 9, 20] {
-        clones.set(0);
-        let mut leads = Box::pin(flight.run(&1, || Gate(&gate)));
-        assert!(poll_once(leads.as_mut()).is_pending());
-        let mut calls: Vec<_> = (0..followers).map(|_| Box::pin(flight.run(&1, || ready(Ok(value()))))).collect();
-        assert!(calls.iter_mut().all(|call| poll_once(call.as_mut()).is_pending()));
-        *gate.borrow_mut() = Some(Ok(value()));
-        assert!(poll_once(leads.as_mut()).is_ready());
-        assert!(calls.iter_mut().all(|call| poll_once(call.as_mut()).is_ready()));
-        assert_eq!(clones.get(), followers);
-    }
-}
-
-static CURIOUS: OnSim<Curious, Curious, u32> = OnSim::new();
-
-/// What calls back in whenever its code runs: when it is hashed, made into a key, cloned and dropped.
-struct Curious(u32);
-
-/// Somebody who has the lock already would not be let in.
-fn call_back() {
-    CALLS.set(CALLS.get() + 1);
-    let _now = CURIOUS.snapshot();
-}
-
-thread_local! {
-    static CALLS: Cell<u32> = const { Cell::new(0) };
-}
-
-impl Hash for Curious {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        call_back();
-        self.0.hash(state);
-    }
-}
-
-impl PartialEq for Curious {
-    fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0
-    }
-}
-
-impl Eq for Curious {}
-
-impl Clone for Curious {
-    fn clone(&self) -> Self {
-        call_back();
-        Self(self.0)
-    }
-}
-
-impl Drop for Curious {
-    fn drop(&mut self) {
-        call_back();
-    }
-}
-
-#[test]
-fn keys_and_values_may_call_back_in_wherever_their_code_runs() {
-    let (key, gate) = (Curious(1), RefCell::new(None));
-    let mut leads = Box::pin(CURIOUS.run(&key, || Gate(&gate)));
-    let mut follows: Vec<_> = (0..3).map(|_| Box::pin(CURIOUS.run(&key, || Gate(&gate)))).collect();
-    assert!(poll_once(leads.as_mut()).is_pending());
-    assert!(follows.iter_mut().all(|call| poll_once(call.as_mut()).is_pending()));
-    drop(follows.remove(0));
-    *gate.borrow_mut() = Some(Ok(Curious(7)));
-    assert!(poll_once(leads.as_mut()).is_ready());
-    // One has it, and the other leaves without having learnt of it.
-    assert!(poll_once(follows.remove(0).as_mut()).is_ready());
-    drop(follows);
-    let mut forgotten = Box::pin(CURIOUS.run(&key, || Gate(&gate)));
-    assert!(poll_once(forgotten.as_mut()).is_pending());
-    assert!(CURIOUS.forget(&key));
-    drop(forgotten);
-    assert!(CALLS.get() > 10, "{}", CALLS.get());
-    assert_eq!(CURIOUS.snapshot().flights, 0);
-}
-
-#[test]
-fn an_operation_may_ask_for_another_key_and_leave_it() {
-    let flight = Flight::new();
-    let got = block_on(async {
-        let inner = || async {
-            sleep(ms(1)).await;
-            let _given_up = poll_once(pin!(flight.run(&3, pending)));
-            flight
-                .run(&2, || async {
-                    sleep(ms(1)).await;
-                    Ok(20)
-                })
-                .await
-                .map_err(|_| 0)
-        };
-        flight.run(&1, inner).await
-    });
-    assert_eq!(got, Ok(20));
-    assert!(at_rest(&flight));
-}
-
-static EXPLOSIVE: OnSim<Explosive, u32, u32> = OnSim::new();
-
-/// A key that calls back in and panics when it is dropped, if it is the first.
-struct Explosive(u32);
-
-thread_local! {
-    static OTHER: RefCell<Option<Pin<Box<dyn Future<Output = Result<u32, FlightError<u32>>>>>>> = const { RefCell::new(None) };
-}
-
-impl Borrow<u32> for Explosive {
-    fn borrow(&self) -> &u32 {
-        &self.0
-    }
-}
-
-impl ToKey<Explosive> for u32 {
-    fn to_key(&self) -> Explosive {
-        Explosive(*self)
-    }
-}
-
-impl Drop for Explosive {
-    fn drop(&mut self) {
-        if self.0 == 1 {
-            OTHER.set(Some(Box::pin(EXPLOSIVE.run(&2, pending))));
-            OTHER.with_borrow_mut(|other| assert!(poll_once(other.as_mut().unwrap().as_mut()).is_pending()));
-            panic!("a key that must not be dropped");
-        }
-    }
-}
-
-/// By then another flight may be where its own was.
-#[test]
-fn a_key_whose_drop_panics_does_not_take_another_ones_flight_along() {
-    let mut call = Box::pin(EXPLOSIVE.run(&1, || ready(Ok(7))));
-    assert!(panics(call.as_mut()));
-    drop(call);
-    assert_eq!(EXPLOSIVE.snapshot().flights, 1, "that of the other one");
-    OTHER.set(None);
-    assert_eq!(EXPLOSIVE.snapshot().flights, 0);
-}
-
-/// What can be asked for, and counts how often a key is made of it.
-#[derive(PartialEq, Eq, Hash)]
-struct Counted(u32);
-
-thread_local! {
-    static KEYS_MADE: Cell<u32> = const { Cell::new(0) };
-}
-
-impl Borrow<Counted> for (Counted,) {
-    fn borrow(&self) -> &Counted {
-        &self.0
-    }
-}
-
-impl ToKey<(Counted,)> for Counted {
-    fn to_key(&self) -> (Counted,) {
-        KEYS_MADE.set(KEYS_MADE.get() + 1);
-        (Counted(self.0),)
-    }
-}
-
-#[test]
-fn a_key_is_made_by_the_caller_that_leads_only() {
-    let flight = SingleFlight::<Sim, (Counted,), u32, u32>::new();
-    let mut leads = Box::pin(flight.run(&Counted(1), pending));
-    assert!(poll_once(leads.as_mut()).is_pending());
-    let mut follows: Vec<_> = (0..5).map(|_| Box::pin(flight.run(&Counted(1), || ready(Ok(1))))).collect();
-    assert!(follows.iter_mut().all(|call| poll_once(call.as_mut()).is_pending()));
-    drop(leads);
-    assert!(follows.iter_mut().all(|call| poll_once(call.as_mut()).is_ready()));
-    assert!(!flight.forget(&Counted(1)));
-    assert_eq!(KEYS_MADE.get(), 1, "a hand-over keeps the key");
 }
 
 #[test]
