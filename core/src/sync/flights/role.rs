@@ -1,4 +1,3 @@
-use core::iter::repeat_n;
 use core::task::{Context, Poll, Waker};
 
 use super::{FlightTable, Landed, Learnt, Left, Place, Ticket};
@@ -142,8 +141,10 @@ impl<'f, F: Flights + ?Sized> Role<'f, F> {
         while awaited > 0 {
             let (mut clones, mut wakers) = (heapless::Vec::<_, N>::new(), heapless::Vec::<_, N>::new());
             // Outside the lock, as all that is not ours. Whoever they are for may be gone by then, and the next ones have them.
-            clones.extend(repeat_n(outcome, awaited.min(N)).cloned());
-            let made = clones.len();
+            let made = awaited.min(N);
+            for _ in 0..made {
+                let _full = clones.push(outcome.clone());
+            }
             awaited = self.flights.with_table(self.hash, |table| table.give(ticket, &mut clones, &mut wakers)).unwrap_or(0);
             is_shared |= clones.len() < made;
             if awaited == 0 {

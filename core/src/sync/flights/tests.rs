@@ -233,7 +233,9 @@ impl<S: Storage> Play<S> {
         let forgotten = self.table.forget(hash(key), |known| *known == key);
         let listed = self.flights.iter_mut().find(|flight| flight.is_listed && flight.key == key);
         assert_eq!(forgotten, listed.as_ref().map(|flight| flight.key));
-        listed.into_iter().for_each(|flight| flight.is_listed = false);
+        if let Some(flight) = listed {
+            flight.is_listed = false;
+        }
     }
 
     fn forgets_all(&mut self) {
