@@ -1,9 +1,9 @@
-//! One run for all who ask for the same: beside singleflight-async and async_singleflight.
+//! One run for all who ask for the same: beside `singleflight-async` and `async_singleflight`.
 
 use std::future::{Future, ready};
 use std::hint::black_box;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use aplomb_tokio::prelude::*;
 use benches::{Group, YieldOnce};
@@ -73,7 +73,7 @@ fn land<F: Future>(callers: u32, call: impl Fn() -> F) -> u32 {
     let mut ended = 0;
     while ended < callers {
         for call in &mut calls {
-            if let Poll::Ready(_) = call.as_mut().poll(&mut cx) {
+            if call.as_mut().poll(&mut cx).is_ready() {
                 ended += 1;
             }
         }

@@ -28,6 +28,7 @@
 //! # Patterns
 //!
 //! - [`timeout`]: so long, and no longer.
+//! - [`single_flight`]: of calls with one key that come together one runs, and all have its result.
 //! - [`bulkhead`]: so many at once, a queue with an end, and no longer in it than that.
 //! - [`debounce`]: only the newest call of a burst; [`throttle`]: never closer than an interval. As calls, as triggers with one loop that runs, as streams.
 //! - [`level`]: a contact that bounces, as edges and gestures. Machines for a driver of your own; with the feature `embedded-hal`, pins that are waited for.

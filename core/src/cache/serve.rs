@@ -252,15 +252,12 @@ where
             let now = self.now(shard, read);
             shard.arrive(rules, limits, hash, ticket, has_failed, new, now)
         });
-        let Some(Arrived { reserve, is_awaited, gone: _gone }) = arrived else {
+        let Some(Arrived { reserve, awaited, gone: _gone }) = arrived else {
             return Arrival { outcome, instead: None, is_shared: false };
         };
         let instead = reserve.map(Ok);
-        if is_awaited {
-            role.give_out(ticket, instead.as_ref().unwrap_or(&outcome));
-        }
-        role.step_out();
-        Arrival { outcome, instead, is_shared: is_awaited }
+        let is_shared = role.hand_out(ticket, instead.as_ref().unwrap_or(&outcome), awaited);
+        Arrival { outcome, instead, is_shared }
     }
 }
 
@@ -369,7 +366,7 @@ where
                     Followed::Waits(place) => return Ok(Entered::Flies { hash, stands: Stands::Follows(place) }),
                     Followed::Full(_unused, waiting) => return Err(FlightError::QueueFull { waiting }),
                     // It has arrived just now.
-                    Followed::Gone(_unused) => {}
+                    Followed::Unlisted(_unused) => {}
                 }
             }
             // What was not there a moment ago may be there now.

@@ -76,7 +76,7 @@ pub(super) type Gone<K, V, E> = (Option<K>, Option<Result<V, E>>, Option<(K, Res
 pub(super) struct Arrived<K, V, E> {
     /// Answers instead of the error.
     pub(super) reserve: Option<V>,
-    pub(super) is_awaited: bool,
+    pub(super) awaited: usize,
     pub(super) gone: Gone<K, V, E>,
 }
 
@@ -194,19 +194,19 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         V: Clone,
     {
         self.counts.errors = self.counts.errors.wrapping_add(u64::from(has_failed));
-        let Landed { key, is_awaited } = self.flights.land(ticket);
+        let Landed { key, awaited } = self.flights.land(ticket);
         let unused = |key, new: Option<New<V, E>>| (key, new.map(|new| new.outcome), None);
-        let Some(key) = key else { return Arrived { reserve: None, is_awaited, gone: unused(None, new) } };
+        let Some(key) = key else { return Arrived { reserve: None, awaited, gone: unused(None, new) } };
         let known = self.store.find(hash, |known| *known == key);
         if let (true, Some(link)) = (has_failed, known)
             && let Some(Entry { value: Ok(value), times, .. }) = self.store.get_mut(link)
             && rules.age(times, now, 0, || u64::MAX) != Age::Dead
         {
             let reserve = Some(value.clone());
-            return Arrived { reserve, is_awaited, gone: unused(Some(key), new) };
+            return Arrived { reserve, awaited, gone: unused(Some(key), new) };
         }
-        let Some(new) = new else { return Arrived { reserve: None, is_awaited, gone: unused(Some(key), None) } };
-        Arrived { reserve: None, is_awaited, gone: self.put_at(rules, limits, hash, known, key, new, now) }
+        let Some(new) = new else { return Arrived { reserve: None, awaited, gone: unused(Some(key), None) } };
+        Arrived { reserve: None, awaited, gone: self.put_at(rules, limits, hash, known, key, new, now) }
     }
 
     /// Keeps an entry, in the place of the one of that key if there is one. A fetch under way does not keep what it brings.

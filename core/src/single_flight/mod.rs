@@ -15,12 +15,12 @@
 //! - [`forget`](SingleFlight::forget) has the next call start anew, while those who share the flight under way still get its result; and its end does not disturb the newer one.
 //! - A caller learns whether its result was shared: [`with_shared`](Run::with_shared).
 //! - Results that cannot be cloned are shared through an `Arc`: [`run_into`](SingleFlight::run_into).
-//! - Keys are asked for by anything they can be [borrowed](core::borrow::Borrow) as, and made only by the caller that leads. It hashes, clones, and drops outside its lock; `Eq` of keys is called within.
-//! - Waiting costs nothing: no timer is set, and who waits is woken once.
+//! - Keys are asked for by anything they can be [borrowed](core::borrow::Borrow) as, and made only by the caller that leads. It hashes, clones, and drops outside its lock; `Eq` of keys is called within, and must not call back in.
+//! - Waiting costs nothing: no timer is set, and who waits is polled when it comes and when it has its result.
 //!
 //! # When not to use it
 //!
-//! To keep results beyond the calls that asked for them: that is a cache. For work that must happen as often as it is asked for: sharing drops all but one.
+//! To keep results beyond the calls that asked for them: that is a cache. For work that must happen as often as it is asked for: sharing drops all but one. Nor for an operation that asks for its own key: it would wait for itself, for ever.
 //!
 //! # How others differ
 //!

@@ -26,6 +26,8 @@ use crate::sync::flights::{Board, FlightTable, Flights, Followed, Led, Limits, S
 /// | [`capacity`](SingleFlight::capacity) | 65,536 keys, or as many as `S` has room for |
 /// | [`max_waiting`](SingleFlight::max_waiting) | as many as `S` has room for |
 ///
+/// On 64-bit machines a call is its operation and 56 bytes. In place, room for one more key and one more caller that waits takes 80 bytes where a key and an outcome take 8 each.
+///
 /// # Examples
 ///
 /// ```
@@ -54,10 +56,11 @@ pub struct SingleFlight<
 > {
     capacity: usize,
     max_waiting: u32,
-    shards: [Shared<P::RawMutex, TableOf<K, T, E, W, S>>; SHARDS],
+    shards: [Shard<P, K, T, E, W, S>; SHARDS],
     hash: PhantomData<fn() -> H>,
 }
 
+type Shard<P, K, T, E, W, S> = Shared<<P as Platform>::RawMutex, TableOf<K, T, E, W, S>>;
 type TableOf<K, T, E, W, S> = FlightTable<K, Result<T, E>, S, <W as Succession>::Work<Result<T, E>>>;
 
 /// What a leader that is dropped hands over. It is implemented for [`Restarts`] and [`Survives`].
@@ -90,7 +93,7 @@ impl Succession for Survives {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Snapshot {
-    /// For how many keys an operation is under way.
+    /// For how many keys an operation is under way; for one that was forgotten, and is asked for again, more than one.
     pub flights: usize,
     /// How many callers wait for another one's.
     pub waiting: usize,
@@ -153,7 +156,7 @@ impl<P: Platform, K, T, E, W: Succession, S: Storage, H, const SHARDS: usize> Si
         Self { capacity, max_waiting: u32::MAX, shards, hash: PhantomData }
     }
 
-    /// For how many keys operations are under way at once; a caller with another one ends at once, with [`FlightError::Full`]. At least 1, and no more than the storage has room for. Of several shards, each has its part, rounded up.
+    /// For how many keys operations are under way at once; a caller with another one ends at once, with [`FlightError::Full`]. One that was [forgotten](SingleFlight::forget) counts as long as it is under way. At least 1, and no more than the storage has room for. Of several shards, each has its part, rounded up.
     #[must_use]
     pub const fn capacity(mut self, keys: usize) -> Self {
         self.capacity = keys;
@@ -254,6 +257,7 @@ where
     ///         PROFILES.run(&7, || async { Ok(2) }).await
     ///     };
     ///     assert_eq!(zip(stale, fresh).await, (Ok(1), Ok(2)));
+    ///     assert!(!PROFILES.forget(&7), "nothing is under way");
     /// });
     /// ```
     pub fn forget<Q>(&self, key: &Q) -> bool
@@ -263,7 +267,7 @@ where
     {
         let hash = hash::<H, Q>(P::hash_seed(), key);
         let forgotten = self.with_table(hash, |table| table.forget(hash, |known| known.borrow() == key));
-        forgotten.is_some()
+        forgotten.flatten().is_some()
     }
 }
 
@@ -373,29 +377,22 @@ where
     fn board(&self, key: &Q, waker: &Waker) -> Result<(u64, Stands<S::Link>), FlightError> {
         let (hash, limits) = (hash::<H, Q>(P::hash_seed(), key), self.limits());
         let full = FlightError::Full { capacity: limits.flights };
+        let mut waker = waker.clone();
         loop {
-            let is_listed = self.with_table(hash, |table| table.is_listed(hash, |known| known.borrow() == key));
-            if is_listed == Some(true) {
-                let waker = waker.clone();
-                let followed = self.with_table(hash, |table| table.follow(hash, |known| known.borrow() == key, waker, limits));
-                match followed.ok_or(full)? {
-                    Followed::Waits(place) => return Ok((hash, Stands::Follows(place))),
-                    Followed::Full(_unused, waiting) => return Err(FlightError::QueueFull { waiting }),
-                    // It has landed just now.
-                    Followed::Gone(_unused) => {}
-                }
-            } else {
-                if let Some(error) = self.settings_error() {
-                    return Err(FlightError::Config(error));
-                }
-                let new = key.to_key();
-                let led = self.with_table(hash, |table| table.lead(hash, new, |known| known.borrow() == key, limits));
-                match led.ok_or(full)? {
-                    Led::Leads(ticket) => return Ok((hash, Stands::Leads(ticket))),
-                    Led::Full(_key) => return Err(full),
-                    // Another caller was quicker.
-                    Led::Listed(_key) => {}
-                }
+            match self.with_table(hash, |table| table.follow(hash, |known| known.borrow() == key, waker, limits)).ok_or(full)? {
+                Followed::Waits(place) => return Ok((hash, Stands::Follows(place))),
+                Followed::Full(_unused, waiting) => return Err(FlightError::QueueFull { waiting }),
+                Followed::Unlisted(unused) => waker = unused,
+            }
+            if let Some(error) = self.settings_error() {
+                return Err(FlightError::Config(error));
+            }
+            let new = key.to_key();
+            match self.with_table(hash, |table| table.lead(hash, new, |known| known.borrow() == key, limits)).ok_or(full)? {
+                Led::Leads(ticket) => return Ok((hash, Stands::Leads(ticket))),
+                Led::Full(_key) => return Err(full),
+                // Another caller was quicker.
+                Led::Listed(_key) => {}
             }
         }
     }

@@ -92,7 +92,13 @@ where
                 }
                 Stands::Outside if this.operation.is_none() => return Poll::Pending,
                 Stands::Outside => match this.role.flights().board(this.key, cx.waker()) {
-                    Ok((hash, stands)) => this.role.take(hash, stands),
+                    Ok((hash, stands)) => {
+                        this.role.take(hash, stands);
+                        // It is woken when there is news.
+                        if let Stands::Follows(_) = stands {
+                            return Poll::Pending;
+                        }
+                    }
                     Err(error) => {
                         this.operation = None;
                         return Poll::Ready(Err(error.of_operation()));

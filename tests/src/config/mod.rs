@@ -8,6 +8,7 @@ mod polling;
 mod pool;
 mod rate_limiter;
 mod retry;
+mod single_flight;
 mod waterfall;
 
 use serde_json::{Map, Value};
@@ -21,6 +22,7 @@ pub(crate) use self::polling::{PollingConfig, PollingErrors, PollingMode};
 pub(crate) use self::pool::PoolConfig;
 pub(crate) use self::rate_limiter::{RateLimiterAlgorithm, RateLimiterConfig, RateSetting};
 pub(crate) use self::retry::{RetryConfig, TimeoutConfig};
+pub(crate) use self::single_flight::SingleFlightConfig;
 pub(crate) use self::waterfall::{Steps, WaterfallConfig};
 use crate::millis::Millis;
 use crate::scenario::{Action, strictly};
@@ -50,6 +52,8 @@ pub enum Pattern {
     Pool(PoolConfig),
     /// `bulkhead`.
     Bulkhead(BulkheadConfig),
+    /// `single_flight`.
+    SingleFlight(SingleFlightConfig),
 }
 
 impl Pattern {
@@ -73,6 +77,7 @@ impl Pattern {
             "parallel_stream" => strictly(config, "config").map(Self::ParallelStream),
             "pool" => strictly(config, "config").map(Self::Pool),
             "bulkhead" => strictly(config, "config").map(Self::Bulkhead),
+            "single_flight" => strictly(config, "config").map(Self::SingleFlight),
             _ => Err(format!("pattern: unknown pattern `{name}`")),
         }
     }
@@ -90,6 +95,7 @@ impl Pattern {
             Self::ParallelStream(_) => "parallel_stream",
             Self::Pool(_) => "pool",
             Self::Bulkhead(_) => "bulkhead",
+            Self::SingleFlight(_) => "single_flight",
             Self::Edges(EdgesConfig { debounces: true, .. }) => "debounce",
             Self::Edges(EdgesConfig { debounces: false, .. }) => "throttle",
             Self::Stream(StreamConfig { debounces: true, .. }) => "debounce_stream",
@@ -103,7 +109,9 @@ impl Pattern {
     pub(crate) fn times(&self) -> Vec<Millis> {
         match self {
             Self::Timeout(timeout) => vec![timeout.after],
-            Self::Waterfall(_) | Self::Parallel(_) | Self::ParallelStream(_) | Self::Pool(_) => Vec::new(),
+            Self::Waterfall(_) | Self::Parallel(_) | Self::ParallelStream(_) | Self::Pool(_) | Self::SingleFlight(_) => {
+                Vec::new()
+            }
             Self::Bulkhead(bulkhead) => vec![bulkhead.max_wait],
             Self::RateLimiter(limiter) => limiter.times(),
             Self::Polling(polling) => {
@@ -132,6 +140,7 @@ impl Pattern {
             Self::Stream(_) | Self::ParallelStream(_) => &["end"],
             Self::Pool(_) => &["pause", "resume", "close", "cancel_waiting", "set_concurrency"],
             Self::Bulkhead(_) => &["set_max_concurrent", "close"],
+            Self::SingleFlight(_) => &["forget"],
             Self::Timeout(_) | Self::Retry(_) | Self::Polling(_) | Self::Waterfall(_) | Self::Parallel(_) => &[],
         }
     }
@@ -143,6 +152,7 @@ impl Pattern {
             Self::Pool(_) => &["try", "priority", "drained"],
             Self::RateLimiter(_) => &["try", "permits", "deadline", "reserve"],
             Self::Parallel(_) => &["items"],
+            Self::SingleFlight(_) => &["key"],
             Self::Edges(_)
             | Self::Stream(_)
             | Self::Timeout(_)

@@ -8,6 +8,7 @@ mod polling;
 mod pool;
 mod rate_limiter;
 mod retry;
+mod single_flight;
 mod stream;
 mod timeout;
 mod waterfall;
@@ -89,6 +90,7 @@ pub(crate) fn set_up<S: Stage + 'static>(pattern: &Pattern, form: Form) -> Rc<dy
         Pattern::Waterfall(config) => Rc::new(config.clone()),
         Pattern::RateLimiter(config) => rate_limiter::set_up(config),
         Pattern::Parallel(config) => Rc::new(*config),
+        Pattern::SingleFlight(config) => single_flight::set_up(*config),
         Pattern::ParallelStream(config) => Rc::new(Through::new(*config)),
     }
 }

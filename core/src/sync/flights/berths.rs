@@ -7,6 +7,7 @@ pub(super) struct Berths<T, S: Storage> {
     slots: S::Slots<Berth<T, S::Link>>,
     /// The first of the vacant ones, which are chained.
     vacant: Option<S::Link>,
+    taken: usize,
 }
 
 enum Berth<T, L> {
@@ -16,7 +17,12 @@ enum Berth<T, L> {
 
 impl<T, S: Storage> Berths<T, S> {
     pub(super) const fn new() -> Self {
-        Self { slots: S::Slots::EMPTY, vacant: None }
+        Self { slots: S::Slots::EMPTY, vacant: None, taken: 0 }
+    }
+
+    /// How many are taken.
+    pub(super) const fn len(&self) -> usize {
+        self.taken
     }
 
     /// Takes a place, if there is one.
@@ -27,10 +33,13 @@ impl<T, S: Storage> Berths<T, S> {
             if let Berth::Vacant { next } = replace(berth, Berth::Taken(value)) {
                 self.vacant = next;
             }
+            self.taken += 1;
             return Some(link);
         }
         let link = Link::new(self.slots.as_slice().len())?;
-        self.slots.try_push(Berth::Taken(value)).ok().map(|()| link)
+        self.slots.try_push(Berth::Taken(value)).ok()?;
+        self.taken += 1;
+        Some(link)
     }
 
     #[inline]
@@ -46,6 +55,7 @@ impl<T, S: Storage> Berths<T, S> {
     pub(super) fn vacate(&mut self, link: S::Link) {
         if let Some(berth @ Berth::Taken(_)) = self.slots.as_mut_slice().get_mut(link.index()) {
             *berth = Berth::Vacant { next: self.vacant.replace(link) };
+            self.taken = self.taken.saturating_sub(1);
         }
     }
 }

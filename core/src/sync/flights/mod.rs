@@ -6,10 +6,10 @@ mod role;
 use core::task::Waker;
 
 use self::berths::Berths;
-pub(crate) use self::role::{Aborts, News};
-pub use self::role::{Board, Flights, Role, Stands};
+pub(crate) use self::role::{Aborts, News, Role, Stands};
+pub use self::role::{Board, Flights};
 use crate::storage::Storage;
-use crate::sync::wait_list::{Key, Queue, Removed, Slab, Turn};
+use crate::sync::wait_list::{Asked, Key, Queue, Removed, Slab};
 use crate::table::{Entry, Moved, Table};
 
 /// Flights by key, and who waits for each.
@@ -57,8 +57,8 @@ pub(crate) struct Limits {
 
 pub(crate) enum Followed<L> {
     Waits(Place<L>),
-    /// There is no such flight any more. The waker comes back.
-    Gone(Waker),
+    /// There is no such flight. The waker comes back.
+    Unlisted(Waker),
     /// All waiting places are taken. The waker comes back.
     Full(Waker, usize),
 }
@@ -71,11 +71,14 @@ pub(crate) enum Led<K, L> {
     Full(K),
 }
 
-/// What a follower learns. Wakers come back that are no longer needed.
+/// What a follower learns.
 pub(crate) enum Learnt<T, W, L> {
-    Waits(Option<Waker>),
-    Landed(T, Option<Waker>),
-    Leads(Ticket<L>, Option<W>, Option<Waker>),
+    /// It waits on, and is heard when there is news if its waker is the one that is known.
+    Waits {
+        is_heard: bool,
+    },
+    Landed(T),
+    Leads(Ticket<L>, Option<W>),
 }
 
 /// What becomes free when somebody leaves; to be dropped outside the lock, the waker of who leads now to be woken.
@@ -88,8 +91,8 @@ pub(crate) struct Left<K, T, W> {
 pub(crate) struct Landed<K> {
     /// Its key, unless it was off the list before.
     pub(crate) key: Option<K>,
-    /// Whether somebody waits for what it brings. If so, it is over when all have it.
-    pub(crate) is_awaited: bool,
+    /// How many wait for what it brings. If anybody does, it is over when all have it.
+    pub(crate) awaited: usize,
 }
 
 impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
@@ -97,9 +100,9 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
         Self { list: Table::new(), flights: Berths::new(), seats: Slab::new(), waiting: 0 }
     }
 
-    /// How many are listed, and how many wait in all.
+    /// How many are under way, listed or not, and how many wait in all.
     pub(crate) const fn len(&self) -> (usize, usize) {
-        (self.list.len(), self.waiting)
+        (self.flights.len(), self.waiting)
     }
 
     /// Whether a flight is listed.
@@ -109,10 +112,11 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
     }
 
     /// Takes a seat on a listed flight.
+    #[inline]
     pub(crate) fn follow(&mut self, hash: u64, is_it: impl FnMut(&K) -> bool, waker: Waker, limits: Limits) -> Followed<S::Link> {
         let listed = self.list.find(hash, is_it).and_then(|index| self.list.get_mut(index));
-        let Some(link) = listed.map(|entry| entry.value) else { return Followed::Gone(waker) };
-        let Some(flight) = self.flights.get_mut(link) else { return Followed::Gone(waker) };
+        let Some(link) = listed.map(|entry| entry.value) else { return Followed::Unlisted(waker) };
+        let Some(flight) = self.flights.get_mut(link) else { return Followed::Unlisted(waker) };
         if self.waiting >= limits.waiting {
             return Followed::Full(waker, self.waiting);
         }
@@ -142,7 +146,7 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
     ///
     /// The key comes back if there are as many as may be.
     pub(crate) fn begin(&mut self, hash: u64, key: K, limits: Limits) -> Result<Ticket<S::Link>, K> {
-        if self.list.len() >= limits.flights {
+        if self.flights.len() >= limits.flights {
             return Err(key);
         }
         let Some(link) = self.flights.take(Flight { followers: Queue::new(), listed: None }) else { return Err(key) };
@@ -168,15 +172,20 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
     }
 
     /// Asks for news.
-    pub(crate) fn ask(&mut self, place: Place<S::Link>, waker: Waker) -> Learnt<T, W, S::Link> {
-        match self.seats.poll(place.key, waker) {
-            Turn::Waiting { unused } => Learnt::Waits(unused),
-            Turn::Granted { payload: Seat::Landed(outcome), unused } => Learnt::Landed(outcome, unused),
-            Turn::Granted { payload: Seat::Lead(work), unused } => Learnt::Leads(Ticket(place.flight), work, unused),
+    #[inline]
+    pub(crate) fn ask(&mut self, place: Place<S::Link>, waker: &Waker) -> Learnt<T, W, S::Link> {
+        match self.seats.ask(place.key, waker) {
+            Asked::Waits { is_heard } => Learnt::Waits { is_heard },
+            Asked::Granted(Seat::Landed(outcome)) => Learnt::Landed(outcome),
+            Asked::Granted(Seat::Lead(work)) => Learnt::Leads(Ticket(place.flight), work),
             // Neither happens: nobody is granted nothing, and who has a place is known.
-            Turn::Granted { payload: Seat::Nothing, unused } => Learnt::Waits(unused),
-            Turn::Unknown { unused } => Learnt::Waits(Some(unused)),
+            Asked::Granted(Seat::Nothing) | Asked::Unknown => Learnt::Waits { is_heard: true },
         }
+    }
+
+    /// A follower that waits is woken through another waker from now on. The one that is not needed comes back.
+    pub(crate) fn listen(&mut self, place: Place<S::Link>, waker: Waker) -> Option<Waker> {
+        self.seats.listen(place.key, waker)
     }
 
     /// A follower leaves, wherever it stands. If it was to lead, the next one does.
@@ -195,11 +204,8 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
         match payload {
             Seat::Nothing => Left { leads: None, _rest: (None, None, None, waker) },
             Seat::Landed(outcome) => Left { leads: None, _rest: (None, Some(outcome), None, waker) },
-            Seat::Lead(work) => {
-                let mut left = self.abandon(Ticket(place.flight), work);
-                left._rest.3 = waker;
-                left
-            }
+            // Its waker has been woken with the grant.
+            Seat::Lead(work) => self.abandon(Ticket(place.flight), work),
         }
     }
 
@@ -219,33 +225,31 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
     /// A flight has landed: whoever comes from now on begins another one.
     #[inline]
     pub(crate) fn land(&mut self, ticket: Ticket<S::Link>) -> Landed<K> {
-        let is_awaited = self.flights.get_mut(ticket.0).is_some_and(|flight| !flight.followers.is_empty());
+        let awaited = self.flights.get_mut(ticket.0).map_or(0, |flight| flight.followers.len());
         let key = self.unlist(ticket);
-        if !is_awaited {
+        if awaited == 0 {
             self.flights.vacate(ticket.0);
         }
-        Landed { key, is_awaited }
+        Landed { key, awaited }
     }
 
-    /// Gives an outcome to who has waited longest: its waker, and whether another one waits. If nobody waits, the flight is over.
-    ///
-    /// # Errors
-    ///
-    /// The outcome comes back if nobody waited any more.
-    pub(crate) fn give(&mut self, ticket: Ticket<S::Link>, outcome: T) -> Result<(Option<Waker>, bool), T> {
-        let Some(flight) = self.flights.get_mut(ticket.0) else { return Err(outcome) };
-        let Some(first) = self.seats.front_mut(&flight.followers) else {
-            self.flights.vacate(ticket.0);
-            return Err(outcome);
-        };
-        *first = Seat::Landed(outcome);
-        self.waiting = self.waiting.saturating_sub(1);
-        let waker = self.seats.grant_front(&mut flight.followers);
-        let more = !flight.followers.is_empty();
-        if !more {
-            self.flights.vacate(ticket.0);
+    /// Gives outcomes to those who have waited longest, one to each; their wakers take the outcomes' place. How many wait still: if nobody does, the flight is over.
+    pub(crate) fn give<const N: usize>(
+        &mut self,
+        ticket: Ticket<S::Link>,
+        outcomes: &mut heapless::Vec<T, N>,
+        wakers: &mut heapless::Vec<Waker, N>,
+    ) -> usize {
+        let Some(flight) = self.flights.get_mut(ticket.0) else { return 0 };
+        while let Some(first) = self.seats.front_mut(&flight.followers) {
+            let Some(outcome) = outcomes.pop() else { return flight.followers.len() };
+            *first = Seat::Landed(outcome);
+            self.waiting = self.waiting.saturating_sub(1);
+            // There is room for as many as there were outcomes.
+            let _full = self.seats.grant_front(&mut flight.followers).map(|waker| wakers.push(waker));
         }
-        Ok((waker, more))
+        self.flights.vacate(ticket.0);
+        0
     }
 
     /// Takes the flight of a key off the list. Its key comes back.
@@ -284,3 +288,6 @@ impl<K, T, W> Left<K, T, W> {
         Self { leads: None, _rest: (None, None, work, None) }
     }
 }
+
+#[cfg(test)]
+mod tests;

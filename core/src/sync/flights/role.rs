@@ -1,6 +1,6 @@
 use core::task::{Context, Poll, Waker};
 
-use super::{FlightTable, Learnt, Left, Place, Ticket};
+use super::{FlightTable, Landed, Learnt, Left, Place, Ticket};
 use crate::single_flight::FlightError;
 use crate::storage::Storage;
 
@@ -89,60 +89,80 @@ impl<'f, F: Flights + ?Sized> Role<'f, F> {
     }
 
     /// Waits for the flight, or for its leader to leave.
+    #[inline]
     pub(crate) fn poll_news(&mut self, place: Place<LinkOf<F>>, cx: &mut Context<'_>) -> Poll<News<F::Outcome>> {
-        let waker = cx.waker().clone();
-        let Some(learnt) = self.flights.with_table(self.hash, |table| table.ask(place, waker)) else { return Poll::Pending };
-        match learnt {
-            Learnt::Waits(_unused) => Poll::Pending,
-            Learnt::Landed(outcome, _unused) => {
-                self.stands = Stands::Outside;
-                Poll::Ready(News::Landed(outcome))
-            }
-            Learnt::Leads(ticket, work, _unused) => {
-                (self.stands, self.work) = (Stands::Leads(ticket), work);
-                Poll::Ready(News::Leads)
-            }
-        }
-    }
-
-    /// Gives the outcome to all who wait for it, after the flight has landed.
-    pub(crate) fn give_out(&mut self, ticket: Ticket<LinkOf<F>>, outcome: &F::Outcome)
-    where
-        F::Outcome: Clone,
-    {
-        let mut more = true;
-        while more {
-            // Outside the lock, as all that is not ours. Whoever it is for may be gone by then, and the next one has it.
-            let clone = outcome.clone();
-            match self.flights.with_table(self.hash, |table| table.give(ticket, clone)) {
-                Some(Ok((waker, others))) => {
-                    more = others;
-                    wake(waker);
+        loop {
+            match self.flights.with_table(self.hash, |table| table.ask(place, cx.waker())) {
+                Some(Learnt::Landed(outcome)) => {
+                    self.stands = Stands::Outside;
+                    return Poll::Ready(News::Landed(outcome));
                 }
-                Some(Err(_unwanted)) => break,
-                None => break,
+                Some(Learnt::Leads(ticket, work)) => {
+                    (self.stands, self.work) = (Stands::Leads(ticket), work);
+                    return Poll::Ready(News::Leads);
+                }
+                Some(Learnt::Waits { is_heard: false }) => {
+                    let waker = cx.waker().clone();
+                    let _unused = self.flights.with_table(self.hash, |table| table.listen(place, waker));
+                }
+                Some(Learnt::Waits { is_heard: true }) | None => return Poll::Pending,
             }
         }
-        self.stands = Stands::Outside;
     }
 
-    /// Lands the flight, and gives the outcome to all who wait for it. Whether there were any.
+    /// Lands the flight, and gives the outcome to all who wait for it. Whether somebody has got it.
     pub(crate) fn land(&mut self, ticket: Ticket<LinkOf<F>>, outcome: &F::Outcome) -> bool
     where
         F::Outcome: Clone,
     {
-        let landed = self.flights.with_table(self.hash, |table| table.land(ticket));
-        let is_awaited = landed.is_some_and(|landed| landed.is_awaited);
-        if is_awaited {
-            self.give_out(ticket, outcome);
-        }
-        self.stands = Stands::Outside;
-        is_awaited
+        // The key is dropped last, when whatever it does finds the flight over.
+        let Some(Landed { key: _key, awaited }) = self.flights.with_table(self.hash, |table| table.land(ticket)) else {
+            return false;
+        };
+        self.hand_out(ticket, outcome, awaited)
     }
 
-    /// Has nothing to do with a flight any more, which is over.
-    pub(crate) const fn step_out(&mut self) {
-        self.stands = Stands::Outside;
+    /// Gives the outcome of a flight that has landed to all who wait for it. Whether somebody has got it.
+    #[inline]
+    pub(crate) fn hand_out(&mut self, ticket: Ticket<LinkOf<F>>, outcome: &F::Outcome, awaited: usize) -> bool
+    where
+        F::Outcome: Clone,
+    {
+        if awaited == 0 {
+            self.stands = Stands::Outside;
+            return false;
+        }
+        // What lies on the stack at a time is not to be large.
+        if size_of::<F::Outcome>() <= 32 {
+            self.give_out::<8>(ticket, outcome, awaited)
+        } else {
+            self.give_out::<1>(ticket, outcome, awaited)
+        }
+    }
+
+    /// Gives the outcome to all who wait for it, so many at a time. Whether somebody has got it.
+    #[inline(never)]
+    fn give_out<const N: usize>(&mut self, ticket: Ticket<LinkOf<F>>, outcome: &F::Outcome, mut awaited: usize) -> bool
+    where
+        F::Outcome: Clone,
+    {
+        let mut is_shared = false;
+        while awaited > 0 {
+            let (mut clones, mut wakers) = (heapless::Vec::<_, N>::new(), heapless::Vec::<_, N>::new());
+            // Outside the lock, as all that is not ours. Whoever they are for may be gone by then, and the next ones have them.
+            let made = awaited.min(N);
+            for _ in 0..made {
+                let _full = clones.push(outcome.clone());
+            }
+            awaited = self.flights.with_table(self.hash, |table| table.give(ticket, &mut clones, &mut wakers)).unwrap_or(0);
+            is_shared |= clones.len() < made;
+            if awaited == 0 {
+                // By now it may be another one's: a waker, or a drop, that panics must not give it up.
+                self.stands = Stands::Outside;
+            }
+            wakers.into_iter().for_each(Waker::wake);
+        }
+        is_shared
     }
 
     /// Gives up what it is to its flight.
@@ -164,6 +184,7 @@ impl<'f, F: Flights + ?Sized> Role<'f, F> {
 impl<F: Flights + ?Sized> Drop for Role<'_, F> {
     #[inline]
     fn drop(&mut self) {
+        // Most have ended by then.
         if !matches!(self.stands, Stands::Outside) {
             self.give_up();
         }
