@@ -73,7 +73,7 @@ where
         let (hash, read, rules, limits) = (Self::hash(&key), self.read(), &self.settings.rules, self.limits());
         let now = self.now_at(hash, read);
         let Some(new) = self.new_entry(Some(&key), Ok(value), ttl, 0, now) else { return };
-        self.make_room(hash, new.weight, now);
+        self.make_room(hash, &key, &new, now);
         let _gone = self.with_shard(hash, |shard| {
             let forgotten = shard.flights.forget(hash, |known| *known == key);
             (forgotten, shard.put(rules, limits, hash, key, new, now))

@@ -165,13 +165,17 @@ where
         hash::<H, Q>(P::hash_seed(), key)
     }
 
-    /// Makes way for an entry of that weight, as far as that can be done. What goes is dropped outside the lock, one by one.
-    pub(super) fn make_room(&self, hash: u64, weight: u32, now: Instant) {
+    /// Makes way for what is to be kept, if it has a weight. What goes is dropped outside the lock, one by one.
+    pub(super) fn make_room(&self, hash: u64, key: &K, new: &New<V, E>, now: Instant)
+    where
+        K: Eq,
+    {
         if self.settings.weigh_by.is_none() {
             return;
         }
         let (rules, limits) = (&self.settings.rules, self.limits());
-        while let Some(Some(_displaced)) = self.with_shard(hash, |shard| shard.make_room(rules, limits, weight, now)) {}
+        let displace = |shard: &mut Shard<K, V, E, S, F>| shard.make_room(rules, limits, hash, key, new, now);
+        while let Some(Some(_displaced)) = self.with_shard(hash, displace) {}
     }
 }
 
@@ -261,8 +265,8 @@ where
         let keeps = outcome.is_ok() || rules.error_ttl > 0;
         let now = self.now_at(hash, read);
         let new = if keeps { self.new_entry(key.as_ref(), outcome.clone(), None, cost, now) } else { None };
-        if let Some(New { weight, .. }) = &new {
-            self.make_room(hash, *weight, now);
+        if let (Some(key), Some(new)) = (&key, &new) {
+            self.make_room(hash, key, new, now);
         }
         let has_failed = outcome.is_err();
         let arrived = self.with_shard(hash, |shard| shard.arrive(rules, limits, hash, ticket, has_failed, new, now));

@@ -58,7 +58,8 @@ pub(super) struct New<V, E> {
 }
 
 /// What is not needed any more, to be dropped outside the lock.
-pub(super) type Gone<K, V, E> = (Option<K>, Option<Result<V, E>>, Option<Displaced<K, Result<V, E>>>);
+pub(super) type Gone<K, V, E> =
+    (Option<K>, Option<Result<V, E>>, Option<Entry<K, Result<V, E>>>, Option<Displaced<K, Result<V, E>>>);
 
 /// What came of a fetch that has ended.
 pub(super) struct Arrived<K, V, E> {
@@ -134,15 +135,25 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         led
     }
 
-    /// Makes way for an entry of that weight, by one: again, until nothing goes any more.
+    /// Makes way for what is to be kept in the place of a key, by one: again, until nothing goes any more.
     pub(super) fn make_room(
         &mut self,
         rules: &Rules,
         limits: Limits,
-        weight: u32,
+        hash: u64,
+        key: &K,
+        new: &New<V, E>,
         now: Instant,
-    ) -> Option<Displaced<K, Result<V, E>>> {
-        let displaced = self.store.make_room(weight, now, limits, |times| rules.dies_at(times))?;
+    ) -> Option<Displaced<K, Result<V, E>>>
+    where
+        K: Eq,
+    {
+        let replaced = self.store.find(hash, |known| known == key).and_then(|link| self.store.get_mut(link));
+        let more = new.weight.saturating_sub(replaced.map_or(0, |entry| entry.weight));
+        if more == 0 || !new.is_kept(rules, limits, now) {
+            return None;
+        }
+        let displaced = self.store.make_room(more, now, limits, |times| rules.dies_at(times))?;
         self.count_displaced(&displaced);
         Some(displaced)
     }
@@ -164,7 +175,7 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
     {
         self.counts.errors = self.counts.errors.wrapping_add(u64::from(has_failed));
         let Landed { key, is_awaited } = self.flights.land(ticket);
-        let unused = |key, new: Option<New<V, E>>| (key, new.map(|new| new.outcome), None);
+        let unused = |key, new: Option<New<V, E>>| (key, new.map(|new| new.outcome), None, None);
         let Some(key) = key else { return Arrived { reserve: None, is_awaited, gone: unused(None, new) } };
         let known = self.store.find(hash, |known| *known == key);
         if let (true, Some(link)) = (has_failed, known)
@@ -178,31 +189,34 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         Arrived { reserve: None, is_awaited, gone: self.put(rules, limits, hash, key, new, now) }
     }
 
-    /// Keeps an entry, in the place of the one of that key if there is one.
+    /// Keeps an entry, in the place of the one of that key if there is one; which goes also if the new one is not to be kept.
     pub(super) fn put(&mut self, rules: &Rules, limits: Limits, hash: u64, key: K, new: New<V, E>, now: Instant) -> Gone<K, V, E>
     where
         K: Eq,
     {
+        let is_kept = new.is_kept(rules, limits, now);
         let New { outcome, times, weight } = new;
-        if u64::from(weight) > limits.max_weight {
-            return (Some(key), Some(outcome), None);
+        let known = self.store.find(hash, |known| *known == key);
+        if let Some(entry) = known.and_then(|link| self.store.get_mut(link)) {
+            let is_expired = rules.age(&entry.times, now, || u64::MAX) > Age::Due;
+            self.counts.expired = self.counts.expired.wrapping_add(u64::from(is_expired));
         }
-        if let Some(link) = self.store.find(hash, |known| *known == key) {
-            if let Some(entry) = self.store.get_mut(link) {
-                let is_expired = rules.age(&entry.times, now, || u64::MAX) > Age::Due;
-                self.counts.expired = self.counts.expired.wrapping_add(u64::from(is_expired));
+        match known {
+            Some(link) if is_kept => {
+                let replaced = self.store.replace(link, outcome, times, weight, |times| rules.dies_at(times));
+                (Some(key), replaced, None, None)
             }
-            let old = self.store.replace(link, outcome, times, weight, |times| rules.dies_at(times));
-            return (Some(key), old, None);
-        }
-        match self.store.insert(hash, key, outcome, times, weight, now, limits, |times| rules.dies_at(times)) {
-            Ok(displaced) => {
-                if let Some(displaced) = &displaced {
-                    self.count_displaced(displaced);
+            Some(link) => (Some(key), Some(outcome), self.store.remove(link), None),
+            None if !is_kept => (Some(key), Some(outcome), None, None),
+            None => match self.store.insert(hash, key, outcome, times, weight, now, limits, |times| rules.dies_at(times)) {
+                Ok(displaced) => {
+                    if let Some(displaced) = &displaced {
+                        self.count_displaced(displaced);
+                    }
+                    (None, None, None, displaced)
                 }
-                (None, None, displaced)
-            }
-            Err((key, outcome)) => (Some(key), Some(outcome), None),
+                Err((key, outcome)) => (Some(key), Some(outcome), None, None),
+            },
         }
     }
 
@@ -287,6 +301,13 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
     fn count_displaced(&mut self, displaced: &Displaced<K, Result<V, E>>) {
         let count = if displaced.expired { &mut self.counts.expired } else { &mut self.counts.evicted };
         *count = count.wrapping_add(1);
+    }
+}
+
+impl<V, E> New<V, E> {
+    /// Whether it is neither too heavy, nor over already.
+    fn is_kept(&self, rules: &Rules, limits: Limits, now: Instant) -> bool {
+        u64::from(self.weight) <= limits.max_weight && rules.dies_at(&self.times) > now
     }
 }
 
