@@ -71,6 +71,9 @@ where
             return;
         }
         let (hash, read, rules, limits) = (Self::hash(&key), self.read(), &self.settings.rules, self.limits());
+        if ttl.is_some() {
+            self.with_shard(hash, |shard| shard.has_own_ttls = true);
+        }
         let now = self.now_at(hash, read);
         let Some(new) = self.new_entry(Some(&key), Ok(value), ttl, 0, now) else { return };
         self.make_room(hash, &key, &new, now);

@@ -157,8 +157,8 @@ impl Times {
         self.is_queued
     }
 
-    pub(super) const fn set_queued(&mut self, is_queued: bool) {
-        self.is_queued = is_queued;
+    pub(super) const fn queued(&mut self) -> &mut bool {
+        &mut self.is_queued
     }
 
     /// The instant so many nanoseconds and so many more after it was stored.

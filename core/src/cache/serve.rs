@@ -38,9 +38,9 @@ pub trait Serve: Flights<Outcome = Result<Self::Value, Self::Error>> {
     #[doc(hidden)]
     fn leave(&self, waits: WaitKey<Self>);
 
-    /// Leads the fetch of what was queued, if it is still due, and nobody fetches it.
+    /// Takes a key off the queue: its hash, if it is still due, and nobody fetches it.
     #[doc(hidden)]
-    fn lead_queued(&self, key: &Self::Key, copy: Self::Key) -> Option<(u64, Ticket<LinkOf<Self>>)>;
+    fn take_due(&self, key: &Self::Key) -> Option<u64>;
 
     /// A fetch has ended: keeps what it brought, and gives it to all who wait. What its caller ends with.
     #[doc(hidden)]
@@ -115,14 +115,16 @@ where
     /// The present of a shard.
     #[inline]
     pub(super) fn now(&self, shard: &mut Shard<K, V, E, S, F>, read: Instant) -> Instant {
-        if self.settings.rules.needs_time() { shard.steady.advance(read, &self.clock) } else { read }
+        let read = match () {
+            () if self.settings.rules.needs_time() => read,
+            () if shard.has_own_ttls => self.clock.now(),
+            () => return read,
+        };
+        shard.steady.advance(read, &self.clock)
     }
 
     /// The present, for what is made outside the lock.
     pub(super) fn now_at(&self, hash: u64, read: Instant) -> Instant {
-        if !self.settings.rules.needs_time() {
-            return read;
-        }
         self.with_shard(hash, |shard| self.now(shard, read)).unwrap_or(read)
     }
 
@@ -235,20 +237,13 @@ where
         }
     }
 
-    fn lead_queued(&self, key: &K, copy: K) -> Option<(u64, Ticket<F::Link>)> {
-        let (hash, read, rules, limits) = (Self::hash(key), self.read(), &self.settings.rules, self.flight_limits());
-        let led = self.with_shard(hash, |shard| {
+    fn take_due(&self, key: &K) -> Option<u64> {
+        let (hash, read, rules) = (Self::hash(key), self.read(), &self.settings.rules);
+        let is_due = self.with_shard(hash, |shard| {
             let now = self.now(shard, read);
-            if shard.take_due(rules, hash, |known| known == key, now) {
-                Ok(shard.lead(hash, copy, |known| known == key, limits))
-            } else {
-                Err(copy)
-            }
-        });
-        match led? {
-            Ok(Led::Leads(ticket)) => Some((hash, ticket)),
-            Ok(Led::Listed(_copy) | Led::Full(_copy)) | Err(_copy) => None,
-        }
+            shard.take_due(rules, hash, |known| known == key, now)
+        })?;
+        is_due.then_some(hash)
     }
 
     fn arrive(
@@ -316,8 +311,11 @@ where
     }
 
     fn queue(&self, hash: u64, key: &Q) {
-        let new = key.to_key();
-        match self.refreshes.with(|refreshes| refreshes.push(new)) {
+        let (new, most) = (key.to_key(), self.settings.capacity);
+        if self.with_shard(hash, |shard| shard.queue(hash, |known| known.borrow() == key)) != Some(true) {
+            return;
+        }
+        match self.refreshes.with(|refreshes| refreshes.push(new, most)) {
             Ok(None) => {}
             Ok(Some(waker)) => waker.wake(),
             // The next reader tries again.

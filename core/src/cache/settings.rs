@@ -67,7 +67,7 @@ pub struct Cache<
 
 pub(super) struct Settings<K, V> {
     pub(super) rules: Rules,
-    capacity: usize,
+    pub(super) capacity: usize,
     max_weight: u64,
     max_fetches: usize,
     max_waiting: u32,

@@ -1,6 +1,7 @@
 //! Entries, and who fetches them, behind one lock.
 
 use core::convert::Infallible;
+use core::mem::{replace, take};
 
 use super::rules::{Age, Rules, Times};
 use super::snapshot::Snapshot;
@@ -11,6 +12,8 @@ use crate::time::{Instant, Steady};
 
 pub(super) struct Shard<K, V, E, S: Storage, F: Storage> {
     pub(super) steady: Steady,
+    /// Whether an entry had a TTL of its own: then time matters, whatever the settings say.
+    pub(super) has_own_ttls: bool,
     store: Store<K, Result<V, E>, S>,
     pub(super) flights: FlightTable<K, Result<V, E>, F, Infallible>,
     counts: Counts,
@@ -70,8 +73,13 @@ pub(super) struct Arrived<K, V, E> {
 }
 
 impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
-    pub(super) const NEW: Self =
-        Self { steady: Steady::new(), store: Store::new(), flights: FlightTable::new(), counts: Counts::NONE };
+    pub(super) const NEW: Self = Self {
+        steady: Steady::new(),
+        has_own_ttls: false,
+        store: Store::new(),
+        flights: FlightTable::new(),
+        counts: Counts::NONE,
+    };
 
     /// Reads. The value is cloned under the lock, since it might be gone after it.
     #[inline]
@@ -95,11 +103,12 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
             if age <= Age::Stale {
                 rules.read(times, now);
                 let outcome = value.clone();
-                let mut is_due = false;
-                if age >= Age::Due && reading != Reading::Again && !times.is_queued() {
-                    is_due = !self.flights.is_listed(hash, is_it);
-                    times.set_queued(is_due && reading == Reading::Queues);
-                }
+                let may_ask = match reading {
+                    Reading::Queues => !times.is_queued(),
+                    Reading::Fetches => true,
+                    Reading::Again => false,
+                };
+                let is_due = age >= Age::Due && may_ask && !self.flights.is_listed(hash, is_it);
                 match (reading, age) {
                     (Reading::Again, _) => {}
                     (_, Age::Stale) => self.counts.stale = self.counts.stale.wrapping_add(1),
@@ -279,15 +288,20 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
     pub(super) fn take_due(&mut self, rules: &Rules, hash: u64, mut is_it: impl FnMut(&K) -> bool, now: Instant) -> bool {
         let Some(link) = self.store.find(hash, &mut is_it) else { return false };
         let Some(Entry { times, .. }) = self.store.get_mut(link) else { return false };
-        let was_queued = times.is_queued();
-        times.set_queued(false);
+        let was_queued = take(times.queued());
         was_queued && rules.age(times, now, || u64::MAX) != Age::Dead && !self.flights.is_listed(hash, is_it)
+    }
+
+    /// Whether a key is to be put into the queue: that of an entry which is not in it yet.
+    pub(super) fn queue(&mut self, hash: u64, is_it: impl FnMut(&K) -> bool) -> bool {
+        let entry = self.store.find(hash, is_it).and_then(|link| self.store.get_mut(link));
+        entry.is_some_and(|entry| !replace(entry.times.queued(), true))
     }
 
     /// It could not be put into the queue.
     pub(super) fn unqueue(&mut self, hash: u64, is_it: impl FnMut(&K) -> bool) {
         if let Some(entry) = self.store.find(hash, is_it).and_then(|link| self.store.get_mut(link)) {
-            entry.times.set_queued(false);
+            *entry.times.queued() = false;
         }
     }
 
