@@ -72,8 +72,9 @@ where
         }
         let (hash, read, rules, limits) = (Self::hash(&key), self.read(), &self.settings.rules, self.limits());
         let Some(new) = self.new_entry(Some(&key), Ok(value), ttl) else { return };
-        self.make_room(hash, new.weight);
+        self.make_room(hash, &key, &new);
         let _gone = self.with_shard(hash, |shard| {
+            shard.has_own_ttls |= ttl.is_some();
             let now = self.now(shard, read);
             shard.put(rules, limits, hash, key, new, now)
         });

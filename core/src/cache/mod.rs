@@ -13,7 +13,7 @@
 //! - What is invalidated or replaced while it is fetched answers the callers of that fetch, and is not kept; and the end of an old fetch does nothing to a newer one. Nothing that was taken out comes back.
 //! - It never has more entries than its [`capacity`](Cache::capacity), nor do they weigh more than [`max_weight`](Cache::max_weight). To make room, what has ended goes first, and then what is used least and longest ago; keys that come once, as in a scan, pass through without displacing what is used again.
 //! - Nothing happens in the background. What has ended is no longer served, and lies there until its place is wanted or its key is stored again.
-//! - The clock is read once a read, and once more when a fetch has ended.
+//! - The clock is read once a read, and once more when a fetch has ended; not at all where nothing gets old.
 //! - A clock that is set back is no time, and ends nothing later.
 //!
 //! # Serving what is old

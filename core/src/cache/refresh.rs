@@ -114,12 +114,11 @@ where
             match cache.enter(*this.key, cx.waker(), Reading::Fetches) {
                 Ok(Entered::Served { outcome, hash, is_due }) => {
                     let operation = this.operation.take();
+                    // Made first: whatever of the caller's code panics, nobody leads yet.
+                    let key = (is_due && cache.asks_for_keys()).then(|| cache.to_key(*this.key));
                     let ticket = if is_due { cache.lead_due(hash, *this.key) } else { None };
-                    let refresh = ticket.map(|ticket| {
-                        let key = cache.asks_for_keys().then(|| cache.to_key(*this.key));
-                        let fetching = Fetching::leading(cache, hash, ticket, key);
-                        Refresh { operation, fetching }
-                    });
+                    let refresh =
+                        ticket.map(|ticket| Refresh { operation, fetching: Fetching::leading(cache, hash, ticket, key) });
                     return Poll::Ready(match outcome {
                         Ok(value) => Ok(Read { value, refresh }),
                         Err(error) => Err(FlightError::Failed(error)),

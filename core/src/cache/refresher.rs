@@ -7,12 +7,13 @@ use core::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 
 use super::fetching::Fetching;
-use super::serve::{Serve, WaitKey};
+use super::serve::{Serve, ServeBy, WaitKey};
 use super::settings::Cache;
 use crate::key::KeyHash;
 use crate::platform::Platform;
 use crate::single_flight::{AsIs, FlightError};
 use crate::storage::Storage;
+use crate::sync::flights::Flights;
 
 impl<P, K, V, E, S, H, F, const SHARDS: usize> Cache<P, K, V, E, S, H, F, SHARDS>
 where
@@ -94,7 +95,7 @@ pin_project! {
 
 impl<C, O, Fut> Future for Refresher<'_, C, O, Fut>
 where
-    C: Serve<Key: Clone>,
+    C: ServeBy<<C as Flights>::Key> + Serve<Key: Clone>,
     O: FnMut(C::Key) -> Fut,
     Fut: Future<Output = Result<C::Value, C::Error>>,
 {
@@ -111,8 +112,10 @@ where
                     Ok(None) => return Poll::Pending,
                     Err(error) => return Poll::Ready(error),
                 };
-                let Some((hash, ticket)) = cache.lead_queued(&key, key.clone()) else { continue };
+                let Some(hash) = cache.take_due(&key) else { continue };
+                // Made first: whatever of the caller's code panics, nobody leads yet.
                 let kept = cache.asks_for_keys().then(|| key.clone());
+                let Some(ticket) = cache.lead_due(hash, &key) else { continue };
                 this.fetching.set(Fetching::leading(cache, hash, ticket, kept));
                 next = Some(key);
             }

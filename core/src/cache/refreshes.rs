@@ -10,6 +10,7 @@ pub(super) struct Refreshes<K, S: Storage> {
     vacant: Option<S::Link>,
     first: Option<S::Link>,
     last: Option<S::Link>,
+    len: usize,
     refreshers: WaitList<(), S>,
 }
 
@@ -20,15 +21,18 @@ struct Slot<K, L> {
 
 impl<K, S: Storage> Refreshes<K, S> {
     pub(super) const fn new() -> Self {
-        Self { keys: S::Slots::EMPTY, vacant: None, first: None, last: None, refreshers: WaitList::new() }
+        Self { keys: S::Slots::EMPTY, vacant: None, first: None, last: None, len: 0, refreshers: WaitList::new() }
     }
 
     /// Puts a key at the end of the queue. The waker of a refresher who is to take it.
     ///
     /// # Errors
     ///
-    /// The key comes back if the queue is full.
-    pub(super) fn push(&mut self, key: K) -> Result<Option<Waker>, K> {
+    /// The key comes back if the queue is full: if as many are in it as may be, whether they are still due or not.
+    pub(super) fn push(&mut self, key: K, most: usize) -> Result<Option<Waker>, K> {
+        if self.len >= most {
+            return Err(key);
+        }
         let link = match self.vacant {
             Some(link) => link,
             None => match Link::new(self.keys.as_slice().len()) {
@@ -39,6 +43,7 @@ impl<K, S: Storage> Refreshes<K, S> {
         let Some(slot) = self.keys.as_mut_slice().get_mut(link.index()) else { return Err(key) };
         self.vacant = slot.next.take();
         slot.key = Some(key);
+        self.len += 1;
         match self.last.replace(link).and_then(|last| self.keys.as_mut_slice().get_mut(last.index())) {
             Some(last) => last.next = Some(link),
             None => self.first = Some(link),
@@ -51,6 +56,7 @@ impl<K, S: Storage> Refreshes<K, S> {
         let link = self.first?;
         let slot = self.keys.as_mut_slice().get_mut(link.index())?;
         let key = slot.key.take();
+        self.len = self.len.saturating_sub(1);
         self.first = slot.next.take();
         slot.next = self.vacant.replace(link);
         if self.first.is_none() {

@@ -15,7 +15,7 @@ pub(super) struct Rules {
     pub(super) early_refresh: Ratio,
     pub(super) stale_while_revalidate: u64,
     pub(super) stale_if_error: u64,
-    /// Whether anything may ever get old.
+    /// Whether all of it gets old, or may.
     pub(super) is_timed: bool,
 }
 
@@ -58,7 +58,7 @@ impl Rules {
         early_refresh: Ratio::new(0, 1),
         stale_while_revalidate: 0,
         stale_if_error: 0,
-        is_timed: true,
+        is_timed: false,
     };
 
     /// Whether it matters how long fetches take.

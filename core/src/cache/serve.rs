@@ -39,9 +39,9 @@ pub trait Serve: Flights<Outcome = Result<Self::Value, Self::Error>> {
     #[doc(hidden)]
     fn leave(&self, waits: WaitKey<Self>);
 
-    /// Leads the fetch of what was queued, if it is still due, and nobody fetches it.
+    /// Takes a key off the queue: its hash, if it is still due, and nobody fetches it.
     #[doc(hidden)]
-    fn lead_queued(&self, key: &Self::Key, copy: Self::Key) -> Option<(u64, Ticket<LinkOf<Self>>)>;
+    fn take_due(&self, key: &Self::Key) -> Option<u64>;
 
     /// A fetch has ended: keeps what it brought, and gives it to all who wait. What its caller ends with.
     #[doc(hidden)]
@@ -116,7 +116,12 @@ where
     /// The present of a shard.
     #[inline]
     pub(super) fn now(&self, shard: &mut Shard<K, V, E, S, F>, read: Instant) -> Instant {
-        if self.settings.rules.is_timed { shard.steady.advance(read, &self.clock) } else { read }
+        let read = match () {
+            () if self.settings.rules.is_timed => read,
+            () if shard.has_own_ttls => self.clock.now(),
+            () => return read,
+        };
+        shard.steady.advance(read, &self.clock)
     }
 
     /// What is to be kept of an outcome, if anything.
@@ -150,14 +155,17 @@ where
         hash::<H, Q>(P::hash_seed(), key)
     }
 
-    /// Makes way for an entry of that weight, as far as that can be done. What goes is dropped outside the lock, one by one.
+    /// Makes way for what is to be kept, if it has a weight. What goes is dropped outside the lock, one by one.
     #[inline]
-    pub(super) fn make_room(&self, hash: u64, weight: u32) {
+    pub(super) fn make_room(&self, hash: u64, key: &K, new: &New<V, E>)
+    where
+        K: Eq,
+    {
         if self.settings.weigh_by.is_some() {
             let (read, rules, limits) = (self.read(), &self.settings.rules, self.limits());
             let displace = |shard: &mut Shard<K, V, E, S, F>| {
                 let now = self.now(shard, read);
-                shard.make_room(rules, limits, weight, now)
+                shard.make_room(rules, limits, hash, key, new, now)
             };
             while let Some(Some(_displaced)) = self.with_shard(hash, displace) {}
         }
@@ -220,13 +228,13 @@ where
         }
     }
 
-    fn lead_queued(&self, key: &K, copy: K) -> Option<(u64, Ticket<F::Link>)> {
-        let (hash, read, rules, limits) = (Self::hash(key), self.read(), &self.settings.rules, self.flight_limits());
-        let led = self.with_shard(hash, |shard| {
+    fn take_due(&self, key: &K) -> Option<u64> {
+        let (hash, read, rules) = (Self::hash(key), self.read(), &self.settings.rules);
+        let is_due = self.with_shard(hash, |shard| {
             let now = self.now(shard, read);
-            if shard.take_due(rules, hash, |known| known == key, now) { shard.lead(hash, copy, limits) } else { Err(copy) }
-        });
-        led?.ok().map(|ticket| (hash, ticket))
+            shard.take_due(rules, hash, |known| known == key, now)
+        })?;
+        is_due.then_some(hash)
     }
 
     fn arrive(
@@ -241,8 +249,8 @@ where
         let cost = rules.needs_cost().then(|| read.as_nanos().saturating_sub(began.as_nanos()));
         let keeps = outcome.is_ok() || rules.error_ttl > 0;
         let new = if keeps { self.new_entry(key.as_ref(), outcome.clone(), None) } else { None };
-        if let Some(New { weight, .. }) = &new {
-            self.make_room(hash, *weight);
+        if let (Some(key), Some(new)) = (&key, &new) {
+            self.make_room(hash, key, new);
         }
         let has_failed = outcome.is_err();
         let arrived = self.with_shard(hash, |shard| {
@@ -302,8 +310,11 @@ where
     }
 
     fn queue(&self, hash: u64, key: &Q) {
-        let new = key.to_key();
-        match self.refreshes.with(|refreshes| refreshes.push(new)) {
+        let (new, most) = (key.to_key(), self.settings.capacity);
+        if self.with_shard(hash, |shard| shard.queue(hash, |known| known.borrow() == key)) != Some(true) {
+            return;
+        }
+        match self.refreshes.with(|refreshes| refreshes.push(new, most)) {
             Ok(None) => {}
             Ok(Some(waker)) => waker.wake(),
             // The next reader tries again.

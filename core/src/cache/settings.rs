@@ -67,7 +67,7 @@ pub struct Cache<
 
 pub(super) struct Settings<K, V> {
     pub(super) rules: Rules,
-    capacity: usize,
+    pub(super) capacity: usize,
     max_weight: u64,
     max_fetches: usize,
     max_waiting: u32,
@@ -114,12 +114,6 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
         Self { clock, settings, shards, refreshes: Shared::new(Refreshes::new()), hash: PhantomData }
     }
 
-    /// One in which nothing ever gets old, and which reads no clock.
-    pub(crate) const fn timeless(mut self) -> Self {
-        self.settings.rules.is_timed = false;
-        self
-    }
-
     /// How many entries there is room for. At least 1, and no more than the storage has room for.
     ///
     /// Of several shards, each has room for its part, rounded up; one may be full while others are not. On the heap, memory is taken as entries come.
@@ -160,6 +154,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
     #[must_use]
     pub const fn ttl(mut self, ttl: Duration) -> Self {
         self.settings.rules.ttl = nanos(ttl);
+        self.settings.rules.is_timed |= nanos(ttl) < u64::MAX;
         self
     }
 
@@ -185,6 +180,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
     #[must_use]
     pub const fn ttl_by(mut self, ttl: fn(&K, &V) -> Duration) -> Self {
         self.settings.ttl_by = Some(ttl);
+        self.settings.rules.is_timed = true;
         self
     }
 
@@ -199,6 +195,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
     #[must_use]
     pub const fn error_ttl(mut self, ttl: Duration) -> Self {
         self.settings.rules.error_ttl = nanos(ttl);
+        self.settings.rules.is_timed |= !ttl.is_zero();
         self
     }
 
@@ -206,6 +203,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
     #[must_use]
     pub const fn time_to_idle(mut self, idle: Duration) -> Self {
         self.settings.rules.time_to_idle = nanos(idle);
+        self.settings.rules.is_timed |= nanos(idle) < u64::MAX;
         self
     }
 

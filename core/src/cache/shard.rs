@@ -2,7 +2,7 @@
 
 use core::convert::Infallible;
 
-use super::rules::{Age, Rules};
+use super::rules::{Age, Rules, Times};
 use super::snapshot::Snapshot;
 use super::store::{Displaced, Entry, Limits, Stamp, Store, count_use};
 use crate::storage::Storage;
@@ -11,6 +11,8 @@ use crate::time::{Instant, Steady};
 
 pub(super) struct Shard<K, V, E, S: Storage, F: Storage> {
     pub(super) steady: Steady,
+    /// Whether an entry had a TTL of its own: then time matters, whatever the settings say.
+    pub(super) has_own_ttls: bool,
     store: Store<K, Result<V, E>, S>,
     pub(super) flights: FlightTable<K, Result<V, E>, F, Infallible>,
     counts: Counts,
@@ -81,8 +83,15 @@ pub(super) struct Arrived<K, V, E> {
 }
 
 impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
-    pub(super) const NEW: Self =
-        Self { steady: Steady::new(), store: Store::new(), flights: FlightTable::new(), counts: Counts::NONE, cost: 0, epoch: 0 };
+    pub(super) const NEW: Self = Self {
+        steady: Steady::new(),
+        has_own_ttls: false,
+        store: Store::new(),
+        flights: FlightTable::new(),
+        counts: Counts::NONE,
+        cost: 0,
+        epoch: 0,
+    };
 
     /// Reads. The value is cloned under the lock, since it might be gone after it.
     #[inline]
@@ -107,11 +116,12 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
                 rules.read(times, now);
                 count_use(times);
                 let outcome = value.clone();
-                let mut is_due = false;
-                if age >= Age::Due && reading != Reading::Again && !times.is_queued() {
-                    is_due = !self.flights.is_listed(hash, is_it);
-                    times.set_queued(is_due && reading == Reading::Queues);
-                }
+                let may_ask = match reading {
+                    Reading::Queues => !times.is_queued(),
+                    Reading::Fetches => true,
+                    Reading::Again => false,
+                };
+                let is_due = age >= Age::Due && may_ask && !self.flights.is_listed(hash, is_it);
                 match (reading, age) {
                     (Reading::Again, _) => {}
                     (_, Age::Stale) => self.counts.stale = self.counts.stale.wrapping_add(1),
@@ -160,15 +170,26 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         if self.flights.is_listed(hash, is_it) { Err(key) } else { self.lead(hash, key, limits) }
     }
 
-    /// Makes way for an entry of that weight, by one: again, until nothing goes any more.
+    /// Makes way for what is to be kept in the place of a key, by one: again, until nothing goes any more.
     pub(super) fn make_room(
         &mut self,
         rules: &Rules,
         limits: Limits,
-        weight: u32,
+        hash: u64,
+        key: &K,
+        new: &New<V, E>,
         now: Instant,
-    ) -> Option<Displaced<K, Result<V, E>>> {
-        let displaced = self.store.make_room(weight, now, limits, |times| rules.dies_at(times))?;
+    ) -> Option<Displaced<K, Result<V, E>>>
+    where
+        K: Eq,
+    {
+        let known = self.store.find(hash, |known| known == key);
+        let more = new.weight.saturating_sub(known.map_or(0, |link| self.store.weight_of(link)));
+        let is_kept = u64::from(new.weight) <= limits.max_weight && rules.dies_at(&new.times(rules, now)) > now;
+        if more == 0 || !is_kept {
+            return None;
+        }
+        let displaced = self.store.make_room(more, now, limits, |times| rules.dies_at(times))?;
         self.count_displaced(&displaced);
         Some(displaced)
     }
@@ -209,7 +230,7 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         Arrived { reserve: None, awaited, gone: self.put_at(rules, limits, hash, known, key, new, now) }
     }
 
-    /// Keeps an entry, in the place of the one of that key if there is one. A fetch under way does not keep what it brings.
+    /// Keeps an entry, in the place of the one of that key if there is one; which goes also if the new one is not to be kept. A fetch under way does not keep what it brings.
     pub(super) fn put(
         &mut self,
         rules: &Rules,
@@ -237,21 +258,21 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         new: New<V, E>,
         now: Instant,
     ) -> Gone<K, V, E> {
-        let New { outcome, ttl, weight, random } = new;
         self.epoch = self.epoch.wrapping_add(1);
-        if u64::from(weight) > limits.max_weight {
+        let times = new.times(rules, now);
+        let New { outcome, weight, .. } = new;
+        if let Some(entry) = known.and_then(|link| self.store.get_mut(link)) {
+            let is_expired = rules.age(&entry.times, now, 0, || u64::MAX) > Age::Due;
+            self.counts.expired = self.counts.expired.wrapping_add(u64::from(is_expired));
+        }
+        let end = rules.dies_at(&times);
+        if u64::from(weight) > limits.max_weight || end <= now {
             // What was there is not its value any more.
             let old = known.and_then(|link| self.store.remove(link));
             return (Some(key), Some(outcome), old.map(|old| (old.key, old.value)));
         }
-        let times = rules.times(now, ttl, outcome.is_err(), random);
         if let Some(link) = known {
-            if let Some(entry) = self.store.get_mut(link) {
-                let is_expired = rules.age(&entry.times, now, 0, || u64::MAX) > Age::Due;
-                self.counts.expired = self.counts.expired.wrapping_add(u64::from(is_expired));
-            }
-            let old = self.store.replace(link, outcome, times, weight, rules.dies_at(&times));
-            return (Some(key), old, None);
+            return (Some(key), self.store.replace(link, outcome, times, weight, end), None);
         }
         match self.store.insert(hash, (key, outcome), times, weight, now, limits, |times| rules.dies_at(times)) {
             Ok(displaced) => {
@@ -328,6 +349,14 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         was_queued && rules.age(times, now, 0, || u64::MAX) != Age::Dead && !self.flights.is_listed(hash, is_it)
     }
 
+    /// Whether a key is to be put into the queue: that of an entry which is not in it yet.
+    pub(super) fn queue(&mut self, hash: u64, is_it: impl FnMut(&K) -> bool) -> bool {
+        let Some(entry) = self.store.find(hash, is_it).and_then(|link| self.store.get_mut(link)) else { return false };
+        let was_queued = entry.times.is_queued();
+        entry.times.set_queued(true);
+        !was_queued
+    }
+
     /// It could not be put into the queue.
     pub(super) fn unqueue(&mut self, hash: u64, is_it: impl FnMut(&K) -> bool) {
         if let Some(entry) = self.store.find(hash, is_it).and_then(|link| self.store.get_mut(link)) {
@@ -345,6 +374,12 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
     fn count_displaced(&mut self, displaced: &Displaced<K, Result<V, E>>) {
         let count = if displaced.has_ended { &mut self.counts.expired } else { &mut self.counts.evicted };
         *count = count.wrapping_add(1);
+    }
+}
+
+impl<V, E> New<V, E> {
+    fn times(&self, rules: &Rules, now: Instant) -> Times {
+        rules.times(now, self.ttl, self.outcome.is_err(), self.random)
     }
 }
 

@@ -54,7 +54,7 @@ impl<P: Platform<Clock: Ambient>, A, K, V, E, S: Storage, H, F: Storage, const S
         A: Fn(K) -> Fut,
         Fut: Future<Output = Result<V, E>>,
     {
-        Self { function, cache: Cache::new().timeless() }
+        Self { function, cache: Cache::new() }
     }
 }
 

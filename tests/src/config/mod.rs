@@ -2,7 +2,9 @@
 
 mod backoff;
 mod bulkhead;
+mod cache;
 mod edges;
+mod memoize;
 mod parallel;
 mod polling;
 mod pool;
@@ -15,8 +17,10 @@ use serde_json::{Map, Value};
 
 pub(crate) use self::backoff::{AnyBackoff, BackoffConfig};
 pub(crate) use self::bulkhead::BulkheadConfig;
+pub(crate) use self::cache::CacheConfig;
 use self::edges::{DebounceConfig, ThrottleConfig};
 pub(crate) use self::edges::{EdgesConfig, StreamConfig, Superseded};
+pub(crate) use self::memoize::MemoizeConfig;
 pub(crate) use self::parallel::{OnError, Order, ParallelConfig};
 pub(crate) use self::polling::{PollingConfig, PollingErrors, PollingMode};
 pub(crate) use self::pool::PoolConfig;
@@ -54,6 +58,10 @@ pub enum Pattern {
     Bulkhead(BulkheadConfig),
     /// `single_flight`.
     SingleFlight(SingleFlightConfig),
+    /// `cache`.
+    Cache(CacheConfig),
+    /// `memoize`.
+    Memoize(MemoizeConfig),
 }
 
 impl Pattern {
@@ -78,6 +86,8 @@ impl Pattern {
             "pool" => strictly(config, "config").map(Self::Pool),
             "bulkhead" => strictly(config, "config").map(Self::Bulkhead),
             "single_flight" => strictly(config, "config").map(Self::SingleFlight),
+            "cache" => strictly(config, "config").map(Self::Cache),
+            "memoize" => strictly(config, "config").map(Self::Memoize),
             _ => Err(format!("pattern: unknown pattern `{name}`")),
         }
     }
@@ -96,6 +106,8 @@ impl Pattern {
             Self::Pool(_) => "pool",
             Self::Bulkhead(_) => "bulkhead",
             Self::SingleFlight(_) => "single_flight",
+            Self::Cache(_) => "cache",
+            Self::Memoize(_) => "memoize",
             Self::Edges(EdgesConfig { debounces: true, .. }) => "debounce",
             Self::Edges(EdgesConfig { debounces: false, .. }) => "throttle",
             Self::Stream(StreamConfig { debounces: true, .. }) => "debounce_stream",
@@ -109,10 +121,14 @@ impl Pattern {
     pub(crate) fn times(&self) -> Vec<Millis> {
         match self {
             Self::Timeout(timeout) => vec![timeout.after],
-            Self::Waterfall(_) | Self::Parallel(_) | Self::ParallelStream(_) | Self::Pool(_) | Self::SingleFlight(_) => {
-                Vec::new()
-            }
+            Self::Waterfall(_)
+            | Self::Parallel(_)
+            | Self::ParallelStream(_)
+            | Self::Pool(_)
+            | Self::SingleFlight(_)
+            | Self::Memoize(_) => Vec::new(),
             Self::Bulkhead(bulkhead) => vec![bulkhead.max_wait],
+            Self::Cache(cache) => cache.times(),
             Self::RateLimiter(limiter) => limiter.times(),
             Self::Polling(polling) => {
                 let mut times = vec![polling.deadline, polling.initial_delay];
@@ -141,6 +157,8 @@ impl Pattern {
             Self::Pool(_) => &["pause", "resume", "close", "cancel_waiting", "set_concurrency"],
             Self::Bulkhead(_) => &["set_max_concurrent", "close"],
             Self::SingleFlight(_) => &["forget"],
+            Self::Cache(_) => &["invalidate", "clear", "insert"],
+            Self::Memoize(_) => &["forget", "clear"],
             Self::Timeout(_) | Self::Retry(_) | Self::Polling(_) | Self::Waterfall(_) | Self::Parallel(_) => &[],
         }
     }
@@ -149,6 +167,7 @@ impl Pattern {
     fn options(&self) -> &'static [&'static str] {
         match self {
             Self::Bulkhead(_) => &["try"],
+            Self::Cache(_) | Self::Memoize(_) => &["try", "key"],
             Self::Pool(_) => &["try", "priority", "drained"],
             Self::RateLimiter(_) => &["try", "permits", "deadline", "reserve"],
             Self::Parallel(_) => &["items"],

@@ -252,7 +252,7 @@ impl<K, V, S: Storage> Store<K, V, S> {
         self.side.push(link);
     }
 
-    fn weight_of(&self, link: S::Link) -> u32 {
+    pub(super) fn weight_of(&self, link: S::Link) -> u32 {
         self.weights.as_slice().get(link.index()).copied().unwrap_or(1)
     }
 

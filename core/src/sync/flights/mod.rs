@@ -9,7 +9,7 @@ use self::berths::Berths;
 pub(crate) use self::role::{Aborts, News, Role, Stands};
 pub use self::role::{Board, Flights};
 use crate::storage::Storage;
-use crate::sync::wait_list::{Asked, Key, Queue, Removed, Slab};
+use crate::sync::wait_list::{Asked, Key, Queue, Removed, Slab, Turn};
 use crate::table::{Entry, Moved, Table};
 
 /// Flights by key, and who waits for each.
@@ -183,9 +183,17 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
         }
     }
 
-    /// A follower that waits is woken through another waker from now on. The one that is not needed comes back.
-    pub(crate) fn listen(&mut self, place: Place<S::Link>, waker: Waker) -> Option<Waker> {
-        self.seats.listen(place.key, waker)
+    /// Asks for news, and is woken through that waker if there is none. A waker comes back that is not needed.
+    pub(crate) fn listen(&mut self, place: Place<S::Link>, waker: Waker) -> (Learnt<T, W, S::Link>, Option<Waker>) {
+        match self.seats.poll(place.key, waker) {
+            Turn::Granted { payload: Seat::Landed(outcome), unused } => (Learnt::Landed(outcome), unused),
+            Turn::Granted { payload: Seat::Lead(work), unused } => (Learnt::Leads(Ticket(place.flight), work), unused),
+            // Nobody is granted nothing, and who has a place is known: so it waits.
+            Turn::Granted { payload: Seat::Nothing, unused } | Turn::Waiting { unused } => {
+                (Learnt::Waits { is_heard: true }, unused)
+            }
+            Turn::Unknown { unused } => (Learnt::Waits { is_heard: true }, Some(unused)),
+        }
     }
 
     /// A follower leaves, wherever it stands. If it was to lead, the next one does.

@@ -91,22 +91,26 @@ impl<'f, F: Flights + ?Sized> Role<'f, F> {
     /// Waits for the flight, or for its leader to leave.
     #[inline]
     pub(crate) fn poll_news(&mut self, place: Place<LinkOf<F>>, cx: &mut Context<'_>) -> Poll<News<F::Outcome>> {
-        loop {
-            match self.flights.with_table(self.hash, |table| table.ask(place, cx.waker())) {
-                Some(Learnt::Landed(outcome)) => {
-                    self.stands = Stands::Outside;
-                    return Poll::Ready(News::Landed(outcome));
-                }
-                Some(Learnt::Leads(ticket, work)) => {
-                    (self.stands, self.work) = (Stands::Leads(ticket), work);
-                    return Poll::Ready(News::Leads);
-                }
-                Some(Learnt::Waits { is_heard: false }) => {
-                    let waker = cx.waker().clone();
-                    let _unused = self.flights.with_table(self.hash, |table| table.listen(place, waker));
-                }
-                Some(Learnt::Waits { is_heard: true }) | None => return Poll::Pending,
+        let asked = self.flights.with_table(self.hash, |table| table.ask(place, cx.waker()));
+        let learnt = match asked {
+            Some(Learnt::Waits { is_heard: false }) => {
+                let waker = cx.waker().clone();
+                // It may have been told since, and one waker is not needed.
+                let listened = self.flights.with_table(self.hash, |table| table.listen(place, waker));
+                listened.map(|(learnt, _unused)| learnt)
             }
+            asked => asked,
+        };
+        match learnt {
+            Some(Learnt::Landed(outcome)) => {
+                self.stands = Stands::Outside;
+                Poll::Ready(News::Landed(outcome))
+            }
+            Some(Learnt::Leads(ticket, work)) => {
+                (self.stands, self.work) = (Stands::Leads(ticket), work);
+                Poll::Ready(News::Leads)
+            }
+            Some(Learnt::Waits { .. }) | None => Poll::Pending,
         }
     }
 

@@ -174,8 +174,8 @@ impl<S: Storage> Play<S> {
             (Learnt::Waits { is_heard }, Part::Waits(_)) => {
                 assert_eq!(is_heard, !with_another);
                 if with_another {
-                    let earlier = self.table.listen(place, given.clone());
-                    assert!(earlier.unwrap().will_wake(&known.waker));
+                    let (learnt, earlier) = self.table.listen(place, given.clone());
+                    assert!(matches!(learnt, Learnt::Waits { .. }) && earlier.unwrap().will_wake(&known.waker));
                     known.waker = given;
                 }
             }

@@ -142,14 +142,6 @@ impl<T, S: Storage> Slab<T, S> {
         Asked::Waits { is_heard: slot.waker.as_ref().is_some_and(|known| known.will_wake(waker)) }
     }
 
-    /// Has a waiter be woken through another waker. The earlier one comes back, or, if it waits no longer, the one just given.
-    pub(crate) fn listen(&mut self, key: Key<S::Link>, waker: Waker) -> Option<Waker> {
-        match occupied(self.slots.as_mut_slice(), key) {
-            Some(slot) if !slot.granted => slot.waker.replace(waker),
-            _ => Some(waker),
-        }
-    }
-
     /// Takes a waiter out, wherever it stands in its queue.
     pub(crate) fn remove(&mut self, queue: &mut Queue<S::Link>, key: Key<S::Link>) -> Option<Removed<T>> {
         let slots = self.slots.as_mut_slice();
