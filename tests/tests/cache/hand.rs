@@ -81,6 +81,11 @@ pub(crate) fn set_clock(millis: u64) {
     NOW.set(Instant::ORIGIN + ms(millis));
 }
 
+/// The clock, in milliseconds.
+pub(crate) fn clock() -> u64 {
+    NOW.get().as_nanos() / 1_000_000
+}
+
 /// How often the clock is read meanwhile.
 pub(crate) fn readings(act: impl FnOnce()) -> u32 {
     let before = READINGS.get();

@@ -6,6 +6,7 @@ mod chance;
 mod clock;
 mod counts;
 mod hand;
+mod model;
 mod panics;
 mod reentry;
 mod refreshers;
