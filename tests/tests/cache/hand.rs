@@ -17,7 +17,7 @@ use aplomb_sim::SimRawMutex;
 thread_local! {
     static NOW: Cell<Instant> = const { Cell::new(Instant::ORIGIN) };
     static READINGS: Cell<u32> = const { Cell::new(0) };
-    static RANDOM: RefCell<fastrand::Rng> = RefCell::new(fastrand::Rng::with_seed(7));
+    static RANDOM: RefCell<fastrand::Rng> = const { RefCell::new(fastrand::Rng::with_seed(7)) };
 }
 
 pub(crate) struct Hand;

@@ -10,3 +10,4 @@ mod model;
 mod panics;
 mod reentry;
 mod refreshers;
+mod scripts;
