@@ -64,11 +64,11 @@ impl<S: Stage + 'static> Subject<S> for Memoizing<S> {
             }
             let caller = Caller { world, id, arg };
             let mut call = pin!(function.call(&*key));
-            let called = poll_fn(|cx| {
+            let ended = poll_fn(|cx| {
                 polled.replace(Some(caller.clone()));
                 call.as_mut().poll(cx)
             });
-            called.await.map_err(explain)
+            ended.await.map_err(explain)
         })
     }
 

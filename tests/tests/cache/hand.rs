@@ -17,7 +17,7 @@ use aplomb_sim::SimRawMutex;
 thread_local! {
     static NOW: Cell<Instant> = const { Cell::new(Instant::ORIGIN) };
     static READINGS: Cell<u32> = const { Cell::new(0) };
-    static RANDOM: RefCell<fastrand::Rng> = RefCell::new(fastrand::Rng::with_seed(7));
+    static RANDOM: RefCell<fastrand::Rng> = const { RefCell::new(fastrand::Rng::with_seed(7)) };
 }
 
 pub(crate) struct Hand;
@@ -79,6 +79,11 @@ pub(crate) fn pass(time: Duration) {
 /// The clock is set to so many milliseconds.
 pub(crate) fn set_clock(millis: u64) {
     NOW.set(Instant::ORIGIN + ms(millis));
+}
+
+/// The clock, in milliseconds.
+pub(crate) fn clock() -> u64 {
+    NOW.get().as_nanos() / 1_000_000
 }
 
 /// How often the clock is read meanwhile.

@@ -6,6 +6,8 @@ mod chance;
 mod clock;
 mod counts;
 mod hand;
+mod model;
 mod panics;
 mod reentry;
 mod refreshers;
+mod scripts;

@@ -85,8 +85,8 @@ fn a_fetch_that_panics() {
         |ready| {
             poll_fn(move |_| {
                 if ready.get() {
-                    fuse()
-                };
+                    fuse();
+                }
                 Poll::Pending
             })
         },

@@ -194,11 +194,9 @@ fn operations_predicates_and_what_is_asked_of_values() {
 #[test]
 fn wakers_and_operations_that_are_dropped() {
     looks(Cache::new(), 8, |cache| {
-        let one = Nosy(1);
-        struct Holds(#[expect(dead_code, reason = "it looks when it is dropped")] Nosy);
-        let holds = Holds(Nosy(5));
+        let (one, held) = (Nosy(1), Nosy(5));
         let fetch = || async move {
-            let _held = holds;
+            let _held = held;
             pending::<Result<Nosy, &'static str>>().await
         };
         let mut leads = Box::pin(cache.get(&one, fetch));
