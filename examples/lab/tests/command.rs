@@ -201,3 +201,39 @@ fn a_shared_limiter_keeps_to_the_quota_and_parallel_to_its_limit() {
         assert!(number(peak) <= limit && in_order == "1000", "{out}");
     }
 }
+
+/// The stampede, and the outage beneath a cache; what its tables say is what the service has counted, and its callers.
+#[test]
+fn a_shared_fetch_spares_the_service_and_a_stale_value_its_callers() {
+    let run = lab(&["cache", "--ascii"]);
+    let out = told(&run.stdout);
+    assert_eq!(run.status.code(), Some(0), "{out}\n{}", told(&run.stderr));
+    assert!(out.is_ascii(), "{out}");
+
+    let (stampede, outage) = out.split_once("An outage").unwrap();
+    for (name, first, second) in
+        [("bare ", "1000", "1000"), ("single flight ", "1", "1"), ("cache ", "1", "0"), ("memoize ", "1", "0")]
+    {
+        let columns = row(stampede, name);
+        assert_eq!(columns[..2], [first, "1000"], "{out}");
+        assert_eq!(columns[6], second, "{out}");
+    }
+
+    // The share of the callers of each customer who got an answer, and the requests a second.
+    let phase = |name: &str| -> Vec<(f64, f64)> {
+        let rows = outage.lines().skip_while(|line| !line.starts_with(&format!("{name} "))).take(4);
+        let figures = rows.map(|row| {
+            let (name_and_share, _) = row.split_once('%').unwrap();
+            let [share, requests] = [name_and_share, row].map(|cells| cells.split_whitespace().last().unwrap());
+            (share.parse().unwrap(), requests.parse().unwrap())
+        });
+        figures.collect()
+    };
+    let [(_, bare), cached @ ..] = &phase("before")[..] else { panic!("{out}") };
+    assert!(cached.len() == 3 && cached.iter().all(|(_, requests)| *requests < 0.7 * bare), "{out}");
+    let [(bare, _), (cached, of_cached), (if_error, _), (revalidated, of_revalidated)] = phase("outage")[..] else {
+        panic!("{out}")
+    };
+    assert!(bare < cached && cached < if_error && cached < revalidated, "{out}");
+    assert!(of_revalidated < of_cached, "refreshers ask less often than callers: {out}");
+}
