@@ -23,16 +23,17 @@ impl<K, S: Storage> Refreshes<K, S> {
         Self { keys: S::Slots::EMPTY, vacant: None, first: None, last: None, refreshers: WaitList::new() }
     }
 
-    /// Puts a key at the end of the queue. The waker of a refresher who is to take it.
+    /// Puts a key at the end of the queue, which holds `most`: what was replaced or taken out meanwhile stays there until a refresher passes over it, and there may be none. The waker of a refresher who is to take it.
     ///
     /// # Errors
     ///
     /// The key comes back if the queue is full.
-    pub(super) fn push(&mut self, key: K) -> Result<Option<Waker>, K> {
+    pub(super) fn push(&mut self, key: K, most: usize) -> Result<Option<Waker>, K> {
+        let places = self.keys.as_slice().len();
         let link = match self.vacant {
             Some(link) => link,
-            None => match Link::new(self.keys.as_slice().len()) {
-                Some(link) if self.keys.try_push(Slot { key: None, next: None }).is_ok() => link,
+            None => match Link::new(places) {
+                Some(link) if places < most && self.keys.try_push(Slot { key: None, next: None }).is_ok() => link,
                 _ => return Err(key),
             },
         };
@@ -98,5 +99,24 @@ impl<K, S: Storage> Refreshes<K, S> {
             Some(Removed { waker, .. }) => (None, waker),
             None => (None, None),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::Inline;
+
+    #[test]
+    fn it_holds_no_more_than_it_may_and_places_are_used_again() {
+        let mut refreshes = Refreshes::<u32, Inline<4>>::new();
+        for key in 1..=3 {
+            assert!(refreshes.push(key, 3).is_ok());
+        }
+        assert_eq!(refreshes.push(4, 3).map(drop), Err(4));
+        assert_eq!(refreshes.pop(), Some(1));
+        assert!(refreshes.push(5, 3).is_ok());
+        assert_eq!(refreshes.push(6, 3).map(drop), Err(6));
+        assert_eq!([(); 4].map(|()| refreshes.pop()), [Some(2), Some(3), Some(5), None]);
     }
 }

@@ -312,8 +312,8 @@ where
     }
 
     fn queue(&self, hash: u64, key: &Q) {
-        let new = key.to_key();
-        match self.refreshes.with(|refreshes| refreshes.push(new)) {
+        let (new, most) = (key.to_key(), self.limits().capacity.saturating_mul(SHARDS));
+        match self.refreshes.with(|refreshes| refreshes.push(new, most)) {
             Ok(None) => {}
             Ok(Some(waker)) => waker.wake(),
             // The next reader tries again.
