@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use serde_json::Value;
@@ -12,6 +13,12 @@ const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/scenar
 
 fn lab(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_lab")).args(args).output().unwrap()
+}
+
+/// For tests that load the machine, or whose outcome hangs on its being no busier than usual: one at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static MACHINE: Mutex<()> = Mutex::new(());
+    MACHINE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn told(bytes: &[u8]) -> String {
@@ -183,6 +190,7 @@ fn row<'o>(out: &'o str, name: &str) -> Vec<&'o str> {
 /// All of it is what the service has counted. How much of the quota is used hangs on the machine too, if that is much too busy: there the clients that ask at will fall behind as well.
 #[test]
 fn a_shared_limiter_keeps_to_the_quota_and_parallel_to_its_limit() {
+    let _alone = alone();
     let run = lab(&["--requests", "10", "--seconds", "2"]);
     let out = told(&run.stdout);
     assert_eq!(run.status.code(), Some(0), "{out}\n{}", told(&run.stderr));
@@ -205,6 +213,7 @@ fn a_shared_limiter_keeps_to_the_quota_and_parallel_to_its_limit() {
 /// The stampede, and the outage beneath a cache; what its tables say is what the service has counted, and its callers.
 #[test]
 fn a_shared_fetch_spares_the_service_and_a_stale_value_its_callers() {
+    let _alone = alone();
     let run = lab(&["cache", "--ascii"]);
     let out = told(&run.stdout);
     assert_eq!(run.status.code(), Some(0), "{out}\n{}", told(&run.stderr));

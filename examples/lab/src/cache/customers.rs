@@ -15,13 +15,13 @@ use super::zipf::Zipf;
 use crate::http::{HttpError, fetch};
 
 /// How many pages a cache has room for.
-pub(super) const ROOM: usize = 500;
+pub(super) const ROOM: usize = 250;
 /// How long a page is good.
 pub(super) const TTL: Duration = secs(1);
 /// How much longer it may be served.
 pub(super) const GRACE: Duration = secs(60);
 /// How many pages are refreshed at once.
-pub(super) const REFRESHERS: usize = 4;
+pub(super) const REFRESHERS: usize = 2;
 
 /// A page, and when it came.
 #[derive(Debug, Clone)]

@@ -30,7 +30,7 @@ use crate::words::cannot;
 /// Callers on a service, bare and with a cache: a stampede, and an outage.
 ///
 /// Starts an HTTP service on the loopback interface whose capacity is limited. A thousand callers ask it at once for the same report, bare, and sharing it by single flight, by a cache, and by a memoized function.
-/// Then a thousand callers a second ask for pages, some of them often and most of them rarely, while the service goes down and comes back: bare, and through caches that keep to the TTL, that serve what is out of
+/// Then hundreds of callers a second ask for pages, some of them often and most of them rarely, while the service goes down and comes back: bare, and through caches that keep to the TTL, that serve what is out of
 /// date if the service fails, and that refresh it while they serve it. Ends with what was measured, and a timeline.
 #[derive(Args)]
 pub(crate) struct Options {

@@ -6,9 +6,9 @@ use aplomb_tokio::prelude::*;
 use super::service::Ability;
 
 /// Callers a second.
-pub(super) const DEMAND: u32 = 1_000;
+pub(super) const DEMAND: u32 = 500;
 /// How many pages they ask for.
-pub(super) const PAGES: u32 = 1_000;
+pub(super) const PAGES: u32 = 500;
 
 /// A part of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,4 +45,4 @@ pub(super) const OUTAGE: Range<Duration> = ms(2_500)..ms(4_500);
 pub(super) const TAKES: Duration = ms(6_000);
 
 /// What the service is able to do.
-pub(super) const ABILITY: Ability = Ability { takes: ms(10), at_once: 8, waiting: 40, outage: OUTAGE, gives_up_after: ms(50) };
+pub(super) const ABILITY: Ability = Ability { takes: ms(10), at_once: 4, waiting: 20, outage: OUTAGE, gives_up_after: ms(50) };
