@@ -86,7 +86,7 @@ fn what_has_grown_allocates_nothing_any_more() {
 #[test]
 fn without_a_refresher_the_queue_does_not_grow() {
     let clock = ManualClock::<1>::new();
-    let cache: Kept<'_> = Cache::with_clock(&clock).capacity(8).ttl(secs(2)).refresh_after(secs(1));
+    let cache: Kept<'_> = Cache::with_clock(&clock).capacity(8).ttl(secs(2)).refresh_ahead(secs(1));
     let use_it = |times: u32| {
         for _ in 0..times {
             for _ in 0..2 {

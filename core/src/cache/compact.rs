@@ -1,4 +1,4 @@
-/// A span of time in three bytes: six decimal digits, and by which power of ten nanoseconds they count. What has more digits is rounded up.
+/// A span of time in three bytes: six decimal digits, and by which power of ten nanoseconds they count. What has more is rounded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Compact([u8; 3]);
 
@@ -20,14 +20,19 @@ const POWERS: [u64; 16] = {
 impl Compact {
     pub(super) const ZERO: Self = Self([0; 3]);
 
-    /// Longer than any other.
-    pub(super) const FOREVER: Self = Self([u8::MAX; 3]);
+    pub(super) fn no_less(nanos: u64) -> Self {
+        Self::rounded(nanos, |digits| digits.div_ceil(10))
+    }
 
-    pub(super) fn from_nanos(nanos: u64) -> Self {
+    pub(super) fn no_more(nanos: u64) -> Self {
+        Self::rounded(nanos, |digits| digits / 10)
+    }
+
+    fn rounded(nanos: u64, tenth: impl Fn(u64) -> u64) -> Self {
         let mut digits = nanos.min(LONGEST);
         let mut exponent = 0_u32;
         while digits >> DIGITS > 0 {
-            digits = digits.div_ceil(10);
+            digits = tenth(digits);
             exponent += 1;
         }
         let [_, a, b, c] = (u32::try_from(digits).unwrap_or(0) | exponent << DIGITS).to_be_bytes();
@@ -49,18 +54,17 @@ mod tests {
     #[test]
     fn what_has_few_digits_is_exact() {
         for nanos in [0, 1, 999, 1_500_000, 300_000_000_000, 86_400_000_000_000, 31_536_000_000_000_000, LONGEST] {
-            assert_eq!(Compact::from_nanos(nanos).nanos(), nanos);
+            assert_eq!([Compact::no_less(nanos), Compact::no_more(nanos)].map(Compact::nanos), [nanos; 2]);
         }
     }
 
     #[test]
-    fn the_rest_is_hardly_longer() {
+    fn the_rest_is_hardly_longer_or_shorter() {
         let mut random = fastrand::Rng::with_seed(3);
         for _ in 0..100_000 {
             let nanos = random.u64(..LONGEST) >> random.u32(0..60);
-            let kept = Compact::from_nanos(nanos).nanos();
-            assert!(kept >= nanos && kept - nanos <= nanos / 100_000, "{nanos} is kept as {kept}");
+            let (more, less) = (Compact::no_less(nanos).nanos(), Compact::no_more(nanos).nanos());
+            assert!(less <= nanos && nanos <= more && more - less <= nanos / 100_000, "{nanos} is {less} or {more}");
         }
-        assert_ne!(Compact::from_nanos(u64::MAX), Compact::FOREVER);
     }
 }

@@ -106,3 +106,22 @@ impl<K, S: Storage> Refreshes<K, S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::Inline;
+
+    #[test]
+    fn it_holds_no_more_than_it_may_and_places_are_used_again() {
+        let mut refreshes = Refreshes::<u32, Inline<4>>::new();
+        for key in 1..=3 {
+            assert!(refreshes.push(key, 3).is_ok());
+        }
+        assert_eq!(refreshes.push(4, 3).map(drop), Err(4));
+        assert_eq!(refreshes.pop(), Some(1));
+        assert!(refreshes.push(5, 3).is_ok());
+        assert_eq!(refreshes.push(6, 3).map(drop), Err(6));
+        assert_eq!([(); 4].map(|()| refreshes.pop()), [Some(2), Some(3), Some(5), None]);
+    }
+}

@@ -22,10 +22,10 @@ pub(super) struct Rules {
 /// What is kept of an entry's times, and what the store marks it with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Times {
-    /// The end of its TTL, or of what it may idle, if that comes first. As bytes, so that nothing is lost between them and what follows.
+    /// The end of its TTL; or, if it has none, of what it may idle. As bytes, so that nothing is lost between them and what follows.
     until: [u8; 8],
-    /// How much later its TTL ends, of an entry that would be idle before.
-    more: Compact,
+    /// How far from that the end of what it may idle is.
+    apart: Compact,
     marks: u8,
 }
 
@@ -44,9 +44,12 @@ pub(super) enum Age {
 
 const NEVER: u64 = u64::MAX;
 
-/// Of [`Times`]: an error has no grace; what is queued is not queued again. The other bits are the store's.
+/// Of [`Times`]: an error has no grace; what is queued is not queued again; it may idle no longer than to before its end; it has no TTL. The other bits are the store's.
 const ERROR: u8 = 1 << 7;
 const QUEUED: u8 = 1 << 6;
+const BEFORE: u8 = 1 << 5;
+const ENDLESS: u8 = 1 << 4;
+const OURS: u8 = ERROR | QUEUED | BEFORE | ENDLESS;
 
 impl Rules {
     pub(super) const NONE: Self = Self {
@@ -77,7 +80,8 @@ impl Rules {
             let less = u64::try_from((u128::from(most) * u128::from(random)) >> 64).unwrap_or(0);
             now.saturating_add_nanos(ttl.saturating_sub(less))
         };
-        let mut times = Times { until: [0; 8], more: Compact::ZERO, marks: if is_error { ERROR } else { 0 } };
+        let marks = if is_error { ERROR } else { 0 } | if end.is_never() { ENDLESS } else { 0 };
+        let mut times = Times { until: [0; 8], apart: Compact::ZERO, marks };
         times.set_until(end);
         self.read(&mut times, now);
         times
@@ -86,16 +90,17 @@ impl Rules {
     /// What an entry is good for now. A fetch takes `cost` nanoseconds.
     #[inline]
     pub(super) fn age(&self, times: &Times, now: Instant, cost: u64, random: impl FnOnce() -> u64) -> Age {
-        let until = times.until();
-        if now < until {
+        if self.time_to_idle != NEVER && now >= times.idle_at() {
+            return Age::Dead;
+        }
+        let end = times.end();
+        if now < end {
             let is_due =
-                (self.refresh_ahead > 0 || self.needs_cost()) && !times.is_error() && self.is_due(times, now, cost, random);
+                (self.refresh_ahead > 0 || self.needs_cost()) && !times.is_error() && self.is_due(end, now, cost, random);
             return if is_due { Age::Due } else { Age::Fresh };
         }
-        let past = now.as_nanos() - until.as_nanos();
+        let past = now.as_nanos() - end.as_nanos();
         match () {
-            // It idled before its end.
-            () if times.more != Compact::ZERO => Age::Dead,
             () if times.is_error() => Age::Dead,
             () if past < self.stale_while_revalidate => Age::Stale,
             () if past < self.stale_if_error => Age::Reserve,
@@ -103,8 +108,7 @@ impl Rules {
         }
     }
 
-    fn is_due(&self, times: &Times, now: Instant, cost: u64, random: impl FnOnce() -> u64) -> bool {
-        let end = times.end();
+    fn is_due(&self, end: Instant, now: Instant, cost: u64, random: impl FnOnce() -> u64) -> bool {
         if end.is_never() {
             return false;
         }
@@ -116,26 +120,16 @@ impl Rules {
 
     /// From this instant on an entry is of no use to anybody.
     pub(super) fn dies_at(&self, times: &Times) -> Instant {
-        if times.more != Compact::ZERO || times.is_error() {
-            return times.until();
-        }
-        times.until().saturating_add_nanos(self.stale_while_revalidate.max(self.stale_if_error))
+        let grace = if times.is_error() { 0 } else { self.stale_while_revalidate.max(self.stale_if_error) };
+        let end = times.end().saturating_add_nanos(grace);
+        if self.time_to_idle == NEVER { end } else { end.min(times.idle_at()) }
     }
 
     /// It is read: idleness begins anew.
     #[inline]
     pub(super) fn read(&self, times: &mut Times, now: Instant) {
-        if self.time_to_idle != NEVER && !times.is_error() {
-            let (end, idle) = (times.end(), now.saturating_add_nanos(self.time_to_idle));
-            (times.more, times.until) = if idle >= end {
-                (Compact::ZERO, end.as_nanos().to_ne_bytes())
-            } else if end.is_never() {
-                (Compact::FOREVER, idle.as_nanos().to_ne_bytes())
-            } else {
-                // Rounded so that the end stays what it is.
-                let more = Compact::from_nanos(end.as_nanos() - idle.as_nanos());
-                (more, end.as_nanos().saturating_sub(more.nanos()).to_ne_bytes())
-            };
+        if self.time_to_idle != NEVER {
+            times.set_idle_at(now.saturating_add_nanos(self.time_to_idle));
         }
     }
 
@@ -151,8 +145,7 @@ impl Rules {
 }
 
 impl Times {
-    #[inline]
-    pub(super) const fn until(&self) -> Instant {
+    const fn until(&self) -> Instant {
         Instant::from_nanos(u64::from_ne_bytes(self.until))
     }
 
@@ -161,8 +154,33 @@ impl Times {
     }
 
     /// The end of its TTL.
-    fn end(&self) -> Instant {
-        if self.more == Compact::FOREVER { Instant::MAX } else { self.until().saturating_add_nanos(self.more.nanos()) }
+    #[inline]
+    pub(super) const fn end(&self) -> Instant {
+        if self.marks & ENDLESS == 0 { self.until() } else { Instant::MAX }
+    }
+
+    /// The end of what it may idle.
+    fn idle_at(&self) -> Instant {
+        let (until, apart) = (self.until(), self.apart.nanos());
+        if self.marks & BEFORE == 0 {
+            until.saturating_add_nanos(apart)
+        } else {
+            Instant::from_nanos(until.as_nanos().saturating_sub(apart))
+        }
+    }
+
+    /// Never later than that.
+    fn set_idle_at(&mut self, at: Instant) {
+        if self.marks & ENDLESS != 0 {
+            self.set_until(at);
+            return;
+        }
+        let end = self.until();
+        (self.apart, self.marks) = if at < end {
+            (Compact::no_less(end.as_nanos() - at.as_nanos()), self.marks | BEFORE)
+        } else {
+            (Compact::no_more(at.as_nanos() - end.as_nanos()), self.marks & !BEFORE)
+        };
     }
 
     const fn is_error(&self) -> bool {
@@ -180,11 +198,11 @@ impl Times {
     /// The store's bits.
     #[inline]
     pub(super) const fn marks(&self) -> u8 {
-        self.marks & !(ERROR | QUEUED)
+        self.marks & !OURS
     }
 
     #[inline]
     pub(super) const fn set_marks(&mut self, marks: u8) {
-        self.marks = self.marks & (ERROR | QUEUED) | marks & !(ERROR | QUEUED);
+        self.marks = self.marks & OURS | marks & !OURS;
     }
 }

@@ -30,7 +30,7 @@ pub(crate) struct Settings {
     pub(crate) ttl: u64,
     pub(crate) by_value: bool,
     pub(crate) time_to_idle: u64,
-    pub(crate) refresh_after: u64,
+    pub(crate) refresh_ahead: u64,
     pub(crate) stale_while_revalidate: u64,
     pub(crate) stale_if_error: u64,
     pub(crate) error_ttl: u64,
@@ -46,7 +46,7 @@ impl Settings {
         let settings = Self {
             ttl: one_of(&[NEVER, 0, 1, 20, 50]),
             time_to_idle: one_of(&[NEVER, NEVER, 0, 15, 40]),
-            refresh_after: one_of(&[NEVER, 0, 10, 30]),
+            refresh_ahead: one_of(&[0, 0, 10, 30, NEVER]),
             stale_while_revalidate: one_of(&[0, 0, 20, NEVER]),
             stale_if_error: one_of(&[0, 0, 30, NEVER]),
             error_ttl: one_of(&[0, 0, 10, NEVER]),
@@ -55,13 +55,13 @@ impl Settings {
             max_weight: (is_small && rng.bool()).then(|| rng.u64(1..12)),
         };
         // Of what is evicted only that can be followed which a look would find.
-        let calm = Self { refresh_after: NEVER, stale_while_revalidate: 0, stale_if_error: 0, error_ttl: 0, ..settings };
+        let calm = Self { refresh_ahead: 0, stale_while_revalidate: 0, stale_if_error: 0, error_ttl: 0, ..settings };
         if is_small { calm } else { settings }
     }
 
     pub(crate) fn apply<S: Storage, F: Storage, const N: usize>(&self, cache: Subject<S, F, N>) -> Subject<S, F, N> {
         let cache = cache.ttl(time(self.ttl)).time_to_idle(time(self.time_to_idle)).error_ttl(time(self.error_ttl));
-        let cache = cache.refresh_after(time(self.refresh_after)).stale_if_error(time(self.stale_if_error));
+        let cache = cache.refresh_ahead(time(self.refresh_ahead)).stale_if_error(time(self.stale_if_error));
         let cache = cache.stale_while_revalidate(time(self.stale_while_revalidate));
         let cache = if self.by_value { cache.ttl_by(|_, value| time(ttl_of(*value))) } else { cache };
         let cache = self.capacity.into_iter().fold(cache, Cache::capacity);
@@ -148,7 +148,7 @@ impl Model {
     }
 
     pub(crate) fn age(&self, entry: &Entry) -> Age {
-        let Settings { time_to_idle, refresh_after, stale_while_revalidate, stale_if_error, .. } = self.settings;
+        let Settings { time_to_idle, refresh_ahead, stale_while_revalidate, stale_if_error, .. } = self.settings;
         let after = |from: u64, time: u64| self.now >= from.saturating_add(time);
         let end = entry.stored.saturating_add(entry.ttl);
         let (is_error, is_over) = (entry.outcome.is_err(), self.now >= end);
@@ -158,7 +158,7 @@ impl Model {
             () if is_over && !after(end, stale_while_revalidate) => Age::Stale,
             () if is_over && !after(end, stale_if_error) => Age::Reserve,
             () if is_over => Age::Dead,
-            () if !is_error && after(entry.stored, refresh_after) => Age::Due,
+            () if !is_error && end != NEVER && refresh_ahead > 0 && end - self.now <= refresh_ahead => Age::Due,
             () => Age::Fresh,
         }
     }

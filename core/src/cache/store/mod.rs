@@ -56,7 +56,7 @@ pub(super) struct Displaced<K, V> {
 pub(super) struct Stamp<L> {
     link: L,
     tag: L,
-    until: Instant,
+    end: Instant,
 }
 
 /// How often an entry has been used of late, three times at most; and whether it is on probation.
@@ -162,7 +162,7 @@ impl<K, V, S: Storage> Store<K, V, S> {
     }
 
     pub(super) fn stamp(&self, link: S::Link) -> Option<Stamp<S::Link>> {
-        self.slots.get(link).map(|entry| Stamp { link, tag: entry.tag, until: entry.times.until() })
+        self.slots.get(link).map(|entry| Stamp { link, tag: entry.tag, end: entry.times.end() })
     }
 
     /// Takes an entry out, if no other one was put into its slot, or of another age.
