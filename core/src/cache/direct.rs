@@ -34,7 +34,7 @@ where
     ///
     /// # Errors
     ///
-    /// Nothing is kept of a cache whose configuration makes no sense, nor what is heavier than [`max_weight`](Cache::max_weight): the latter is no error.
+    /// A cache whose configuration makes no sense keeps nothing. Nor does any keep what is heavier than [`max_weight`](Cache::max_weight), or over at once; it is no error, and what was there is gone all the same.
     pub fn insert(&self, key: K, value: V)
     where
         K: Hash + Eq,
@@ -42,7 +42,7 @@ where
         self.store(key, value, None);
     }
 
-    /// As [`insert`](Cache::insert), with a TTL of its own.
+    /// As [`insert`](Cache::insert), with a TTL of its own, also in a cache of which nothing else gets old: from then on its reads look at the clock.
     ///
     /// # Examples
     ///
