@@ -6,9 +6,11 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use aplomb::key::FoldHash;
 use aplomb::single_flight::Shared;
 use aplomb::time::secs;
-use aplomb::{Cache, FlightError};
+use aplomb::{Cache, FlightError, Heap};
+use aplomb_tokio::Tokio;
 use aplomb_tokio::prelude::{Cache as OnTokio, checked};
 
 use crate::hand::{Hand, Plain, never, now, pass, poll, with};
@@ -133,4 +135,43 @@ async fn calls_and_refreshes_are_spawned() {
     let read = tokio::spawn(async { USERS.get_with_refresh("user 1", || async { Err(1) }).await.unwrap().value });
     assert_eq!(&*read.await.unwrap(), "USER 1");
     refresher.abort();
+}
+
+/// Threads read, fetch, put in, invalidate and clear: whoever has a value has one of its key, and there are never more than there is room for.
+#[test]
+fn threads_share_a_cache() {
+    type Sharded = Cache<Tokio, u32, (u32, u32), u32, Heap, FoldHash, Heap, 4>;
+    let cache = Sharded::new().capacity(100).ttl(secs(60)).stale_while_revalidate(secs(60)).check().unwrap();
+    std::thread::scope(|threads| {
+        for seed in 0..4 {
+            let cache = &cache;
+            threads.spawn(move || {
+                let mut rng = fastrand::Rng::with_seed(seed);
+                for n in 0..2_000 {
+                    let key = rng.u32(0..200);
+                    match rng.u8(0..20) {
+                        0 => cache.insert(key, (key, n)),
+                        1 => assert!(cache.invalidate(&key).is_none_or(|(of, _)| of == key)),
+                        2 => assert!(cache.peek(&key).is_none_or(|(of, _)| of == key)),
+                        3 if n % 50 == 0 => cache.clear(),
+                        4 if n % 50 == 0 => _ = cache.invalidate_if(|key, (of, _)| key == of && key % 3 == 0),
+                        _ => {
+                            let fetch = async || {
+                                futures_lite::future::yield_now().await;
+                                if n % 7 == 0 { Err(n) } else { Ok((key, n)) }
+                            };
+                            match futures_lite::future::block_on(cache.get(&key, fetch)) {
+                                Ok((of, _)) => assert_eq!(of, key),
+                                Err(error) => assert!(error.inner().is_some_and(|n| n % 7 == 0)),
+                            }
+                        }
+                    }
+                    assert!(cache.len() <= 100);
+                }
+            });
+        }
+    });
+    let left = cache.snapshot();
+    assert_eq!((left.fetching, left.waiting), (0, 0));
+    assert!(cache.iter().all(|(key, (of, _))| key == of));
 }
