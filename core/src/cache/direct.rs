@@ -5,6 +5,7 @@ use core::hash::Hash;
 use core::time::Duration;
 
 use super::settings::Cache;
+use super::shard::Shard;
 use crate::key::KeyHash;
 use crate::platform::Platform;
 use crate::storage::Storage;
@@ -72,12 +73,19 @@ where
         }
         let (hash, read, rules, limits) = (Self::hash(&key), self.read(), &self.settings.rules, self.limits());
         let Some(new) = self.new_entry(Some(&key), Ok(value), ttl) else { return };
-        self.make_room(hash, &key, &new);
-        let _gone = self.with_shard(hash, |shard| {
+        let mut entry = Some((key, new));
+        let mut put = |shard: &mut Shard<K, V, E, S, F>| {
             shard.has_own_ttls |= ttl.is_some();
             let now = self.now(shard, read);
-            shard.put(rules, limits, hash, key, new, now)
-        });
+            let (key, new) = entry.as_ref()?;
+            if let Some(displaced) = shard.make_room(rules, limits, hash, key, new, now) {
+                return Some(Err(displaced));
+            }
+            let (key, new) = entry.take()?;
+            Some(Ok(shard.put(rules, limits, hash, key, new, now)))
+        };
+        // What makes room is dropped outside the lock, one by one.
+        while let Some(Some(Err(_displaced))) = self.with_shard(hash, &mut put) {}
     }
 
     /// Takes a value out; it comes back, whether it had ended or not. A fetch that is under way still answers its callers; what it brings is not kept.

@@ -26,13 +26,13 @@
 //! | later, within [`stale_if_error`](Cache::stale_if_error) | if the fetch fails | by the caller |
 //! | after that | no | by the caller |
 //!
-//! A refresher is a task that runs [`Cache::run`]. Who would rather fetch by himself takes [`get_with_refresh`](Cache::get_with_refresh), and has the fetch as a future. Either way there is one for each key; if it fails, the old value stays for as long as it may, and the next read asks for another. Without either, what is due is served
+//! A refresher is a task that runs [`Cache::run`]: it fetches one key after the other, so run as many as there are to be fetched at once. Who would rather fetch by himself takes [`get_with_refresh`](Cache::get_with_refresh), and has the fetch as a future. Either way there is one for each key; if it fails, the old value stays for as long as it may, and the next read asks for another. Without either, what is due is served
 //! until its end.
 //!
 //! # What runs under the lock
 //!
 //! `Eq` of keys, by which they are found; and `Clone` of a value, since it might be gone after the lock (and of a key, where entries are gone through). Put what is costly to clone into an `Arc`. All else runs outside: fetches, predicates, weights, TTLs, hashes, and whatever drops keys and values. The lock is not to be taken from
-//! within these two: they must not call the same cache.
+//! within these two: they must not call the same cache. If one panics, the lock is free again where it is one between threads; a lock of a single executor stays taken.
 //!
 //! # What it takes
 //!

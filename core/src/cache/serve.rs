@@ -154,22 +154,6 @@ where
     pub(super) fn hash<Q: Hash + ?Sized>(key: &Q) -> u64 {
         hash::<H, Q>(P::hash_seed(), key)
     }
-
-    /// Makes way for what is to be kept, if it has a weight. What goes is dropped outside the lock, one by one.
-    #[inline]
-    pub(super) fn make_room(&self, hash: u64, key: &K, new: &New<V, E>)
-    where
-        K: Eq,
-    {
-        if self.settings.weigh_by.is_some() {
-            let (read, rules, limits) = (self.read(), &self.settings.rules, self.limits());
-            let displace = |shard: &mut Shard<K, V, E, S, F>| {
-                let now = self.now(shard, read);
-                shard.make_room(rules, limits, hash, key, new, now)
-            };
-            while let Some(Some(_displaced)) = self.with_shard(hash, displace) {}
-        }
-    }
 }
 
 impl<P, K, V, E, S, H, F, const SHARDS: usize> Flights for Cache<P, K, V, E, S, H, F, SHARDS>
@@ -248,21 +232,32 @@ where
         let (rules, limits, hash, read) = (&self.settings.rules, self.limits(), role.hash(), self.read());
         let cost = rules.needs_cost().then(|| read.as_nanos().saturating_sub(began.as_nanos()));
         let keeps = outcome.is_ok() || rules.error_ttl > 0;
-        let new = if keeps { self.new_entry(key.as_ref(), outcome.clone(), None) } else { None };
-        if let (Some(key), Some(new)) = (&key, &new) {
-            self.make_room(hash, key, new);
-        }
+        let mut new = if keeps { self.new_entry(key.as_ref(), outcome.clone(), None) } else { None };
         let has_failed = outcome.is_err();
-        let arrived = self.with_shard(hash, |shard| {
+        let mut arrive = |shard: &mut Shard<K, V, E, S, F>| {
+            let now = self.now(shard, read);
+            match (&key, &new) {
+                (Some(key), Some(new)) if shard.flights.is_kept(ticket) => {
+                    if let Some(displaced) = shard.make_room(rules, limits, hash, key, new, now) {
+                        return Err(displaced);
+                    }
+                }
+                _ => {}
+            }
             if let Some(cost) = cost {
                 shard.learn_cost(cost);
             }
-            let now = self.now(shard, read);
-            shard.arrive(rules, limits, hash, ticket, has_failed, new, now)
-        });
-        let Some(Arrived { reserve, awaited, gone: _gone }) = arrived else {
-            return Arrival { outcome, instead: None, is_shared: false };
+            Ok(shard.arrive(rules, limits, hash, ticket, has_failed, new.take(), now))
         };
+        // What makes room is dropped outside the lock, one by one.
+        let arrived = loop {
+            match self.with_shard(hash, &mut arrive) {
+                Some(Err(_displaced)) => {}
+                Some(Ok(arrived)) => break arrived,
+                None => return Arrival { outcome, instead: None, is_shared: false },
+            }
+        };
+        let Arrived { reserve, awaited, gone: _gone } = arrived;
         let instead = reserve.map(Ok);
         let is_shared = role.hand_out(ticket, instead.as_ref().unwrap_or(&outcome), awaited);
         Arrival { outcome, instead, is_shared }

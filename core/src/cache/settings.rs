@@ -123,7 +123,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
         self
     }
 
-    /// How much all entries may weigh together, by [`weigh_by`](Cache::weigh_by). At least 1. Of several shards, each has its part, rounded up; an entry that is heavier than that is not kept.
+    /// How much all entries may weigh together, by [`weigh_by`](Cache::weigh_by). At least 1. Without it, weights are counted and nothing comes of them. Of several shards, each has its part, rounded up; an entry that is heavier than that is not kept.
     #[must_use]
     pub const fn max_weight(mut self, weight: u64) -> Self {
         self.settings.max_weight = weight;
@@ -231,6 +231,8 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
     }
 
     /// How long after its end a value still answers instead of a fetch that fails (RFC 5861).
+    ///
+    /// The service is asked at each read all the same, by one caller at a time for each key. To leave it alone while it is down, put a circuit breaker into the fetch.
     ///
     /// # Examples
     ///

@@ -183,6 +183,9 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
     where
         K: Eq,
     {
+        if limits.max_weight == u64::MAX {
+            return None;
+        }
         let known = self.store.find(hash, |known| known == key);
         let more = new.weight.saturating_sub(known.map_or(0, |link| self.store.weight_of(link)));
         let is_kept = u64::from(new.weight) <= limits.max_weight && rules.dies_at(&new.times(rules, now)) > now;

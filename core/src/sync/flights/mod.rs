@@ -111,6 +111,11 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
         self.list.len() > 0 && self.list.find(hash, is_it).is_some()
     }
 
+    /// Whether a flight is listed, of which only the ticket is known.
+    pub(crate) fn is_kept(&mut self, ticket: Ticket<S::Link>) -> bool {
+        self.flights.get_mut(ticket.0).is_some_and(|flight| flight.listed.is_some())
+    }
+
     /// Takes a seat on a listed flight.
     #[inline]
     pub(crate) fn follow(&mut self, hash: u64, is_it: impl FnMut(&K) -> bool, waker: Waker, limits: Limits) -> Followed<S::Link> {
