@@ -103,7 +103,7 @@ fn misses() {
 }
 
 fn expired() {
-    let ours: &Ours = leak(Cache::new().capacity(1_000).ttl(Duration::ZERO));
+    let ours: &Ours = leak(Cache::new().capacity(1_000).ttl(Duration::from_nanos(1)));
     let by_hand: &QuickByHand = leak(QuickByHand::new(1_000));
     let (mut a, mut b) = (keys(1_000), keys(1_000));
     Group::new("cache, expired, fetched anew, 1,000 entries")
