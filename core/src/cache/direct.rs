@@ -9,6 +9,7 @@ use super::shard::Shard;
 use crate::key::KeyHash;
 use crate::platform::Platform;
 use crate::storage::Storage;
+use crate::sync::{ScopedRawMutex, Shared};
 
 impl<P, K, V, E, S, H, F, const SHARDS: usize> Cache<P, K, V, E, S, H, F, SHARDS>
 where
@@ -134,7 +135,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
     {
         let mut count = 0;
         for shard in &self.shards {
-            let _forgotten = shard.with(|shard| shard.flights.forget_all());
+            forget_fetches(shard);
             let mut slot = 0;
             loop {
                 let Some((next, stamp, key, value)) = shard.with(|shard| shard.next_from(slot)) else { break };
@@ -151,7 +152,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
     /// Takes all entries out, and has all fetches that are under way answer their callers only.
     pub fn clear(&self) {
         for shard in &self.shards {
-            let _forgotten = shard.with(|shard| shard.flights.forget_all());
+            forget_fetches(shard);
             let mut slot = 0;
             // One by one: they are dropped outside the lock.
             while let Some((next, _entry)) = shard.with(|shard| shard.take_after(slot)) {
@@ -168,5 +169,13 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
     /// Whether there are no entries.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+/// Has all fetches of a shard answer their callers only. Keys are dropped outside the lock, one by one.
+fn forget_fetches<R: ScopedRawMutex, K, V, E, S: Storage, F: Storage>(shard: &Shared<R, Shard<K, V, E, S, F>>) {
+    let mut place = 0;
+    while let Some((_key, next)) = shard.with(|shard| shard.flights.forget_from(place)) {
+        place = next;
     }
 }

@@ -25,6 +25,11 @@ impl<T, S: Storage> Berths<T, S> {
         self.taken
     }
 
+    /// How many places there are so far.
+    pub(super) fn places(&self) -> usize {
+        self.slots.as_slice().len()
+    }
+
     /// Takes a place, if there is one.
     #[inline]
     pub(super) fn take(&mut self, value: T) -> Option<S::Link> {

@@ -8,7 +8,7 @@ use core::task::Waker;
 use self::berths::Berths;
 pub(crate) use self::role::{Aborts, News, Role, Stands};
 pub use self::role::{Board, Flights};
-use crate::storage::Storage;
+use crate::storage::{Link, Storage};
 use crate::sync::wait_list::{Asked, Key, Queue, Removed, Slab, Turn};
 use crate::table::{Entry, Moved, Table};
 
@@ -272,14 +272,15 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
         self.unlist(Ticket(link))
     }
 
-    /// Takes all flights off the list. What was the list comes back, to be dropped outside the lock.
-    pub(crate) fn forget_all(&mut self) -> Table<K, S::Link, S> {
-        for (_, entry) in self.list.iter_mut() {
-            if let Some(flight) = self.flights.get_mut(entry.value) {
-                flight.listed = None;
+    /// Takes the next flight off the list, from a place on. Its key comes back, and where to go on.
+    pub(crate) fn forget_from(&mut self, place: usize) -> Option<(K, usize)> {
+        for place in place..self.flights.places() {
+            let link = Link::new(place)?;
+            if let Some(key) = self.unlist(Ticket(link)) {
+                return Some((key, place + 1));
             }
         }
-        core::mem::replace(&mut self.list, Table::new())
+        None
     }
 
     fn unlist(&mut self, ticket: Ticket<S::Link>) -> Option<K> {
