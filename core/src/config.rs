@@ -109,6 +109,26 @@ pub enum ConfigError {
         /// How many places there are.
         most: usize,
     },
+    /// Jitter can't take away more than the whole TTL.
+    TtlJitter {
+        /// The setting.
+        value: Ratio,
+    },
+    /// It has to be a number.
+    EarlyRefresh {
+        /// The setting.
+        value: Ratio,
+    },
+    /// With none at once, nothing would ever be fetched.
+    MaxFetches {
+        /// The setting.
+        value: usize,
+    },
+    /// Without weight there is room for nothing.
+    MaxWeight {
+        /// The setting.
+        value: u64,
+    },
     /// Proportional jitter can't take away more than the whole delay.
     Jitter {
         /// The setting.
@@ -136,6 +156,10 @@ impl ConfigError {
             Self::Capacity { .. } => "capacity must be at least 1, and at most the storage's",
             Self::MaxConcurrent { .. } => "max_concurrent must be at least 1",
             Self::Limit { .. } => "limit must be at least 1, and at most the number of places",
+            Self::TtlJitter { .. } => "ttl_jitter must be at most 1",
+            Self::EarlyRefresh { .. } => "early_refresh must be a number",
+            Self::MaxFetches { .. } => "max_fetches must be at least 1",
+            Self::MaxWeight { .. } => "max_weight must be at least 1",
             Self::Jitter { .. } => "jitter must be at most 1",
         }
     }
@@ -164,6 +188,10 @@ impl fmt::Display for ConfigError {
             Self::MaxConcurrent { value } => write!(f, "max_concurrent is {value}, must be at least 1"),
             Self::Limit { value: 0, .. } => f.write_str("limit is 0, must be at least 1"),
             Self::Limit { value, most } => write!(f, "limit is {value}, must be at most {most}, the number of places"),
+            Self::TtlJitter { value } => write!(f, "ttl_jitter is {value}, must be at most 1"),
+            Self::EarlyRefresh { value } => write!(f, "early_refresh is {value}, must be a number"),
+            Self::MaxFetches { value } => write!(f, "max_fetches is {value}, must be at least 1"),
+            Self::MaxWeight { value } => write!(f, "max_weight is {value}, must be at least 1"),
             Self::Jitter { value } => write!(f, "jitter is {value}, must be at most 1"),
         }
     }

@@ -79,6 +79,13 @@ pub(crate) fn hash<H: KeyHash, Q: Hash + ?Sized>(seed: u64, key: &Q) -> u64 {
     hasher.finish()
 }
 
+/// Which of so many tables a hash belongs to: by bits of it that a table looks at last.
+#[inline]
+pub(crate) fn shard_of(hash: u64, shards: usize) -> usize {
+    let shards = u64::try_from(shards).unwrap_or(u64::MAX).min(1 << 32);
+    usize::try_from(((hash & 0xffff_ffff) * shards) >> 32).unwrap_or(0)
+}
+
 /// The default: foldhash, which is quick, small, and with a seed of one's own hard to flood.
 ///
 /// Where keys come from somebody who can watch how long each takes, and tries for long, take a keyed hash such as `SipHash` by implementing [`KeyHash`].

@@ -28,6 +28,7 @@
 //! # Patterns
 //!
 //! - [`timeout`]: so long, and no longer.
+//! - [`single_flight`]: of calls with one key that come together one runs, and all have its result.
 //! - [`bulkhead`]: so many at once, a queue with an end, and no longer in it than that.
 //! - [`debounce`]: only the newest call of a burst; [`throttle`]: never closer than an interval. As calls, as triggers with one loop that runs, as streams.
 //! - [`level`]: a contact that bounces, as edges and gestures. Machines for a driver of your own; with the feature `embedded-hal`, pins that are waited for.
@@ -68,6 +69,7 @@ mod attempts;
 pub mod backoff;
 mod bind;
 pub mod bulkhead;
+pub mod cache;
 pub mod children;
 mod config;
 mod deadline;
@@ -75,6 +77,7 @@ pub mod debounce;
 pub mod edge;
 pub mod key;
 pub mod level;
+pub mod memoize;
 pub mod observe;
 mod operation;
 mod panicking;
@@ -86,6 +89,7 @@ pub mod prelude;
 pub mod rate_limiter;
 pub mod ratio;
 pub mod retry;
+pub mod single_flight;
 pub mod storage;
 pub mod sync;
 mod table;
@@ -97,6 +101,7 @@ mod yielding;
 
 pub use backoff::{Backoff, Jitter};
 pub use bulkhead::{Bulkhead, BulkheadError};
+pub use cache::Cache;
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 pub use children::OwnWakers;
 pub use children::{Children, ParentWaker};
@@ -104,6 +109,7 @@ pub use config::ConfigError;
 pub use deadline::Deadline;
 pub use debounce::Debounce;
 pub use edge::EdgeError;
+pub use memoize::Memoize;
 pub use operation::{Fallible, InfallibleFuture, Lending, Operation, infallible};
 pub use parallel::{Parallel, ParallelError};
 pub use platform::{Ambient, Platform};
@@ -112,6 +118,7 @@ pub use pool::{JobSet, Pool, PoolError};
 pub use rate_limiter::{KeyedRateLimiter, RateLimitError, RateLimiter};
 pub use ratio::Ratio;
 pub use retry::{Retry, RetryBudget, RetryError};
+pub use single_flight::{FlightError, SingleFlight};
 #[cfg(feature = "alloc")]
 pub use storage::Heap;
 pub use storage::{Inline, Storage};

@@ -9,6 +9,9 @@ pub use crate::pool::PoolError;
 pub use crate::rate_limiter::{Rate, RateLimitError, RateLimitStreamExt};
 pub use crate::ratio::{Ratio, percent};
 pub use crate::retry::RetryError;
+pub use crate::single_flight::FlightError;
+#[cfg(feature = "alloc")]
+pub use crate::single_flight::Survives;
 #[cfg(feature = "alloc")]
 pub use crate::storage::Heap;
 pub use crate::storage::Inline;

@@ -42,6 +42,18 @@ impl Ratio {
         self.denominator != 0 && self.numerator <= self.denominator
     }
 
+    /// Whether it is a number.
+    #[must_use]
+    pub const fn is_number(self) -> bool {
+        self.denominator != 0
+    }
+
+    /// Whether it is nothing.
+    #[must_use]
+    pub const fn is_zero(self) -> bool {
+        self.numerator == 0
+    }
+
     /// This share of `whole`, rounded down; at most `u64::MAX`.
     #[must_use]
     #[allow(clippy::cast_lossless, reason = "`u64::from` is not const")]

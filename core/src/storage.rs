@@ -44,6 +44,12 @@ pub trait Link: Copy + Eq + Debug + Send + Sync + Unpin {
 
     /// The index of the entry.
     fn index(self) -> usize;
+
+    /// As many first bits of a hash as a link has, made to be no zero: what stands for the hash where entries are compared.
+    fn of_hash(hash: u64) -> Self;
+
+    /// Where such bits lead to, among so many places: the first to the first ones. There is no division in it.
+    fn place(self, places: usize) -> usize;
 }
 
 /// Up to `N` entries in the owner itself; `N` at most 65,535.
@@ -121,6 +127,7 @@ impl<T> Slots<T> for alloc::vec::Vec<T> {
 
 macro_rules! link {
     ($nonzero:ty, $number:ty) => {
+        #[allow(clippy::cast_possible_truncation, reason = "first bits are what is wanted, and a place lies within so many")]
         impl Link for $nonzero {
             fn new(index: usize) -> Option<Self> {
                 <$number>::try_from(index).ok().and_then(|index| index.checked_add(1)).and_then(Self::new)
@@ -129,6 +136,16 @@ macro_rules! link {
             fn index(self) -> usize {
                 // A link is made from an index, so that it fits back into one.
                 self.get() as usize - 1
+            }
+
+            #[inline]
+            fn of_hash(hash: u64) -> Self {
+                Self::new((hash >> (64 - <$number>::BITS)) as $number).unwrap_or(Self::MIN)
+            }
+
+            #[inline]
+            fn place(self, places: usize) -> usize {
+                ((u64::from(self.get()) * places as u64) >> <$number>::BITS) as usize
             }
         }
     };
@@ -149,5 +166,16 @@ mod tests {
         assert_eq!(<NonZeroU16 as Link>::new(65_535), None);
         assert_eq!(<NonZeroU32 as Link>::new(65_535).map(Link::index), Some(65_535));
         assert_eq!(size_of::<Option<NonZeroU16>>(), 2);
+    }
+
+    #[test]
+    fn hashes_lead_to_places_in_their_order() {
+        for places in [1, 7, 65_535] {
+            let place = |hash| <NonZeroU16 as Link>::of_hash(hash).place(places);
+            assert_eq!((place(0), place(u64::MAX)), (0, places - 1));
+            let hashes = (0..64).map(|sixty_fourth| sixty_fourth << 58);
+            assert!(hashes.map(place).is_sorted());
+        }
+        assert_eq!(<NonZeroU32 as Link>::of_hash(0x8000_0000_1234_5678).place(1_000), 500);
     }
 }

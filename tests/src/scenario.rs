@@ -64,11 +64,16 @@ pub enum Operation {
     /// The n-th start behaves as the n-th entry; the last one repeats.
     InOrder(Vec<Start>),
     /// A start behaves as the entry of its argument, key or caller.
-    ByName(BTreeMap<String, Start>),
+    ByName {
+        /// The entries.
+        starts: BTreeMap<String, Start>,
+        /// By which key a caller calls, where there are keys.
+        keys: BTreeMap<String, String>,
+    },
 }
 
 impl Operation {
-    fn parse(json: Option<Value>) -> Result<Self, String> {
+    fn parse(json: Option<Value>, script: &[Line]) -> Result<Self, String> {
         match json {
             None => Ok(Self::InOrder(vec![Start::default()])),
             Some(Value::Array(starts)) if starts.is_empty() => Err("operation: the list is empty".into()),
@@ -82,7 +87,8 @@ impl Operation {
             Some(Value::Object(starts)) => {
                 let starts = starts.into_iter();
                 let named = starts.map(|(name, start)| Ok((name.clone(), strictly(start, &format!("operation.{name}"))?)));
-                named.collect::<Result<_, String>>().map(Self::ByName)
+                let keys = script.iter().filter_map(|line| Some((line.call.clone()?, name_of(line.key.as_ref()?)))).collect();
+                named.collect::<Result<_, String>>().map(|starts| Self::ByName { starts, keys })
             }
             Some(other) => Err(format!("operation: expected a list or an object, not {other}")),
         }
@@ -95,12 +101,18 @@ impl Operation {
     pub fn behaviour(&self, number: usize, by: &str, arg: Option<&Value>) -> Start {
         match self {
             Self::InOrder(starts) => starts.get(number - 1).or(starts.last()).cloned().unwrap_or_default(),
-            Self::ByName(starts) => {
-                let arg = arg.map(|arg| arg.as_str().map_or_else(|| arg.to_string(), str::to_owned));
-                arg.and_then(|arg| starts.get(&arg)).or_else(|| starts.get(by)).cloned().unwrap_or_default()
+            Self::ByName { starts, keys } => {
+                let by_arg = arg.and_then(|arg| starts.get(&name_of(arg)));
+                let by_key = || keys.get(by).and_then(|key| starts.get(key));
+                by_arg.or_else(by_key).or_else(|| starts.get(by)).cloned().unwrap_or_default()
             }
         }
     }
+}
+
+/// The name of an entry: a string as it is, and anything else as it is written.
+fn name_of(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// How one start of the operation behaves.
@@ -137,7 +149,7 @@ impl Scenario {
     pub fn instants(&self) -> Vec<Millis> {
         let starts: Vec<&Start> = match &self.operation {
             Operation::InOrder(starts) => starts.iter().collect(),
-            Operation::ByName(starts) => starts.values().collect(),
+            Operation::ByName { starts, .. } => starts.values().collect(),
         };
         let mut instants: Vec<Millis> = self.script.iter().map(|line| line.at).collect();
         instants.extend(self.script.iter().filter_map(|line| line.deadline));
@@ -167,7 +179,7 @@ impl Scenario {
         }
         let starts: Vec<&mut Start> = match &mut delayed.operation {
             Operation::InOrder(starts) => starts.iter_mut().collect(),
-            Operation::ByName(starts) => starts.values_mut().collect(),
+            Operation::ByName { starts, .. } => starts.values_mut().collect(),
         };
         for start in starts {
             start.takes.0 = start.takes.0.saturating_add(2 * LATE);
@@ -250,7 +262,7 @@ fn parse(json: Value) -> Result<Scenario, String> {
     Ok(Scenario {
         name: written.name,
         pattern,
-        operation: Operation::parse(written.operation)?,
+        operation: Operation::parse(written.operation, &written.script)?,
         script: written.script,
         expect: written.expect,
         strict_order: written.strict_order,

@@ -6,7 +6,7 @@ mod streams;
 
 /// Fills a platform in: defines, in the module where it stands, the names that an adapter's users know.
 ///
-/// These are the types `Timeout`, `Retry`, `RetryBudget`, `Debounce`, `Throttle`, `EdgeStream`, `PaceStream`, `Polling`, `Parallel`, `Pool`, `JobSet`, `RateLimiter`, `KeyedRateLimiter`, `Bulkhead` and `Semaphore`, the functions `timeout`, `timeout_at`, `deadline`, `poll_until`, `parallel`, `parallel_array` and `retry`, the traits `TimeoutExt`, `EdgeStreamExt` and `ParallelStreamExt`, and the modules `prelude` and `level`, the latter with `Contact` and `Button` if core has the feature `embedded-hal`. The crate has to hand on all of
+/// These are the types `Timeout`, `Retry`, `RetryBudget`, `Debounce`, `Throttle`, `EdgeStream`, `PaceStream`, `Polling`, `Parallel`, `Pool`, `JobSet`, `RateLimiter`, `KeyedRateLimiter`, `SingleFlight`, `Cache`, `Memoize`, `Bulkhead` and `Semaphore`, the functions `timeout`, `timeout_at`, `deadline`, `poll_until`, `parallel`, `parallel_array`, `memoize` and `retry`, the traits `TimeoutExt`, `EdgeStreamExt` and `ParallelStreamExt`, and the modules `prelude` and `level`, the latter with `Contact` and `Button` if core has the feature `embedded-hal`. The crate has to hand on all of
 /// core, by `pub use aplomb::*`. Docs and their examples come along: they are told the crate's name, and the lines that open and close an asynchronous `main`.
 ///
 /// # Examples
@@ -77,6 +77,63 @@ macro_rules! bind {
             const SHARDS: usize = 1,
             O = $crate::observe::Silent,
         > = $crate::KeyedRateLimiter<$platform, K, A, S, H, SHARDS, O>;
+
+        /// A [`SingleFlight`](struct@$crate::SingleFlight) on this platform. The module [`single_flight`]($crate::single_flight) tells what it promises.
+        pub type SingleFlight<
+            K,
+            T,
+            E = ::core::convert::Infallible,
+            W = $crate::single_flight::Restarts,
+            S = <$platform as $crate::Platform>::Storage,
+            H = $crate::key::FoldHash,
+            const SHARDS: usize = 1,
+        > = $crate::SingleFlight<$platform, K, T, E, W, S, H, SHARDS>;
+
+        /// A [`Cache`](struct@$crate::Cache) on this platform. The module [`cache`]($crate::cache) tells what it promises.
+        pub type Cache<
+            K,
+            V,
+            E = ::core::convert::Infallible,
+            S = <$platform as $crate::Platform>::Storage,
+            H = $crate::key::FoldHash,
+            F = <$platform as $crate::Platform>::Storage,
+            const SHARDS: usize = 1,
+        > = $crate::Cache<$platform, K, V, E, S, H, F, SHARDS>;
+
+        /// A [`Memoize`](struct@$crate::Memoize) on this platform. The module [`memoize`](mod@$crate::memoize) tells what it promises.
+        pub type Memoize<
+            A,
+            K,
+            V,
+            E = ::core::convert::Infallible,
+            S = <$platform as $crate::Platform>::Storage,
+            H = $crate::key::FoldHash,
+            F = <$platform as $crate::Platform>::Storage,
+            const SHARDS: usize = 1,
+        > = $crate::Memoize<$platform, A, K, V, E, S, H, F, SHARDS>;
+
+        /// Keeps the values of a function of its key. Before it is called, it takes the settings of a [`Memoize`].
+        ///
+        /// # Examples
+        ///
+        /// ```
+        #[doc = concat!("use ", $name, "::prelude::*;")]
+        ///
+        /// async fn population(city: String) -> Result<u64, &'static str> { Ok(city.len() as u64 * 100_000) }
+        ///
+        #[doc = $open]
+        /// let population = memoize(population).capacity(1_000);
+        /// assert_eq!(population.call("Oslo").await, Ok(400_000));
+        /// assert_eq!(population.call("Oslo").await, Ok(400_000), "and nobody was asked");
+        #[doc = $close]
+        /// ```
+        pub const fn memoize<A, K, V, E, Fut>(function: A) -> Memoize<A, K, V, E>
+        where
+            A: Fn(K) -> Fut,
+            Fut: ::core::future::Future<Output = ::core::result::Result<V, E>>,
+        {
+            Memoize::new(function)
+        }
 
         /// A [`Bulkhead`]($crate::Bulkhead) on this platform, whose waiters are kept in `S`. The module [`bulkhead`]($crate::bulkhead) tells what it promises.
         pub type Bulkhead<S = <$platform as $crate::Platform>::Storage, O = $crate::observe::Silent> = $crate::Bulkhead<$platform, S, O>;
@@ -272,8 +329,8 @@ macro_rules! bind {
             pub use $crate::prelude::*;
 
             pub use super::{
-                Bulkhead, Debounce, EdgeStreamExt, JobSet, KeyedRateLimiter, ParallelStreamExt, Pool, RateLimiter, Retry,
-                RetryBudget, Semaphore, Share, Throttle, TimeoutExt, deadline, parallel, parallel_array, poll_until, retry, timeout,
+                Bulkhead, Cache, Debounce, EdgeStreamExt, JobSet, KeyedRateLimiter, ParallelStreamExt, Pool, RateLimiter, Retry,
+                RetryBudget, Semaphore, Share, SingleFlight, Throttle, TimeoutExt, deadline, memoize, parallel, parallel_array, poll_until, retry, timeout,
                 timeout_at,
             };
         }

@@ -1,5 +1,6 @@
 //! The few shared structures that all patterns are made of: the lock, the wait list, and the semaphore on top of it.
 
+pub(crate) mod flights;
 pub mod semaphore;
 mod shared;
 pub mod wait_list;

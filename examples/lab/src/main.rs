@@ -1,9 +1,11 @@
 //! The lab: aplomb at work on a real service, and its scenarios replayed.
 //!
 //! `lab` starts an HTTP service that fails, stalls and recovers by a plan, and calls it bare and guarded, on tokio and on smol; then clients keep to a quota, somebody types into a search box, a job is polled, and a thousand pages are fetched.
-//! `lab replay FILE...` plays scenario files on any of the runtimes.
+//! `lab cache` shows what a shared fetch and a cache spare a service, and what they answer while it is down. `lab replay FILE...` plays scenario files on any of the runtimes.
 
+mod cache;
 mod errands;
+mod figures;
 mod http;
 mod outage;
 mod quota;
@@ -32,20 +34,24 @@ struct Command {
 
 #[derive(Subcommand)]
 enum Other {
+    Cache(cache::Options),
     Replay(replay::Options),
 }
 
 fn main() -> ExitCode {
     let command = Command::parse();
-    match command.other {
-        None => match show(&command.outage, &mut io::stdout().lock()) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(complaint) => {
-                eprintln!("lab: {complaint}");
-                ExitCode::FAILURE
-            }
-        },
-        Some(Other::Replay(options)) => replay::run(&options),
+    let out = &mut io::stdout();
+    let shown = match command.other {
+        None => show(&command.outage, out),
+        Some(Other::Cache(options)) => cache::run(&options, out),
+        Some(Other::Replay(options)) => return replay::run(&options),
+    };
+    match shown {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(complaint) => {
+            eprintln!("lab: {complaint}");
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use serde_json::Value;
@@ -12,6 +13,12 @@ const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/scenar
 
 fn lab(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_lab")).args(args).output().unwrap()
+}
+
+/// For tests that load the machine, or whose outcome hangs on its being no busier than usual: one at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static MACHINE: Mutex<()> = Mutex::new(());
+    MACHINE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn told(bytes: &[u8]) -> String {
@@ -183,6 +190,7 @@ fn row<'o>(out: &'o str, name: &str) -> Vec<&'o str> {
 /// All of it is what the service has counted. How much of the quota is used hangs on the machine too, if that is much too busy: there the clients that ask at will fall behind as well.
 #[test]
 fn a_shared_limiter_keeps_to_the_quota_and_parallel_to_its_limit() {
+    let _alone = alone();
     let run = lab(&["--requests", "10", "--seconds", "2"]);
     let out = told(&run.stdout);
     assert_eq!(run.status.code(), Some(0), "{out}\n{}", told(&run.stderr));
@@ -200,4 +208,41 @@ fn a_shared_limiter_keeps_to_the_quota_and_parallel_to_its_limit() {
         let [.., peak, in_order] = row(&out, name)[..] else { panic!("{out}") };
         assert!(number(peak) <= limit && in_order == "1000", "{out}");
     }
+}
+
+/// The stampede, and the outage beneath a cache; what its tables say is what the service has counted, and its callers.
+#[test]
+fn a_shared_fetch_spares_the_service_and_a_stale_value_its_callers() {
+    let _alone = alone();
+    let run = lab(&["cache", "--ascii"]);
+    let out = told(&run.stdout);
+    assert_eq!(run.status.code(), Some(0), "{out}\n{}", told(&run.stderr));
+    assert!(out.is_ascii(), "{out}");
+
+    let (stampede, outage) = out.split_once("An outage").unwrap();
+    for (name, first, second) in
+        [("bare ", "1000", "1000"), ("single flight ", "1", "1"), ("cache ", "1", "0"), ("memoize ", "1", "0")]
+    {
+        let columns = row(stampede, name);
+        assert_eq!(columns[..2], [first, "1000"], "{out}");
+        assert_eq!(columns[6], second, "{out}");
+    }
+
+    // Of each customer: the share of the callers who got an answer, the share served from the cache, and the requests a second.
+    let phase = |name: &str| -> Vec<[f64; 3]> {
+        let rows = outage.lines().skip_while(|line| !line.starts_with(&format!("{name} "))).take(4);
+        let last = |cells: &str| cells.split_whitespace().last().and_then(|cell| cell.parse().ok()).unwrap_or(0.0);
+        rows.map(|row| {
+            let shares: Vec<&str> = row.split('%').collect();
+            [last(shares[0]), if shares.len() > 2 { last(shares[1]) } else { 0.0 }, last(row)]
+        })
+        .collect()
+    };
+    let [[.., bare], cached @ ..] = &phase("before")[..] else { panic!("{out}") };
+    assert!(cached.len() == 3 && cached.iter().all(|[.., requests]| *requests < 0.7 * bare), "{out}");
+    let [[bare, ..], [cached, ..], [if_error, waited, _], [revalidated, at_once, _]] = phase("outage")[..] else {
+        panic!("{out}")
+    };
+    assert!(bare < cached && cached < if_error && cached < revalidated, "{out}");
+    assert!(at_once > waited, "what is out of date is served at once where it is refreshed: {out}");
 }

@@ -2,25 +2,31 @@
 
 mod backoff;
 mod bulkhead;
+mod cache;
 mod edges;
+mod memoize;
 mod parallel;
 mod polling;
 mod pool;
 mod rate_limiter;
 mod retry;
+mod single_flight;
 mod waterfall;
 
 use serde_json::{Map, Value};
 
 pub(crate) use self::backoff::{AnyBackoff, BackoffConfig};
 pub(crate) use self::bulkhead::BulkheadConfig;
+pub(crate) use self::cache::CacheConfig;
 use self::edges::{DebounceConfig, ThrottleConfig};
 pub(crate) use self::edges::{EdgesConfig, StreamConfig, Superseded};
+pub(crate) use self::memoize::MemoizeConfig;
 pub(crate) use self::parallel::{OnError, Order, ParallelConfig};
 pub(crate) use self::polling::{PollingConfig, PollingErrors, PollingMode};
 pub(crate) use self::pool::PoolConfig;
 pub(crate) use self::rate_limiter::{RateLimiterAlgorithm, RateLimiterConfig, RateSetting};
 pub(crate) use self::retry::{RetryConfig, TimeoutConfig};
+pub(crate) use self::single_flight::SingleFlightConfig;
 pub(crate) use self::waterfall::{Steps, WaterfallConfig};
 use crate::millis::Millis;
 use crate::scenario::{Action, strictly};
@@ -50,6 +56,12 @@ pub enum Pattern {
     Pool(PoolConfig),
     /// `bulkhead`.
     Bulkhead(BulkheadConfig),
+    /// `single_flight`.
+    SingleFlight(SingleFlightConfig),
+    /// `cache`.
+    Cache(CacheConfig),
+    /// `memoize`.
+    Memoize(MemoizeConfig),
 }
 
 impl Pattern {
@@ -73,6 +85,9 @@ impl Pattern {
             "parallel_stream" => strictly(config, "config").map(Self::ParallelStream),
             "pool" => strictly(config, "config").map(Self::Pool),
             "bulkhead" => strictly(config, "config").map(Self::Bulkhead),
+            "single_flight" => strictly(config, "config").map(Self::SingleFlight),
+            "cache" => strictly(config, "config").map(Self::Cache),
+            "memoize" => strictly(config, "config").map(Self::Memoize),
             _ => Err(format!("pattern: unknown pattern `{name}`")),
         }
     }
@@ -90,6 +105,9 @@ impl Pattern {
             Self::ParallelStream(_) => "parallel_stream",
             Self::Pool(_) => "pool",
             Self::Bulkhead(_) => "bulkhead",
+            Self::SingleFlight(_) => "single_flight",
+            Self::Cache(_) => "cache",
+            Self::Memoize(_) => "memoize",
             Self::Edges(EdgesConfig { debounces: true, .. }) => "debounce",
             Self::Edges(EdgesConfig { debounces: false, .. }) => "throttle",
             Self::Stream(StreamConfig { debounces: true, .. }) => "debounce_stream",
@@ -103,8 +121,14 @@ impl Pattern {
     pub(crate) fn times(&self) -> Vec<Millis> {
         match self {
             Self::Timeout(timeout) => vec![timeout.after],
-            Self::Waterfall(_) | Self::Parallel(_) | Self::ParallelStream(_) | Self::Pool(_) => Vec::new(),
+            Self::Waterfall(_)
+            | Self::Parallel(_)
+            | Self::ParallelStream(_)
+            | Self::Pool(_)
+            | Self::SingleFlight(_)
+            | Self::Memoize(_) => Vec::new(),
             Self::Bulkhead(bulkhead) => vec![bulkhead.max_wait],
+            Self::Cache(cache) => cache.times(),
             Self::RateLimiter(limiter) => limiter.times(),
             Self::Polling(polling) => {
                 let mut times = vec![polling.deadline, polling.initial_delay];
@@ -132,6 +156,9 @@ impl Pattern {
             Self::Stream(_) | Self::ParallelStream(_) => &["end"],
             Self::Pool(_) => &["pause", "resume", "close", "cancel_waiting", "set_concurrency"],
             Self::Bulkhead(_) => &["set_max_concurrent", "close"],
+            Self::SingleFlight(_) => &["forget"],
+            Self::Cache(_) => &["invalidate", "clear", "insert"],
+            Self::Memoize(_) => &["forget", "clear"],
             Self::Timeout(_) | Self::Retry(_) | Self::Polling(_) | Self::Waterfall(_) | Self::Parallel(_) => &[],
         }
     }
@@ -140,9 +167,11 @@ impl Pattern {
     fn options(&self) -> &'static [&'static str] {
         match self {
             Self::Bulkhead(_) => &["try"],
+            Self::Cache(_) | Self::Memoize(_) => &["try", "key"],
             Self::Pool(_) => &["try", "priority", "drained"],
             Self::RateLimiter(_) => &["try", "permits", "deadline", "reserve"],
             Self::Parallel(_) => &["items"],
+            Self::SingleFlight(_) => &["key"],
             Self::Edges(_)
             | Self::Stream(_)
             | Self::Timeout(_)

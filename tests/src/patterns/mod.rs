@@ -1,13 +1,16 @@
 //! The patterns, set up as a scenario says.
 
 mod bulkhead;
+mod cache;
 mod edges;
 mod feed;
+mod memoize;
 mod parallel;
 mod polling;
 mod pool;
 mod rate_limiter;
 mod retry;
+mod single_flight;
 mod stream;
 mod timeout;
 mod waterfall;
@@ -19,7 +22,9 @@ use std::rc::Rc;
 use serde_json::{Map, Value};
 
 use self::bulkhead::Guarding;
+use self::cache::Caching;
 use self::edges::Edges;
+use self::memoize::Memoizing;
 use self::parallel::Through;
 use self::pool::Jobs;
 use self::retry::Retrying;
@@ -84,11 +89,14 @@ pub(crate) fn set_up<S: Stage + 'static>(pattern: &Pattern, form: Form) -> Rc<dy
         Pattern::Edges(config) => Rc::new(Edges::<S::Platform>::new(config)),
         Pattern::Stream(config) => Rc::new(Source::new(config)),
         Pattern::Bulkhead(config) => Rc::new(Guarding::<S::Platform>::new(config)),
+        Pattern::Cache(config) => Rc::new(Caching::<S::Platform>::new(config)),
+        Pattern::Memoize(config) => Rc::new(Memoizing::<S>::new(config)),
         Pattern::Polling(config) => Rc::new((**config).clone()),
         Pattern::Pool(config) => Rc::new(Jobs::<S::Platform>::new(config)),
         Pattern::Waterfall(config) => Rc::new(config.clone()),
         Pattern::RateLimiter(config) => rate_limiter::set_up(config),
         Pattern::Parallel(config) => Rc::new(*config),
+        Pattern::SingleFlight(config) => single_flight::set_up(*config),
         Pattern::ParallelStream(config) => Rc::new(Through::new(*config)),
     }
 }

@@ -12,10 +12,11 @@ use aplomb::rate_limiter::{
     self, FixedWindow, KeyedRateLimiter, Rate, RateLimitError, RateLimitStream, RateLimiter, Refused, SlidingCounter,
     SlidingWindow, TokenBucket,
 };
+use aplomb::single_flight::{self, Restarts, Survives};
 use aplomb::sync::Permit;
 use aplomb::{
-    Bulkhead, BulkheadError, Heap, Inline, JobSet, OwnWakers, ParallelError, ParentWaker, Platform, Pool, PoolError, parallel,
-    pool,
+    Bulkhead, BulkheadError, FlightError, Heap, Inline, JobSet, OwnWakers, ParallelError, ParentWaker, Platform, Pool, PoolError,
+    SingleFlight, parallel, pool,
 };
 use aplomb_embassy::Embassy;
 use aplomb_sim::Sim;
@@ -126,6 +127,55 @@ fn bulkheads() {
         BulkheadError<u32>: "Send Sync Unpin Copy",
         BulkheadError<Rc<u32>>: "Unpin",
     }
+}
+
+type Flight<P, W = Restarts> = SingleFlight<P, u64, u32, u32, W>;
+type Flying<P, F> = single_flight::Run<'static, 'static, Flight<P>, u64, Start<F>, F>;
+type SurvivingRun<P, F> = single_flight::SurvivingRun<'static, 'static, Flight<P, Survives>, u64, Start<F>>;
+
+#[test]
+fn single_flights() {
+    types! {
+        Flight<Tokio>: "Send Sync Unpin",
+        Flight<Smol>: "Send Sync Unpin",
+        Flight<Embassy>: "Send Sync Unpin",
+        Flight<Sim>: "Send Sync Unpin",
+        Flight<ManualFour>: "Send Unpin",
+        Flight<Tokio, Survives>: "Send Sync Unpin",
+        Flight<Embassy, Survives>: "Send Sync Unpin",
+        SingleFlight<Tokio, String, Arc<[u8]>, u32, Restarts, Heap, FoldHash, 8>: "Send Sync Unpin",
+        SingleFlight<Embassy, u64, u32, u32, Restarts, Inline<4>>: "Send Sync Unpin",
+        SingleFlight<Tokio, u64, Rc<u32>, u32>: "Unpin",
+        Flying<Tokio, Op>: "Send Sync Unpin",
+        Flying<Embassy, Op>: "Send Sync Unpin",
+        Flying<Tokio, Local>: "Unpin",
+        Flying<Tokio, Pinned>: "Send Sync",
+        SurvivingRun<Tokio, Op>: "Send Unpin",
+        single_flight::WithShared<Flying<Tokio, Op>>: "Send Sync Unpin",
+        single_flight::Shared<Result<u32, u32>>: "Send Sync Unpin Copy",
+        single_flight::Snapshot: "Send Sync Unpin Copy",
+        FlightError<u32>: "Send Sync Unpin Copy",
+        FlightError<Rc<u32>>: "Unpin",
+    }
+}
+
+/// A value of eight bytes, and a key of as many.
+#[test]
+fn a_call_that_shares_its_run_is_its_operation_and_56_bytes() {
+    type Large = [u64; 20];
+    let (running, making) = (
+        size_of::<single_flight::Run<'static, 'static, Flight<Tokio>, u64, (), Large>>(),
+        size_of::<single_flight::Run<'static, 'static, Flight<Tokio>, u64, Large, ()>>(),
+    );
+    let [two, three] = [
+        size_of::<SingleFlight<Embassy, u64, u32, u32, Restarts, Inline<2>>>(),
+        size_of::<SingleFlight<Embassy, u64, u32, u32, Restarts, Inline<3>>>(),
+    ];
+    println!("a call: {running} and {making} bytes, {} that survives", size_of::<SurvivingRun<Tokio, Op>>());
+    println!("a single flight: {} bytes on tokio, {two} with two places, {} each", size_of::<Flight<Tokio>>(), three - two);
+    assert!(running <= size_of::<Large>() + 56 && making <= size_of::<Large>() + 56, "{running}, {making}");
+    // A place is one in the list, one of a flight, and one of a waiter.
+    assert!(three - two <= 80, "{}", three - two);
 }
 
 type Pooled<P, F> = pool::Run<&'static Pool<P>, Start<F>, F>;

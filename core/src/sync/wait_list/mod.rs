@@ -5,7 +5,7 @@ mod slab;
 use core::fmt;
 use core::task::Waker;
 
-pub(crate) use self::slab::{Queue, Slab};
+pub(crate) use self::slab::{Asked, Queue, Slab};
 use crate::storage::Storage;
 
 /// A queue of waiters, first come first served: a doubly linked list in a slab.

@@ -31,6 +31,16 @@ pub(crate) struct Slot<T, L> {
     pub(super) granted: bool,
 }
 
+/// Where a waiter stands that asked without a waker to leave behind.
+pub(crate) enum Asked<T> {
+    /// It has what it waited for, and is no longer in the list.
+    Granted(T),
+    /// It waits on, and is woken through the waker that it has now, if it is heard.
+    Waits { is_heard: bool },
+    /// Nobody of that key is in the list.
+    Unknown,
+}
+
 impl<T, S: Storage> Slab<T, S> {
     pub(crate) const fn new() -> Self {
         Self { vacant: None, slots: S::Slots::EMPTY }
@@ -121,6 +131,15 @@ impl<T, S: Storage> Slab<T, S> {
             known => known.replace(waker),
         };
         Turn::Waiting { unused }
+    }
+
+    /// Asks for a waiter's turn, and leaves no waker behind.
+    pub(crate) fn ask(&mut self, key: Key<S::Link>, waker: &Waker) -> Asked<T> {
+        let Some(slot) = occupied(self.slots.as_mut_slice(), key) else { return Asked::Unknown };
+        if slot.granted {
+            return vacate(&mut self.vacant, slot, key.link).map_or(Asked::Unknown, Asked::Granted);
+        }
+        Asked::Waits { is_heard: slot.waker.as_ref().is_some_and(|known| known.will_wake(waker)) }
     }
 
     /// Takes a waiter out, wherever it stands in its queue.

@@ -8,6 +8,7 @@ use indicatif::ProgressBar;
 use super::guard::{Mode, Outcome};
 use super::plan::Plan;
 use super::service::Service;
+use crate::figures::{percentile, ratio};
 
 /// How long nothing may happen before a round is given up.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -127,36 +128,15 @@ impl Measured {
 
     /// The share of calls that succeeded.
     pub(super) fn success(&self) -> f64 {
-        ratio(self.succeeded, self.calls)
+        ratio(self.succeeded as u64, self.calls as u64)
     }
 
     pub(super) fn attempts_per_call(&self) -> f64 {
-        ratio(self.attempts as usize, self.calls)
+        ratio(self.attempts.into(), self.calls as u64)
     }
 
     /// The latency that so many percent of the calls did not exceed.
     pub(super) fn percentile(&self, percent: usize) -> Duration {
-        let rank = (self.latencies.len() * percent).div_ceil(100).max(1);
-        self.latencies.get(rank - 1).copied().unwrap_or_default()
-    }
-}
-
-#[allow(clippy::cast_precision_loss, reason = "they count calls")]
-fn ratio(part: usize, whole: usize) -> f64 {
-    part as f64 / whole.max(1) as f64
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn percentiles_are_exact() {
-        let mut measured = Measured::new("tokio", Mode::Bare);
-        assert_eq!(measured.percentile(50), Duration::ZERO);
-        measured.latencies = (1..=200).map(Duration::from_millis).collect();
-        assert_eq!(measured.percentile(50), Duration::from_millis(100));
-        assert_eq!(measured.percentile(99), Duration::from_millis(198));
-        assert_eq!(measured.percentile(100), Duration::from_millis(200));
+        percentile(&self.latencies, percent)
     }
 }

@@ -1,0 +1,181 @@
+//! What is done with entries at once.
+
+use core::borrow::Borrow;
+use core::hash::Hash;
+use core::time::Duration;
+
+use super::settings::Cache;
+use super::shard::Shard;
+use crate::key::KeyHash;
+use crate::platform::Platform;
+use crate::storage::Storage;
+use crate::sync::{ScopedRawMutex, Shared};
+
+impl<P, K, V, E, S, H, F, const SHARDS: usize> Cache<P, K, V, E, S, H, F, SHARDS>
+where
+    P: Platform,
+    S: Storage,
+    F: Storage,
+    H: KeyHash,
+{
+    /// The value that is there, and would be served by [`get`](Cache::get). Nothing is learnt from it: it counts neither as a hit nor as a use.
+    pub fn peek<Q>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+        V: Clone,
+    {
+        let (hash, read, rules) = (Self::hash(key), self.read(), &self.settings.rules);
+        self.with_shard(hash, |shard| {
+            let now = self.now(shard, read);
+            shard.peek(rules, hash, |known| known.borrow() == key, now)
+        })?
+    }
+
+    /// Keeps a value, in the place of what is there. A fetch that is under way still answers its callers; what it brings is not kept.
+    ///
+    /// # Errors
+    ///
+    /// A cache whose configuration makes no sense keeps nothing. Nor does any keep what is heavier than [`max_weight`](Cache::max_weight), or over at once; it is no error, and what was there is gone all the same.
+    pub fn insert(&self, key: K, value: V)
+    where
+        K: Hash + Eq,
+    {
+        self.store(key, value, None);
+    }
+
+    /// As [`insert`](Cache::insert), with a TTL of its own, also in a cache of which nothing else gets old: from then on its reads look at the clock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// let sessions: Cache<u64, &str> = Cache::new().ttl(secs(3_600));
+    /// aplomb_sim::block_on(async {
+    ///     sessions.insert_with_ttl(7, "guest", secs(60));
+    ///     aplomb_sim::sleep(secs(60)).await;
+    ///     assert_eq!(sessions.peek(&7), None);
+    /// });
+    /// ```
+    pub fn insert_with_ttl(&self, key: K, value: V, ttl: Duration)
+    where
+        K: Hash + Eq,
+    {
+        self.store(key, value, Some(ttl));
+    }
+
+    fn store(&self, key: K, value: V, ttl: Option<Duration>)
+    where
+        K: Hash + Eq,
+    {
+        if self.checked().is_err() {
+            return;
+        }
+        let (hash, read, rules, limits) = (Self::hash(&key), self.read(), &self.settings.rules, self.limits());
+        let Some(new) = self.new_entry(Some(&key), Ok(value), ttl) else { return };
+        let mut entry = Some((key, new));
+        let mut put = |shard: &mut Shard<K, V, E, S, F>| {
+            shard.has_own_ttls |= ttl.is_some();
+            let now = self.now(shard, read);
+            let (key, new) = entry.as_ref()?;
+            if let Some(displaced) = shard.make_room(rules, limits, hash, key, new, now) {
+                return Some(Err(displaced));
+            }
+            let (key, new) = entry.take()?;
+            Some(Ok(shard.put(rules, limits, hash, key, new, now)))
+        };
+        // What makes room is dropped outside the lock, one by one.
+        while let Some(Some(Err(_displaced))) = self.with_shard(hash, &mut put) {}
+    }
+
+    /// Takes a value out; it comes back, whether it had ended or not. A fetch that is under way still answers its callers; what it brings is not kept.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// let users: Cache<u64, &str> = Cache::new();
+    /// users.insert(7, "ann");
+    /// assert_eq!(users.invalidate(&7), Some("ann"));
+    /// assert_eq!(users.peek(&7), None);
+    /// ```
+    pub fn invalidate<Q>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let hash = Self::hash(key);
+        let (entry, _forgotten) = self.with_shard(hash, |shard| shard.invalidate(hash, |known| known.borrow() == key))?;
+        entry?.value.ok()
+    }
+}
+
+impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache<P, K, V, E, S, H, F, SHARDS> {
+    /// Takes all entries out of which the predicate is true, and has all fetches that are under way answer their callers only. How many.
+    ///
+    /// The predicate is called outside the lock, with clones. What is stored meanwhile may be passed over.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// let pages: Cache<String, u32> = Cache::new();
+    /// pages.insert("/a/1".into(), 1);
+    /// pages.insert("/b/1".into(), 2);
+    /// assert_eq!(pages.invalidate_if(|path, _| path.starts_with("/a/")), 1);
+    /// assert_eq!(pages.len(), 1);
+    /// ```
+    pub fn invalidate_if(&self, mut predicate: impl FnMut(&K, &V) -> bool) -> usize
+    where
+        K: Clone + Hash + Eq,
+        V: Clone,
+    {
+        let mut count = 0;
+        for shard in &self.shards {
+            forget_fetches(shard);
+            let mut slot = 0;
+            loop {
+                let Some((next, stamp, key, value)) = shard.with(|shard| shard.next_from(slot)) else { break };
+                slot = next;
+                if value.is_some_and(|value| predicate(&key, &value)) {
+                    let taken = shard.with(|shard| shard.take(stamp));
+                    count += usize::from(taken.is_some());
+                }
+            }
+        }
+        count
+    }
+
+    /// Takes all entries out, and has all fetches that are under way answer their callers only.
+    pub fn clear(&self) {
+        for shard in &self.shards {
+            forget_fetches(shard);
+            let mut slot = 0;
+            // One by one: they are dropped outside the lock.
+            while let Some((next, _entry)) = shard.with(|shard| shard.take_after(slot)) {
+                slot = next;
+            }
+        }
+    }
+
+    /// How many entries there are, those included that have ended and not yet been taken out.
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.with(|shard| shard.len())).sum()
+    }
+
+    /// Whether there are no entries.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Has all fetches of a shard answer their callers only. Keys are dropped outside the lock, one by one.
+fn forget_fetches<R: ScopedRawMutex, K, V, E, S: Storage, F: Storage>(shard: &Shared<R, Shard<K, V, E, S, F>>) {
+    let mut place = 0;
+    while let Some((_key, next)) = shard.with(|shard| shard.flights.forget_from(place)) {
+        place = next;
+    }
+}

@@ -1,0 +1,108 @@
+use core::future::Future;
+use core::mem::forget;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+use super::serve::{Arrival, Serve};
+use crate::single_flight::Outcome;
+use crate::storage::Storage;
+use crate::sync::flights::{Aborts, Flights, News, Role, Stands, Ticket};
+use crate::time::Instant;
+
+pin_project! {
+    /// A fetch under way, by whoever leads it.
+    pub(crate) struct Fetching<'c, C: Flights, Fut> {
+        #[pin]
+        running: Option<Fut>,
+        began: Instant,
+        // If it is asked for at the end.
+        key: Option<C::Key>,
+        // The last to be dropped: whoever is woken by that finds what this held free.
+        role: Role<'c, C>,
+    }
+}
+
+impl<'c, C: Flights, Fut> Fetching<'c, C, Fut> {
+    pub(crate) const fn new(cache: &'c C) -> Self {
+        Self { running: None, began: Instant::ORIGIN, key: None, role: Role::new(cache) }
+    }
+
+    /// One that leads already.
+    pub(crate) fn leading(cache: &'c C, hash: u64, ticket: Ticket<<C::Storage as Storage>::Link>, key: Option<C::Key>) -> Self {
+        let mut role = Role::new(cache);
+        role.take(hash, Stands::Leads(ticket));
+        Self { running: None, began: Instant::ORIGIN, key, role }
+    }
+
+    pub(crate) const fn cache(&self) -> &'c C {
+        self.role.flights()
+    }
+
+    pub(crate) const fn stage(&self) -> &'static str {
+        self.role.stage()
+    }
+}
+
+impl<C: Serve, Fut> Fetching<'_, C, Fut> {
+    pub(crate) fn is_outside(&self) -> bool {
+        matches!(self.role.stands(), Stands::Outside)
+    }
+
+    pub(crate) fn take(self: Pin<&mut Self>, hash: u64, stands: Stands<<C::Storage as Storage>::Link>) {
+        self.project().role.take(hash, stands);
+    }
+
+    /// Waits for the fetch of another one, if it follows. What that brought; or nothing, if this one leads.
+    pub(crate) fn poll_news(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<C::Outcome>> {
+        let role = self.project().role;
+        match role.stands() {
+            Stands::Follows(place) => role.poll_news(place, cx).map(|news| match news {
+                News::Landed(outcome) => Some(outcome),
+                News::Leads => None,
+            }),
+            Stands::Outside | Stands::Leads(_) => Poll::Ready(None),
+        }
+    }
+
+    /// Fetches: starts the operation if it has not been, and runs it to its end.
+    pub(crate) fn poll_fetch<O, X>(
+        self: Pin<&mut Self>,
+        operation: &mut Option<O>,
+        to_key: impl FnOnce(&C) -> Option<C::Key>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Arrival<C::Outcome>>
+    where
+        O: FnOnce() -> Fut,
+        Fut: Future,
+        X: Outcome<Fut::Output, C::Value, C::Error>,
+    {
+        let mut this = self.project();
+        let Stands::Leads(ticket) = this.role.stands() else { return Poll::Pending };
+        let cache = this.role.flights();
+        // Whatever of the caller's code panics, the next one leads.
+        let mut aborts = Aborts(Some(this.role));
+        if let Some(operation) = operation.take() {
+            if cache.asks_for_keys() && this.key.is_none() {
+                *this.key = to_key(cache);
+            }
+            *this.began = cache.begin();
+            this.running.set(Some(operation()));
+        }
+        let polled = match this.running.as_mut().as_pin_mut() {
+            Some(running) => running.poll(cx),
+            None => Poll::Pending,
+        };
+        let Poll::Ready(ended) = polled else {
+            forget(aborts);
+            return Poll::Pending;
+        };
+        this.running.set(None);
+        let (key, outcome) = (this.key.take(), X::of(ended));
+        match &mut aborts.0 {
+            Some(role) => Poll::Ready(cache.arrive(role, ticket, *this.began, key, outcome)),
+            None => Poll::Pending,
+        }
+    }
+}

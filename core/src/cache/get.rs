@@ -1,0 +1,185 @@
+use core::borrow::Borrow;
+use core::fmt;
+use core::future::Future;
+use core::hash::Hash;
+use core::marker::PhantomData;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+
+use super::fetching::Fetching;
+use super::serve::{Entered, Serve, ServeBy};
+use super::settings::Cache;
+use super::shard::Reading;
+use crate::key::{KeyHash, ToKey};
+use crate::platform::Platform;
+use crate::single_flight::{AsIs, Converted, FlightError, MaybeShared, Outcome, WithShared};
+use crate::storage::Storage;
+use crate::sync::flights::Flights;
+
+impl<P, K, V, E, S, H, F, const SHARDS: usize> Cache<P, K, V, E, S, H, F, SHARDS>
+where
+    P: Platform,
+    S: Storage,
+    F: Storage,
+    H: KeyHash,
+{
+    /// The value of a key: the one that is there; or else what the operation brings, of one caller for all who ask at the same time.
+    ///
+    /// The operation is dropped unstarted where the value is there, or another one fetches it. What is served after its end, or is due, is put into the queue of the [refreshers](Cache::run); to fetch it oneself, take [`get_with_refresh`](Cache::get_with_refresh).
+    ///
+    /// A caller that fetches and is dropped, or panics, hands over to the one that has waited longest, which starts its own operation.
+    ///
+    /// # Errors
+    ///
+    /// A clone of the fetch's own, as [`FlightError::Failed`]; [`FlightError::Full`] and [`FlightError::QueueFull`], at once, if there is nothing to be served.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static AVATARS: Cache<String, Vec<u8>, &str> = checked!(Cache::new().capacity(500).ttl(secs(3_600)));
+    ///
+    /// async fn load(name: &str) -> Result<Vec<u8>, &'static str> { Ok(name.as_bytes().to_vec()) }
+    ///
+    /// # aplomb_sim::block_on(async {
+    /// let image = AVATARS.get("ann", || load("ann")).await?;
+    /// # assert_eq!(image, b"ann");
+    /// # Ok::<_, FlightError<&str>>(()) }).unwrap();
+    /// ```
+    pub const fn get<'q, Q, O, Fut>(&self, key: &'q Q, fetch: O) -> Get<'_, 'q, Self, Q, O, Fut>
+    where
+        K: Borrow<Q> + Hash + Eq,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
+        O: FnOnce() -> Fut,
+        Fut: Future<Output = Result<V, E>>,
+        V: Clone,
+        E: Clone,
+    {
+        Get::new(self, key, fetch)
+    }
+
+    /// As [`get`](Cache::get), and makes what is kept of what the operation ends with, by [`Into`]: what cannot be cloned, or is costly to clone, is put into an `Arc` so.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Cache::get).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use std::io;
+    /// use std::sync::Arc;
+    ///
+    /// static FILES: Cache<String, Arc<[u8]>, Arc<io::Error>> = checked!(Cache::new().ttl(secs(5)));
+    ///
+    /// async fn read(path: &str) -> io::Result<Vec<u8>> { Ok(vec![1; 1_000]) }
+    ///
+    /// # aplomb_sim::block_on(async {
+    /// let bytes = FILES.get_into("app.toml", || read("app.toml")).await?;
+    /// # assert_eq!(bytes.len(), 1_000);
+    /// # Ok::<_, FlightError<Arc<io::Error>>>(()) }).unwrap();
+    /// ```
+    pub const fn get_into<'q, Q, O, Fut, R, X>(&self, key: &'q Q, fetch: O) -> Get<'_, 'q, Self, Q, O, Fut, Converted>
+    where
+        K: Borrow<Q> + Hash + Eq,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
+        O: FnOnce() -> Fut,
+        Fut: Future<Output = Result<R, X>>,
+        R: Into<V>,
+        X: Into<E>,
+        V: Clone,
+        E: Clone,
+    {
+        Get::new(self, key, fetch)
+    }
+}
+
+pin_project! {
+    /// A value that is there, or is fetched; made by [`Cache::get`] and [`Cache::get_into`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it harms no other caller. If it fetches, its operation is dropped, and the caller that has waited longest starts its own. Polled after its end, it is pending for ever.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Get<'c, 'q, C: Flights, Q: ?Sized, O, Fut, X = AsIs> {
+        key: &'q Q,
+        // None once it has started, or has ended.
+        operation: Option<O>,
+        is_shared: bool,
+        outcome: PhantomData<fn() -> X>,
+        #[pin]
+        fetching: Fetching<'c, C, Fut>,
+    }
+}
+
+impl<'c, 'q, C: Flights, Q: ?Sized, O, Fut, X> Get<'c, 'q, C, Q, O, Fut, X> {
+    pub(super) const fn new(cache: &'c C, key: &'q Q, operation: O) -> Self {
+        let fetching = Fetching::new(cache);
+        Self { key, operation: Some(operation), is_shared: false, outcome: PhantomData, fetching }
+    }
+
+    /// Tells too whether the fetch was shared with others. What was there counts as not shared.
+    pub const fn with_shared(self) -> WithShared<Self> {
+        WithShared::new(self)
+    }
+}
+
+impl<C, Q, O, Fut, X> Future for Get<'_, '_, C, Q, O, Fut, X>
+where
+    C: ServeBy<Q> + Serve,
+    Q: ?Sized,
+    O: FnOnce() -> Fut,
+    Fut: Future,
+    X: Outcome<Fut::Output, C::Value, C::Error>,
+{
+    type Output = Result<C::Value, FlightError<C::Error>>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if this.fetching.is_outside() {
+            if this.operation.is_none() {
+                return Poll::Pending;
+            }
+            let cache = this.fetching.cache();
+            match cache.enter(*this.key, cx.waker(), Reading::Queues) {
+                Ok(Entered::Served { outcome, hash, is_due }) => {
+                    *this.operation = None;
+                    if is_due {
+                        cache.queue(hash, *this.key);
+                    }
+                    return Poll::Ready(outcome.map_err(FlightError::Failed));
+                }
+                Ok(Entered::Flies { hash, stands }) => this.fetching.as_mut().take(hash, stands),
+                Err(error) => {
+                    *this.operation = None;
+                    return Poll::Ready(Err(error.of_operation()));
+                }
+            }
+        }
+        if let Some(outcome) = ready!(this.fetching.as_mut().poll_news(cx)) {
+            (*this.operation, *this.is_shared) = (None, true);
+            return Poll::Ready(outcome.map_err(FlightError::Failed));
+        }
+        let key = *this.key;
+        let arrival = ready!(this.fetching.poll_fetch::<_, X>(this.operation, |cache| Some(cache.to_key(key)), cx));
+        *this.is_shared = arrival.is_shared;
+        Poll::Ready(arrival.into_outcome().map_err(FlightError::Failed))
+    }
+}
+
+impl<C: Flights, Q: ?Sized, O, Fut, X> MaybeShared for Get<'_, '_, C, Q, O, Fut, X> {
+    fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+}
+
+impl<C: Flights, Q: ?Sized, O, Fut, X> fmt::Debug for Get<'_, '_, C, Q, O, Fut, X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Get").field("stage", &self.fetching.stage()).finish_non_exhaustive()
+    }
+}

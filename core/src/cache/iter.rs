@@ -1,0 +1,80 @@
+use core::fmt;
+
+use super::settings::Cache;
+use crate::platform::Platform;
+use crate::storage::Storage;
+
+impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache<P, K, V, E, S, H, F, SHARDS> {
+    /// Clones of all values that would be served, with their keys. Others may store and take out meanwhile: what is there all the time comes once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// let squares: Cache<u32, u32> = Cache::new();
+    /// for number in 1..=3 {
+    ///     squares.insert(number, number * number);
+    /// }
+    /// assert_eq!(squares.iter().map(|(_, square)| square).sum::<u32>(), 14);
+    /// ```
+    pub const fn iter(&self) -> Iter<'_, P, K, V, E, S, H, F, SHARDS> {
+        Iter { cache: self, shard: 0, slot: 0 }
+    }
+}
+
+/// The entries of a cache; made by [`Cache::iter`].
+#[must_use = "iterators do nothing unless consumed"]
+pub struct Iter<'c, P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> {
+    cache: &'c Cache<P, K, V, E, S, H, F, SHARDS>,
+    shard: usize,
+    slot: usize,
+}
+
+impl<P, K, V, E, S, H, F, const SHARDS: usize> Iterator for Iter<'_, P, K, V, E, S, H, F, SHARDS>
+where
+    P: Platform,
+    K: Clone,
+    V: Clone,
+    S: Storage,
+    F: Storage,
+{
+    type Item = (K, V);
+
+    fn next(&mut self) -> Option<(K, V)> {
+        let Self { cache, shard, slot } = self;
+        loop {
+            let read = cache.read();
+            let served = cache.shards.get(*shard)?.with(|shard| {
+                let now = cache.now(shard, read);
+                shard.next_served(&cache.settings.rules, slot, now)
+            });
+            if served.is_some() {
+                return served;
+            }
+            (*shard, *slot) = (*shard + 1, 0);
+        }
+    }
+}
+
+impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> fmt::Debug for Iter<'_, P, K, V, E, S, H, F, SHARDS> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Iter").field("shard", &self.shard).field("slot", &self.slot).finish_non_exhaustive()
+    }
+}
+
+impl<'c, P, K, V, E, S, H, F, const SHARDS: usize> IntoIterator for &'c Cache<P, K, V, E, S, H, F, SHARDS>
+where
+    P: Platform,
+    K: Clone,
+    V: Clone,
+    S: Storage,
+    F: Storage,
+{
+    type Item = (K, V);
+    type IntoIter = Iter<'c, P, K, V, E, S, H, F, SHARDS>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}

@@ -1,0 +1,74 @@
+//! A cache: values by key, each for as long as it is good; and one fetch for all who ask for what is not there.
+//!
+//! ```text
+//! get a   --fetch----> 1 |<- fresh: ttl ->|<- stale -->|
+//! get a     --waits--> 1    1      1        1 at once    --fetch--> 2
+//!                                           refresher --fetch--> 2
+//! ```
+//!
+//! # What it promises
+//!
+//! - [`get`](Cache::get) answers with what is there and fresh: while `now < stored + ttl`. Else one of the callers fetches, and all who ask meanwhile have its result, its error too; a fetch counts as stored when it has ended.
+//! - A caller that fetches and is dropped, or whose fetch panics, hands over to the one that has waited longest, which starts its own.
+//! - What is invalidated or replaced while it is fetched answers the callers of that fetch, and is not kept; and the end of an old fetch does nothing to a newer one. Nothing that was taken out comes back.
+//! - It never has more entries than its [`capacity`](Cache::capacity), nor do they weigh more than [`max_weight`](Cache::max_weight). To make room, what has ended goes first, and then what is used least and longest ago; keys that come once, as in a scan, pass through without displacing what is used again.
+//! - Nothing happens in the background. What has ended is no longer served, and lies there until its place is wanted or its key is stored again.
+//! - The clock is read once a read, and once more when a fetch has ended; not at all where nothing gets old.
+//! - A clock that is set back is no time, and ends nothing later.
+//!
+//! # Serving what is old
+//!
+//! | an entry is read | it is served | and fetched anew |
+//! | --- | --- | --- |
+//! | before its TTL is over | yes | no, unless [early](Cache::early_refresh) by chance |
+//! | no longer before that than [`refresh_ahead`](Cache::refresh_ahead) | yes | by a refresher |
+//! | after its TTL, within [`stale_while_revalidate`](Cache::stale_while_revalidate) | yes | by a refresher |
+//! | later, within [`stale_if_error`](Cache::stale_if_error) | if the fetch fails | by the caller |
+//! | after that | no | by the caller |
+//!
+//! A refresher is a task that runs [`Cache::run`]: it fetches one key after the other, so run as many as there are to be fetched at once. Who would rather fetch by himself takes [`get_with_refresh`](Cache::get_with_refresh), and has the fetch as a future. Either way there is one for each key; if it fails, the old value stays for as long as it may, and the next read asks for another. Without either, what is due is served
+//! until its end.
+//!
+//! # What runs under the lock
+//!
+//! `Eq` of keys, by which they are found; and `Clone` of a value, since it might be gone after the lock (and of a key, where entries are gone through). Put what is costly to clone into an `Arc`. All else runs outside: fetches, predicates, weights, TTLs, hashes, and whatever drops keys and values. The lock is not to be taken from
+//! within these two: they must not call the same cache. If one panics, the lock is free again where it is one between threads; a lock of a single executor stays taken.
+//!
+//! # What it takes
+//!
+//! In place, an entry takes its key, its value and 24 bytes. On the heap, tables grow by doubling, up to the capacity; then nothing is allocated any more.
+//!
+//! # When not to use it
+//!
+//! For what must not be served twice, or whose change must be seen at once by all. For a function of its key alone that never gets old, [`memoize`](crate::memoize).
+//!
+//! # How others differ
+//!
+//! *The end of a TTL is its end*: moka and others let go of an entry some time after it. *Waiting callers do not fetch one after the other*: here a failed fetch is shared. *A scan does not empty it*, as it does an LRU. The windows are those of RFC 5861, `refresh_ahead` is Caffeine's `refreshAfterWrite`, counted from the end, early refreshes are `XFetch`.
+
+mod compact;
+mod direct;
+mod exponential;
+mod fetching;
+mod get;
+mod iter;
+mod refresh;
+mod refresher;
+mod refreshes;
+mod rules;
+mod serve;
+mod settings;
+mod shard;
+mod snapshot;
+mod store;
+
+pub(crate) use self::fetching::Fetching;
+pub use self::get::Get;
+pub use self::iter::Iter;
+pub use self::refresh::{GetWithRefresh, Read, Refresh};
+pub use self::refresher::Refresher;
+pub(crate) use self::serve::Entered;
+pub use self::serve::{Serve, ServeBy};
+pub use self::settings::Cache;
+pub(crate) use self::shard::Reading;
+pub use self::snapshot::Snapshot;

@@ -1,0 +1,185 @@
+use core::borrow::Borrow;
+use core::fmt;
+use core::future::Future;
+use core::hash::Hash;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+
+use super::fetching::Fetching;
+use super::serve::{Entered, Serve, ServeBy};
+use super::settings::Cache;
+use super::shard::Reading;
+use crate::key::{KeyHash, ToKey};
+use crate::platform::Platform;
+use crate::single_flight::{AsIs, FlightError};
+use crate::storage::Storage;
+use crate::sync::flights::Flights;
+
+impl<P, K, V, E, S, H, F, const SHARDS: usize> Cache<P, K, V, E, S, H, F, SHARDS>
+where
+    P: Platform,
+    S: Storage,
+    F: Storage,
+    H: KeyHash,
+{
+    /// As [`get`](Cache::get); and if the value that is served has ended or is due, it comes with the fetch of the next one, to be awaited or spawned. No refresher is needed.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Cache::get).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static NEWS: Cache<u8, u32> = checked!(Cache::new().ttl(secs(10)).stale_while_revalidate(secs(60)));
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     NEWS.insert(1, 100);
+    ///     aplomb_sim::sleep(secs(30)).await;
+    ///     let read = NEWS.get_with_refresh(&1, || async { Ok(101) }).await.unwrap();
+    ///     assert_eq!(read.value, 100);
+    ///     if let Some(refresh) = read.refresh {
+    ///         refresh.await.unwrap(); // or spawn it
+    ///     }
+    ///     assert_eq!(NEWS.peek(&1), Some(101));
+    /// });
+    /// ```
+    pub const fn get_with_refresh<'q, Q, O, Fut>(&self, key: &'q Q, fetch: O) -> GetWithRefresh<'_, 'q, Self, Q, O, Fut>
+    where
+        K: Borrow<Q> + Hash + Eq,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
+        O: FnOnce() -> Fut,
+        Fut: Future<Output = Result<V, E>>,
+        V: Clone,
+        E: Clone,
+    {
+        GetWithRefresh { key, operation: Some(fetch), fetching: Fetching::new(self) }
+    }
+}
+
+/// A value, and the fetch of the next one.
+pub struct Read<'c, C: Serve, O, Fut> {
+    /// What is there, or has been fetched.
+    pub value: C::Value,
+    /// To be awaited or spawned, if the value has ended or is due, and nobody fetches it yet.
+    pub refresh: Option<Refresh<'c, C, O, Fut>>,
+}
+
+impl<C: Serve, O, Fut> fmt::Debug for Read<'_, C, O, Fut>
+where
+    C::Value: fmt::Debug,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Read").field("value", &self.value).field("refresh", &self.refresh).finish()
+    }
+}
+
+pin_project! {
+    /// As [`Get`](super::Get), with a refresh; made by [`Cache::get_with_refresh`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As of [`Get`](super::Get).
+    #[must_use = "futures do nothing unless polled"]
+    pub struct GetWithRefresh<'c, 'q, C: Flights, Q: ?Sized, O, Fut> {
+        key: &'q Q,
+        // None once it has started, or has ended.
+        operation: Option<O>,
+        #[pin]
+        fetching: Fetching<'c, C, Fut>,
+    }
+}
+
+impl<'c, C, Q, O, Fut> Future for GetWithRefresh<'c, '_, C, Q, O, Fut>
+where
+    C: ServeBy<Q> + Serve,
+    Q: ?Sized,
+    O: FnOnce() -> Fut,
+    Fut: Future<Output = Result<C::Value, C::Error>>,
+{
+    type Output = Result<Read<'c, C, O, Fut>, FlightError<C::Error>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let alone = |value| Read { value, refresh: None };
+        if this.fetching.is_outside() {
+            if this.operation.is_none() {
+                return Poll::Pending;
+            }
+            let cache = this.fetching.cache();
+            match cache.enter(*this.key, cx.waker(), Reading::Fetches) {
+                Ok(Entered::Served { outcome, hash, is_due }) => {
+                    let operation = this.operation.take();
+                    // Made first: whatever of the caller's code panics, nobody leads yet.
+                    let key = (is_due && cache.asks_for_keys()).then(|| cache.to_key(*this.key));
+                    let ticket = if is_due { cache.lead_due(hash, *this.key) } else { None };
+                    let refresh =
+                        ticket.map(|ticket| Refresh { operation, fetching: Fetching::leading(cache, hash, ticket, key) });
+                    return Poll::Ready(match outcome {
+                        Ok(value) => Ok(Read { value, refresh }),
+                        Err(error) => Err(FlightError::Failed(error)),
+                    });
+                }
+                Ok(Entered::Flies { hash, stands }) => this.fetching.as_mut().take(hash, stands),
+                Err(error) => {
+                    *this.operation = None;
+                    return Poll::Ready(Err(error.of_operation()));
+                }
+            }
+        }
+        if let Some(outcome) = ready!(this.fetching.as_mut().poll_news(cx)) {
+            *this.operation = None;
+            return Poll::Ready(outcome.map(alone).map_err(FlightError::Failed));
+        }
+        let key = *this.key;
+        let arrival = ready!(this.fetching.poll_fetch::<_, AsIs>(this.operation, |cache| Some(cache.to_key(key)), cx));
+        Poll::Ready(arrival.into_outcome().map(alone).map_err(FlightError::Failed))
+    }
+}
+
+impl<C: Flights, Q: ?Sized, O, Fut> fmt::Debug for GetWithRefresh<'_, '_, C, Q, O, Fut> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GetWithRefresh").field("stage", &self.fetching.stage()).finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// The fetch of a value that has ended or is due, while the old one is served. Made by [`Cache::get_with_refresh`].
+    ///
+    /// It ends with what the fetch ends with. If that fails, the old value stays for as long as it may.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops the fetch; the next read that finds the value due has another one.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Refresh<'c, C: Flights, O, Fut> {
+        operation: Option<O>,
+        #[pin]
+        fetching: Fetching<'c, C, Fut>,
+    }
+}
+
+impl<C, O, Fut> Future for Refresh<'_, C, O, Fut>
+where
+    C: Serve,
+    O: FnOnce() -> Fut,
+    Fut: Future<Output = Result<C::Value, C::Error>>,
+{
+    type Output = Result<C::Value, C::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let arrival = ready!(this.fetching.poll_fetch::<_, AsIs>(this.operation, |_| None, cx));
+        Poll::Ready(arrival.outcome)
+    }
+}
+
+impl<C: Flights, O, Fut> fmt::Debug for Refresh<'_, C, O, Fut> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refresh").field("has_started", &self.operation.is_none()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,135 @@
+use core::fmt;
+use core::future::Future;
+use core::hash::Hash;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+
+use super::fetching::Fetching;
+use super::serve::{Serve, ServeBy, WaitKey};
+use super::settings::Cache;
+use crate::key::KeyHash;
+use crate::platform::Platform;
+use crate::single_flight::{AsIs, FlightError};
+use crate::storage::Storage;
+use crate::sync::flights::Flights;
+
+impl<P, K, V, E, S, H, F, const SHARDS: usize> Cache<P, K, V, E, S, H, F, SHARDS>
+where
+    P: Platform,
+    S: Storage,
+    F: Storage,
+    H: KeyHash,
+{
+    /// Fetches anew what is due, for ever: what was read [stale](Cache::stale_while_revalidate), [late](Cache::refresh_ahead) or [early](Cache::early_refresh). To be run in a task of its own; several of them fetch so many at once.
+    ///
+    /// A fetch that fails leaves the old value, and the next read that finds it due asks for another. Without a refresher, what is due is served until its end. As many keys are queued as the cache has [room](Cache::capacity) for; one that finds none is asked for by its next reader.
+    ///
+    /// # Errors
+    ///
+    /// It ends only if it cannot begin: [`FlightError::Config`]; [`FlightError::QueueFull`], if there is no room for another one that waits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::Sim;
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static RATES: Cache<&str, u32> = checked!(Cache::new().ttl(secs(60)).refresh_ahead(secs(10)));
+    ///
+    /// async fn fetch(currency: &str) -> Result<u32, std::convert::Infallible> { Ok(109) }
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let refreshed = async {
+    ///         RATES.insert("EUR", 108);
+    ///         aplomb_sim::sleep(secs(55)).await;
+    ///         assert_eq!(RATES.get(&"EUR", || fetch("EUR")).await, Ok(108), "at once");
+    ///         aplomb_sim::sleep(secs(10)).await;
+    ///         assert_eq!(RATES.get(&"EUR", || fetch("EUR")).await, Ok(109));
+    ///     };
+    ///     let refresher = async { RATES.run(fetch).await; };
+    ///     futures_lite::future::or(refreshed, refresher).await;
+    /// });
+    /// ```
+    pub const fn run<O, Fut>(&self, fetch: O) -> Refresher<'_, Self, O, Fut>
+    where
+        K: Hash + Eq + Clone,
+        O: FnMut(K) -> Fut,
+        Fut: Future<Output = Result<V, E>>,
+        V: Clone,
+        E: Clone,
+    {
+        Refresher { fetch, place: Place { cache: self, waits: None }, fetching: Fetching::new(self) }
+    }
+}
+
+/// A place among the refreshers who wait, given up when this is dropped.
+struct Place<'c, C: Serve> {
+    cache: &'c C,
+    waits: Option<WaitKey<C>>,
+}
+
+impl<C: Serve> Drop for Place<'_, C> {
+    fn drop(&mut self) {
+        if let Some(waits) = self.waits.take() {
+            self.cache.leave(waits);
+        }
+    }
+}
+
+pin_project! {
+    /// Fetches anew what is due; made by [`Cache::run`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops the fetch that is under way, and its value stays due. What is queued stays for other refreshers.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Refresher<'c, C: Serve, O, Fut> {
+        fetch: O,
+        place: Place<'c, C>,
+        #[pin]
+        fetching: Fetching<'c, C, Fut>,
+    }
+}
+
+impl<C, O, Fut> Future for Refresher<'_, C, O, Fut>
+where
+    C: ServeBy<<C as Flights>::Key> + Serve<Key: Clone>,
+    O: FnMut(C::Key) -> Fut,
+    Fut: Future<Output = Result<C::Value, C::Error>>,
+{
+    type Output = FlightError;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let cache = this.place.cache;
+        loop {
+            let mut next = None;
+            if this.fetching.is_outside() {
+                let key = match cache.next_key(&mut this.place.waits, cx.waker()) {
+                    Ok(Some(key)) => key,
+                    Ok(None) => return Poll::Pending,
+                    Err(error) => return Poll::Ready(error),
+                };
+                let Some(hash) = cache.take_due(&key) else { continue };
+                // Made first: whatever of the caller's code panics, nobody leads yet.
+                let kept = cache.asks_for_keys().then(|| key.clone());
+                let Some(ticket) = cache.lead_due(hash, &key) else { continue };
+                this.fetching.set(Fetching::leading(cache, hash, ticket, kept));
+                next = Some(key);
+            }
+            let fetch = &mut *this.fetch;
+            let mut operation = next.map(|key| || fetch(key));
+            // Who waits for it has it, and nobody else.
+            let _arrival = ready!(this.fetching.as_mut().poll_fetch::<_, AsIs>(&mut operation, |_| None, cx));
+        }
+    }
+}
+
+impl<C: Serve, O, Fut> fmt::Debug for Refresher<'_, C, O, Fut> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stage = if matches!(self.place.waits, Some(_)) { "waiting" } else { self.fetching.stage() };
+        f.debug_struct("Refresher").field("stage", &stage).finish_non_exhaustive()
+    }
+}

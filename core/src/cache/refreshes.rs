@@ -1,0 +1,127 @@
+use core::task::Waker;
+
+use crate::storage::{Link, Slots, Storage};
+use crate::sync::WaitList;
+use crate::sync::wait_list::{Full, Key, Removed, Turn};
+
+/// Keys that are to be fetched anew, first come first served, and the refreshers who wait for one.
+pub(super) struct Refreshes<K, S: Storage> {
+    keys: S::Slots<Slot<K, S::Link>>,
+    vacant: Option<S::Link>,
+    first: Option<S::Link>,
+    last: Option<S::Link>,
+    len: usize,
+    refreshers: WaitList<(), S>,
+}
+
+struct Slot<K, L> {
+    key: Option<K>,
+    next: Option<L>,
+}
+
+impl<K, S: Storage> Refreshes<K, S> {
+    pub(super) const fn new() -> Self {
+        Self { keys: S::Slots::EMPTY, vacant: None, first: None, last: None, len: 0, refreshers: WaitList::new() }
+    }
+
+    /// Puts a key at the end of the queue. The waker of a refresher who is to take it.
+    ///
+    /// # Errors
+    ///
+    /// The key comes back if the queue is full: if as many are in it as may be, whether they are still due or not.
+    pub(super) fn push(&mut self, key: K, most: usize) -> Result<Option<Waker>, K> {
+        if self.len >= most {
+            return Err(key);
+        }
+        let link = match self.vacant {
+            Some(link) => link,
+            None => match Link::new(self.keys.as_slice().len()) {
+                Some(link) if self.keys.try_push(Slot { key: None, next: None }).is_ok() => link,
+                _ => return Err(key),
+            },
+        };
+        let Some(slot) = self.keys.as_mut_slice().get_mut(link.index()) else { return Err(key) };
+        self.vacant = slot.next.take();
+        slot.key = Some(key);
+        self.len += 1;
+        match self.last.replace(link).and_then(|last| self.keys.as_mut_slice().get_mut(last.index())) {
+            Some(last) => last.next = Some(link),
+            None => self.first = Some(link),
+        }
+        Ok(self.refreshers.grant_front())
+    }
+
+    /// The first key of the queue.
+    pub(super) fn pop(&mut self) -> Option<K> {
+        let link = self.first?;
+        let slot = self.keys.as_mut_slice().get_mut(link.index())?;
+        let key = slot.key.take();
+        self.len = self.len.saturating_sub(1);
+        self.first = slot.next.take();
+        slot.next = self.vacant.replace(link);
+        if self.first.is_none() {
+            self.last = None;
+        }
+        key
+    }
+
+    /// The first key of the queue, or a place among those who wait for one. A waker comes back that is not needed, and the key of who waits no longer.
+    pub(super) fn take(&mut self, waits: &mut Option<Key<S::Link>>, waker: Waker) -> (Option<K>, Option<Waker>) {
+        if let Some(key) = *waits {
+            match self.refreshers.poll(key, waker) {
+                Turn::Waiting { unused } => return (None, unused),
+                Turn::Granted { unused, .. } => {
+                    *waits = None;
+                    let waker = unused;
+                    return match (self.pop(), waker) {
+                        (None, Some(waker)) => self.take(waits, waker),
+                        (taken, waker) => (taken, waker),
+                    };
+                }
+                Turn::Unknown { unused } => {
+                    *waits = None;
+                    return (None, Some(unused));
+                }
+            }
+        }
+        if let Some(key) = self.pop() {
+            return (Some(key), Some(waker));
+        }
+        match self.refreshers.push((), waker) {
+            Ok(key) => {
+                *waits = Some(key);
+                (None, None)
+            }
+            // More refreshers than there is room for: it asks again when it is polled.
+            Err(Full(waker)) => (None, Some(waker)),
+        }
+    }
+
+    /// A refresher leaves. If it had been told of a key, the next one is.
+    pub(super) fn leave(&mut self, key: Key<S::Link>) -> (Option<Waker>, Option<Waker>) {
+        match self.refreshers.remove(key) {
+            Some(Removed { granted: true, waker, .. }) => (self.refreshers.grant_front(), waker),
+            Some(Removed { waker, .. }) => (None, waker),
+            None => (None, None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::Inline;
+
+    #[test]
+    fn it_holds_no_more_than_it_may_and_places_are_used_again() {
+        let mut refreshes = Refreshes::<u32, Inline<4>>::new();
+        for key in 1..=3 {
+            assert!(refreshes.push(key, 3).is_ok());
+        }
+        assert_eq!(refreshes.push(4, 3).map(drop), Err(4));
+        assert_eq!(refreshes.pop(), Some(1));
+        assert!(refreshes.push(5, 3).is_ok());
+        assert_eq!(refreshes.push(6, 3).map(drop), Err(6));
+        assert_eq!([(); 4].map(|()| refreshes.pop()), [Some(2), Some(3), Some(5), None]);
+    }
+}

@@ -1,0 +1,345 @@
+use core::convert::Infallible;
+use core::fmt;
+use core::marker::PhantomData;
+use core::mem::forget;
+use core::time::Duration;
+
+use super::refreshes::Refreshes;
+use super::rules::Rules;
+use super::shard::Shard;
+use super::snapshot::Snapshot;
+use super::store;
+use crate::config::ConfigError;
+use crate::key::FoldHash;
+use crate::platform::{Ambient, Platform};
+use crate::ratio::Ratio;
+use crate::storage::Storage;
+use crate::sync::{Shared, flights};
+use crate::time::nanos;
+
+/// Values by key, each for as long as it is good; and of those who ask for one that is not there, one fetches it. The module [`cache`](crate::cache) tells what it promises.
+///
+/// Entries lie in `S`, in `SHARDS` parts with a lock each: on servers, take some four times as many as there are threads. Who fetches and who waits is kept in `F`. `E` is the error of a fetch; keys are found by the hash `H`.
+///
+/// | setting | default |
+/// | --- | --- |
+/// | [`capacity`](Cache::capacity) | as many as `S` has room for, at most 65,536 |
+/// | [`max_weight`](Cache::max_weight), [`weigh_by`](Cache::weigh_by) | each entry weighs 1, whatever its weight |
+/// | [`ttl`](Cache::ttl), [`ttl_by`](Cache::ttl_by), [`ttl_jitter`](Cache::ttl_jitter) | for ever |
+/// | [`time_to_idle`](Cache::time_to_idle) | for ever |
+/// | [`error_ttl`](Cache::error_ttl) | errors are not kept |
+/// | [`refresh_ahead`](Cache::refresh_ahead), [`early_refresh`](Cache::early_refresh) | not before its end |
+/// | [`stale_while_revalidate`](Cache::stale_while_revalidate), [`stale_if_error`](Cache::stale_if_error) | not after its end |
+/// | [`max_fetches`](Cache::max_fetches), [`max_waiting`](Cache::max_waiting) | as many as `F` has room for |
+///
+/// # Examples
+///
+/// ```
+/// use aplomb_sim::prelude::*;
+///
+/// static USERS: Cache<u64, String, &str> = checked!(Cache::new().capacity(10_000).ttl(secs(60)));
+///
+/// async fn fetch_user(id: u64) -> Result<String, &'static str> { Ok(format!("user {id}")) }
+///
+/// aplomb_sim::block_on(async {
+///     let user = USERS.get(&7, || fetch_user(7)).await?;
+///     assert_eq!(user, "user 7");
+///     assert_eq!(USERS.peek(&7).as_deref(), Some("user 7"));
+///     Ok::<_, FlightError<&str>>(())
+/// }).unwrap();
+/// ```
+pub struct Cache<
+    P: Platform,
+    K,
+    V,
+    E = Infallible,
+    S: Storage = <P as Platform>::Storage,
+    H = FoldHash,
+    F: Storage = <P as Platform>::Storage,
+    const SHARDS: usize = 1,
+> {
+    pub(super) clock: P::Clock,
+    pub(super) settings: Settings<K, V>,
+    pub(super) shards: [Shared<P::RawMutex, Shard<K, V, E, S, F>>; SHARDS],
+    pub(super) refreshes: Shared<P::RawMutex, Refreshes<K, F>>,
+    hash: PhantomData<fn() -> H>,
+}
+
+pub(super) struct Settings<K, V> {
+    pub(super) rules: Rules,
+    pub(super) capacity: usize,
+    max_weight: u64,
+    max_fetches: usize,
+    max_waiting: u32,
+    pub(super) weigh_by: Option<fn(&K, &V) -> u32>,
+    pub(super) ttl_by: Option<fn(&K, &V) -> Duration>,
+}
+
+impl<P: Platform<Clock: Ambient>, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache<P, K, V, E, S, H, F, SHARDS> {
+    /// An empty cache.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self::with_clock(Ambient::CLOCK)
+    }
+}
+
+impl<P: Platform<Clock: Ambient>, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Default
+    for Cache<P, K, V, E, S, H, F, SHARDS>
+{
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache<P, K, V, E, S, H, F, SHARDS> {
+    /// How many entries there is room for, unless said otherwise, if the storage has room for so many.
+    pub const DEFAULT_CAPACITY: usize = 65_536;
+
+    const ROOM: usize = S::CAPACITY.saturating_mul(SHARDS);
+
+    /// An empty cache on a clock that is held in hand.
+    #[must_use]
+    pub const fn with_clock(clock: P::Clock) -> Self {
+        const { assert!(SHARDS > 0, "a table has at least one shard") };
+        let settings = Settings {
+            rules: Rules::NONE,
+            capacity: if Self::ROOM < Self::DEFAULT_CAPACITY { Self::ROOM } else { Self::DEFAULT_CAPACITY },
+            max_weight: u64::MAX,
+            max_fetches: usize::MAX,
+            max_waiting: u32::MAX,
+            weigh_by: None,
+            ttl_by: None,
+        };
+        let shards = [const { Shared::new(Shard::NEW) }; SHARDS];
+        Self { clock, settings, shards, refreshes: Shared::new(Refreshes::new()), hash: PhantomData }
+    }
+
+    /// How many entries there is room for. At least 1, and no more than the storage has room for.
+    ///
+    /// Of several shards, each has room for its part, rounded up; one may be full while others are not. On the heap, memory is taken as entries come.
+    #[must_use]
+    pub const fn capacity(mut self, entries: usize) -> Self {
+        self.settings.capacity = entries;
+        self
+    }
+
+    /// How much all entries may weigh together, by [`weigh_by`](Cache::weigh_by). At least 1. Without it, weights are counted and nothing comes of them. Of several shards, each has its part, rounded up; an entry that is heavier than that is not kept.
+    #[must_use]
+    pub const fn max_weight(mut self, weight: u64) -> Self {
+        self.settings.max_weight = weight;
+        self
+    }
+
+    /// How much an entry weighs: its bytes, mostly. Called once for each, outside the lock. An error that is kept weighs 1.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static PAGES: Cache<String, Vec<u8>> = checked!(
+    ///     Cache::new().max_weight(64 << 20).weigh_by(|url: &String, page: &Vec<u8>| (url.len() + page.len() + 100) as u32)
+    /// );
+    ///
+    /// PAGES.insert("/".into(), vec![0; 1_000]);
+    /// assert_eq!(PAGES.snapshot().weight, 1_101);
+    /// ```
+    #[must_use]
+    pub const fn weigh_by(mut self, weigh: fn(&K, &V) -> u32) -> Self {
+        self.settings.weigh_by = Some(weigh);
+        self
+    }
+
+    /// How long a value is good after it was stored: it is fresh while `now < stored + ttl`. A fetch counts as stored when it has ended. Zero is legal: then only those who ask at the same time share a value. What is longer than 31 years is for ever.
+    #[must_use]
+    pub const fn ttl(mut self, ttl: Duration) -> Self {
+        self.settings.rules.ttl = nanos(ttl);
+        self.settings.rules.is_timed |= nanos(ttl) < u64::MAX;
+        self
+    }
+
+    /// How long each value is good, instead of one [`ttl`](Cache::ttl) for all. Called once for each, outside the lock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// #[derive(Clone)]
+    /// struct Token { secret: u64, expires_in: u64 }
+    ///
+    /// static TOKENS: Cache<u32, Token, &str> = checked!(Cache::new().ttl_by(|_, token: &Token| secs(token.expires_in)));
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let issue = || async { Ok(Token { secret: 42, expires_in: 3_600 }) };
+    ///     assert_eq!(TOKENS.get(&1, issue).await.unwrap().secret, 42);
+    ///     aplomb_sim::sleep(secs(3_600)).await;
+    ///     assert!(TOKENS.peek(&1).is_none());
+    /// });
+    /// ```
+    #[must_use]
+    pub const fn ttl_by(mut self, ttl: fn(&K, &V) -> Duration) -> Self {
+        self.settings.ttl_by = Some(ttl);
+        self.settings.rules.is_timed = true;
+        self
+    }
+
+    /// Shortens each TTL by a random share of it, at most this one: what was stored together does not end together. At most 1. Default: 0.
+    #[must_use]
+    pub const fn ttl_jitter(mut self, share: Ratio) -> Self {
+        self.settings.rules.ttl_jitter = share;
+        self
+    }
+
+    /// How long an error is kept and answered with, so that what fails is not asked at every call. Default: 0, not at all.
+    #[must_use]
+    pub const fn error_ttl(mut self, ttl: Duration) -> Self {
+        self.settings.rules.error_ttl = nanos(ttl);
+        self.settings.rules.is_timed |= !ttl.is_zero();
+        self
+    }
+
+    /// How long an entry lives after it was read or stored last, beside its TTL: whichever is over first.
+    #[must_use]
+    pub const fn time_to_idle(mut self, idle: Duration) -> Self {
+        self.settings.rules.time_to_idle = nanos(idle);
+        self.settings.rules.is_timed |= nanos(idle) < u64::MAX;
+        self
+    }
+
+    /// How long before its end a read has an entry fetched anew, by a [refresher](Cache::run) or the [reader](Cache::get_with_refresh), while it is still fresh and served at once: so what is asked for steadily never ends. As Caffeine's `refreshAfterWrite`, counted from the end. Default: 0, not before.
+    #[must_use]
+    pub const fn refresh_ahead(mut self, lead: Duration) -> Self {
+        self.settings.rules.refresh_ahead = nanos(lead);
+        self
+    }
+
+    /// Has a read fetch an entry anew before its end, as if by chance: the sooner the end and the longer its fetch took, the more likely; so that of many readers one is early, and none late. It is `XFetch` (Vattani, Chierichetti, Lowenstein, 2015), with the mean of what fetches took lately; the share is its *beta*, which is mostly 1; more is earlier. Default: 0, never.
+    ///
+    /// Who fetches is as with [`refresh_ahead`](Cache::refresh_ahead).
+    #[must_use]
+    pub const fn early_refresh(mut self, beta: Ratio) -> Self {
+        self.settings.rules.early_refresh = beta;
+        self
+    }
+
+    /// How long after its end a value is still served at once, while a [refresher](Cache::run) or the [reader](Cache::get_with_refresh) fetches it anew (RFC 5861).
+    #[must_use]
+    pub const fn stale_while_revalidate(mut self, window: Duration) -> Self {
+        self.settings.rules.stale_while_revalidate = nanos(window);
+        self
+    }
+
+    /// How long after its end a value still answers instead of a fetch that fails (RFC 5861).
+    ///
+    /// The service is asked at each read all the same, by one caller at a time for each key. To leave it alone while it is down, put a circuit breaker into the fetch.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static PRICES: Cache<&str, u32, &str> = checked!(Cache::new().ttl(secs(10)).stale_if_error(secs(600)));
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     PRICES.insert("EUR", 109);
+    ///     aplomb_sim::sleep(secs(60)).await;
+    ///     assert_eq!(PRICES.get(&"EUR", || async { Err("no route to host") }).await, Ok(109));
+    /// });
+    /// ```
+    #[must_use]
+    pub const fn stale_if_error(mut self, window: Duration) -> Self {
+        self.settings.rules.stale_if_error = nanos(window);
+        self
+    }
+
+    /// How many keys are fetched at once; a caller that would have to fetch another one ends at once, with [`FlightError::Full`](crate::FlightError::Full). At least 1. Of several shards, each has its part, rounded up.
+    #[must_use]
+    pub const fn max_fetches(mut self, keys: usize) -> Self {
+        self.settings.max_fetches = keys;
+        self
+    }
+
+    /// How many callers may wait for another one's fetch; the next one ends at once, with [`FlightError::QueueFull`](crate::FlightError::QueueFull). Zero is legal. Of several shards, each has its part, rounded up.
+    #[must_use]
+    pub const fn max_waiting(mut self, callers: u32) -> Self {
+        self.settings.max_waiting = callers;
+        self
+    }
+
+    const fn settings_error(&self) -> Option<ConfigError> {
+        let Settings { rules, capacity, max_weight, max_fetches, .. } = &self.settings;
+        if *capacity == 0 || *capacity > Self::ROOM {
+            return Some(ConfigError::Capacity { value: *capacity, most: Self::ROOM });
+        }
+        if *max_weight == 0 {
+            return Some(ConfigError::MaxWeight { value: *max_weight });
+        }
+        if *max_fetches == 0 {
+            return Some(ConfigError::MaxFetches { value: *max_fetches });
+        }
+        rules.config_error()
+    }
+
+    /// What is wrong with it, if anything is: [`check`](Cache::check), for code that is evaluated at compile time.
+    #[must_use]
+    pub const fn config_error(self) -> Option<ConfigError> {
+        let error = self.settings_error();
+        // It has no entries yet, and a `const fn` drops nothing.
+        forget(self);
+        error
+    }
+
+    /// Itself, if it makes sense; for what comes from a configuration file. [`checked!`](crate::checked) does so at compile time.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] says which setting it is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// let refused = Cache::<u32, String>::new().capacity(0).check();
+    /// assert_eq!(refused.unwrap_err().to_string(), "capacity is 0, must be at least 1");
+    /// ```
+    pub fn check(self) -> Result<Self, ConfigError> {
+        self.settings_error().map_or(Ok(self), Err)
+    }
+
+    /// As [`check`](Cache::check), of one that is in use.
+    pub(super) fn checked(&self) -> Result<(), ConfigError> {
+        self.settings_error().map_or(Ok(()), Err)
+    }
+
+    /// What a shard has room for.
+    #[inline]
+    pub(super) fn limits(&self) -> store::Limits {
+        let shards = u64::try_from(SHARDS).unwrap_or(u64::MAX);
+        store::Limits {
+            capacity: self.settings.capacity.div_ceil(SHARDS).min(S::CAPACITY),
+            max_weight: self.settings.max_weight.div_ceil(shards),
+        }
+    }
+
+    #[inline]
+    pub(super) fn flight_limits(&self) -> flights::Limits {
+        flights::Limits {
+            flights: self.settings.max_fetches.div_ceil(SHARDS).min(F::CAPACITY),
+            waiting: self.settings.max_waiting.div_ceil(u32::try_from(SHARDS).unwrap_or(u32::MAX)),
+        }
+    }
+}
+
+impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> fmt::Debug for Cache<P, K, V, E, S, H, F, SHARDS> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Snapshot { len, hits, misses, .. } = self.snapshot();
+        f.debug_struct("Cache")
+            .field("capacity", &self.settings.capacity)
+            .field("len", &len)
+            .field("hits", &hits)
+            .field("misses", &misses)
+            .finish_non_exhaustive()
+    }
+}

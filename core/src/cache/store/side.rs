@@ -1,0 +1,202 @@
+use core::ops::Range;
+
+use crate::storage::{Link, Slots, Storage};
+use crate::time::Instant;
+
+/// How many slots have an end together.
+pub(super) const BLOCK: usize = 32;
+
+/// Four words.
+const NODE: usize = 4;
+
+/// Two words.
+const PLACE: usize = 2;
+
+/// What is kept beside the slots, in words: when something ends in a block of them, who is on probation, and the ghosts of who has gone. In one table of as many words as there are slots, since in place each table has room for as many as there can be slots.
+pub(super) struct Side<S: Storage> {
+    words: S::Slots<u16>,
+    /// A bound for the whole table, before which nothing ends; it is the root of the tree of minima.
+    root: Instant,
+    /// Of the tree, how many blocks it is for.
+    blocks: usize,
+    /// How many may be on probation.
+    places: usize,
+    /// The first on probation, and how many there are.
+    first: usize,
+    waiting: usize,
+}
+
+impl<S: Storage> Side<S> {
+    pub(super) const fn new() -> Self {
+        Self { words: S::Slots::EMPTY, root: Instant::ORIGIN, blocks: 0, places: 0, first: 0, waiting: 0 }
+    }
+
+    /// Is for so many slots from now on, in which anything may have ended. Ghosts are gone.
+    pub(super) fn grow(&mut self, slots: usize) {
+        while self.words.as_slice().len() < slots && self.words.try_push(0).is_ok() {}
+        self.words.as_mut_slice().fill(0);
+        let slots = self.words.as_slice().len();
+        self.blocks = slots.div_ceil(BLOCK);
+        self.places = if slots < NODE { 0 } else { (slots / 100).max(1) };
+        (self.root, self.first, self.waiting) = (Instant::ORIGIN, 0, 0);
+    }
+
+    /// The words of the tree, but for its root.
+    const fn tree(&self) -> usize {
+        self.blocks.saturating_sub(1) * (2 * NODE)
+    }
+
+    /// How many may be on probation.
+    pub(super) const fn places(&self) -> usize {
+        self.places
+    }
+
+    fn ghosts(&self) -> Range<usize> {
+        let from = self.tree() + self.places * PLACE;
+        from..self.words.as_slice().len().max(from)
+    }
+}
+
+/// When entries end: a bound for each block of slots, before which nothing of it does, and a tree of their minima.
+///
+/// Whoever moves an end back need not tell: the bound holds on. Only the block that stands first is looked through, when one is wanted, and its bound set right.
+impl<S: Storage> Side<S> {
+    /// Something in that slot ends at `at`, or later.
+    pub(super) fn lower(&mut self, slot: usize, at: Instant) {
+        let mut node = self.node(slot / BLOCK);
+        while self.at(node) > at {
+            self.put(node, at);
+            match parent(node) {
+                Some(parent) => node = parent,
+                None => return,
+            }
+        }
+    }
+
+    /// In what block something may have ended.
+    #[inline]
+    pub(super) fn ended(&self, now: Instant) -> Option<usize> {
+        if self.root > now || self.root.is_never() {
+            return None;
+        }
+        let (mut node, blocks) = (0_usize, self.blocks);
+        while node + 1 < blocks {
+            let left = 2 * node + 1;
+            node = if self.at(left) <= now { left } else { left + 1 };
+        }
+        Some(node + 1 - blocks.max(1))
+    }
+
+    /// Nothing in that block ends before `at`.
+    pub(super) fn set(&mut self, block: usize, at: Instant) {
+        let mut node = self.node(block);
+        self.put(node, at);
+        while let Some(parent) = parent(node) {
+            let earlier = self.at(2 * parent + 1).min(self.at(2 * parent + 2));
+            self.put(parent, earlier);
+            node = parent;
+        }
+    }
+
+    fn node(&self, block: usize) -> usize {
+        self.blocks.saturating_add(block).saturating_sub(1)
+    }
+
+    fn at(&self, node: usize) -> Instant {
+        let Some(begin) = node.checked_sub(1).map(|node| node * NODE) else { return self.root };
+        match self.words.as_slice().get(begin..begin + NODE) {
+            Some(&[a, b, c, d]) => {
+                let [a, b, c, d] = [a, b, c, d].map(u64::from);
+                Instant::from_nanos(a | b << 16 | c << 32 | d << 48)
+            }
+            _ => Instant::MAX,
+        }
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "a word of it is what is wanted")]
+    fn put(&mut self, node: usize, at: Instant) {
+        let Some(begin) = node.checked_sub(1).map(|node| node * NODE) else {
+            self.root = at;
+            return;
+        };
+        if let Some([a, b, c, d]) = self.words.as_mut_slice().get_mut(begin..begin + NODE) {
+            let nanos = at.as_nanos();
+            (*a, *b, *c, *d) = (nanos as u16, (nanos >> 16) as u16, (nanos >> 32) as u16, (nanos >> 48) as u16);
+        }
+    }
+}
+
+fn parent(node: usize) -> Option<usize> {
+    node.checked_sub(1).map(|node| node / 2)
+}
+
+/// Who is on probation, first come first out. A slot may have been given to another one meanwhile.
+impl<S: Storage> Side<S> {
+    pub(super) const fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Puts one at the end, if there is a place.
+    pub(super) fn push(&mut self, link: S::Link) {
+        if self.waiting >= self.places {
+            return;
+        }
+        let index = u32::try_from(link.index()).unwrap_or(u32::MAX);
+        let place = self.place(self.first + self.waiting);
+        if let Some([low, high]) = self.words.as_mut_slice().get_mut(place) {
+            let [a, b, c, d] = index.to_le_bytes();
+            (*low, *high) = (u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]));
+            self.waiting += 1;
+        }
+    }
+
+    /// Takes the first.
+    pub(super) fn pop(&mut self) -> Option<S::Link> {
+        if self.waiting == 0 {
+            return None;
+        }
+        let Some(&[low, high]) = self.words.as_slice().get(self.place(self.first)) else { return None };
+        self.waiting -= 1;
+        self.first = if self.first + 1 < self.places { self.first + 1 } else { 0 };
+        Link::new(usize::try_from(u32::from(low) | u32::from(high) << 16).ok()?)
+    }
+
+    fn place(&self, number: usize) -> Range<usize> {
+        let places = self.places;
+        let number = if number < places { number } else { number - places };
+        let from = self.tree() + number * PLACE;
+        from..from + PLACE
+    }
+}
+
+/// Ghosts: words of the tags of who has gone, each where its tag points, so that a younger one takes an older one's place.
+impl<S: Storage> Side<S> {
+    pub(super) fn leave_ghost(&mut self, tag: S::Link) {
+        if let Some(ghost) = self.ghost(tag) {
+            *ghost = word(tag);
+        }
+    }
+
+    /// Whether there was one.
+    pub(super) fn take_ghost(&mut self, tag: S::Link) -> bool {
+        match self.ghost(tag) {
+            Some(ghost) if *ghost == word(tag) => {
+                *ghost = 0;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn ghost(&mut self, tag: S::Link) -> Option<&mut u16> {
+        let ghosts = self.ghosts();
+        let number = tag.place(ghosts.len());
+        self.words.as_mut_slice().get_mut(ghosts)?.get_mut(number)
+    }
+}
+
+/// Other bits than lead to a ghost's place. Never zero, which is nobody's.
+#[allow(clippy::cast_possible_truncation, reason = "a word of it is what is wanted")]
+fn word<L: Link>(tag: L) -> u16 {
+    ((tag.index() as u32).wrapping_mul(0x9e37_79b1) >> 16) as u16 | 1
+}

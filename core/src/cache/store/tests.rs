@@ -1,0 +1,162 @@
+extern crate std;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+use crate::cache::rules::Rules;
+use crate::storage::Inline;
+
+const NOTHING: Rules = Rules::NONE;
+
+fn hash(key: u32) -> u64 {
+    // Few chains, so that many share one.
+    u64::from(key % 7) << 61 | u64::from(key.wrapping_mul(0x9e37_79b1)) << 29
+}
+
+fn limits(capacity: usize) -> Limits {
+    Limits { capacity, max_weight: u64::MAX }
+}
+
+fn times(end: u64) -> Times {
+    NOTHING.times(Instant::ORIGIN, end, false, 0)
+}
+
+fn put<S: Storage>(store: &mut Store<u32, u32, S>, key: u32, end: u64, now: u64, capacity: usize) -> Option<(u32, bool)> {
+    let now = Instant::from_nanos(now);
+    let put = store.insert(hash(key), (key, key), times(end), 1, now, limits(capacity), |times| times.end());
+    let displaced = put.unwrap_or_else(|(key, _)| panic!("no room for {key}"));
+    displaced.map(|displaced| (displaced.entry.0, displaced.has_ended))
+}
+
+fn is_there<S: Storage>(store: &Store<u32, u32, S>, key: u32) -> bool {
+    store.find(hash(key), |known| *known == key).is_some()
+}
+
+fn hit<S: Storage>(store: &mut Store<u32, u32, S>, key: u32) -> bool {
+    let Some(link) = store.find(hash(key), |known| *known == key) else { return false };
+    count_use(&mut store.get_mut(link).unwrap().times);
+    true
+}
+
+/// Does the same to a store and to a map, from which the same goes.
+fn play<S: Storage>(seed: u64, capacity: usize) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut store = Store::<u32, u32, S>::new();
+    // Ends and weights.
+    let mut model: BTreeMap<u32, (u64, u32)> = BTreeMap::new();
+    for now in 0..300_u64 {
+        let key = random.u32(0..40);
+        let link = store.find(hash(key), |known| *known == key);
+        assert_eq!(link.is_some(), model.contains_key(&key), "seed {seed} at {now}");
+        let (end, weight) = (now + random.u64(0..60), random.u32(0..4));
+        match (random.u8(0..4), link) {
+            (0, Some(link)) => {
+                let removed = store.remove(link).unwrap();
+                assert_eq!((removed.key, removed.value), (key, key));
+                model.remove(&key);
+            }
+            (1, Some(link)) => {
+                assert_eq!(store.replace(link, key, times(end), weight, Instant::from_nanos(end)), Some(key));
+                model.insert(key, (end, weight));
+            }
+            (_, Some(_)) => assert!(hit(&mut store, key)),
+            (_, None) => {
+                let is_full = model.len() >= capacity;
+                let at = Instant::from_nanos(now);
+                let put = store.insert(hash(key), (key, key), times(end), weight, at, limits(capacity), |times| times.end());
+                let Ok(displaced) = put else { panic!("seed {seed} at {now}: no room") };
+                assert_eq!(displaced.is_some(), is_full, "seed {seed} at {now}");
+                if let Some(Displaced { entry: (gone, _), has_ended }) = displaced {
+                    let (end, _) = model.remove(&gone).unwrap();
+                    let any_has_ended = end <= now || model.values().any(|(end, _)| *end <= now);
+                    assert_eq!(
+                        (has_ended, end <= now),
+                        (any_has_ended, any_has_ended),
+                        "seed {seed} at {now}: what has ended goes first"
+                    );
+                }
+                model.insert(key, (end, weight));
+            }
+        }
+        assert_eq!(store.len(), model.len());
+        assert_eq!(store.weight(), model.values().map(|(_, weight)| u64::from(*weight)).sum::<u64>(), "seed {seed} at {now}");
+        let mut slot = 0;
+        let mut found = BTreeSet::new();
+        while let Some((next, link)) = store.next_from(slot) {
+            assert!(found.insert(store.get_mut(link).unwrap().key));
+            slot = next;
+        }
+        assert!(found.iter().eq(model.keys()), "seed {seed} at {now}");
+    }
+}
+
+#[test]
+fn does_what_a_map_does() {
+    for seed in 0..40 {
+        for capacity in [1, 2, 3, 5, 8, 33] {
+            play::<Inline<40>>(seed, capacity);
+            #[cfg(feature = "alloc")]
+            play::<crate::storage::Heap>(seed, capacity);
+        }
+    }
+    for seed in 0..20 {
+        play::<Inline<2>>(seed, 2);
+    }
+}
+
+#[test]
+fn holds_as_many_as_there_may_be() {
+    for capacity in 1..=40 {
+        let mut store = Store::<u32, u32, Inline<40>>::new();
+        for key in 0..u32::try_from(capacity).unwrap() {
+            assert_eq!(put(&mut store, key, u64::MAX, 0, capacity), None);
+        }
+        assert_eq!(store.len(), capacity);
+        assert!(put(&mut store, 1_000, u64::MAX, 0, capacity).is_some_and(|(gone, _)| gone != 1_000));
+        assert!(is_there(&store, 1_000));
+    }
+}
+
+#[test]
+fn a_scan_drives_nobody_out_who_is_used() {
+    let mut store = Store::<u32, u32, Inline<100>>::new();
+    for key in 0..100 {
+        put(&mut store, key, u64::MAX, 0, 100);
+    }
+    for round in 0..50 {
+        for key in 0..50 {
+            assert!(hit(&mut store, key), "{key} in round {round}");
+        }
+        for once in 0..200 {
+            put(&mut store, 1_000 + round * 200 + once, u64::MAX, 0, 100);
+        }
+    }
+}
+
+#[test]
+fn who_comes_back_soon_stays() {
+    let mut store = Store::<u32, u32, Inline<100>>::new();
+    for key in 0..101 {
+        put(&mut store, key, u64::MAX, 0, 100);
+    }
+    // On probation, and out by the next but one.
+    put(&mut store, 500, u64::MAX, 0, 100);
+    put(&mut store, 501, u64::MAX, 0, 100);
+    assert!(!is_there(&store, 500));
+    put(&mut store, 500, u64::MAX, 0, 100);
+    for once in 0..20 {
+        put(&mut store, 1_000 + once, u64::MAX, 0, 100);
+    }
+    assert!(is_there(&store, 500));
+}
+
+#[test]
+fn an_entry_takes_no_more_than_it_says() {
+    const ENTRIES: usize = 1_000;
+    let pairs = ENTRIES * size_of::<(u64, u64)>();
+    let store = size_of::<Store<u64, u64, Inline<ENTRIES>>>();
+    // But for what there is once.
+    assert!(store - pairs - 24 * ENTRIES < 128, "{} bytes", store - pairs);
+    #[cfg(all(feature = "alloc", target_pointer_width = "64"))]
+    assert_eq!(size_of::<slots::Slot<u64, u64, core::num::NonZeroU32>>(), 16 + 24);
+}

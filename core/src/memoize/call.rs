@@ -1,0 +1,80 @@
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+
+use crate::cache::{Entered, Fetching, Reading, Serve, ServeBy};
+use crate::single_flight::{AsIs, FlightError};
+use crate::sync::flights::Flights;
+
+pin_project! {
+    /// A value that is kept, or is being found; made by [`Memoize::call`](super::Memoize::call).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it harms no other caller. If its call of the function is under way, that is dropped, and the caller that has waited longest makes its own. Polled after its end, it is pending for ever.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Call<'c, 'q, A, C: Flights, Q: ?Sized, Fut> {
+        function: &'c A,
+        key: &'q Q,
+        // Not once it has started, or has ended.
+        may_start: bool,
+        #[pin]
+        fetching: Fetching<'c, C, Fut>,
+    }
+}
+
+impl<'c, 'q, A, C: Flights, Q: ?Sized, Fut> Call<'c, 'q, A, C, Q, Fut> {
+    pub(super) const fn new(function: &'c A, cache: &'c C, key: &'q Q) -> Self {
+        Self { function, key, may_start: true, fetching: Fetching::new(cache) }
+    }
+}
+
+impl<A, C, Q, Fut> Future for Call<'_, '_, A, C, Q, Fut>
+where
+    A: Fn(C::Key) -> Fut,
+    C: ServeBy<Q> + Serve,
+    Q: ?Sized,
+    Fut: Future<Output = Result<C::Value, C::Error>>,
+{
+    type Output = Result<C::Value, FlightError<C::Error>>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let (function, key) = (*this.function, *this.key);
+        if this.fetching.is_outside() {
+            if !*this.may_start {
+                return Poll::Pending;
+            }
+            match this.fetching.cache().enter(key, cx.waker(), Reading::Queues) {
+                Ok(Entered::Flies { hash, stands }) => this.fetching.as_mut().take(hash, stands),
+                Ok(Entered::Served { outcome, .. }) => {
+                    *this.may_start = false;
+                    return Poll::Ready(outcome.map_err(FlightError::Failed));
+                }
+                Err(error) => {
+                    *this.may_start = false;
+                    return Poll::Ready(Err(error.of_operation()));
+                }
+            }
+        }
+        if let Some(outcome) = ready!(this.fetching.as_mut().poll_news(cx)) {
+            *this.may_start = false;
+            return Poll::Ready(outcome.map_err(FlightError::Failed));
+        }
+        let cache = this.fetching.cache();
+        let mut operation = this.may_start.then_some(|| function(cache.to_key(key)));
+        *this.may_start = false;
+        let arrival = ready!(this.fetching.poll_fetch::<_, AsIs>(&mut operation, |cache| Some(cache.to_key(key)), cx));
+        Poll::Ready(arrival.into_outcome().map_err(FlightError::Failed))
+    }
+}
+
+impl<A, C: Flights, Q: ?Sized, Fut> fmt::Debug for Call<'_, '_, A, C, Q, Fut> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("stage", &self.fetching.stage()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,21 @@
+//! Memoization: a function of its key that is called once for each, as long as its value is kept.
+//!
+//! # What it promises
+//!
+//! - The first call with a key calls the function; calls with the same key meanwhile share its result, errors too; later ones get clones of its value.
+//! - Errors are not kept: the next call starts anew.
+//! - It keeps as many values as its [`capacity`](Memoize::capacity), and makes room by how often and how lately they were used.
+//! - [`forget`](Memoize::forget) and [`clear`](Memoize::clear) have the next call start anew, even if the function is being called: whoever waits for that gets its result, and it is not kept.
+//! - A caller that is dropped, or whose function panics, hands over to the one that has waited longest.
+//! - Keys are what they are: anything that can be hashed and compared. Nothing is made into text, and nothing is confused.
+//! - It reads no clock.
+//!
+//! # When not to use it
+//!
+//! For what gets old: that is a [`cache`](crate::cache), of which this is one without time and with its function.
+
+mod call;
+mod settings;
+
+pub use self::call::Call;
+pub use self::settings::Memoize;

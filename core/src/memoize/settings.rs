@@ -1,0 +1,207 @@
+use core::borrow::Borrow;
+use core::convert::Infallible;
+use core::fmt;
+use core::future::Future;
+use core::hash::Hash;
+
+use super::call::Call;
+use crate::cache::{Cache, Snapshot};
+use crate::config::ConfigError;
+use crate::key::{FoldHash, KeyHash, ToKey};
+use crate::platform::{Ambient, Platform};
+use crate::storage::Storage;
+
+/// A function of its key, whose values are kept. The module [`memoize`](crate::memoize) tells what it promises; the adapters' function `memoize` makes one.
+///
+/// | setting | default |
+/// | --- | --- |
+/// | [`capacity`](Memoize::capacity) | as many as `S` has room for, at most 65,536 |
+///
+/// # Examples
+///
+/// ```
+/// use aplomb_sim::prelude::*;
+///
+/// async fn area(city: String) -> Result<u32, std::io::Error> { Ok(city.len() as u32) }
+///
+/// aplomb_sim::block_on(async {
+///     let area = memoize(|city| async move { area(city).await.map_err(|error| error.kind()) }).capacity(100);
+///     assert_eq!(area.call("Oslo").await, Ok(4));
+///     assert_eq!(area.peek("Oslo"), Some(4));
+/// });
+/// ```
+pub struct Memoize<
+    P: Platform,
+    A,
+    K,
+    V,
+    E = Infallible,
+    S: Storage = <P as Platform>::Storage,
+    H = FoldHash,
+    F: Storage = <P as Platform>::Storage,
+    const SHARDS: usize = 1,
+> {
+    pub(super) function: A,
+    pub(super) cache: Cache<P, K, V, E, S, H, F, SHARDS>,
+}
+
+impl<P: Platform<Clock: Ambient>, A, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize>
+    Memoize<P, A, K, V, E, S, H, F, SHARDS>
+{
+    /// A function of which nothing is known yet.
+    pub const fn new<Fut>(function: A) -> Self
+    where
+        A: Fn(K) -> Fut,
+        Fut: Future<Output = Result<V, E>>,
+    {
+        Self { function, cache: Cache::new() }
+    }
+}
+
+impl<P: Platform, A, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Memoize<P, A, K, V, E, S, H, F, SHARDS> {
+    /// How many values are kept. As [`Cache::capacity`].
+    #[must_use]
+    pub fn capacity(self, values: usize) -> Self {
+        Self { function: self.function, cache: self.cache.capacity(values) }
+    }
+
+    /// How many callers may wait for another one's call. As [`Cache::max_waiting`].
+    #[must_use]
+    pub fn max_waiting(self, callers: u32) -> Self {
+        Self { function: self.function, cache: self.cache.max_waiting(callers) }
+    }
+
+    /// Itself, if it makes sense.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] says which setting it is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// let refused = memoize(|n: u32| async move { Ok::<_, ()>(n + 1) }).capacity(0).check();
+    /// assert_eq!(refused.unwrap_err().to_string(), "capacity is 0, must be at least 1");
+    /// ```
+    pub fn check(self) -> Result<Self, ConfigError> {
+        Ok(Self { function: self.function, cache: self.cache.check()? })
+    }
+
+    /// How many values are kept, how often one was there, and how often the function was called.
+    pub fn snapshot(&self) -> Snapshot {
+        self.cache.snapshot()
+    }
+
+    /// How many values are kept.
+    pub fn len(&self) -> usize {
+        self.cache.len()
+    }
+
+    /// Whether none is kept.
+    pub fn is_empty(&self) -> bool {
+        self.cache.is_empty()
+    }
+
+    /// Forgets all values.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let double = memoize(|n: u32| async move { Ok::<_, ()>(2 * n) });
+    ///     assert_eq!(double.call(&4).await, Ok(8));
+    ///     double.clear();
+    ///     assert!(double.is_empty());
+    /// });
+    /// ```
+    pub fn clear(&self) {
+        self.cache.clear();
+    }
+}
+
+impl<P, A, K, V, E, S, H, F, const SHARDS: usize> Memoize<P, A, K, V, E, S, H, F, SHARDS>
+where
+    P: Platform,
+    S: Storage,
+    F: Storage,
+    H: KeyHash,
+{
+    /// The function's value for that key: the one that is kept; or else that of a call, one for all who ask at the same time.
+    ///
+    /// # Errors
+    ///
+    /// A clone of the function's own, as [`FlightError::Failed`](crate::FlightError::Failed); [`FlightError::Full`](crate::FlightError::Full) and [`FlightError::QueueFull`](crate::FlightError::QueueFull), at once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use futures_lite::future::zip;
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let calls = std::cell::Cell::new(0);
+    ///     let square = memoize(|n: u32| {
+    ///         calls.set(calls.get() + 1);
+    ///         async move { Ok::<_, ()>(n * n) }
+    ///     });
+    ///     assert_eq!(zip(square.call(&12), square.call(&12)).await, (Ok(144), Ok(144)));
+    ///     assert_eq!(square.call(&12).await, Ok(144));
+    ///     assert_eq!(calls.get(), 1);
+    /// });
+    /// ```
+    pub const fn call<'q, Q, Fut>(&self, key: &'q Q) -> Call<'_, 'q, A, Cache<P, K, V, E, S, H, F, SHARDS>, Q, Fut>
+    where
+        K: Borrow<Q> + Hash + Eq,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
+        A: Fn(K) -> Fut,
+        Fut: Future<Output = Result<V, E>>,
+        V: Clone,
+        E: Clone,
+    {
+        Call::new(&self.function, &self.cache, key)
+    }
+
+    /// The value that is kept for that key, if one is. Nothing is called, and it does not count as a use.
+    pub fn peek<Q>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+        V: Clone,
+    {
+        self.cache.peek(key)
+    }
+
+    /// Forgets the value for that key. It comes back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let double = memoize(|n: u32| async move { Ok::<_, ()>(2 * n) });
+    ///     assert_eq!(double.call(&4).await, Ok(8));
+    ///     assert_eq!(double.forget(&4), Some(8));
+    ///     assert_eq!(double.peek(&4), None);
+    /// });
+    /// ```
+    pub fn forget<Q>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.cache.invalidate(key)
+    }
+}
+
+impl<P: Platform, A, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> fmt::Debug
+    for Memoize<P, A, K, V, E, S, H, F, SHARDS>
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memoize").field("cache", &self.cache).finish_non_exhaustive()
+    }
+}

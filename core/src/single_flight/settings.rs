@@ -1,0 +1,412 @@
+use core::borrow::Borrow;
+use core::convert::Infallible;
+use core::fmt;
+use core::future::Future;
+use core::hash::Hash;
+use core::marker::PhantomData;
+use core::mem::forget;
+use core::task::Waker;
+
+use super::error::FlightError;
+use super::outcome::Converted;
+use super::run::Run;
+use crate::config::ConfigError;
+use crate::key::{FoldHash, KeyHash, ToKey, hash, shard_of};
+use crate::platform::Platform;
+use crate::storage::Storage;
+use crate::sync::Shared;
+use crate::sync::flights::{Board, FlightTable, Flights, Followed, Led, Limits, Stands};
+
+/// Of concurrent calls with one key, one runs, and all have its result. The module [`single_flight`](crate::single_flight) tells what it promises.
+///
+/// `W` says what becomes of an operation whose caller is dropped: the next one [`Restarts`] it with its own, or it [`Survives`]. Flights lie in `S`, in `SHARDS` tables with a lock each; keys are found by the hash `H`.
+///
+/// | setting | default |
+/// | --- | --- |
+/// | [`capacity`](SingleFlight::capacity) | 65,536 keys, or as many as `S` has room for |
+/// | [`max_waiting`](SingleFlight::max_waiting) | as many as `S` has room for |
+///
+/// On 64-bit machines a call is its operation and 56 bytes. In place, room for one more key and one more caller that waits takes 80 bytes where a key and an outcome take 8 each.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb_sim::prelude::*;
+/// use futures_lite::future::zip;
+///
+/// static PROFILES: SingleFlight<u64, String, &str> = SingleFlight::new();
+///
+/// async fn fetch(id: u64) -> Result<String, &'static str> { Ok(format!("profile {id}")) }
+///
+/// aplomb_sim::block_on(async {
+///     let (one, other) = zip(PROFILES.run(&7, || fetch(7)), PROFILES.run(&7, || fetch(7))).await;
+///     assert_eq!(one, Ok("profile 7".into()));
+///     assert_eq!(one, other);
+/// });
+/// ```
+pub struct SingleFlight<
+    P: Platform,
+    K,
+    T,
+    E = Infallible,
+    W: Succession = Restarts,
+    S: Storage = <P as Platform>::Storage,
+    H = FoldHash,
+    const SHARDS: usize = 1,
+> {
+    capacity: usize,
+    max_waiting: u32,
+    shards: [Shard<P, K, T, E, W, S>; SHARDS],
+    hash: PhantomData<fn() -> H>,
+}
+
+type Shard<P, K, T, E, W, S> = Shared<<P as Platform>::RawMutex, TableOf<K, T, E, W, S>>;
+type TableOf<K, T, E, W, S> = FlightTable<K, Result<T, E>, S, <W as Succession>::Work<Result<T, E>>>;
+
+/// What a leader that is dropped hands over. It is implemented for [`Restarts`] and [`Survives`].
+pub trait Succession {
+    /// What is handed over of work that ends with `R`.
+    #[doc(hidden)]
+    type Work<R>;
+}
+
+/// Of a [`SingleFlight`]: where a leader is dropped, the next one starts its own operation. Nothing is allocated.
+#[derive(Debug, Clone, Copy)]
+pub struct Restarts;
+
+impl Succession for Restarts {
+    type Work<R> = Infallible;
+}
+
+/// Of a [`SingleFlight`]: where a leader is dropped, its operation goes on for those who wait for it. It lies in a box, one for a flight.
+#[cfg(feature = "alloc")]
+#[derive(Debug, Clone, Copy)]
+pub struct Survives;
+
+#[cfg(feature = "alloc")]
+impl Succession for Survives {
+    type Work<R> = super::surviving::Work<R>;
+}
+
+/// How a single flight stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// For how many keys an operation is under way; for one that was forgotten, and is asked for again, more than one.
+    pub flights: usize,
+    /// How many callers wait for another one's.
+    pub waiting: u32,
+}
+
+impl<P: Platform, K, T, E, S: Storage, H, const SHARDS: usize> SingleFlight<P, K, T, E, Restarts, S, H, SHARDS> {
+    /// One whose operations belong to their callers.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self::made()
+    }
+}
+
+impl<P: Platform, K, T, E, S: Storage, H, const SHARDS: usize> Default for SingleFlight<P, K, T, E, Restarts, S, H, SHARDS> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl<P: Platform, K, T, E, S: Storage, H, const SHARDS: usize> SingleFlight<P, K, T, E, Survives, S, H, SHARDS> {
+    /// One whose operations survive their callers: whoever remains goes on with what a dropped one began.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use futures_lite::future::zip;
+    ///
+    /// static REPORTS: SingleFlight<u32, String, &str, Survives> = SingleFlight::surviving();
+    ///
+    /// async fn report(year: u32) -> Result<String, &'static str> {
+    ///     aplomb_sim::sleep(secs(10)).await;
+    ///     Ok(format!("the year {year}"))
+    /// }
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let (impatient, patient) =
+    ///         zip(timeout(secs(3), REPORTS.run(&2025, || report(2025))), REPORTS.run(&2025, || report(2025))).await;
+    ///     assert!(impatient.unwrap_err().is_timeout());
+    ///     assert_eq!(patient, Ok("the year 2025".into()));
+    ///     assert_eq!(aplomb_sim::now().as_nanos(), 10_000_000_000, "it was not started again");
+    /// });
+    /// ```
+    #[must_use]
+    pub const fn surviving() -> Self {
+        Self::made()
+    }
+}
+
+impl<P: Platform, K, T, E, W: Succession, S: Storage, H, const SHARDS: usize> SingleFlight<P, K, T, E, W, S, H, SHARDS> {
+    /// How many keys there may be under way, unless said otherwise, if the storage has room for so many.
+    pub const DEFAULT_CAPACITY: usize = 65_536;
+
+    const fn made() -> Self {
+        const { assert!(SHARDS > 0, "a table has at least one shard") };
+        let room = S::CAPACITY.saturating_mul(SHARDS);
+        let capacity = if room < Self::DEFAULT_CAPACITY { room } else { Self::DEFAULT_CAPACITY };
+        let shards = [const { Shared::new(FlightTable::new()) }; SHARDS];
+        Self { capacity, max_waiting: u32::MAX, shards, hash: PhantomData }
+    }
+
+    /// For how many keys operations are under way at once; a caller with another one ends at once, with [`FlightError::Full`]. One that was [forgotten](SingleFlight::forget) counts as long as it is under way. At least 1, and no more than the storage has room for. Of several shards, each has its part, rounded up.
+    #[must_use]
+    pub const fn capacity(mut self, keys: usize) -> Self {
+        self.capacity = keys;
+        self
+    }
+
+    /// How many callers may wait for another one's operation, in all; the next one ends at once, with [`FlightError::QueueFull`]. Zero is legal: nobody waits then. Of several shards, each has its part, rounded up.
+    #[must_use]
+    pub const fn max_waiting(mut self, callers: u32) -> Self {
+        self.max_waiting = callers;
+        self
+    }
+
+    const fn settings_error(&self) -> Option<ConfigError> {
+        let room = S::CAPACITY.saturating_mul(SHARDS);
+        if self.capacity == 0 || self.capacity > room {
+            return Some(ConfigError::Capacity { value: self.capacity, most: room });
+        }
+        None
+    }
+
+    /// What is wrong with it, if anything is: [`check`](SingleFlight::check), for code that is evaluated at compile time.
+    #[must_use]
+    pub const fn config_error(self) -> Option<ConfigError> {
+        let error = self.settings_error();
+        // Nobody uses it yet, and a `const fn` drops nothing.
+        forget(self);
+        error
+    }
+
+    /// Itself, if it makes sense; for what comes from a configuration file. [`checked!`](crate::checked) does so at compile time.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] says which setting it is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// let refused = SingleFlight::<u64, String>::new().capacity(0).check();
+    /// assert_eq!(refused.unwrap_err().to_string(), "capacity is 0, must be at least 1");
+    /// ```
+    pub fn check(self) -> Result<Self, ConfigError> {
+        self.settings_error().map_or(Ok(self), Err)
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            flights: self.capacity.div_ceil(SHARDS).min(S::CAPACITY),
+            waiting: self.max_waiting.div_ceil(u32::try_from(SHARDS).unwrap_or(u32::MAX)),
+        }
+    }
+
+    /// How it stands.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static PAGES: SingleFlight<&str, u32> = SingleFlight::new();
+    /// assert_eq!(PAGES.snapshot().flights, 0);
+    /// ```
+    pub fn snapshot(&self) -> Snapshot {
+        let mut snapshot = Snapshot { flights: 0, waiting: 0 };
+        for shard in &self.shards {
+            let (flights, waiting) = shard.with(|table| table.len());
+            snapshot.flights = snapshot.flights.saturating_add(flights);
+            snapshot.waiting = snapshot.waiting.saturating_add(waiting);
+        }
+        snapshot
+    }
+}
+
+impl<P, K, T, E, W, S, H, const SHARDS: usize> SingleFlight<P, K, T, E, W, S, H, SHARDS>
+where
+    P: Platform,
+    W: Succession,
+    S: Storage,
+    H: KeyHash,
+{
+    /// Has the next call with that key start anew. Those who share the flight under way still get its result. Whether there was one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use futures_lite::future::zip;
+    ///
+    /// static PROFILES: SingleFlight<u64, u32> = SingleFlight::new();
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let stale = PROFILES.run(&7, || async { aplomb_sim::sleep(ms(10)).await; Ok(1) });
+    ///     let fresh = async {
+    ///         assert!(PROFILES.forget(&7), "the profile has been changed");
+    ///         PROFILES.run(&7, || async { Ok(2) }).await
+    ///     };
+    ///     assert_eq!(zip(stale, fresh).await, (Ok(1), Ok(2)));
+    ///     assert!(!PROFILES.forget(&7), "nothing is under way");
+    /// });
+    /// ```
+    pub fn forget<Q>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let hash = hash::<H, Q>(P::hash_seed(), key);
+        let forgotten = self.with_table(hash, |table| table.forget(hash, |known| known.borrow() == key));
+        forgotten.flatten().is_some()
+    }
+}
+
+impl<P, K, T, E, S, H, const SHARDS: usize> SingleFlight<P, K, T, E, Restarts, S, H, SHARDS>
+where
+    P: Platform,
+    S: Storage,
+    H: KeyHash,
+{
+    /// Ends with what the operation ends with, or with a clone of what that of a concurrent call with the same key does, and then drops this one unstarted.
+    ///
+    /// # Errors
+    ///
+    /// [`FlightError::Full`] and [`FlightError::QueueFull`], at once; or a clone of the operation's own, as [`FlightError::Failed`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static TILES: SingleFlight<(u32, u32), Vec<u8>, &str> = SingleFlight::new();
+    ///
+    /// async fn render(x: u32, y: u32) -> Result<Vec<u8>, &'static str> { Ok(vec![0; 256]) }
+    ///
+    /// # aplomb_sim::block_on(async {
+    /// let tile = TILES.run(&(3, 5), || render(3, 5)).await?;
+    /// # assert_eq!(tile.len(), 256);
+    /// # Ok::<_, FlightError<&str>>(()) }).unwrap();
+    /// ```
+    pub const fn run<'q, Q, F, Fut>(&self, key: &'q Q, operation: F) -> Run<'_, 'q, Self, Q, F, Fut>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        T: Clone,
+        E: Clone,
+    {
+        Run::new(self, key, operation)
+    }
+
+    /// As [`run`](SingleFlight::run), and makes what is shared of what the operation ends with, by [`Into`]: what cannot be cloned is put into an `Arc` so.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](SingleFlight::run).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use std::io;
+    /// use std::sync::Arc;
+    ///
+    /// static CONFIGS: SingleFlight<String, Arc<[u8]>, Arc<io::Error>> = SingleFlight::new();
+    ///
+    /// async fn read(path: &str) -> io::Result<Vec<u8>> { Err(io::ErrorKind::NotFound.into()) }
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let refused = CONFIGS.run_into("app.toml", || read("app.toml")).await.unwrap_err();
+    ///     assert_eq!(refused.inner().unwrap().kind(), io::ErrorKind::NotFound);
+    /// });
+    /// ```
+    pub const fn run_into<'q, Q, F, Fut, R, X>(&self, key: &'q Q, operation: F) -> Run<'_, 'q, Self, Q, F, Fut, Converted>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<R, X>>,
+        R: Into<T>,
+        X: Into<E>,
+        T: Clone,
+        E: Clone,
+    {
+        Run::new(self, key, operation)
+    }
+}
+
+impl<P, K, T, E, W, S, H, const SHARDS: usize> Flights for SingleFlight<P, K, T, E, W, S, H, SHARDS>
+where
+    P: Platform,
+    W: Succession,
+    S: Storage,
+    H: KeyHash,
+{
+    type Key = K;
+    type Outcome = Result<T, E>;
+    type Work = W::Work<Result<T, E>>;
+    type Storage = S;
+
+    #[inline]
+    fn with_table<R>(&self, hash: u64, act: impl FnOnce(&mut TableOf<K, T, E, W, S>) -> R) -> Option<R> {
+        self.shards.get(shard_of(hash, SHARDS)).map(|shard| shard.with(act))
+    }
+}
+
+impl<P, K, T, E, W, S, H, Q, const SHARDS: usize> Board<Q> for SingleFlight<P, K, T, E, W, S, H, SHARDS>
+where
+    P: Platform,
+    K: Borrow<Q>,
+    W: Succession,
+    S: Storage,
+    H: KeyHash,
+    Q: Hash + Eq + ToKey<K> + ?Sized,
+{
+    #[inline]
+    fn board(&self, key: &Q, waker: &Waker) -> Result<(u64, Stands<S::Link>), FlightError> {
+        let (hash, limits) = (hash::<H, Q>(P::hash_seed(), key), self.limits());
+        let full = FlightError::Full { capacity: limits.flights };
+        let mut waker = waker.clone();
+        loop {
+            match self.with_table(hash, |table| table.follow(hash, |known| known.borrow() == key, waker, limits)).ok_or(full)? {
+                Followed::Waits(place) => return Ok((hash, Stands::Follows(place))),
+                Followed::Full(_unused, waiting) => return Err(FlightError::QueueFull { waiting }),
+                Followed::Unlisted(unused) => waker = unused,
+            }
+            if let Some(error) = self.settings_error() {
+                return Err(FlightError::Config(error));
+            }
+            let new = key.to_key();
+            match self.with_table(hash, |table| table.lead(hash, new, |known| known.borrow() == key, limits)).ok_or(full)? {
+                Led::Leads(ticket) => return Ok((hash, Stands::Leads(ticket))),
+                Led::Full(_key) => return Err(full),
+                // Another caller was quicker.
+                Led::Listed(_key) => {}
+            }
+        }
+    }
+}
+
+impl<P: Platform, K, T, E, W: Succession, S: Storage, H, const SHARDS: usize> fmt::Debug
+    for SingleFlight<P, K, T, E, W, S, H, SHARDS>
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Snapshot { flights, waiting } = self.snapshot();
+        f.debug_struct("SingleFlight")
+            .field("capacity", &self.capacity)
+            .field("flights", &flights)
+            .field("waiting", &waiting)
+            .finish_non_exhaustive()
+    }
+}

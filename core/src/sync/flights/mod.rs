@@ -1,0 +1,307 @@
+//! The flight table: of those who ask for the same at once, one flies, and the others wait for what it brings.
+
+mod berths;
+mod role;
+
+use core::task::Waker;
+
+use self::berths::Berths;
+pub(crate) use self::role::{Aborts, News, Role, Stands};
+pub use self::role::{Board, Flights};
+use crate::storage::{Link, Storage};
+use crate::sync::wait_list::{Asked, Key, Queue, Removed, Slab, Turn};
+use crate::table::{Entry, Moved, Table};
+
+/// Flights by key, and who waits for each.
+///
+/// A flight is found by its key as long as it is *listed*; one that is off the list (its key was forgotten) goes on for those who have it. It is over when its leader has landed, or has left and nobody waits. A leader that leaves hands over to who waited longest, with what it had begun, if that is a `W`.
+///
+/// It lives behind a lock, where no foreign code may run but `Eq` of keys: keys, wakers and values are handed out, to be dropped, woken and cloned outside.
+pub struct FlightTable<K, T, S: Storage, W> {
+    list: Table<K, S::Link, S>,
+    flights: Berths<Flight<S::Link>, S>,
+    seats: Slab<Seat<T, W>, S>,
+    waiting: u32,
+}
+
+struct Flight<L> {
+    followers: Queue<L>,
+    /// Where its key is, as long as it is listed.
+    listed: Option<usize>,
+}
+
+/// What a follower has been given.
+enum Seat<T, W> {
+    Nothing,
+    Lead(Option<W>),
+    Landed(T),
+}
+
+/// Leads a flight. Who has it ends it, in one way or another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ticket<L>(L);
+
+/// Where a follower waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place<L> {
+    flight: L,
+    key: Key<L>,
+}
+
+/// How many there may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) flights: usize,
+    pub(crate) waiting: u32,
+}
+
+pub(crate) enum Followed<L> {
+    Waits(Place<L>),
+    /// There is no such flight. The waker comes back.
+    Unlisted(Waker),
+    /// All waiting places are taken. The waker comes back.
+    Full(Waker, u32),
+}
+
+pub(crate) enum Led<K, L> {
+    Leads(Ticket<L>),
+    /// There is such a flight already. The key comes back.
+    Listed(K),
+    /// There are as many flights as may be. The key comes back.
+    Full(K),
+}
+
+/// What a follower learns.
+pub(crate) enum Learnt<T, W, L> {
+    /// It waits on, and is heard when there is news if its waker is the one that is known.
+    Waits {
+        is_heard: bool,
+    },
+    Landed(T),
+    Leads(Ticket<L>, Option<W>),
+}
+
+/// What becomes free when somebody leaves; to be dropped outside the lock, the waker of who leads now to be woken.
+pub(crate) struct Left<K, T, W> {
+    pub(crate) leads: Option<Waker>,
+    _rest: (Option<K>, Option<T>, Option<W>, Option<Waker>),
+}
+
+/// A flight that has landed.
+pub(crate) struct Landed<K> {
+    /// Its key, unless it was off the list before.
+    pub(crate) key: Option<K>,
+    /// How many wait for what it brings. If anybody does, it is over when all have it.
+    pub(crate) awaited: u32,
+}
+
+impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
+    pub(crate) const fn new() -> Self {
+        Self { list: Table::new(), flights: Berths::new(), seats: Slab::new(), waiting: 0 }
+    }
+
+    /// How many are under way, listed or not, and how many wait in all.
+    pub(crate) const fn len(&self) -> (usize, u32) {
+        (self.flights.len(), self.waiting)
+    }
+
+    /// Whether a flight is listed.
+    #[inline]
+    pub(crate) fn is_listed(&self, hash: u64, is_it: impl FnMut(&K) -> bool) -> bool {
+        self.list.len() > 0 && self.list.find(hash, is_it).is_some()
+    }
+
+    /// Whether a flight is listed, of which only the ticket is known.
+    pub(crate) fn is_kept(&mut self, ticket: Ticket<S::Link>) -> bool {
+        self.flights.get_mut(ticket.0).is_some_and(|flight| flight.listed.is_some())
+    }
+
+    /// Takes a seat on a listed flight.
+    #[inline]
+    pub(crate) fn follow(&mut self, hash: u64, is_it: impl FnMut(&K) -> bool, waker: Waker, limits: Limits) -> Followed<S::Link> {
+        let listed = self.list.find(hash, is_it).and_then(|index| self.list.get_mut(index));
+        let Some(link) = listed.map(|entry| entry.value) else { return Followed::Unlisted(waker) };
+        let Some(flight) = self.flights.get_mut(link) else { return Followed::Unlisted(waker) };
+        if self.waiting >= limits.waiting {
+            return Followed::Full(waker, self.waiting);
+        }
+        match self.seats.push(&mut flight.followers, Seat::Nothing, waker) {
+            Ok(key) => {
+                self.waiting += 1;
+                Followed::Waits(Place { flight: link, key })
+            }
+            Err(full) => Followed::Full(full.0, self.waiting),
+        }
+    }
+
+    /// Begins a flight, unless it is listed.
+    pub(crate) fn lead(&mut self, hash: u64, key: K, is_it: impl FnMut(&K) -> bool, limits: Limits) -> Led<K, S::Link> {
+        if self.is_listed(hash, is_it) {
+            return Led::Listed(key);
+        }
+        match self.begin(hash, key, limits) {
+            Ok(ticket) => Led::Leads(ticket),
+            Err(key) => Led::Full(key),
+        }
+    }
+
+    /// Begins a flight for a key that is not listed.
+    ///
+    /// # Errors
+    ///
+    /// The key comes back if there are as many as may be.
+    pub(crate) fn begin(&mut self, hash: u64, key: K, limits: Limits) -> Result<Ticket<S::Link>, K> {
+        if self.flights.len() >= limits.flights {
+            return Err(key);
+        }
+        let Some(link) = self.flights.take(Flight { followers: Queue::new(), listed: None }) else { return Err(key) };
+        if self.list.grow(limits.flights) {
+            for (index, entry) in self.list.iter_mut() {
+                if let Some(flight) = self.flights.get_mut(entry.value) {
+                    flight.listed = Some(index);
+                }
+            }
+        }
+        match self.list.insert(hash, key, link, limits.flights) {
+            Ok(index) => {
+                if let Some(flight) = self.flights.get_mut(link) {
+                    flight.listed = Some(index);
+                }
+                Ok(Ticket(link))
+            }
+            Err(Entry { key, .. }) => {
+                self.flights.vacate(link);
+                Err(key)
+            }
+        }
+    }
+
+    /// Asks for news.
+    #[inline]
+    pub(crate) fn ask(&mut self, place: Place<S::Link>, waker: &Waker) -> Learnt<T, W, S::Link> {
+        match self.seats.ask(place.key, waker) {
+            Asked::Waits { is_heard } => Learnt::Waits { is_heard },
+            Asked::Granted(Seat::Landed(outcome)) => Learnt::Landed(outcome),
+            Asked::Granted(Seat::Lead(work)) => Learnt::Leads(Ticket(place.flight), work),
+            // Neither happens: nobody is granted nothing, and who has a place is known.
+            Asked::Granted(Seat::Nothing) | Asked::Unknown => Learnt::Waits { is_heard: true },
+        }
+    }
+
+    /// Asks for news, and is woken through that waker if there is none. A waker comes back that is not needed.
+    pub(crate) fn listen(&mut self, place: Place<S::Link>, waker: Waker) -> (Learnt<T, W, S::Link>, Option<Waker>) {
+        match self.seats.poll(place.key, waker) {
+            Turn::Granted { payload: Seat::Landed(outcome), unused } => (Learnt::Landed(outcome), unused),
+            Turn::Granted { payload: Seat::Lead(work), unused } => (Learnt::Leads(Ticket(place.flight), work), unused),
+            // Nobody is granted nothing, and who has a place is known: so it waits.
+            Turn::Granted { payload: Seat::Nothing, unused } | Turn::Waiting { unused } => {
+                (Learnt::Waits { is_heard: true }, unused)
+            }
+            Turn::Unknown { unused } => (Learnt::Waits { is_heard: true }, Some(unused)),
+        }
+    }
+
+    /// A follower leaves, wherever it stands. If it was to lead, the next one does.
+    pub(crate) fn leave(&mut self, place: Place<S::Link>) -> Left<K, T, W> {
+        let mut nobody = Queue::new();
+        let granted = self.seats.is_granted(place.key);
+        let queue = match self.flights.get_mut(place.flight) {
+            // Who has been granted something is in no queue; by now the flight may be another one's.
+            Some(flight) if !granted => &mut flight.followers,
+            _ => &mut nobody,
+        };
+        let Some(Removed { payload, granted, waker }) = self.seats.remove(queue, place.key) else { return Left::NOTHING };
+        if !granted {
+            self.waiting = self.waiting.saturating_sub(1);
+        }
+        match payload {
+            Seat::Nothing => Left { leads: None, _rest: (None, None, None, waker) },
+            Seat::Landed(outcome) => Left { leads: None, _rest: (None, Some(outcome), None, waker) },
+            // Its waker has been woken with the grant.
+            Seat::Lead(work) => self.abandon(Ticket(place.flight), work),
+        }
+    }
+
+    /// A leader leaves before its flight has landed. Who waited longest leads, and goes on with the work if there is any; if nobody waits, the flight is over.
+    pub(crate) fn abandon(&mut self, ticket: Ticket<S::Link>, work: Option<W>) -> Left<K, T, W> {
+        let Some(flight) = self.flights.get_mut(ticket.0) else { return Left::of_work(work) };
+        let Some(first) = self.seats.front_mut(&flight.followers) else {
+            let key = self.unlist(ticket);
+            self.flights.vacate(ticket.0);
+            return Left { leads: None, _rest: (key, None, work, None) };
+        };
+        *first = Seat::Lead(work);
+        self.waiting = self.waiting.saturating_sub(1);
+        Left { leads: self.seats.grant_front(&mut flight.followers), ..Left::NOTHING }
+    }
+
+    /// A flight has landed: whoever comes from now on begins another one.
+    #[inline]
+    pub(crate) fn land(&mut self, ticket: Ticket<S::Link>) -> Landed<K> {
+        let awaited = self.flights.get_mut(ticket.0).map_or(0, |flight| flight.followers.len());
+        let key = self.unlist(ticket);
+        if awaited == 0 {
+            self.flights.vacate(ticket.0);
+        }
+        Landed { key, awaited }
+    }
+
+    /// Gives outcomes to those who have waited longest, one to each; their wakers take the outcomes' place. How many wait still: if nobody does, the flight is over.
+    pub(crate) fn give<const N: usize>(
+        &mut self,
+        ticket: Ticket<S::Link>,
+        outcomes: &mut heapless::Vec<T, N>,
+        wakers: &mut heapless::Vec<Waker, N>,
+    ) -> u32 {
+        let Some(flight) = self.flights.get_mut(ticket.0) else { return 0 };
+        while let Some(first) = self.seats.front_mut(&flight.followers) {
+            let Some(outcome) = outcomes.pop() else { return flight.followers.len() };
+            *first = Seat::Landed(outcome);
+            self.waiting = self.waiting.saturating_sub(1);
+            // There is room for as many as there were outcomes.
+            let _full = self.seats.grant_front(&mut flight.followers).map(|waker| wakers.push(waker));
+        }
+        self.flights.vacate(ticket.0);
+        0
+    }
+
+    /// Takes the flight of a key off the list. Its key comes back.
+    pub(crate) fn forget(&mut self, hash: u64, is_it: impl FnMut(&K) -> bool) -> Option<K> {
+        let index = self.list.find(hash, is_it)?;
+        let link = self.list.get_mut(index)?.value;
+        self.unlist(Ticket(link))
+    }
+
+    /// Takes the next flight off the list, from a place on. Its key comes back, and where to go on.
+    pub(crate) fn forget_from(&mut self, place: usize) -> Option<(K, usize)> {
+        for place in place..self.flights.places() {
+            let link = Link::new(place)?;
+            if let Some(key) = self.unlist(Ticket(link)) {
+                return Some((key, place + 1));
+            }
+        }
+        None
+    }
+
+    fn unlist(&mut self, ticket: Ticket<S::Link>) -> Option<K> {
+        let index = self.flights.get_mut(ticket.0)?.listed.take()?;
+        let flights = &mut self.flights;
+        let removed = self.list.remove(index, |Moved { to, .. }, link| {
+            if let Some(flight) = flights.get_mut(*link) {
+                flight.listed = Some(to);
+            }
+        });
+        removed.map(|entry| entry.key)
+    }
+}
+
+impl<K, T, W> Left<K, T, W> {
+    const NOTHING: Self = Self { leads: None, _rest: (None, None, None, None) };
+
+    fn of_work(work: Option<W>) -> Self {
+        Self { leads: None, _rest: (None, None, work, None) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

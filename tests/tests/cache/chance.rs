@@ -1,0 +1,80 @@
+//! What is drawn: who refreshes early, and by how much a time is shortened.
+
+use aplomb::ConfigError;
+use aplomb::ratio::{Ratio, percent};
+use aplomb::time::{ms, secs};
+
+use crate::hand::{Plain, after, fails, never, now, pass, with};
+
+/// How many of so many reads, so long before the end, would fetch anew.
+fn early(cache: &Plain<u32, u32>, reads: u32) -> f64 {
+    let asks = |_: &u32| now(cache.get_with_refresh(&1, never)).unwrap().refresh.is_some();
+    f64::from(u32::try_from((0..reads).filter(asks).count()).unwrap()) / f64::from(reads)
+}
+
+#[test]
+fn who_is_early_is_as_likely_as_xfetch_says() {
+    for (beta, as_number) in [(Ratio::ONE, 1.0), (Ratio::new(2, 1), 2.0), (percent(50), 0.5)] {
+        let cache = Plain::<u32, u32>::new().ttl(secs(100)).early_refresh(beta);
+        assert_eq!(now(cache.get(&1, || after(secs(1), 10))), Ok(10), "it costs a second");
+        assert!(early(&cache, 1_000) == 0.0, "long before the end");
+        let mut left = 100.0;
+        for until in [4.0, 2.0, 1.0, 0.5, 0.1] {
+            pass(std::time::Duration::from_secs_f64(left - until));
+            left = until;
+            let (share, expected) = (early(&cache, 20_000), (-until / as_number).exp());
+            assert!((share - expected).abs() < 0.012, "{until} s before the end {share} are early, not {expected}");
+        }
+        pass(secs(1));
+        assert_eq!(cache.peek(&1), None);
+    }
+}
+
+#[test]
+fn a_fetch_that_costs_nothing_has_nobody_early() {
+    let cache = Plain::<u32, u32>::new().ttl(secs(100)).early_refresh(Ratio::ONE);
+    cache.insert(1, 10);
+    pass(ms(99_999));
+    assert!(early(&cache, 1_000) == 0.0, "what was put in has cost nothing");
+    assert_eq!(now(cache.get(&2, with(20))), Ok(20));
+    pass(ms(99_999));
+    assert!(now(cache.get_with_refresh(&2, never)).unwrap().refresh.is_none());
+}
+
+#[test]
+fn times_are_shortened_by_a_share_at_most_and_evenly() {
+    let cache = Plain::<u32, u32>::new().ttl(secs(1)).ttl_jitter(percent(40)).capacity(4_000);
+    for key in 0..4_000 {
+        cache.insert(key, key);
+    }
+    for (at, expected) in [(600, 4_000), (700, 3_000), (800, 2_000), (900, 1_000), (1_000, 0)] {
+        pass(ms(if at == 600 { 600 } else { 100 }));
+        let (left, near) = (cache.iter().count(), if at == 600 || at == 1_000 { 0 } else { 150 });
+        assert!(left.abs_diff(expected) <= near, "after {at} ms {left} are left");
+    }
+}
+
+#[test]
+fn errors_and_what_lives_for_ever_are_kept_as_long_as_it_says() {
+    let cache = Plain::<u32, u32>::new().error_ttl(secs(1)).ttl_jitter(Ratio::ONE);
+    for key in 0..200 {
+        assert!(now(cache.get(&key, fails)).is_err());
+    }
+    pass(ms(999));
+    assert!((0..200).all(|key| now(cache.get(&key, never)).is_err()));
+    pass(ms(1));
+    assert!((0..200).all(|key| now(cache.get(&key, with(key))) == Ok(key)));
+}
+
+#[test]
+fn shares_that_are_none_are_refused() {
+    let refused = |cache: Plain<u32, u32>| cache.check().unwrap_err();
+    let cache = || Plain::<u32, u32>::new().ttl(secs(1));
+    assert!(matches!(refused(cache().ttl_jitter(percent(101))), ConfigError::TtlJitter { .. }));
+    assert!(matches!(refused(cache().ttl_jitter(Ratio::new(0, 0))), ConfigError::TtlJitter { .. }));
+    assert!(matches!(refused(cache().early_refresh(Ratio::new(1, 0))), ConfigError::EarlyRefresh { .. }));
+    assert!(matches!(refused(cache().max_weight(0)), ConfigError::MaxWeight { .. }));
+    assert!(matches!(refused(cache().max_fetches(0)), ConfigError::MaxFetches { .. }));
+    assert!(cache().max_waiting(0).ttl_jitter(Ratio::ONE).early_refresh(Ratio::new(9, 1)).check().is_ok());
+    assert!(now(cache().max_weight(0).get(&1, never)).is_err_and(|error| error.inner().is_none()));
+}

@@ -1,0 +1,152 @@
+//! What is counted, and who is there.
+
+use std::collections::BTreeMap;
+use std::future::pending;
+
+use aplomb::cache::Snapshot;
+use aplomb::time::{ms, secs};
+
+use crate::hand::{Plain, fails, never, now, pass, poll, with};
+
+#[test]
+fn everything_is_counted_once() {
+    let cache = Plain::<u32, u32>::new().ttl(secs(1)).stale_while_revalidate(secs(1)).error_ttl(secs(1)).capacity(2);
+    assert_eq!(cache.snapshot(), Snapshot::default());
+    // A miss that fetches, and one that shares it.
+    let mut leads = Box::pin(cache.get(&1, pending));
+    let mut follows = Box::pin(cache.get(&1, with(10)));
+    assert!(poll(&mut leads).is_pending() && poll(&mut follows).is_pending());
+    let told = cache.snapshot();
+    assert_eq!((told.len, told.fetching, told.waiting, told.misses, told.fetches), (0, 1, 1, 2, 1));
+    drop(leads);
+    assert_eq!(cache.snapshot().waiting, 0, "it has been told to fetch");
+    assert_eq!(now(follows), Ok(10));
+    let told = cache.snapshot();
+    assert_eq!((told.len, told.weight, told.fetching, told.misses, told.fetches, told.errors), (1, 1, 0, 2, 1, 0));
+    // Hits; a look is none.
+    assert_eq!(now(cache.get(&1, never)), Ok(10));
+    assert_eq!(cache.peek(&1), Some(10));
+    assert!(now(cache.get(&2, fails)).is_err());
+    assert!(now(cache.get(&2, never)).is_err());
+    let told = cache.snapshot();
+    assert_eq!((told.len, told.hits, told.misses, told.fetches, told.errors), (2, 2, 3, 2, 1));
+    // Past its end.
+    pass(secs(1));
+    assert_eq!(now(cache.get(&1, never)), Ok(10));
+    let told = cache.snapshot();
+    assert_eq!((told.hits, told.stale, told.expired, told.evicted), (2, 1, 0, 0));
+    assert_eq!(told.hit_ratio(), 500_000, "three of six");
+    // What has ended makes room first, or is replaced.
+    cache.insert(3, 30);
+    let told = cache.snapshot();
+    assert_eq!((told.len, told.expired, told.evicted), (2, 1, 0));
+    cache.insert(1, 11);
+    assert_eq!(cache.snapshot().expired, 2);
+    cache.insert(1, 12);
+    cache.insert(4, 40);
+    let told = cache.snapshot();
+    assert_eq!((told.len, told.expired, told.evicted), (2, 2, 1));
+    cache.clear();
+    let told = cache.snapshot();
+    assert_eq!((told.len, told.weight, told.evicted), (0, 0, 1));
+}
+
+#[test]
+fn what_is_refreshed_counts_as_a_fetch_and_no_miss() {
+    let cache = Plain::<u32, u32>::new().ttl(secs(9)).refresh_ahead(secs(8));
+    cache.insert(1, 10);
+    pass(secs(1));
+    let read = now(cache.get_with_refresh(&1, with(11))).unwrap();
+    assert_eq!(cache.snapshot().fetching, 1);
+    assert_eq!(now(read.refresh.unwrap()), Ok(11));
+    let told = cache.snapshot();
+    assert_eq!((told.hits, told.misses, told.fetches, told.fetching, told.expired), (1, 0, 1, 0, 0));
+}
+
+#[test]
+fn weights_are_those_of_what_is_there() {
+    let cache = Plain::<u32, u32>::new().max_weight(100).weigh_by(|key, value| key + value);
+    cache.insert(1, 9);
+    assert_eq!(cache.snapshot().weight, 10);
+    cache.insert(1, 29);
+    assert_eq!(cache.snapshot().weight, 30);
+    cache.insert(2, 68);
+    assert_eq!((cache.snapshot().weight, cache.len()), (100, 2));
+    cache.insert(3, 7);
+    let told = cache.snapshot();
+    assert!(told.weight <= 100 && told.evicted == 1 && cache.peek(&3) == Some(7));
+    assert_eq!(cache.invalidate(&3), Some(7));
+    assert_eq!(cache.snapshot().weight, told.weight - 10);
+    assert!(now(cache.get(&0, fails)).is_err());
+    cache.insert(5, 1_000);
+    assert_eq!(cache.snapshot().weight, told.weight - 10, "too heavy for all together, it drives nobody out");
+}
+
+#[test]
+fn those_are_gone_through_that_would_be_served() {
+    let cache = Plain::<u32, u32, 4>::new().ttl(secs(1)).error_ttl(secs(9)).stale_while_revalidate(secs(1));
+    for key in 0..50 {
+        cache.insert(key, key * key);
+    }
+    assert!(now(cache.get(&100, fails)).is_err());
+    cache.insert_with_ttl(101, 1, secs(9));
+    let found: BTreeMap<u32, u32> = cache.iter().collect();
+    assert_eq!((found.len(), found[&7], found[&101]), (51, 49, 1));
+    assert_eq!((&cache).into_iter().count(), 51);
+    pass(secs(1));
+    assert_eq!(cache.iter().count(), 51, "stale");
+    pass(secs(1));
+    assert_eq!(cache.iter().collect::<Vec<_>>(), [(101, 1)]);
+    assert_eq!(cache.len(), 52, "the others are not taken out yet");
+    assert!(format!("{:?} {:?}", cache, cache.iter()).contains("len: 52"));
+}
+
+#[test]
+fn what_is_there_all_the_time_comes_once() {
+    let cache = Plain::<u32, u32, 4>::new();
+    for key in 0..40 {
+        cache.insert(key, 0);
+    }
+    let mut seen = BTreeMap::new();
+    for (nth, (key, _)) in (0..).zip(cache.iter()) {
+        *seen.entry(key).or_insert(0) += 1;
+        cache.insert(1_000 + nth, 1);
+        cache.invalidate(&(1_000 + nth));
+        cache.insert(key, 2);
+        assert!(nth < 200, "it comes to an end");
+    }
+    assert!((0..40).all(|key| seen[&key] == 1), "{seen:?}");
+}
+
+#[test]
+fn what_is_taken_out_comes_back() {
+    let cache = Plain::<u32, u32>::new().ttl(secs(1)).error_ttl(secs(1));
+    cache.insert(1, 10);
+    pass(ms(1_500));
+    assert_eq!(cache.invalidate(&1), Some(10), "though it had ended");
+    assert_eq!(cache.invalidate(&1), None);
+    assert!(now(cache.get(&2, fails)).is_err());
+    assert_eq!((cache.len(), cache.invalidate(&2), cache.len()), (1, None, 0));
+}
+
+#[test]
+fn those_are_taken_out_of_which_it_is_true() {
+    let cache = Plain::<u32, u32, 4>::new();
+    for key in 0..100 {
+        cache.insert(key, key + 1);
+    }
+    assert_eq!(
+        cache.invalidate_if(|key, value| {
+            assert_eq!(key + 1, *value);
+            key % 3 == 0
+        }),
+        34
+    );
+    assert_eq!((cache.len(), cache.peek(&3), cache.peek(&4)), (66, None, Some(5)));
+    let mut fetching = Box::pin(cache.get(&3, pending));
+    assert!(poll(&mut fetching).is_pending());
+    assert_eq!(cache.invalidate_if(|_, _| false), 0);
+    assert!(!cache.is_empty());
+    let mut alone = Box::pin(cache.get(&3, with(4)));
+    assert_eq!(poll(&mut alone), std::task::Poll::Ready(Ok(4)), "it does not wait for a fetch from before");
+}

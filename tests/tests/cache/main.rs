@@ -1,0 +1,13 @@
+//! The cache where a scenario does not reach: what it calls under its lock and what not, panics, counts, readings of the clock, chance, and those who refresh.
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+mod calls;
+mod chance;
+mod clock;
+mod counts;
+mod hand;
+mod model;
+mod panics;
+mod reentry;
+mod refreshers;
+mod scripts;

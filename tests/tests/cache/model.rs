@@ -1,0 +1,268 @@
+//! What a cache is, slow and obvious: a map with times, and a list of who fetches what.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use aplomb::key::FoldHash;
+use aplomb::time::ms;
+use aplomb::{Cache, Storage};
+
+use crate::hand::Hand;
+
+pub(crate) type Subject<S, F, const SHARDS: usize> = Cache<Hand, u8, u32, u32, S, FoldHash, F, SHARDS>;
+pub(crate) type Outcome = Result<u32, u32>;
+
+pub(crate) const KEYS: u8 = 8;
+/// In milliseconds, as all times here.
+pub(crate) const NEVER: u64 = u64::MAX;
+
+/// How long a value is good that says so itself.
+pub(crate) fn ttl_of(value: u32) -> u64 {
+    [0, 10, 30, NEVER][value as usize % 4]
+}
+
+pub(crate) fn weight_of(value: u32) -> u32 {
+    value % 5
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings {
+    pub(crate) ttl: u64,
+    pub(crate) by_value: bool,
+    pub(crate) time_to_idle: u64,
+    pub(crate) refresh_ahead: u64,
+    pub(crate) stale_while_revalidate: u64,
+    pub(crate) stale_if_error: u64,
+    pub(crate) error_ttl: u64,
+    /// None: more than is ever needed.
+    pub(crate) capacity: Option<usize>,
+    pub(crate) max_weight: Option<u64>,
+}
+
+impl Settings {
+    pub(crate) fn draw(rng: &mut fastrand::Rng, capacity: Option<usize>) -> Self {
+        let is_small = capacity.is_some();
+        let mut one_of = |times: &[u64]| times[rng.usize(0..times.len())];
+        let settings = Self {
+            ttl: one_of(&[NEVER, 0, 1, 20, 50]),
+            time_to_idle: one_of(&[NEVER, NEVER, 0, 15, 40]),
+            refresh_ahead: one_of(&[0, 0, 10, 30, NEVER]),
+            stale_while_revalidate: one_of(&[0, 0, 20, NEVER]),
+            stale_if_error: one_of(&[0, 0, 30, NEVER]),
+            error_ttl: one_of(&[0, 0, 10, NEVER]),
+            by_value: rng.u8(0..4) == 0,
+            capacity,
+            max_weight: (is_small && rng.bool()).then(|| rng.u64(1..12)),
+        };
+        // Of what is evicted only that can be followed which a look would find.
+        let calm = Self { refresh_ahead: 0, stale_while_revalidate: 0, stale_if_error: 0, error_ttl: 0, ..settings };
+        if is_small { calm } else { settings }
+    }
+
+    pub(crate) fn apply<S: Storage, F: Storage, const N: usize>(&self, cache: Subject<S, F, N>) -> Subject<S, F, N> {
+        let cache = cache.ttl(time(self.ttl)).time_to_idle(time(self.time_to_idle)).error_ttl(time(self.error_ttl));
+        let cache = cache.refresh_ahead(time(self.refresh_ahead)).stale_if_error(time(self.stale_if_error));
+        let cache = cache.stale_while_revalidate(time(self.stale_while_revalidate));
+        let cache = if self.by_value { cache.ttl_by(|_, value| time(ttl_of(*value))) } else { cache };
+        let cache = self.capacity.into_iter().fold(cache, Cache::capacity);
+        let weigh = |cache: Subject<S, F, N>, most| cache.max_weight(most).weigh_by(|_, value| weight_of(*value));
+        self.max_weight.into_iter().fold(cache, weigh)
+    }
+}
+
+pub(crate) fn time(millis: u64) -> Duration {
+    if millis == NEVER { Duration::MAX } else { ms(millis) }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Age {
+    Fresh,
+    Due,
+    Stale,
+    Reserve,
+    Dead,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Entry {
+    pub(crate) outcome: Outcome,
+    pub(crate) stored: u64,
+    pub(crate) ttl: u64,
+    pub(crate) read: u64,
+    pub(crate) is_queued: bool,
+}
+
+/// Who leads is a caller, or the refresher.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    pub(crate) key: u8,
+    pub(crate) is_listed: bool,
+    pub(crate) leader: u32,
+    /// Whether the leader has learnt that it leads.
+    pub(crate) is_told: bool,
+    pub(crate) followers: VecDeque<u32>,
+}
+
+pub(crate) const REFRESHER: u32 = 0;
+
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) hits: u64,
+    pub(crate) stale: u64,
+    pub(crate) misses: u64,
+    pub(crate) fetches: u64,
+    pub(crate) errors: u64,
+    pub(crate) expired: u64,
+}
+
+/// What a cache is, slow and obvious.
+pub(crate) struct Model {
+    pub(crate) settings: Settings,
+    pub(crate) now: u64,
+    pub(crate) entries: BTreeMap<u8, Entry>,
+    pub(crate) flights: Vec<Flight>,
+    pub(crate) landed: BTreeMap<u32, Outcome>,
+    pub(crate) queue: VecDeque<u8>,
+    pub(crate) counts: Counts,
+}
+
+/// What becomes of one who calls.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Called {
+    Served { outcome: Outcome, is_due: bool },
+    Leads,
+    Follows,
+}
+
+impl Model {
+    pub(crate) fn new(settings: Settings, now: u64) -> Self {
+        Self {
+            settings,
+            now,
+            entries: BTreeMap::new(),
+            flights: Vec::new(),
+            landed: BTreeMap::new(),
+            queue: VecDeque::new(),
+            counts: Counts::default(),
+        }
+    }
+
+    pub(crate) fn age(&self, entry: &Entry) -> Age {
+        let Settings { time_to_idle, refresh_ahead, stale_while_revalidate, stale_if_error, .. } = self.settings;
+        let after = |from: u64, time: u64| self.now >= from.saturating_add(time);
+        let end = entry.stored.saturating_add(entry.ttl);
+        let (is_error, is_over) = (entry.outcome.is_err(), self.now >= end);
+        match () {
+            () if after(entry.read, time_to_idle) => Age::Dead,
+            () if is_over && is_error => Age::Dead,
+            () if is_over && !after(end, stale_while_revalidate) => Age::Stale,
+            () if is_over && !after(end, stale_if_error) => Age::Reserve,
+            () if is_over => Age::Dead,
+            () if !is_error && end != NEVER && refresh_ahead > 0 && end - self.now <= refresh_ahead => Age::Due,
+            () => Age::Fresh,
+        }
+    }
+
+    /// The age of what is there.
+    pub(crate) fn known(&self, key: u8) -> Age {
+        self.entries.get(&key).map_or(Age::Dead, |entry| self.age(entry))
+    }
+
+    pub(crate) fn peek(&self, key: u8) -> Option<u32> {
+        let entry = self.entries.get(&key)?;
+        (self.age(entry) <= Age::Stale).then(|| entry.outcome.ok()).flatten()
+    }
+
+    pub(crate) fn listed(&mut self, key: u8) -> Option<&mut Flight> {
+        self.flights.iter_mut().find(|flight| flight.is_listed && flight.key == key)
+    }
+
+    pub(crate) fn lead(&mut self, key: u8, leader: u32) {
+        self.counts.fetches += 1;
+        self.flights.push(Flight { key, is_listed: true, leader, is_told: true, followers: VecDeque::new() });
+    }
+
+    pub(crate) fn call(&mut self, key: u8, id: u32, queues: bool) -> Called {
+        let (age, now, is_fetched) = (self.known(key), self.now, self.listed(key).is_some());
+        if age <= Age::Stale
+            && let Some(entry) = self.entries.get_mut(&key)
+        {
+            entry.read = now;
+            let counts = &mut self.counts;
+            *(if age == Age::Stale { &mut counts.stale } else { &mut counts.hits }) += 1;
+            let is_due = age >= Age::Due && !is_fetched && !(queues && entry.is_queued);
+            if is_due && queues {
+                entry.is_queued = true;
+                self.queue.push_back(key);
+            }
+            return Called::Served { outcome: entry.outcome, is_due };
+        }
+        self.counts.misses += 1;
+        if let Some(flight) = self.listed(key) {
+            flight.followers.push_back(id);
+            return Called::Follows;
+        }
+        self.lead(key, id);
+        Called::Leads
+    }
+
+    pub(crate) fn unlist(&mut self, which: impl Fn(u8) -> bool) {
+        self.flights.iter_mut().filter(|flight| which(flight.key)).for_each(|flight| flight.is_listed = false);
+    }
+
+    pub(crate) fn put(&mut self, key: u8, outcome: Outcome, own: Option<u64>) {
+        let Settings { ttl, by_value, error_ttl, max_weight, .. } = self.settings;
+        let ttl = match outcome {
+            Err(_) => error_ttl,
+            Ok(value) => own.unwrap_or(if by_value { ttl_of(value) } else { ttl }),
+        };
+        self.counts.expired += u64::from(self.entries.contains_key(&key) && self.known(key) > Age::Due);
+        let entry = Entry { outcome, stored: self.now, ttl, read: self.now, is_queued: false };
+        let is_heavy = max_weight.is_some_and(|most| u64::from(outcome.map_or(1, weight_of)) > most);
+        if is_heavy || self.age(&entry) == Age::Dead {
+            self.entries.remove(&key);
+        } else {
+            self.entries.insert(key, entry);
+        }
+    }
+
+    /// The fetch of that leader has ended: what all end with, and what its own was.
+    pub(crate) fn arrive(&mut self, leader: u32, outcome: Outcome) -> Outcome {
+        let at = self.flights.iter().position(|flight| flight.leader == leader).unwrap();
+        let flight = self.flights.remove(at);
+        self.counts.errors += u64::from(outcome.is_err());
+        let mut result = outcome;
+        if flight.is_listed {
+            let known = self.entries.get(&flight.key).filter(|entry| self.age(entry) != Age::Dead);
+            match known.and_then(|entry| entry.outcome.ok()) {
+                Some(reserve) if outcome.is_err() => result = Ok(reserve),
+                _ if outcome.is_err() && self.settings.error_ttl == 0 => {}
+                _ => self.put(flight.key, outcome, None),
+            }
+        }
+        self.landed.extend(flight.followers.into_iter().map(|follower| (follower, result)));
+        result
+    }
+
+    pub(crate) fn leave(&mut self, id: u32) {
+        self.landed.remove(&id);
+        for flight in &mut self.flights {
+            flight.followers.retain(|follower| *follower != id);
+        }
+        if let Some(at) = self.flights.iter().position(|flight| flight.leader == id) {
+            match self.flights[at].followers.pop_front() {
+                Some(next) => (self.flights[at].leader, self.flights[at].is_told) = (next, false),
+                None => _ = self.flights.remove(at),
+            }
+        }
+    }
+
+    pub(crate) fn leads(&mut self, id: u32) -> Option<&mut Flight> {
+        self.flights.iter_mut().find(|flight| flight.leader == id)
+    }
+
+    /// Whether there is news for one who waits.
+    pub(crate) fn is_called(&self, id: u32) -> bool {
+        self.landed.contains_key(&id) || self.flights.iter().any(|flight| flight.leader == id && !flight.is_told)
+    }
+}

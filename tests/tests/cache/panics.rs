@@ -1,0 +1,243 @@
+//! Whatever of its user's panics, the next caller goes on, also while the future that panicked is kept.
+
+use std::cell::Cell;
+use std::future::{Future, pending, poll_fn, ready};
+use std::hash::Hash;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use aplomb::time::{ms, secs};
+
+use crate::hand::{Plain, fails, never, now, panics, pass, poll, with};
+
+thread_local! {
+    /// The how many-th chance from now on is taken to panic; 0: none.
+    static FUSE: Cell<u32> = const { Cell::new(0) };
+}
+
+fn fuse() {
+    let left = FUSE.get();
+    FUSE.set(left.saturating_sub(1));
+    assert!(left != 1, "as it was told");
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Fragile(u32);
+
+impl Clone for Fragile {
+    fn clone(&self) -> Self {
+        fuse();
+        Self(self.0)
+    }
+}
+
+/// Polls one that panics.
+fn panics_at<F: Future>(future: &mut Pin<Box<F>>) -> bool {
+    let panicked = panics(|| _ = poll(future));
+    assert_eq!(FUSE.replace(0), 0, "there was no such chance");
+    panicked
+}
+
+/// One who fetches panics, and is kept; the one who waits fetches, and what it brings is kept.
+fn the_next_one_fetches<V, Fut>(
+    cache: &Plain<u32, V>,
+    chance: u32,
+    value: fn(u32) -> V,
+    fetch: impl FnOnce(Rc<Cell<bool>>) -> Fut,
+) where
+    V: Clone + PartialEq + std::fmt::Debug,
+    Fut: Future<Output = Result<V, &'static str>>,
+{
+    let ready = Rc::new(Cell::new(false));
+    let mut leads = Box::pin(cache.get(&1, || fetch(Rc::clone(&ready))));
+    let mut follows = Box::pin(cache.get(&1, with(value(2))));
+    assert!(poll(&mut leads).is_pending() && poll(&mut follows).is_pending());
+    ready.set(true);
+    FUSE.set(chance);
+    assert!(panics_at(&mut leads), "chance {chance}");
+    assert_eq!(poll(&mut follows), Poll::Ready(Ok(value(2))), "chance {chance}");
+    assert!(poll(&mut leads).is_pending(), "it has ended");
+    let found = now(cache.get(&1, never));
+    assert!(found == Ok(value(2)) || found == Ok(value(1)), "chance {chance}");
+    drop(leads);
+    assert_eq!((cache.snapshot().fetching, cache.snapshot().waiting), (0, 0));
+    assert_eq!(now(cache.get(&3, with(value(3)))), Ok(value(3)));
+}
+
+/// A fetch that ends when it is told to.
+fn told<V>(ready: Rc<Cell<bool>>, value: V) -> impl Future<Output = Result<V, &'static str>> {
+    let mut value = Some(value);
+    poll_fn(move |_| if ready.get() { value.take().map_or(Poll::Pending, |value| Poll::Ready(Ok(value))) } else { Poll::Pending })
+}
+
+#[test]
+fn a_fetch_that_panics() {
+    let cache = Plain::<u32, u32>::new();
+    let mut making = Box::pin(cache.get(&1, || -> std::future::Ready<Result<u32, &'static str>> { panic!("as it was told") }));
+    assert!(panics_at(&mut making) && poll(&mut making).is_pending());
+    assert_eq!(now(cache.get(&1, with(10))), Ok(10));
+    cache.clear();
+    the_next_one_fetches(
+        &cache,
+        1,
+        |n| n,
+        |ready| {
+            poll_fn(move |_| {
+                if ready.get() {
+                    fuse();
+                }
+                Poll::Pending
+            })
+        },
+    );
+}
+
+#[test]
+fn what_is_asked_of_a_value_panics() {
+    let by_ttl = || {
+        Plain::<u32, u32>::new().ttl_by(|_, _| {
+            fuse();
+            secs(1)
+        })
+    };
+    the_next_one_fetches(&by_ttl(), 1, |n| n, |ready| told(ready, 1));
+    let by_weight = || {
+        Plain::<u32, u32>::new().weigh_by(|_, _| {
+            fuse();
+            1
+        })
+    };
+    the_next_one_fetches(&by_weight(), 1, |n| n, |ready| told(ready, 1));
+    let cache = by_weight();
+    cache.insert(1, 10);
+    FUSE.set(1);
+    assert!(panics(|| cache.insert(1, 11)));
+    assert_eq!((cache.peek(&1), cache.len()), (Some(10), 1), "what was there stays");
+}
+
+#[test]
+fn a_value_cannot_be_cloned_to_be_kept_or_to_be_given_out() {
+    for chance in [1, 2] {
+        the_next_one_fetches(&Plain::new(), chance, Fragile, |ready| told(ready, Fragile(1)));
+    }
+}
+
+#[test]
+fn a_value_cannot_be_cloned_to_be_served() {
+    let cache = Plain::<u32, Fragile>::new();
+    cache.insert(1, Fragile(10));
+    for act in [
+        |cache: &Plain<u32, Fragile>| _ = now(cache.get(&1, never)),
+        |cache: &Plain<u32, Fragile>| _ = cache.peek(&1),
+        |cache: &Plain<u32, Fragile>| _ = cache.iter().next(),
+        |cache: &Plain<u32, Fragile>| _ = cache.invalidate_if(|_, _| true),
+    ] {
+        FUSE.set(1);
+        assert!(panics(|| act(&cache)));
+        assert_eq!(now(cache.get(&1, never)), Ok(Fragile(10)));
+    }
+}
+
+#[test]
+fn a_predicate_panics() {
+    let cache = Plain::<u32, u32>::new();
+    for key in 0..9 {
+        cache.insert(key, key);
+    }
+    assert!(panics(|| _ = cache.invalidate_if(|key, _| {
+        assert!(*key < 5);
+        true
+    })));
+    assert!((5..9).all(|key| cache.peek(&key) == Some(key)));
+}
+
+#[test]
+fn a_key_cannot_be_made_for_a_fetch() {
+    let cache = Plain::<Fragile, u32>::new().ttl_by(|_, _| secs(1));
+    let key = Fragile(1);
+    for chance in [1, 2] {
+        FUSE.set(chance);
+        let mut call = Box::pin(cache.get(&key, with(10)));
+        assert!(panics_at(&mut call), "chance {chance}");
+        assert_eq!(now(cache.get(&key, with(10))), Ok(10), "chance {chance}");
+        cache.clear();
+    }
+}
+
+/// By the reader: the next one who reads has a refresh.
+#[test]
+fn a_key_cannot_be_made_for_a_refresh() {
+    let cache = Plain::<Fragile, u32>::new().ttl_by(|_, _| secs(9)).refresh_ahead(secs(8));
+    let key = Fragile(1);
+    cache.insert(Fragile(1), 10);
+    pass(secs(1));
+    for chance in [1, 2] {
+        FUSE.set(chance);
+        let mut read = Box::pin(cache.get_with_refresh(&key, with(11)));
+        assert!(panics_at(&mut read), "chance {chance}");
+        assert!(now(cache.get_with_refresh(&key, with(11))).unwrap().refresh.is_some(), "chance {chance}");
+    }
+}
+
+/// By a refresher: the next one who reads asks again.
+#[test]
+fn a_key_cannot_be_made_for_a_refresher() {
+    let cache = Plain::<Fragile, u32>::new().ttl_by(|_, _| secs(9)).refresh_ahead(secs(8));
+    let key = Fragile(1);
+    let mut refresher = Box::pin(cache.run(|_| ready(Ok(11))));
+    assert!(poll(&mut refresher).is_pending());
+    cache.insert(Fragile(1), 10);
+    pass(secs(1));
+    FUSE.set(1);
+    let mut read = Box::pin(cache.get(&key, never));
+    assert!(panics_at(&mut read), "it was to be queued");
+    for chance in [1, 2] {
+        assert_eq!(now(cache.get(&key, never)), Ok(10));
+        FUSE.set(chance);
+        assert!(panics_at(&mut refresher), "chance {chance}");
+    }
+    assert_eq!(now(cache.get(&key, never)), Ok(10));
+    assert!(poll(&mut refresher).is_pending());
+    assert_eq!(cache.peek(&key), Some(11));
+}
+
+/// It goes on with the next key when it is polled again.
+#[test]
+fn a_refresher_whose_fetch_panics_is_kept() {
+    let cache = Plain::<u32, u32>::new().ttl(secs(9)).refresh_ahead(secs(8));
+    let mut refresher = Box::pin(cache.run(|key| {
+        assert!(key != 1, "as it was told");
+        poll_fn(move |_| {
+            assert!(key != 2, "as it was told");
+            Poll::Ready(Ok(key + 10))
+        })
+    }));
+    for key in 1..=3 {
+        cache.insert(key, key);
+    }
+    pass(secs(1));
+    for key in 1..=3 {
+        assert_eq!(now(cache.get(&key, never)), Ok(key));
+    }
+    assert!(panics_at(&mut refresher) && panics_at(&mut refresher));
+    assert!(poll(&mut refresher).is_pending());
+    assert_eq!((cache.peek(&1), cache.peek(&2), cache.peek(&3)), (Some(1), Some(2), Some(13)));
+    assert_eq!(cache.snapshot().fetching, 0);
+    assert!(now(cache.get_with_refresh(&1, with(0))).unwrap().refresh.is_some(), "it is still due");
+}
+
+/// Of a key that waits for nobody, nothing is left.
+#[test]
+fn an_error_cannot_be_cloned() {
+    let cache = aplomb::Cache::<crate::hand::Hand, u32, u32, Fragile>::new().error_ttl(ms(100));
+    FUSE.set(1);
+    let mut call = Box::pin(cache.get(&1, || ready(Err(Fragile(1)))));
+    assert!(panics_at(&mut call));
+    assert_eq!(now(cache.get(&1, || ready(Ok(10)))), Ok(10));
+    let plain = Plain::<u32, u32>::new();
+    let mut leads = Box::pin(plain.get(&1, pending));
+    assert!(poll(&mut leads).is_pending());
+    drop(leads);
+    assert!(now(plain.get(&1, fails)).is_err() && plain.is_empty());
+}
