@@ -73,7 +73,7 @@ impl<S: Storage> Play<S> {
     }
 
     fn waiting(&self) -> u32 {
-        u32::try_from(self.flights.iter().map(|flight| flight.waiting.len()).sum()).unwrap()
+        u32::try_from(self.flights.iter().map(|flight| flight.waiting.len()).sum::<usize>()).unwrap()
     }
 
     fn under_way(&self) -> usize {
