@@ -1,4 +1,4 @@
-//! A cache with TTL: beside quick_cache, which has none, with and without an instant kept by hand, and moka.
+//! A cache with TTL: beside `quick_cache`, which has none, with and without an instant kept by hand, and moka.
 
 use std::future::ready;
 use std::hint::black_box;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use aplomb_tokio::prelude::*;
 use benches::Group;
 
-const TTL: Duration = Duration::from_secs(3_600);
+const TTL: Duration = Duration::from_hours(1);
 
 type Quick = quick_cache::sync::Cache<u64, u64>;
 type QuickByHand = quick_cache::sync::Cache<u64, (Instant, u64)>;
@@ -54,7 +54,8 @@ fn hits(name: &'static str, entries: u64) {
         moka.insert(key, key);
     }
     moka.run_pending_tasks();
-    let (mut a, mut b, mut c, mut d, mut e) = (keys(entries), keys(entries), keys(entries), keys(entries), keys(entries));
+    let [mut a, mut b, mut c, mut d] = [(); 4].map(|()| keys(entries));
+    let mut of_moka = keys(entries);
     Group::new(name)
         .member("aplomb, with TTL", move || {
             let key = a();
@@ -66,7 +67,7 @@ fn hits(name: &'static str, entries: u64) {
         })
         .member("quick_cache, no TTL", move || ready(quick.get(&c())))
         .member("quick_cache, an instant by hand", move || ready(by_hand.get(&d()).filter(|(until, _)| Instant::now() < *until)))
-        .member("moka", move || ready(moka.get(&e())))
+        .member("moka", move || ready(moka.get(&of_moka())))
         .member("a reading of the clock", || ready(Instant::now()))
         .run();
 }
@@ -114,7 +115,7 @@ fn expired() {
         .member("quick_cache, an instant by hand", move || {
             let key = b();
             let now = Instant::now();
-            if by_hand.get(&key).filter(|(until, _)| now < *until).is_none() {
+            if by_hand.get(&key).is_none_or(|(until, _)| now >= until) {
                 by_hand.insert(key, (now, key));
             }
             ready(key)

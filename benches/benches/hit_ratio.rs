@@ -1,10 +1,11 @@
-//! How much of what is asked for is there: beside quick_cache and moka, on traces of which nobody knows what comes. Prints hundredths; the same in each run, but for moka's seed.
+//! How much of what is asked for is there: beside `quick_cache` and moka, on traces of which nobody knows what comes. Prints hundredths; the same in each run, but for moka's seed.
 
 use std::future::ready;
 
 use aplomb_tokio::prelude::*;
 
-const KEYS: u64 = 100_000;
+const RANKS: u32 = 100_000;
+const KEYS: u64 = RANKS as u64;
 const REQUESTS: usize = 1_000_000;
 const CAPACITIES: [usize; 3] = [1_000, 5_000, 20_000];
 
@@ -74,7 +75,8 @@ fn ratio(trace: &[u64], mut is_hit: impl FnMut(u64) -> bool) -> f64 {
         is_hit(*key);
     }
     let hits = counted.iter().filter(|key| is_hit(**key)).count();
-    100.0 * hits as f64 / counted.len() as f64
+    let [hits, all] = [hits, counted.len()].map(|count| f64::from(u32::try_from(count).expect("not so many")));
+    100.0 * hits / all
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -89,8 +91,8 @@ enum Mix {
 fn trace(exponent: f64, mix: Mix) -> Vec<u64> {
     let mut random = fastrand::Rng::with_seed(42);
     let mut sum = 0.0;
-    let weights = (1..=KEYS).map(|rank| {
-        sum += (rank as f64).powf(-exponent);
+    let weights = (1..=RANKS).map(|rank| {
+        sum += f64::from(rank).powf(-exponent);
         sum
     });
     let cumulated: Vec<f64> = weights.collect();

@@ -5,7 +5,7 @@ use core::hash::Hash;
 use core::time::Duration;
 
 use super::settings::Cache;
-use super::shard::Shard;
+use super::shard::{Copied, Shard, Terms};
 use crate::key::KeyHash;
 use crate::platform::Platform;
 use crate::storage::Storage;
@@ -79,11 +79,12 @@ where
             shard.has_own_ttls |= ttl.is_some();
             let now = self.now(shard, read);
             let (key, new) = entry.as_ref()?;
-            if let Some(displaced) = shard.make_room(rules, limits, hash, key, new, now) {
+            let terms = Terms { rules, limits, now };
+            if let Some(displaced) = shard.make_room(terms, hash, key, new) {
                 return Some(Err(displaced));
             }
             let (key, new) = entry.take()?;
-            Some(Ok(shard.put(rules, limits, hash, key, new, now)))
+            Some(Ok(shard.put(terms, hash, key, new)))
         };
         // What makes room is dropped outside the lock, one by one.
         while let Some(Some(Err(_displaced))) = self.with_shard(hash, &mut put) {}
@@ -107,8 +108,8 @@ where
         Q: Hash + Eq + ?Sized,
     {
         let hash = Self::hash(key);
-        let (entry, _forgotten) = self.with_shard(hash, |shard| shard.invalidate(hash, |known| known.borrow() == key))?;
-        entry?.value.ok()
+        let invalidated = self.with_shard(hash, |shard| shard.invalidate(hash, |known| known.borrow() == key))?;
+        invalidated.entry?.value.ok()
     }
 }
 
@@ -138,12 +139,14 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
             forget_fetches(shard);
             let mut slot = 0;
             loop {
-                let Some((next, stamp, key, value)) = shard.with(|shard| shard.next_from(slot)) else { break };
-                slot = next;
+                let Some(copied) = shard.with(|shard| shard.next_from(slot)) else { break };
+                let Copied { key, value, link, epoch, next } = copied;
                 if value.is_some_and(|value| predicate(&key, &value)) {
-                    let taken = shard.with(|shard| shard.take(stamp));
-                    count += usize::from(taken.is_some());
+                    // What may have changed meanwhile is asked for again.
+                    let Some(_entry) = shard.with(|shard| shard.take(link, epoch)) else { continue };
+                    count += 1;
                 }
+                slot = next;
             }
         }
         count
@@ -155,9 +158,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
             forget_fetches(shard);
             let mut slot = 0;
             // One by one: they are dropped outside the lock.
-            while let Some((next, _entry)) = shard.with(|shard| shard.take_after(slot)) {
-                slot = next;
-            }
+            while let Some(_entry) = shard.with(|shard| shard.take_from(&mut slot)) {}
         }
     }
 

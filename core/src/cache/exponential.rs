@@ -8,9 +8,9 @@ pub(super) fn exponential(random: u64, mean: u64) -> u64 {
     let zeros = random.leading_zeros();
     // What follows the leading bit.
     let fraction = if zeros < 63 { (random << (zeros + 1)) >> 48 } else { 0 };
-    let bend = ((fraction * (65_536 - fraction)) >> 16) * BEND >> 16;
+    let bend = (((fraction * (65_536 - fraction)) >> 16) * BEND) >> 16;
     let log_2 = u64::from(64 - zeros.min(63)) * 65_536 - 65_536 + fraction + bend;
-    let drawn = (64 * 65_536_u64).saturating_sub(log_2) * LN_2 >> 16;
+    let drawn = ((64 * 65_536_u64).saturating_sub(log_2) * LN_2) >> 16;
     u64::try_from((u128::from(mean) * u128::from(drawn)) >> 16).unwrap_or(u64::MAX)
 }
 

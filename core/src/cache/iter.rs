@@ -4,7 +4,14 @@ use super::settings::Cache;
 use crate::platform::Platform;
 use crate::storage::Storage;
 
-impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache<P, K, V, E, S, H, F, SHARDS> {
+impl<P, K, V, E, S, H, F, const SHARDS: usize> Cache<P, K, V, E, S, H, F, SHARDS>
+where
+    P: Platform,
+    K: Clone,
+    V: Clone,
+    S: Storage,
+    F: Storage,
+{
     /// Clones of all values that would be served, with their keys. Others may store and take out meanwhile: what is there all the time comes once.
     ///
     /// # Examples

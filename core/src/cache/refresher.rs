@@ -129,7 +129,7 @@ where
 
 impl<C: Serve, O, Fut> fmt::Debug for Refresher<'_, C, O, Fut> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stage = if matches!(self.place.waits, Some(_)) { "waiting" } else { self.fetching.stage() };
+        let stage = if self.place.waits.is_some() { "waiting" } else { self.fetching.stage() };
         f.debug_struct("Refresher").field("stage", &stage).finish_non_exhaustive()
     }
 }

@@ -8,7 +8,7 @@ use core::task::Waker;
 use core::time::Duration;
 
 use super::settings::Cache;
-use super::shard::{Arrived, Look, New, Reading, Shard};
+use super::shard::{Arrived, Look, New, Reading, Shard, Terms};
 use crate::key::{KeyHash, ToKey, hash, shard_of};
 use crate::platform::Platform;
 use crate::single_flight::FlightError;
@@ -235,10 +235,10 @@ where
         let mut new = if keeps { self.new_entry(key.as_ref(), outcome.clone(), None) } else { None };
         let has_failed = outcome.is_err();
         let mut arrive = |shard: &mut Shard<K, V, E, S, F>| {
-            let now = self.now(shard, read);
+            let terms = Terms { rules, limits, now: self.now(shard, read) };
             match (&key, &new) {
                 (Some(key), Some(new)) if shard.flights.is_kept(ticket) => {
-                    if let Some(displaced) = shard.make_room(rules, limits, hash, key, new, now) {
+                    if let Some(displaced) = shard.make_room(terms, hash, key, new) {
                         return Err(displaced);
                     }
                 }
@@ -247,7 +247,7 @@ where
             if let Some(cost) = cost {
                 shard.learn_cost(cost);
             }
-            Ok(shard.arrive(rules, limits, hash, ticket, has_failed, new.take(), now))
+            Ok(shard.arrive(terms, hash, ticket, has_failed, new.take()))
         };
         // What makes room is dropped outside the lock, one by one.
         let arrived = loop {

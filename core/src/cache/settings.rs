@@ -60,10 +60,13 @@ pub struct Cache<
 > {
     pub(super) clock: P::Clock,
     pub(super) settings: Settings<K, V>,
-    pub(super) shards: [Shared<P::RawMutex, Shard<K, V, E, S, F>>; SHARDS],
-    pub(super) refreshes: Shared<P::RawMutex, Refreshes<K, F>>,
+    pub(super) shards: [LockedShard<P, K, V, E, S, F>; SHARDS],
+    pub(super) refreshes: Locked<P, Refreshes<K, F>>,
     hash: PhantomData<fn() -> H>,
 }
+
+type Locked<P, T> = Shared<<P as Platform>::RawMutex, T>;
+type LockedShard<P, K, V, E, S, F> = Locked<P, Shard<K, V, E, S, F>>;
 
 pub(super) struct Settings<K, V> {
     pub(super) rules: Rules,

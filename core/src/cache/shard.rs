@@ -4,7 +4,7 @@ use core::convert::Infallible;
 
 use super::rules::{Age, Rules, Times};
 use super::snapshot::Snapshot;
-use super::store::{Displaced, Entry, Limits, Stamp, Store, count_use};
+use super::store::{self, Displaced, Entry, Limits, Store, count_use};
 use crate::storage::Storage;
 use crate::sync::flights::{self, FlightTable, Landed, Ticket};
 use crate::time::{Instant, Steady};
@@ -69,6 +69,33 @@ pub(super) struct New<V, E> {
     pub(super) weight: u32,
     /// For its jitter.
     pub(super) random: u64,
+}
+
+/// What holds for all that is kept now.
+#[derive(Clone, Copy)]
+pub(super) struct Terms<'c> {
+    pub(super) rules: &'c Rules,
+    pub(super) limits: Limits,
+    pub(super) now: Instant,
+}
+
+pub(super) type Stored<K, V, E, L> = Entry<K, Result<V, E>, L>;
+
+/// What was there of a key.
+pub(super) struct Invalidated<K, V, E, L> {
+    pub(super) entry: Option<Stored<K, V, E, L>>,
+    _forgotten: Option<K>,
+}
+
+/// Clones of an entry. As long as the epoch is the same, so is the entry.
+pub(super) struct Copied<K, V, L> {
+    pub(super) key: K,
+    /// None of an error.
+    pub(super) value: Option<V>,
+    pub(super) link: L,
+    pub(super) epoch: u32,
+    /// Where to go on.
+    pub(super) next: usize,
 }
 
 /// What is not needed any more, to be dropped outside the lock.
@@ -173,12 +200,10 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
     /// Makes way for what is to be kept in the place of a key, by one: again, until nothing goes any more.
     pub(super) fn make_room(
         &mut self,
-        rules: &Rules,
-        limits: Limits,
+        Terms { rules, limits, now }: Terms<'_>,
         hash: u64,
         key: &K,
         new: &New<V, E>,
-        now: Instant,
     ) -> Option<Displaced<K, Result<V, E>>>
     where
         K: Eq,
@@ -205,18 +230,17 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
     /// A fetch has ended. What it brought is kept, unless its key was forgotten meanwhile, or it is `None`. If it failed, what is there and may still be served stays.
     pub(super) fn arrive(
         &mut self,
-        rules: &Rules,
-        limits: Limits,
+        terms: Terms<'_>,
         hash: u64,
         ticket: Ticket<F::Link>,
         has_failed: bool,
         new: Option<New<V, E>>,
-        now: Instant,
     ) -> Arrived<K, V, E>
     where
         K: Eq,
         V: Clone,
     {
+        let Terms { rules, now, .. } = terms;
         self.counts.errors = self.counts.errors.wrapping_add(u64::from(has_failed));
         let Landed { key, awaited } = self.flights.land(ticket);
         let unused = |key, new: Option<New<V, E>>| (key, new.map(|new| new.outcome), None);
@@ -230,36 +254,26 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
             return Arrived { reserve, awaited, gone: unused(Some(key), new) };
         }
         let Some(new) = new else { return Arrived { reserve: None, awaited, gone: unused(Some(key), None) } };
-        Arrived { reserve: None, awaited, gone: self.put_at(rules, limits, hash, known, key, new, now) }
+        Arrived { reserve: None, awaited, gone: self.put_at(terms, hash, known, key, new) }
     }
 
     /// Keeps an entry, in the place of the one of that key if there is one; which goes also if the new one is not to be kept. A fetch under way does not keep what it brings.
-    pub(super) fn put(
-        &mut self,
-        rules: &Rules,
-        limits: Limits,
-        hash: u64,
-        key: K,
-        new: New<V, E>,
-        now: Instant,
-    ) -> (Gone<K, V, E>, Option<K>)
+    pub(super) fn put(&mut self, terms: Terms<'_>, hash: u64, key: K, new: New<V, E>) -> (Gone<K, V, E>, Option<K>)
     where
         K: Eq,
     {
         let forgotten = self.flights.forget(hash, |known| *known == key);
         let known = self.store.find(hash, |known| *known == key);
-        (self.put_at(rules, limits, hash, known, key, new, now), forgotten)
+        (self.put_at(terms, hash, known, key, new), forgotten)
     }
 
     fn put_at(
         &mut self,
-        rules: &Rules,
-        limits: Limits,
+        Terms { rules, limits, now }: Terms<'_>,
         hash: u64,
         known: Option<S::Link>,
         key: K,
         new: New<V, E>,
-        now: Instant,
     ) -> Gone<K, V, E> {
         self.epoch = self.epoch.wrapping_add(1);
         let times = new.times(rules, now);
@@ -277,7 +291,10 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         if let Some(link) = known {
             return (Some(key), self.store.replace(link, outcome, times, weight, end), None);
         }
-        match self.store.insert(hash, (key, outcome), times, weight, now, limits, |times| rules.dies_at(times)) {
+        match self
+            .store
+            .insert(hash, store::New { key, value: outcome, times, weight }, now, limits, |times| rules.dies_at(times))
+        {
             Ok(displaced) => {
                 if let Some(displaced) = &displaced {
                     self.count_displaced(displaced);
@@ -288,27 +305,23 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         }
     }
 
-    /// Takes the entry of a key out, and has whoever fetches it keep what it brings.
-    pub(super) fn invalidate(
-        &mut self,
-        hash: u64,
-        mut is_it: impl FnMut(&K) -> bool,
-    ) -> (Option<Entry<K, Result<V, E>, S::Link>>, Option<K>) {
+    /// Takes the entry of a key out, and has whoever fetches it answer its callers only.
+    pub(super) fn invalidate(&mut self, hash: u64, mut is_it: impl FnMut(&K) -> bool) -> Invalidated<K, V, E, S::Link> {
         let forgotten = self.flights.forget(hash, &mut is_it);
         let entry = self.store.find(hash, is_it).and_then(|link| self.store.remove(link));
-        (entry, forgotten)
+        Invalidated { entry, _forgotten: forgotten }
     }
 
-    /// Clones of the next entry from a slot on, and where to go on. If it was stored meanwhile, the stamp is out of date.
-    pub(super) fn next_from(&mut self, slot: usize) -> Option<(usize, Stamp<S::Link>, K, Option<V>)>
+    /// Clones of the next entry from a slot on.
+    pub(super) fn next_from(&mut self, slot: usize) -> Option<Copied<K, V, S::Link>>
     where
         K: Clone,
         V: Clone,
     {
         let (next, link) = self.store.next_from(slot)?;
-        let stamp = self.store.stamp(link)?;
-        let entry = self.store.get_mut(link)?;
-        Some((next, stamp, entry.key.clone(), entry.value.as_ref().ok().cloned()))
+        let Entry { key, value, .. } = self.store.get_mut(link)?;
+        let (key, value) = (key.clone(), value.as_ref().ok().cloned());
+        Some(Copied { key, value, link, epoch: self.epoch, next })
     }
 
     /// Clones of the next entry from a slot on that would be served.
@@ -328,9 +341,9 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         }
     }
 
-    /// Takes an entry out, if it is still the same.
-    pub(super) fn take(&mut self, stamp: Stamp<S::Link>) -> Option<Entry<K, Result<V, E>, S::Link>> {
-        self.store.take(stamp)
+    /// Takes an entry out, if nothing was kept since that epoch.
+    pub(super) fn take(&mut self, link: S::Link, epoch: u32) -> Option<Stored<K, V, E, S::Link>> {
+        if self.epoch == epoch { self.store.remove(link) } else { None }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -338,9 +351,10 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
     }
 
     /// Takes the next entry out from a slot on.
-    pub(super) fn take_after(&mut self, slot: usize) -> Option<(usize, Entry<K, Result<V, E>, S::Link>)> {
-        let (next, link) = self.store.next_from(slot)?;
-        self.store.remove(link).map(|entry| (next, entry))
+    pub(super) fn take_from(&mut self, slot: &mut usize) -> Option<Stored<K, V, E, S::Link>> {
+        let (next, link) = self.store.next_from(*slot)?;
+        *slot = next;
+        self.store.remove(link)
     }
 
     /// Whether an entry is still to be fetched anew, and nobody does. It is off the queue.

@@ -153,6 +153,7 @@ where
     ///     assert_eq!(calls.get(), 1);
     /// });
     /// ```
+    #[allow(clippy::type_complexity, reason = "it is the function, the cache and the key")]
     pub const fn call<'q, Q, Fut>(&self, key: &'q Q) -> Call<'_, 'q, A, Cache<P, K, V, E, S, H, F, SHARDS>, Q, Fut>
     where
         K: Borrow<Q> + Hash + Eq,

@@ -38,6 +38,14 @@ pub(super) struct Store<K, V, S: Storage> {
     is_scarce: bool,
 }
 
+/// An entry to be.
+pub(super) struct New<K, V> {
+    pub(super) key: K,
+    pub(super) value: V,
+    pub(super) times: Times,
+    pub(super) weight: u32,
+}
+
 /// What there is room for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
@@ -49,14 +57,6 @@ pub(super) struct Limits {
 pub(super) struct Displaced<K, V> {
     pub(super) entry: (K, V),
     pub(super) has_ended: bool,
-}
-
-/// An entry, until another one is kept in its slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stamp<L> {
-    link: L,
-    tag: L,
-    end: Instant,
 }
 
 /// How often an entry has been used of late, three times at most; and whether it is on probation.
@@ -95,9 +95,7 @@ impl<K, V, S: Storage> Store<K, V, S> {
     pub(super) fn insert(
         &mut self,
         hash: u64,
-        (key, value): (K, V),
-        mut times: Times,
-        weight: u32,
+        New { key, value, mut times, weight }: New<K, V>,
         now: Instant,
         limits: Limits,
         dies_at: impl Fn(&Times) -> Instant,
@@ -159,15 +157,6 @@ impl<K, V, S: Storage> Store<K, V, S> {
             let link = Link::new(index)?;
             self.slots.get(link).map(|_| (index + 1, link))
         })
-    }
-
-    pub(super) fn stamp(&self, link: S::Link) -> Option<Stamp<S::Link>> {
-        self.slots.get(link).map(|entry| Stamp { link, tag: entry.tag, end: entry.times.end() })
-    }
-
-    /// Takes an entry out, if no other one was put into its slot, or of another age.
-    pub(super) fn take(&mut self, stamp: Stamp<S::Link>) -> Option<Entry<K, V, S::Link>> {
-        if self.stamp(stamp.link)? == stamp { self.remove(stamp.link) } else { None }
     }
 
     fn grow(&mut self, capacity: usize) {

@@ -23,7 +23,7 @@ fn times(end: u64) -> Times {
 
 fn put<S: Storage>(store: &mut Store<u32, u32, S>, key: u32, end: u64, now: u64, capacity: usize) -> Option<(u32, bool)> {
     let now = Instant::from_nanos(now);
-    let put = store.insert(hash(key), (key, key), times(end), 1, now, limits(capacity), |times| times.end());
+    let put = store.insert(hash(key), New { key, value: key, times: times(end), weight: 1 }, now, limits(capacity), Times::end);
     let displaced = put.unwrap_or_else(|(key, _)| panic!("no room for {key}"));
     displaced.map(|displaced| (displaced.entry.0, displaced.has_ended))
 }
@@ -63,7 +63,10 @@ fn play<S: Storage>(seed: u64, capacity: usize) {
             (_, None) => {
                 let is_full = model.len() >= capacity;
                 let at = Instant::from_nanos(now);
-                let put = store.insert(hash(key), (key, key), times(end), weight, at, limits(capacity), |times| times.end());
+                let put =
+                    store.insert(hash(key), New { key, value: key, times: times(end), weight }, at, limits(capacity), |times| {
+                        times.end()
+                    });
                 let Ok(displaced) = put else { panic!("seed {seed} at {now}: no room") };
                 assert_eq!(displaced.is_some(), is_full, "seed {seed} at {now}");
                 if let Some(Displaced { entry: (gone, _), has_ended }) = displaced {
