@@ -90,6 +90,12 @@ impl Rules {
     /// What an entry is good for now. A fetch takes `cost` nanoseconds.
     #[inline]
     pub(super) fn age(&self, times: &Times, now: Instant, cost: u64, random: impl FnOnce() -> u64) -> Age {
+        let is_plain = self.time_to_idle == NEVER && self.refresh_ahead == 0 && !self.needs_cost();
+        if is_plain && now < times.end() { Age::Fresh } else { self.age_in_full(times, now, cost, random) }
+    }
+
+    #[inline(never)]
+    fn age_in_full(&self, times: &Times, now: Instant, cost: u64, random: impl FnOnce() -> u64) -> Age {
         if self.time_to_idle != NEVER && now >= times.idle_at() {
             return Age::Dead;
         }

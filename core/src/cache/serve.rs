@@ -102,7 +102,8 @@ where
     S: Storage,
     F: Storage,
 {
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "what it returns would go through memory, piece by piece")]
     pub(super) fn with_shard<R>(&self, hash: u64, act: impl FnOnce(&mut Shard<K, V, E, S, F>) -> R) -> Option<R> {
         self.shards.get(shard_of(hash, SHARDS)).map(|shard| shard.with(act))
     }
@@ -275,7 +276,8 @@ where
     H: KeyHash,
     Q: Hash + Eq + ToKey<K> + ?Sized,
 {
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "what it returns would go through memory, piece by piece")]
     fn enter(&self, key: &Q, waker: &Waker, reading: Reading) -> Result<Entered<Result<V, E>, F::Link>, FlightError> {
         let (hash, read, rules) = (Self::hash(key), self.read(), &self.settings.rules);
         // A key that owns nothing costs nothing: it is there if this caller is to fetch, and the lock is taken once.
@@ -335,6 +337,8 @@ where
     H: KeyHash,
 {
     /// Joins who fetches a key; or fetches it, if it was absent in that epoch.
+    // Kept out of line, so that the way of who finds a value is short.
+    #[inline(never)]
     fn join<Q>(
         &self,
         key: &Q,

@@ -121,7 +121,8 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
     };
 
     /// Reads. The value is cloned under the lock, since it might be gone after it.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "what it returns would go through memory, piece by piece")]
     pub(super) fn look(
         &mut self,
         rules: &Rules,
