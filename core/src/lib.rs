@@ -69,6 +69,7 @@ pub mod backoff;
 mod bind;
 pub mod bulkhead;
 pub mod children;
+pub mod circuit_breaker;
 mod config;
 mod deadline;
 pub mod debounce;
@@ -99,6 +100,7 @@ pub use bulkhead::{Bulkhead, BulkheadError};
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 pub use children::OwnWakers;
 pub use children::{Children, ParentWaker};
+pub use circuit_breaker::{BreakerError, CircuitBreaker};
 pub use config::ConfigError;
 pub use deadline::Deadline;
 pub use debounce::Debounce;

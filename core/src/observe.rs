@@ -35,6 +35,34 @@ impl<Event> Observer<Event> for Silent {
     fn observe(&mut self, _event: &Event) {}
 }
 
+/// An observer that many callers tell at once, as they do that of a `static`. Every `Fn(&Event)` is one, and [`Silent`].
+///
+/// # Examples
+///
+/// ```
+/// use aplomb::circuit_breaker::Event;
+/// use aplomb_sim::prelude::*;
+///
+/// static API: CircuitBreaker<Consecutive, Constant, AnyError, Heap, fn(&Event)> =
+///     CircuitBreaker::consecutive(5).observed_by(|event| eprintln!("api: {event:?}"));
+/// # use aplomb::{Heap, circuit_breaker::AnyError};
+/// ```
+pub trait SharedObserver<Event> {
+    /// Is told of one event.
+    fn observe(&self, event: &Event);
+}
+
+impl<Event, F: Fn(&Event)> SharedObserver<Event> for F {
+    fn observe(&self, event: &Event) {
+        self(event);
+    }
+}
+
+impl<Event> SharedObserver<Event> for Silent {
+    #[inline]
+    fn observe(&self, _event: &Event) {}
+}
+
 #[cfg(feature = "tracing")]
 pub use self::tracing::Tracing;
 
