@@ -16,7 +16,7 @@ use crate::observe::{SharedObserver, Silent};
 use crate::platform::Platform;
 use crate::storage::Storage;
 use crate::sync::{Shared, WaitList};
-use crate::time::{Clock, Instant, Steady};
+use crate::time::{Clock, Instant, Steady, nanos};
 
 /// Lets calls through until too many of them fail; then rejects them for a while, and tries with a few whether they may again. The module [`circuit_breaker`](crate::circuit_breaker) tells what it promises.
 ///
@@ -289,8 +289,9 @@ where
             let (epoch, from) = (machine.epoch(), machine.gone_to());
             let result = act(machine, &self.terms, &mut Time { steady, clock: &self.clock, read });
             let to = machine.gone_to();
-            let goes_through = matches!(to, State::Closed | State::Disabled) && self.terms.config_error().is_none();
-            self.gate.set(machine.epoch(), goes_through, machine.is_calm(&self.terms));
+            let goes_through = matches!(to, State::Closed | State::Disabled);
+            let is_calm = machine.is_calm(&self.terms);
+            self.gate.set(machine.epoch(), goes_through, is_calm, || self.terms.config_error().is_none());
             (result, (machine.epoch() != epoch && from != to).then_some((from, to)))
         });
         if let Some((from, to)) = change {
@@ -325,20 +326,31 @@ where
         Ticket { epoch, began: if self.times_calls() { self.clock.now() } else { Instant::ORIGIN } }
     }
 
-    #[cold]
+    #[inline(never)]
     fn admit_or_reject(&self) -> Result<Ticket, BreakerError> {
-        if let Some(error) = self.terms.config_error() {
-            return Err(BreakerError::Config(error));
-        }
-        let admitted = self.act(None, |machine, terms, time| machine.admit(terms, || time.now(), P::random));
-        match admitted {
-            Ok(epoch) => Ok(self.stamp(epoch)),
+        let read = Some(self.clock.now());
+        match self.act(read, |machine, terms, time| machine.admit(terms, || time.now(), P::random)) {
+            Ok(epoch) => self.terms.config_error().map_or_else(|| Ok(self.stamp(epoch)), |error| Err(BreakerError::Config(error))),
             Err(rejected) => {
                 let error = BreakerError::from(rejected);
                 self.observer.observe(&Event::Rejected { retry_after: error.retry_after() });
                 Err(error)
             }
         }
+    }
+
+    #[inline(never)]
+    fn record(&self, Ticket { epoch, began }: Ticket, failed: bool) {
+        let slow_after = self.terms.trip.slow_after();
+        let read = (T::TIMED || slow_after != Duration::MAX).then(|| self.clock.now());
+        let took = read.map_or(0, |read| read.as_nanos().saturating_sub(began.as_nanos()));
+        let call = Call { failed, slow: took > nanos(slow_after) };
+        self.act(read, |machine, terms, time| machine.record(terms, epoch, call, || time.now(), P::random));
+    }
+
+    #[cold]
+    fn forget(&self, epoch: Epoch) {
+        self.act(None, |machine, _, _| machine.abandon(epoch));
     }
 }
 
@@ -366,22 +378,17 @@ where
     }
 
     #[inline]
-    fn settle(&self, Ticket { epoch, began }: Ticket, failed: bool) {
-        let slow_after = self.terms.trip.slow_after();
-        if !failed && slow_after == Duration::MAX && self.gate.is_calm(epoch) {
-            return;
+    fn settle(&self, ticket: Ticket, failed: bool) {
+        if failed || self.times_calls() || !self.gate.is_calm(ticket.epoch) {
+            self.record(ticket, failed);
         }
-        let read = (T::TIMED || slow_after != Duration::MAX).then(|| self.clock.now());
-        let slow = read.is_some_and(|read| read.saturating_duration_since(began) > slow_after);
-        let call = Call { failed, slow };
-        self.act(read, |machine, terms, time| machine.record(terms, epoch, call, || time.now(), P::random));
     }
 
     #[inline]
-    fn abandon(&self, Ticket { epoch, .. }: Ticket) {
+    fn abandon(&self, ticket: Ticket) {
         // A call that a closed breaker let through leaves no trace.
-        if self.gate.pass() != Some(epoch) {
-            self.act(None, |machine, _, _| machine.abandon(epoch));
+        if self.gate.pass() != Some(ticket.epoch) {
+            self.forget(ticket.epoch);
         }
     }
 }

@@ -117,7 +117,7 @@ impl BreakerError {
 impl From<Rejected> for BreakerError {
     fn from(rejected: Rejected) -> Self {
         match rejected {
-            Rejected::Open { retry_after } => Self::Open { retry_after },
+            Rejected::Open { left } => Self::Open { retry_after: (left != u64::MAX).then(|| Duration::from_nanos(left)) },
             Rejected::HalfOpen => Self::HalfOpen,
         }
     }

@@ -31,12 +31,13 @@ impl Gate {
         self.0.load(Ordering::Acquire) == began.bits() << 2 | THROUGH | CALM
     }
 
-    /// Says what holds from now on. Under the lock.
+    /// Says what holds from now on, if it is not what is said; under the lock. `is_right` is asked before calls go through that did not.
     #[inline]
-    pub(super) fn set(&self, epoch: Epoch, goes_through: bool, is_calm: bool) {
+    pub(super) fn set(&self, epoch: Epoch, goes_through: bool, is_calm: bool, is_right: impl FnOnce() -> bool) {
         let word = if goes_through { epoch.bits() << 2 | THROUGH | if is_calm { CALM } else { 0 } } else { 0 };
         // A line of the cache that everybody reads is written only if it must be.
-        if self.0.load(Ordering::Relaxed) != word {
+        let said = self.0.load(Ordering::Relaxed);
+        if said != word && (word == 0 || said & THROUGH != 0 || is_right()) {
             self.0.store(word, Ordering::Release);
         }
     }

@@ -1,5 +1,6 @@
 //! The breaker, as a machine.
 
+use core::num::NonZeroU32;
 use core::time::Duration;
 
 use super::state::{Snapshot, State};
@@ -50,21 +51,22 @@ impl<T: Trip, B: Backoff> Terms<T, B> {
 ///
 /// Calls are stamped with it. It has 30 bits: a call would have to outlast a billion changes to be taken for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Epoch(u32);
+pub(super) struct Epoch(NonZeroU32);
 
 impl Epoch {
-    const BITS: u32 = 30;
+    const MASK: u32 = (1 << 30) - 1;
 
     pub(super) const fn from_bits(bits: u32) -> Self {
-        Self(bits & ((1 << Self::BITS) - 1))
+        // A bit above the others, so that none is zero.
+        Self(NonZeroU32::MIN.saturating_add(Self::MASK).saturating_add(bits & Self::MASK))
     }
 
     pub(super) const fn bits(self) -> u32 {
-        self.0
+        self.0.get() & Self::MASK
     }
 
     const fn next(self) -> Self {
-        Self::from_bits(self.0.wrapping_add(1))
+        Self::from_bits(self.bits().wrapping_add(1))
     }
 }
 
@@ -94,8 +96,8 @@ enum Phase {
 /// Why a call does not go through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rejected {
-    /// It is open; for so long, unless somebody says otherwise.
-    Open { retry_after: Option<Duration> },
+    /// It is open; for so many nanoseconds, or until somebody says otherwise.
+    Open { left: u64 },
     /// As many probes run as may.
     HalfOpen,
 }
@@ -121,12 +123,12 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
         self.end_half_open(terms, &mut now, random);
         let admitted = match &mut self.phase {
             Phase::Closed | Phase::Disabled => Ok(self.epoch),
-            Phase::ForcedOpen => Err(Rejected::Open { retry_after: None }),
+            Phase::ForcedOpen => Err(Rejected::Open { left: u64::MAX }),
             Phase::Open { until } => {
                 let (until, now) = (*until, now());
                 if now < until {
-                    let retry_after = (!until.is_never()).then(|| until - now);
-                    Err(Rejected::Open { retry_after })
+                    let left = if until.is_never() { u64::MAX } else { until.as_nanos().saturating_sub(now.as_nanos()) };
+                    Err(Rejected::Open { left })
                 } else {
                     let until = now.saturating_add_nanos(terms.half_open.time);
                     self.enter(Phase::HalfOpen { until, running: 1, successes: 0 });

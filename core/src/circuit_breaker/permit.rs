@@ -26,15 +26,27 @@ use super::judge::{Judge, Verdict};
 #[must_use = "a permit that is dropped counts as nothing"]
 pub struct Permit<C: Circuit> {
     circuit: C,
-    /// None once it has been told.
+    /// None before it has asked, and once it has been told.
     ticket: Option<Ticket>,
 }
 
 impl<C: Circuit> Permit<C> {
     #[inline]
     pub(super) fn of(circuit: C) -> Result<Self, BreakerError> {
-        let ticket = circuit.admit()?;
-        Ok(Self { circuit, ticket: Some(ticket) })
+        let mut permit = Self::unasked(circuit);
+        permit.ask()?;
+        Ok(permit)
+    }
+
+    /// One that is none yet.
+    pub(super) const fn unasked(circuit: C) -> Self {
+        Self { circuit, ticket: None }
+    }
+
+    #[inline]
+    pub(super) fn ask(&mut self) -> Result<(), BreakerError> {
+        self.ticket = Some(self.circuit.admit()?);
+        Ok(())
     }
 
     /// The call has done what it was to.

@@ -20,24 +20,25 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct Run<C: Circuit, F, Fut> {
         #[pin]
-        stage: Stage<C, F, Fut>,
+        stage: Stage<F, Fut>,
+        // Dropped after the operation: the place of a probe is free when what had it is gone.
+        permit: Permit<C>,
     }
 }
 
 pin_project! {
     #[project = StageProjection]
-    enum Stage<C: Circuit, F, Fut> {
+    enum Stage<F, Fut> {
         // None once it has been polled.
-        Start { start: Option<(C, F)> },
-        // Dropped in this order: the place of a probe is free when what had it is gone.
-        Running { #[pin] operation: Fut, permit: Permit<C> },
+        Start { operation: Option<F> },
+        Running { #[pin] operation: Fut },
         Ended,
     }
 }
 
 impl<C: Circuit, F, Fut> Run<C, F, Fut> {
     pub(super) const fn new(circuit: C, operation: F) -> Self {
-        Self { stage: Stage::Start { start: Some((circuit, operation)) } }
+        Self { stage: Stage::Start { operation: Some(operation) }, permit: Permit::unasked(circuit) }
     }
 }
 
@@ -51,18 +52,18 @@ where
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut stage = self.project().stage;
-        if let StageProjection::Start { start } = stage.as_mut().project() {
-            let Some((circuit, operation)) = start.take() else { return Poll::Pending };
-            match Permit::of(circuit) {
-                Ok(permit) => stage.set(Stage::Running { operation: operation(), permit }),
-                Err(rejected) => return Poll::Ready(Err(rejected.of_operation())),
+        let mut this = self.project();
+        if let StageProjection::Start { operation } = this.stage.as_mut().project() {
+            let Some(operation) = operation.take() else { return Poll::Pending };
+            if let Err(rejected) = this.permit.ask() {
+                return Poll::Ready(Err(rejected.of_operation()));
             }
+            this.stage.set(Stage::Running { operation: operation() });
         }
-        let StageProjection::Running { operation, permit } = stage.as_mut().project() else { return Poll::Pending };
+        let StageProjection::Running { operation } = this.stage.as_mut().project() else { return Poll::Pending };
         let outcome = ready!(operation.poll(cx));
-        permit.judge(&outcome);
-        stage.set(Stage::Ended);
+        this.permit.judge(&outcome);
+        this.stage.set(Stage::Ended);
         Poll::Ready(outcome.map_err(BreakerError::Failed))
     }
 }

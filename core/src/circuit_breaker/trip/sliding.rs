@@ -5,7 +5,7 @@ use super::time::TimeWindow;
 use super::{Call, Tally, Trip};
 use crate::config::ConfigError;
 use crate::ratio::{Ratio, percent};
-use crate::time::{Instant, duration};
+use crate::time::Instant;
 
 /// Trips when of the calls in a window too many have failed, or were slow: a share that equals its threshold trips. Its users know it as [`LastCalls`] and [`LastTime`].
 ///
@@ -29,8 +29,7 @@ pub struct Sliding<W> {
     window: W,
     pub(in crate::circuit_breaker) failure_rate: Ratio,
     pub(in crate::circuit_breaker) slow_rate: Ratio,
-    /// Nanoseconds.
-    pub(in crate::circuit_breaker) slow_after: u64,
+    pub(in crate::circuit_breaker) slow_after: Duration,
     pub(in crate::circuit_breaker) min_calls: u32,
     /// How many calls there can be in the window.
     most: u32,
@@ -93,7 +92,7 @@ impl<const BUCKETS: usize> LastTime<BUCKETS> {
 
 impl<W> Sliding<W> {
     const fn over(window: W, min_calls: u32, most: u32, window_error: Option<ConfigError>) -> Self {
-        Self { window, failure_rate: percent(50), slow_rate: Ratio::ONE, slow_after: u64::MAX, min_calls, most, window_error }
+        Self { window, failure_rate: percent(50), slow_rate: Ratio::ONE, slow_after: Duration::MAX, min_calls, most, window_error }
     }
 
     /// What is wrong with it, if anything is.
@@ -127,7 +126,7 @@ impl<W: Window> Trip for Sliding<W> {
         let Tally { calls, failures, slow } = W::recorded(state);
         calls >= self.min_calls
             && (self.failure_rate.is_reached(failures, calls)
-                || (self.slow_after != u64::MAX && self.slow_rate.is_reached(slow, calls)))
+                || (self.slow_after != Duration::MAX && self.slow_rate.is_reached(slow, calls)))
     }
 
     #[inline]
@@ -141,7 +140,7 @@ impl<W: Window> Trip for Sliding<W> {
 
     #[inline]
     fn slow_after(&self) -> Duration {
-        duration(self.slow_after)
+        self.slow_after
     }
 
     fn config_error(&self) -> Option<ConfigError> {
