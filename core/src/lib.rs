@@ -100,7 +100,7 @@ pub use bulkhead::{Bulkhead, BulkheadError};
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 pub use children::OwnWakers;
 pub use children::{Children, ParentWaker};
-pub use circuit_breaker::{BreakerError, CircuitBreaker};
+pub use circuit_breaker::{BreakerError, CircuitBreaker, KeyedCircuitBreaker};
 pub use config::ConfigError;
 pub use deadline::Deadline;
 pub use debounce::Debounce;

@@ -1,5 +1,4 @@
 use core::fmt;
-use core::time::Duration;
 
 use super::changed::Changed;
 use super::circuit::{Circuit, Ticket};
@@ -10,13 +9,14 @@ use super::machine::{Epoch, Forced, Machine, Terms};
 use super::permit::Permit;
 use super::run::Run;
 use super::state::{Event, Snapshot, State};
-use super::trip::{Call, Consecutive, Trip};
+use super::timing::Time;
+use super::trip::{Consecutive, Trip};
 use crate::backoff::{Backoff, Constant};
 use crate::observe::{SharedObserver, Silent};
 use crate::platform::Platform;
 use crate::storage::Storage;
 use crate::sync::{Shared, WaitList};
-use crate::time::{Clock, Instant, Steady, nanos};
+use crate::time::{Clock, Instant, Steady};
 
 /// Lets calls through until too many of them fail; then rejects them for a while, and tries with a few whether they may again. The module [`circuit_breaker`](crate::circuit_breaker) tells what it promises.
 ///
@@ -315,22 +315,14 @@ where
         }
     }
 
-    /// Whether the time that a call takes matters.
-    #[inline]
-    fn times_calls(&self) -> bool {
-        self.terms.trip.slow_after() != Duration::MAX
-    }
-
-    #[inline]
-    fn stamp(&self, epoch: Epoch) -> Ticket {
-        Ticket { epoch, began: if self.times_calls() { self.clock.now() } else { Instant::ORIGIN } }
-    }
-
     #[inline(never)]
     fn admit_or_reject(&self) -> Result<Ticket, BreakerError> {
         let read = Some(self.clock.now());
         match self.act(read, |machine, terms, time| machine.admit(terms, || time.now(), P::random)) {
-            Ok(epoch) => self.terms.config_error().map_or_else(|| Ok(self.stamp(epoch)), |error| Err(BreakerError::Config(error))),
+            Ok(epoch) => self
+                .terms
+                .config_error()
+                .map_or_else(|| Ok(self.terms.stamp(epoch, &self.clock)), |error| Err(BreakerError::Config(error))),
             Err(rejected) => {
                 let error = BreakerError::from(rejected);
                 self.observer.observe(&Event::Rejected { retry_after: error.retry_after() });
@@ -340,12 +332,9 @@ where
     }
 
     #[inline(never)]
-    fn record(&self, Ticket { epoch, began }: Ticket, failed: bool) {
-        let slow_after = self.terms.trip.slow_after();
-        let read = (T::TIMED || slow_after != Duration::MAX).then(|| self.clock.now());
-        let took = read.map_or(0, |read| read.as_nanos().saturating_sub(began.as_nanos()));
-        let call = Call { failed, slow: took > nanos(slow_after) };
-        self.act(read, |machine, terms, time| machine.record(terms, epoch, call, || time.now(), P::random));
+    fn record(&self, ticket: Ticket, failed: bool) {
+        let (call, read) = self.terms.ended(ticket, failed, &self.clock);
+        self.act(read, |machine, terms, time| machine.record(terms, ticket.epoch, call, || time.now(), P::random));
     }
 
     #[cold]
@@ -372,14 +361,14 @@ where
     #[inline]
     fn admit(&self) -> Result<Ticket, BreakerError> {
         match self.gate.pass() {
-            Some(epoch) => Ok(self.stamp(epoch)),
+            Some(epoch) => Ok(self.terms.stamp(epoch, &self.clock)),
             None => self.admit_or_reject(),
         }
     }
 
     #[inline]
     fn settle(&self, ticket: Ticket, failed: bool) {
-        if failed || self.times_calls() || !self.gate.is_calm(ticket.epoch) {
+        if failed || self.terms.times_calls() || !self.gate.is_calm(ticket.epoch) {
             self.record(ticket, failed);
         }
     }
@@ -390,21 +379,6 @@ where
         if self.gate.pass() != Some(ticket.epoch) {
             self.forget(ticket.epoch);
         }
-    }
-}
-
-/// The present, which is read when it is asked for.
-pub(super) struct Time<'t, C> {
-    pub(super) steady: &'t mut Steady,
-    pub(super) clock: &'t C,
-    /// What the clock said, where it has been read.
-    pub(super) read: Option<Instant>,
-}
-
-impl<C: Clock> Time<'_, C> {
-    pub(super) fn now(&mut self) -> Instant {
-        let read = *self.read.get_or_insert_with(|| self.clock.now());
-        self.steady.advance(read, self.clock)
     }
 }
 

@@ -4,7 +4,7 @@ use core::num::NonZeroU32;
 use core::time::Duration;
 
 use super::state::{Snapshot, State};
-use super::trip::{Call, Trip};
+use super::trip::{Call, Tally, Trip};
 use crate::backoff::Backoff;
 use crate::config::ConfigError;
 use crate::time::{Instant, nanos};
@@ -294,6 +294,11 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
         }
     }
 
+    /// What is on record.
+    pub(super) fn tally(&self, terms: &Terms<T, B>, now: Instant) -> Tally {
+        terms.trip.tally(&self.record, now)
+    }
+
     pub(super) fn snapshot(&self, terms: &Terms<T, B>, now: Instant) -> Snapshot {
         let (state, until) = self.outlook(terms, now);
         let probes = match self.phase {
@@ -303,7 +308,7 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
         Snapshot {
             state,
             retry_after: (state == State::Open && !until.is_never()).then(|| until - now),
-            tally: terms.trip.tally(&self.record, now),
+            tally: self.tally(terms, now),
             probes,
             opened: self.opened,
             rejected: self.rejected,

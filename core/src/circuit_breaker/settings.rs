@@ -210,33 +210,31 @@ impl<P: Platform, const BUCKETS: usize, B: Backoff<State: Copy>, J, S: Storage, 
     }
 }
 
-impl<P: Platform, G: Copy + Growth, J, S: Storage, O> CircuitBreaker<P, Consecutive, Schedule<G>, J, S, O>
-where
-    G::State: Copy,
-{
-    /// What is wrong with it, if anything is: [`check`](CircuitBreaker::check), for code that is evaluated at compile time.
-    #[must_use]
-    pub const fn config_error(self) -> Option<ConfigError> {
-        let error = wrong(self.terms.trip.config_error(), self.terms.half_open, self.terms.open.config_error());
-        forget(self);
-        error
-    }
+macro_rules! config_error {
+    ([$($parameter:tt)*], $trip:ty) => {
+        impl<P, $($parameter)* G, J, S, O> CircuitBreaker<P, $trip, Schedule<G>, J, S, O>
+        where
+            P: Platform,
+            G: Growth<State: Copy>,
+            S: Storage,
+        {
+            /// What is wrong with it, if anything is: [`check`](CircuitBreaker::check), for code that is evaluated at compile time.
+            #[must_use]
+            pub const fn config_error(self) -> Option<ConfigError> {
+                let error = wrong(self.terms.trip.config_error(), self.terms.half_open, self.terms.open.config_error());
+                // Nobody waits yet, and a `const fn` drops nothing.
+                forget(self);
+                error
+            }
+        }
+    };
 }
 
-impl<P: Platform, W: Window, G: Copy + Growth, J, S: Storage, O> CircuitBreaker<P, Sliding<W>, Schedule<G>, J, S, O>
-where
-    G::State: Copy,
-{
-    /// What is wrong with it, if anything is: [`check`](CircuitBreaker::check), for code that is evaluated at compile time.
-    #[must_use]
-    pub const fn config_error(self) -> Option<ConfigError> {
-        let error = wrong(self.terms.trip.config_error(), self.terms.half_open, self.terms.open.config_error());
-        forget(self);
-        error
-    }
-}
+// One for each rule whose own is constant.
+config_error!([], Consecutive);
+config_error!([W: Window,], Sliding<W>);
 
-const fn wrong(trip: Option<ConfigError>, half_open: HalfOpen, open: Option<ConfigError>) -> Option<ConfigError> {
+pub(super) const fn wrong(trip: Option<ConfigError>, half_open: HalfOpen, open: Option<ConfigError>) -> Option<ConfigError> {
     match (trip, half_open.config_error()) {
         (Some(error), _) | (None, Some(error)) => Some(error),
         (None, None) => open,

@@ -92,7 +92,15 @@ impl<const BUCKETS: usize> LastTime<BUCKETS> {
 
 impl<W> Sliding<W> {
     const fn over(window: W, min_calls: u32, most: u32, window_error: Option<ConfigError>) -> Self {
-        Self { window, failure_rate: percent(50), slow_rate: Ratio::ONE, slow_after: Duration::MAX, min_calls, most, window_error }
+        Self {
+            window,
+            failure_rate: percent(50),
+            slow_rate: Ratio::ONE,
+            slow_after: Duration::MAX,
+            min_calls,
+            most,
+            window_error,
+        }
     }
 
     /// What is wrong with it, if anything is.
