@@ -2,6 +2,7 @@
 
 mod backoff;
 mod bulkhead;
+mod circuit_breaker;
 mod edges;
 mod parallel;
 mod polling;
@@ -14,6 +15,7 @@ use serde_json::{Map, Value};
 
 pub(crate) use self::backoff::{AnyBackoff, BackoffConfig};
 pub(crate) use self::bulkhead::BulkheadConfig;
+pub(crate) use self::circuit_breaker::{CircuitBreakerConfig, SlowCallConfig, TripConfig, failure_rate};
 use self::edges::{DebounceConfig, ThrottleConfig};
 pub(crate) use self::edges::{EdgesConfig, StreamConfig, Superseded};
 pub(crate) use self::parallel::{OnError, Order, ParallelConfig};
@@ -50,6 +52,8 @@ pub enum Pattern {
     Pool(PoolConfig),
     /// `bulkhead`.
     Bulkhead(BulkheadConfig),
+    /// `circuit_breaker`.
+    CircuitBreaker(Box<CircuitBreakerConfig>),
 }
 
 impl Pattern {
@@ -73,6 +77,7 @@ impl Pattern {
             "parallel_stream" => strictly(config, "config").map(Self::ParallelStream),
             "pool" => strictly(config, "config").map(Self::Pool),
             "bulkhead" => strictly(config, "config").map(Self::Bulkhead),
+            "circuit_breaker" => strictly(config, "config").and_then(CircuitBreakerConfig::check).map(|breaker| Self::CircuitBreaker(Box::new(breaker))),
             _ => Err(format!("pattern: unknown pattern `{name}`")),
         }
     }
@@ -90,6 +95,7 @@ impl Pattern {
             Self::ParallelStream(_) => "parallel_stream",
             Self::Pool(_) => "pool",
             Self::Bulkhead(_) => "bulkhead",
+            Self::CircuitBreaker(_) => "circuit_breaker",
             Self::Edges(EdgesConfig { debounces: true, .. }) => "debounce",
             Self::Edges(EdgesConfig { debounces: false, .. }) => "throttle",
             Self::Stream(StreamConfig { debounces: true, .. }) => "debounce_stream",
@@ -106,6 +112,7 @@ impl Pattern {
             Self::Waterfall(_) | Self::Parallel(_) | Self::ParallelStream(_) | Self::Pool(_) => Vec::new(),
             Self::Bulkhead(bulkhead) => vec![bulkhead.max_wait],
             Self::RateLimiter(limiter) => limiter.times(),
+            Self::CircuitBreaker(breaker) => breaker.times(),
             Self::Polling(polling) => {
                 let mut times = vec![polling.deadline, polling.initial_delay];
                 times.extend(polling.interval);
@@ -132,6 +139,7 @@ impl Pattern {
             Self::Stream(_) | Self::ParallelStream(_) => &["end"],
             Self::Pool(_) => &["pause", "resume", "close", "cancel_waiting", "set_concurrency"],
             Self::Bulkhead(_) => &["set_max_concurrent", "close"],
+            Self::CircuitBreaker(_) => &["force_open", "force_closed", "disable", "reset"],
             Self::Timeout(_) | Self::Retry(_) | Self::Polling(_) | Self::Waterfall(_) | Self::Parallel(_) => &[],
         }
     }
@@ -140,6 +148,8 @@ impl Pattern {
     fn options(&self) -> &'static [&'static str] {
         match self {
             Self::Bulkhead(_) => &["try"],
+            Self::CircuitBreaker(config) if config.is_keyed() => &["try", "key"],
+            Self::CircuitBreaker(_) => &["try"],
             Self::Pool(_) => &["try", "priority", "drained"],
             Self::RateLimiter(_) => &["try", "permits", "deadline", "reserve"],
             Self::Parallel(_) => &["items"],
