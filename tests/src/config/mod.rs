@@ -77,7 +77,9 @@ impl Pattern {
             "parallel_stream" => strictly(config, "config").map(Self::ParallelStream),
             "pool" => strictly(config, "config").map(Self::Pool),
             "bulkhead" => strictly(config, "config").map(Self::Bulkhead),
-            "circuit_breaker" => strictly(config, "config").and_then(CircuitBreakerConfig::check).map(|breaker| Self::CircuitBreaker(Box::new(breaker))),
+            "circuit_breaker" => strictly(config, "config")
+                .and_then(CircuitBreakerConfig::check)
+                .map(|breaker| Self::CircuitBreaker(Box::new(breaker))),
             _ => Err(format!("pattern: unknown pattern `{name}`")),
         }
     }
