@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use aplomb_tokio::circuit_breaker::Permit;
 use aplomb_tokio::prelude::*;
 use benches::{Group, YieldOnce, poll_to_end};
 use failsafe::futures::CircuitBreaker as _;
@@ -123,7 +124,7 @@ fn two_threads() {
     let members: [(&str, &(dyn Fn() + Sync)); 6] = [
         ("aplomb, consecutive", &|| _ = poll_to_end(CONSECUTIVE.run(succeeds))),
         ("aplomb, last 100 calls", &|| _ = poll_to_end(LAST_CALLS.run(succeeds))),
-        ("aplomb, last 100 calls, written down", &|| _ = FAILED_ONCE.permit().map(|permit| permit.success())),
+        ("aplomb, last 100 calls, written down", &|| _ = FAILED_ONCE.permit().map(Permit::success)),
         ("recloser, last 100 calls", &|| drop(poll_to_end(RECLOSER.call(succeeds())))),
         ("failsafe, consecutive", &|| drop(poll_to_end(failsafe.call(succeeds())))),
         ("tower-resilience, a clone each call", &|| drop(poll_to_end(tower.clone().call(())))),

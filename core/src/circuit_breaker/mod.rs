@@ -60,7 +60,7 @@
 //! - **resilience4j** closes by the share of its probes, and not by a number of successes. Its windows, thresholds and minimum are these, but its buckets are seconds of the wall clock. Late results count when it is half-open.
 //! - **gobreaker**'s `MaxRequests` is both [`half_open`](CircuitBreaker::half_open) and [`success_threshold`](CircuitBreaker::success_threshold) here; a probe that never ends keeps its place for ever.
 //! - **Polly** lets one probe through, and closes when it is cancelled.
-//! - **recloser** and **tower-resilience** bound no probes by time; **failsafe** lets all callers through at once when it is half-open.
+//! - **recloser** and **failsafe** let all callers through at once when they are half-open; **tower-resilience** bounds how many, and not for how long.
 
 mod breaker;
 mod changed;

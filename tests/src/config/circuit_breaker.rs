@@ -32,7 +32,7 @@ pub struct CircuitBreakerConfig {
     pub failure_if: Option<Vec<Value>>,
     /// Whether there is one for each `key` of a call.
     #[serde(default)]
-    keyed: bool,
+    pub keyed: bool,
     /// How many keys there is room for.
     pub capacity: Option<usize>,
 }
@@ -83,15 +83,6 @@ pub(crate) fn failure_rate(share: Option<f64>) -> Ratio {
 }
 
 impl CircuitBreakerConfig {
-    /// A breaker for each key, or one.
-    pub(super) fn is_keyed(&self) -> bool {
-        self.keyed
-    }
-
-    pub(crate) fn keys(&self) -> Option<Option<usize>> {
-        self.keyed.then_some(self.capacity)
-    }
-
     pub(crate) fn open(&self) -> AnyBackoff {
         let constant = BackoffConfig::Constant { delay: self.open_for, jitter: None, seed: None };
         self.open_backoff.as_ref().unwrap_or(&constant).build().0

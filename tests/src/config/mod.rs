@@ -149,9 +149,8 @@ impl Pattern {
     /// What a call may be given, beside its argument.
     fn options(&self) -> &'static [&'static str] {
         match self {
-            Self::Bulkhead(_) => &["try"],
-            Self::CircuitBreaker(config) if config.is_keyed() => &["try", "key"],
-            Self::CircuitBreaker(_) => &["try"],
+            Self::CircuitBreaker(config) if config.keyed => &["try", "key"],
+            Self::Bulkhead(_) | Self::CircuitBreaker(_) => &["try"],
             Self::Pool(_) => &["try", "priority", "drained"],
             Self::RateLimiter(_) => &["try", "permits", "deadline", "reserve"],
             Self::Parallel(_) => &["items"],

@@ -82,9 +82,9 @@ fn build<S: Stage + 'static, T: Trip + Copy + 'static>(
         .judged_by(Listed(config.failure_if.clone().map(|listed| &*listed.leak())))
         .open_backoff(config.open());
     let world: Recorder<S> = Rc::default();
-    if let Some(capacity) = config.keys() {
+    if config.keyed {
         let keyed: Keyed<S::Platform, T> = KeyedCircuitBreaker::new(breaker);
-        let keyed = capacity.into_iter().fold(keyed, KeyedCircuitBreaker::capacity);
+        let keyed = config.capacity.into_iter().fold(keyed, KeyedCircuitBreaker::capacity);
         return Rc::new(Breaking { breaker: Rc::new(keyed), world });
     }
     let recorder = Rc::clone(&world);

@@ -7,7 +7,7 @@ use core::marker::PhantomData;
 use core::mem::forget;
 
 pub use self::of_key::OfKey;
-use self::shard::Shard;
+use self::shard::{Locked, Shard};
 use super::breaker::CircuitBreaker;
 use super::judge::AnyError;
 use super::machine::Terms;
@@ -63,7 +63,7 @@ pub struct KeyedCircuitBreaker<
     terms: Terms<T, B>,
     judge: J,
     capacity: usize,
-    shards: [Shared<P::RawMutex, Shard<K, T, B, S>>; SHARDS],
+    shards: [Locked<P, K, T, B, S>; SHARDS],
     hash: PhantomData<fn() -> H>,
 }
 
@@ -142,7 +142,7 @@ where
 
     /// The shard of a hash: by bits of it that its table looks at last.
     #[inline]
-    fn shard(&self, hash: u64) -> Option<&Shared<P::RawMutex, Shard<K, T, B, S>>> {
+    fn shard(&self, hash: u64) -> Option<&Locked<P, K, T, B, S>> {
         let index = usize::try_from(((hash & 0xffff_ffff) * const { SHARDS as u64 }) >> 32).ok()?;
         self.shards.get(index)
     }

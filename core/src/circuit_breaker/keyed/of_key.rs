@@ -2,7 +2,7 @@ use core::borrow::Borrow;
 use core::hash::Hash;
 
 use super::KeyedCircuitBreaker;
-use super::shard::{Flow, Shard};
+use super::shard::Flow;
 use crate::backoff::Backoff;
 use crate::circuit_breaker::circuit::{Circuit, Ticket};
 use crate::circuit_breaker::error::BreakerError;
@@ -12,7 +12,6 @@ use crate::circuit_breaker::trip::Trip;
 use crate::key::{KeyHash, ToKey};
 use crate::platform::Platform;
 use crate::storage::Storage;
-use crate::sync::Shared;
 use crate::time::{Clock, Instant};
 
 /// The breaker of a key.
@@ -23,7 +22,7 @@ pub struct OfKey<'b, L, Q: ?Sized> {
     pub(super) hash: u64,
 }
 
-impl<'b, P, K, T, B, J, S, H, Q, const SHARDS: usize> OfKey<'b, KeyedCircuitBreaker<P, K, T, B, J, S, H, SHARDS>, Q>
+impl<P, K, T, B, J, S, H, Q, const SHARDS: usize> OfKey<'_, KeyedCircuitBreaker<P, K, T, B, J, S, H, SHARDS>, Q>
 where
     P: Platform,
     K: Borrow<Q>,
@@ -33,10 +32,6 @@ where
     H: KeyHash,
     Q: Hash + Eq + ToKey<K> + ?Sized,
 {
-    fn shard(&self) -> Result<&'b Shared<P::RawMutex, Shard<K, T, B, S>>, BreakerError> {
-        self.breakers.shard(self.hash).ok_or(BreakerError::TableFull { capacity: 0 })
-    }
-
     /// Does something with it, if the key is known.
     pub(super) fn find<R>(
         &self,
@@ -44,7 +39,7 @@ where
         act: impl FnOnce(&mut Machine<T, B>, &mut Time<'_, P::Clock>) -> (R, Flow),
     ) -> Option<R> {
         let breakers = self.breakers;
-        self.shard().ok()?.with(|shard| {
+        breakers.shard(self.hash)?.with(|shard| {
             let index = shard.table.find(self.hash, |known| known.borrow() == self.key)?;
             shard.with(&breakers.terms, index, (&breakers.clock, read), act)
         })
@@ -73,27 +68,27 @@ where
             return Err(BreakerError::Config(error));
         }
         let capacity = breakers.capacity_of_shard();
+        let full = BreakerError::TableFull { capacity };
+        let shard = breakers.shard(self.hash).ok_or(full)?;
+        // What is not used of it, and what is forgotten for it, is dropped outside the lock.
         let mut new = Some(self.key.to_key());
-        let (result, _forgotten) = self.shard()?.with(|shard| {
-            let full = Err(BreakerError::TableFull { capacity });
-            let (index, forgotten) = match shard.table.find(self.hash, |known| known.borrow() == self.key) {
-                // Another caller has brought it meanwhile.
-                Some(index) => (index, None),
-                None => {
-                    let now = shard.steady.advance(read, &breakers.clock);
-                    let Some(key) = new.take() else { return (full, None) };
-                    match shard.add(&breakers.terms, capacity, (self.hash, key), now) {
-                        Ok(added) => added,
-                        Err(key) => {
-                            new = Some(key);
-                            return (full, None);
-                        }
-                    }
+        let (result, _forgotten) = shard.with(|shard| {
+            let mut forgotten = None;
+            // Another caller may have brought it meanwhile.
+            let mut place = shard.table.find(self.hash, |known| known.borrow() == self.key);
+            if place.is_none()
+                && let Some(key) = new.take()
+            {
+                let now = shard.steady.advance(read, &breakers.clock);
+                match shard.add(&breakers.terms, capacity, (self.hash, key), now) {
+                    Ok((added, for_it)) => (place, forgotten) = (Some(added), for_it),
+                    Err(key) => new = Some(key),
                 }
-            };
-            (shard.with(&breakers.terms, index, (&breakers.clock, Some(read)), act).map_or(full, Ok), forgotten)
+            }
+            let result = place.and_then(|place| shard.with(&breakers.terms, place, (&breakers.clock, Some(read)), act));
+            (result, forgotten)
         });
-        result
+        result.ok_or(full)
     }
 }
 

@@ -5,7 +5,9 @@ use crate::circuit_breaker::machine::{Machine, Terms};
 use crate::circuit_breaker::state::State;
 use crate::circuit_breaker::timing::Time;
 use crate::circuit_breaker::trip::{Tally, Trip};
+use crate::platform::Platform;
 use crate::storage::Storage;
+use crate::sync::Shared;
 use crate::table::{BLOCK, Earliest, Entry, Moved, Table};
 use crate::time::{Clock, Instant, Steady};
 
@@ -17,6 +19,9 @@ pub(super) struct Shard<K, T: Trip, B: Backoff, S: Storage> {
     /// How often keys have been used.
     uses: u64,
 }
+
+/// A shard, with its lock.
+pub(super) type Locked<P, K, T, B, S> = Shared<<P as Platform>::RawMutex, Shard<K, T, B, S>>;
 
 /// What is kept of a key.
 pub(super) struct Known<T: Trip, B: Backoff> {

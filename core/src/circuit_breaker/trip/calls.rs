@@ -100,10 +100,12 @@ mod tests {
                     queue.pop_front();
                 }
                 let mut expected = Tally::default();
-                queue.iter().for_each(|call| expected.add(*call));
+                for call in &queue {
+                    expected.add(*call);
+                }
                 assert_eq!(CallsWindow::<3>::recorded(&ring), expected, "seed {seed}");
-                let calm = queue.len() == calls as usize && queue.iter().all(|call| !call.failed && !call.slow);
-                assert_eq!(window.is_calm(&ring), calm);
+                let all_succeeded = queue.len() == calls as usize && queue.iter().all(|call| !call.failed && !call.slow);
+                assert_eq!(window.is_calm(&ring), all_succeeded);
             }
         }
     }

@@ -79,7 +79,8 @@ impl<const BUCKETS: usize> LastTime<BUCKETS> {
     /// The calls of the last `time`, of which 50 % are too many, when there are at least 20 (as in Hystrix).
     #[must_use]
     pub const fn new(time: Duration) -> Self {
-        Self::over(TimeWindow::new(time, BUCKETS as u32), 20, u32::MAX, TimeWindow::<BUCKETS>::error(time, BUCKETS as u32))
+        let buckets = TimeWindow::<BUCKETS>::ROOM;
+        Self::over(TimeWindow::new(time, buckets), 20, u32::MAX, TimeWindow::<BUCKETS>::error(time, buckets))
     }
 
     pub(in crate::circuit_breaker) const fn buckets(mut self, buckets: u32) -> Self {

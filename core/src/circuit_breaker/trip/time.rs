@@ -28,6 +28,10 @@ pub struct TimeRing<const BUCKETS: usize> {
 }
 
 impl<const BUCKETS: usize> TimeWindow<BUCKETS> {
+    /// How many buckets there is room for.
+    #[allow(clippy::cast_possible_truncation, reason = "it is the lesser of the two")]
+    pub(super) const ROOM: u32 = if BUCKETS < u32::MAX as usize { BUCKETS as u32 } else { u32::MAX };
+
     pub(super) const fn new(time: Duration, buckets: u32) -> Self {
         let time = nanos(time);
         #[allow(clippy::cast_lossless, reason = "`u64::from` is not const")]
@@ -39,13 +43,12 @@ impl<const BUCKETS: usize> TimeWindow<BUCKETS> {
         duration(self.time)
     }
 
-    #[allow(clippy::cast_possible_truncation, reason = "what has so many buckets has no room in memory")]
     pub(super) const fn error(time: Duration, buckets: u32) -> Option<ConfigError> {
         if time.is_zero() {
             return Some(ConfigError::LastTime { value: time });
         }
-        if buckets == 0 || buckets as usize > BUCKETS {
-            return Some(ConfigError::Buckets { value: buckets, most: BUCKETS as u32 });
+        if buckets == 0 || buckets > Self::ROOM {
+            return Some(ConfigError::Buckets { value: buckets, most: Self::ROOM });
         }
         None
     }
