@@ -96,7 +96,7 @@ fn a_success_that_changes_nothing_comes_before_or_after() {
         let breaker = breaker::<Loom<Still>>(2);
         // So that the word beside the lock says that calls go through.
         breaker.permit().unwrap().success();
-        let succeeds = loom::thread::spawn(|| breaker.permit().map(|permit| permit.success()).is_ok());
+        let succeeds = loom::thread::spawn(|| breaker.permit().map(Permit::success).is_ok());
         breaker.permit().unwrap().failure();
         let went_through = succeeds.join().unwrap();
         assert!(went_through, "one failure does not open it");

@@ -20,9 +20,9 @@ fn tripped_by<T: Trip>(breaker: &Breaker<T>, calls: &str) -> Option<usize> {
     calls.chars().enumerate().find_map(|(index, call)| {
         let permit = breaker.permit().ok()?;
         if call == 'F' {
-            permit.failure()
+            permit.failure();
         } else {
-            permit.success()
+            permit.success();
         }
         breaker.state().is_open().then_some(index + 1)
     })
