@@ -23,6 +23,7 @@ static LAST_CALLS: CircuitBreaker<LastCalls> = checked!(CircuitBreaker::last_cal
 static FAILED_ONCE: CircuitBreaker<LastCalls> = checked!(CircuitBreaker::last_calls(100));
 static LAST_TIME: CircuitBreaker<LastTime> = checked!(CircuitBreaker::last_time(secs(10)));
 static SLOW_CALLS: CircuitBreaker<LastCalls> = checked!(CircuitBreaker::last_calls(100).slow_calls(secs(1), percent(50)));
+static KEYED: KeyedCircuitBreaker<u32> = checked!(KeyedCircuitBreaker::new(CircuitBreaker::consecutive(5)));
 static OPEN: CircuitBreaker = checked!(CircuitBreaker::consecutive(1).open_for(secs(100_000)));
 static RECLOSER: LazyLock<AsyncRecloser> = LazyLock::new(|| AsyncRecloser::from(Recloser::custom().closed_len(100).build()));
 static RECLOSER_OPEN: LazyLock<AsyncRecloser> = LazyLock::new(|| {
@@ -64,6 +65,7 @@ fn closed() {
         .member("aplomb, consecutive", || CONSECUTIVE.run(succeeds))
         .member("bare operation", succeeds)
         .member("aplomb, last 100 calls", || LAST_CALLS.run(succeeds))
+        .member("aplomb, consecutive, by key", || KEYED.run(&7, succeeds))
         .member("recloser, last 100 calls", || RECLOSER.call(succeeds()))
         .member("failsafe, consecutive", move || failsafe.call(succeeds()))
         .member("tower-resilience, last 100 calls", move || tower.call(()))
@@ -106,7 +108,7 @@ fn open() {
     }
     Group::new("breaker, open")
         .member("aplomb", || OPEN.run(succeeds))
-        .member("tokio's clock", || ready(black_box(tokio::time::Instant::now())))
+        .member("aplomb's clock on tokio", || ready(black_box(aplomb_tokio::Clock::now(&aplomb_tokio::TokioClock))))
         .member("the system's clock", || ready(black_box(Instant::now())))
         .member("recloser", || RECLOSER_OPEN.call(succeeds()))
         .member("failsafe", move || failsafe.call(succeeds()))
@@ -121,10 +123,11 @@ fn two_threads() {
     let (failsafe, tower) = (failsafe_consecutive(), CircuitBreakerLayer::builder().build().expect("defaults"));
     let tower = tower.layer(service_fn(|()| succeeds()));
     println!("\nbreaker, closed, called by two threads                ns");
-    let members: [(&str, &(dyn Fn() + Sync)); 6] = [
+    let members: [(&str, &(dyn Fn() + Sync)); 7] = [
         ("aplomb, consecutive", &|| _ = poll_to_end(CONSECUTIVE.run(succeeds))),
         ("aplomb, last 100 calls", &|| _ = poll_to_end(LAST_CALLS.run(succeeds))),
         ("aplomb, last 100 calls, written down", &|| _ = FAILED_ONCE.permit().map(Permit::success)),
+        ("aplomb, consecutive, by one key", &|| _ = poll_to_end(KEYED.run(&7, succeeds))),
         ("recloser, last 100 calls", &|| drop(poll_to_end(RECLOSER.call(succeeds())))),
         ("failsafe, consecutive", &|| drop(poll_to_end(failsafe.call(succeeds())))),
         ("tower-resilience, a clone each call", &|| drop(poll_to_end(tower.clone().call(())))),

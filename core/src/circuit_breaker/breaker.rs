@@ -5,7 +5,7 @@ use super::circuit::{Circuit, Ticket};
 use super::error::BreakerError;
 use super::gate::Gate;
 use super::judge::AnyError;
-use super::machine::{Epoch, Forced, Machine, Terms};
+use super::machine::{Epoch, Forced, Machine, Rejected, Terms};
 use super::permit::Permit;
 use super::run::Run;
 use super::state::{Event, Snapshot, State};
@@ -317,8 +317,10 @@ where
 
     #[inline(never)]
     fn admit_or_reject(&self) -> Result<Ticket, BreakerError> {
-        let read = Some(self.clock.now());
-        match self.act(read, |machine, terms, time| machine.admit(terms, || time.now(), P::random)) {
+        let read = self.clock.now();
+        let rejected = self.shared.with(|Inner { machine, steady, .. }| machine.reject(steady.advance(read, &self.clock)));
+        let admitted = rejected.map_or_else(|| self.admit_or_change(read), Err);
+        match admitted {
             Ok(epoch) => self
                 .terms
                 .config_error()
@@ -329,6 +331,11 @@ where
                 Err(error)
             }
         }
+    }
+
+    #[cold]
+    fn admit_or_change(&self, read: Instant) -> Result<Epoch, Rejected> {
+        self.act(Some(read), |machine, terms, time| machine.admit(terms, || time.now(), P::random))
     }
 
     #[inline(never)]

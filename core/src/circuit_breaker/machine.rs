@@ -124,16 +124,14 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
         let admitted = match &mut self.phase {
             Phase::Closed | Phase::Disabled => Ok(self.epoch),
             Phase::ForcedOpen => Err(Rejected::Open { left: u64::MAX }),
-            Phase::Open { until } => {
-                let (until, now) = (*until, now());
-                if now < until {
-                    let left = if until.is_never() { u64::MAX } else { until.as_nanos().saturating_sub(now.as_nanos()) };
-                    Err(Rejected::Open { left })
-                } else {
-                    let until = now.saturating_add_nanos(terms.half_open.time);
-                    self.enter(Phase::HalfOpen { until, running: 1, successes: 0 });
-                    Ok(self.epoch)
+            Phase::Open { .. } => {
+                let now = now();
+                if let Some(rejected) = self.reject(now) {
+                    return Err(rejected);
                 }
+                let until = now.saturating_add_nanos(terms.half_open.time);
+                self.enter(Phase::HalfOpen { until, running: 1, successes: 0 });
+                Ok(self.epoch)
             }
             Phase::HalfOpen { running, .. } if *running < terms.half_open.calls => {
                 *running += 1;
@@ -143,6 +141,18 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
         };
         self.rejected = self.rejected.saturating_add(u64::from(admitted.is_err()));
         admitted
+    }
+
+    /// A call has come. It is rejected, if the breaker is open and nothing changes that: the short way of what most calls find then.
+    #[inline]
+    pub(super) fn reject(&mut self, now: Instant) -> Option<Rejected> {
+        let Phase::Open { until } = self.phase else { return None };
+        if now >= until {
+            return None;
+        }
+        self.rejected = self.rejected.saturating_add(1);
+        let left = if until.is_never() { u64::MAX } else { until.as_nanos().saturating_sub(now.as_nanos()) };
+        Some(Rejected::Open { left })
     }
 
     /// A call has ended. If it began before the last change of state, it is none of the present one's.
