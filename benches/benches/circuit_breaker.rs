@@ -115,21 +115,26 @@ fn open() {
         .run();
 }
 
+/// As `succeeds`, of another type: what is compiled for that is in line there.
+async fn answers() -> Outcome {
+    succeeds().await
+}
+
 /// Both call all the time; nanoseconds of each for one call.
 fn two_threads() {
     if std::env::args().any(|arg| arg.starts_with("--instructions") || arg.starts_with("--row")) {
         return;
     }
     let (failsafe, tower) = (failsafe_consecutive(), CircuitBreakerLayer::builder().build().expect("defaults"));
-    let tower = tower.layer(service_fn(|()| succeeds()));
+    let tower = tower.layer(service_fn(|()| answers()));
     println!("\nbreaker, closed, called by two threads                ns");
     let members: [(&str, &(dyn Fn() + Sync)); 7] = [
-        ("aplomb, consecutive", &|| _ = poll_to_end(CONSECUTIVE.run(succeeds))),
-        ("aplomb, last 100 calls", &|| _ = poll_to_end(LAST_CALLS.run(succeeds))),
+        ("aplomb, consecutive", &|| _ = poll_to_end(CONSECUTIVE.run(answers))),
+        ("aplomb, last 100 calls", &|| _ = poll_to_end(LAST_CALLS.run(answers))),
         ("aplomb, last 100 calls, written down", &|| _ = FAILED_ONCE.permit().map(Permit::success)),
-        ("aplomb, consecutive, by one key", &|| _ = poll_to_end(KEYED.run(&7, succeeds))),
-        ("recloser, last 100 calls", &|| drop(poll_to_end(RECLOSER.call(succeeds())))),
-        ("failsafe, consecutive", &|| drop(poll_to_end(failsafe.call(succeeds())))),
+        ("aplomb, consecutive, by one key", &|| _ = poll_to_end(KEYED.run(&7, answers))),
+        ("recloser, last 100 calls", &|| drop(poll_to_end(RECLOSER.call(answers())))),
+        ("failsafe, consecutive", &|| drop(poll_to_end(failsafe.call(answers())))),
         ("tower-resilience, a clone each call", &|| drop(poll_to_end(tower.clone().call(())))),
     ];
     let mut samples = vec![Vec::new(); members.len()];
