@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+mod changed;
 mod clock;
 mod cockatiel;
 mod keyed;
