@@ -129,6 +129,62 @@ pub enum ConfigError {
         /// The setting.
         value: u64,
     },
+    /// Without a failure, nothing ever trips.
+    ConsecutiveFailures {
+        /// The setting.
+        value: u32,
+    },
+    /// A window has room for a call at least, and for no more than its bits.
+    LastCalls {
+        /// The setting.
+        value: u32,
+        /// How many bits there are.
+        most: u32,
+    },
+    /// A window without time has no calls in it.
+    LastTime {
+        /// The setting.
+        value: Duration,
+    },
+    /// A window has a bucket at least, and no more than there is room for.
+    Buckets {
+        /// The setting.
+        value: u32,
+        /// How many there is room for.
+        most: u32,
+    },
+    /// A share of nothing would be reached without a failure, and more than all never.
+    FailureRate {
+        /// The setting.
+        value: Ratio,
+    },
+    /// A share of nothing would be reached without a slow call, and more than all never.
+    SlowRate {
+        /// The setting.
+        value: Ratio,
+    },
+    /// There is no share of no calls, and never more calls than the window holds.
+    MinCalls {
+        /// The setting.
+        value: u32,
+        /// How many the window holds.
+        most: u32,
+    },
+    /// Without a probe, a breaker would never close again.
+    HalfOpenCalls {
+        /// The setting.
+        value: u32,
+    },
+    /// Without time for a probe, a breaker would never close again.
+    HalfOpenFor {
+        /// The setting.
+        value: Duration,
+    },
+    /// A breaker closes by a success, not by itself.
+    SuccessThreshold {
+        /// The setting.
+        value: u32,
+    },
     /// Proportional jitter can't take away more than the whole delay.
     Jitter {
         /// The setting.
@@ -160,6 +216,16 @@ impl ConfigError {
             Self::EarlyRefresh { .. } => "early_refresh must be a number",
             Self::MaxFetches { .. } => "max_fetches must be at least 1",
             Self::MaxWeight { .. } => "max_weight must be at least 1",
+            Self::ConsecutiveFailures { .. } => "consecutive must be at least 1",
+            Self::LastCalls { .. } => "last_calls must be at least 1, and at most the number of bits",
+            Self::LastTime { .. } => "last_time must be longer than zero",
+            Self::Buckets { .. } => "buckets must be at least 1, and at most as many as there is room for",
+            Self::FailureRate { .. } => "failure_rate must be above 0, and at most 1",
+            Self::SlowRate { .. } => "slow_calls' share must be above 0, and at most 1",
+            Self::MinCalls { .. } => "min_calls must be at least 1, and at most what the window holds",
+            Self::HalfOpenCalls { .. } => "half_open must be at least 1",
+            Self::HalfOpenFor { .. } => "half_open_for must be longer than zero",
+            Self::SuccessThreshold { .. } => "success_threshold must be at least 1",
             Self::Jitter { .. } => "jitter must be at most 1",
         }
     }
@@ -192,6 +258,17 @@ impl fmt::Display for ConfigError {
             Self::EarlyRefresh { value } => write!(f, "early_refresh is {value}, must be a number"),
             Self::MaxFetches { value } => write!(f, "max_fetches is {value}, must be at least 1"),
             Self::MaxWeight { value } => write!(f, "max_weight is {value}, must be at least 1"),
+            Self::ConsecutiveFailures { value } => write!(f, "consecutive is {value}, must be at least 1"),
+            Self::LastCalls { value, most } => write!(f, "last_calls is {value}, must be from 1 to {most}"),
+            Self::LastTime { value } => write!(f, "last_time is {value:?}, must be longer than zero"),
+            Self::Buckets { value, most } => write!(f, "buckets is {value}, must be from 1 to {most}"),
+            Self::FailureRate { value } => write!(f, "failure_rate is {value}, must be above 0 and at most 1"),
+            Self::SlowRate { value } => write!(f, "slow_calls' share is {value}, must be above 0 and at most 1"),
+            Self::MinCalls { value, most: u32::MAX } => write!(f, "min_calls is {value}, must be at least 1"),
+            Self::MinCalls { value, most } => write!(f, "min_calls is {value}, must be from 1 to {most}"),
+            Self::HalfOpenCalls { value } => write!(f, "half_open is {value}, must be at least 1"),
+            Self::HalfOpenFor { value } => write!(f, "half_open_for is {value:?}, must be longer than zero"),
+            Self::SuccessThreshold { value } => write!(f, "success_threshold is {value}, must be at least 1"),
             Self::Jitter { value } => write!(f, "jitter is {value}, must be at most 1"),
         }
     }

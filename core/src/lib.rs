@@ -30,6 +30,7 @@
 //! - [`timeout`]: so long, and no longer.
 //! - [`single_flight`]: of calls with one key that come together one runs, and all have its result.
 //! - [`bulkhead`]: so many at once, a queue with an end, and no longer in it than that.
+//! - [`circuit_breaker`]: a service that fails is left alone for a while.
 //! - [`debounce`]: only the newest call of a burst; [`throttle`]: never closer than an interval. As calls, as triggers with one loop that runs, as streams.
 //! - [`level`]: a contact that bounces, as edges and gestures. Machines for a driver of your own; with the feature `embedded-hal`, pins that are waited for.
 //! - [`polling`]: asking again until the answer is there.
@@ -71,6 +72,7 @@ mod bind;
 pub mod bulkhead;
 pub mod cache;
 pub mod children;
+pub mod circuit_breaker;
 mod config;
 mod deadline;
 pub mod debounce;
@@ -105,6 +107,7 @@ pub use cache::Cache;
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 pub use children::OwnWakers;
 pub use children::{Children, ParentWaker};
+pub use circuit_breaker::{BreakerError, CircuitBreaker, KeyedCircuitBreaker};
 pub use config::ConfigError;
 pub use deadline::Deadline;
 pub use debounce::Debounce;

@@ -54,6 +54,18 @@ impl Ratio {
         self.numerator == 0
     }
 
+    /// Whether it is a number above zero, and at most one.
+    #[must_use]
+    pub const fn is_share(self) -> bool {
+        self.numerator != 0 && self.is_at_most_one()
+    }
+
+    /// Whether `part` is this share of `whole`, or more; exactly.
+    #[must_use]
+    pub(crate) fn is_reached(self, part: u32, whole: u32) -> bool {
+        u64::from(part) * u64::from(self.denominator) >= u64::from(self.numerator) * u64::from(whole)
+    }
+
     /// This share of `whole`, rounded down; at most `u64::MAX`.
     #[must_use]
     #[allow(clippy::cast_lossless, reason = "`u64::from` is not const")]

@@ -46,6 +46,11 @@ pub enum What {
     },
     /// The stream is over.
     EndOfStream,
+    /// A circuit breaker went to a state.
+    State {
+        /// Which.
+        state: &'static str,
+    },
 }
 
 /// Whose end it is when a stream is over.
@@ -63,6 +68,7 @@ impl Entry {
             What::Start { number, by, arg: Some(arg) } => json!({ "start": number, "by": by, "arg": arg }),
             What::Drop { number } => json!({ "drop": number }),
             What::Item { item } => json!({ "item": item }),
+            What::State { state } => json!({ "state": state }),
             What::EndOfStream => json!({ "end": STREAM }),
             What::End { id, result: Ok(value) } => json!({ "end": id, "ok": value }),
             What::End { id, result: Err((kind, details)) } => {
@@ -83,6 +89,7 @@ impl Entry {
             What::Drop { .. } => EntryKind::Drop,
             What::End { .. } | What::EndOfStream => EntryKind::End,
             What::Item { .. } => EntryKind::Item,
+            What::State { .. } => EntryKind::State,
         }
     }
 }
@@ -123,6 +130,8 @@ pub struct Expected {
     name: Option<String>,
     #[serde(default, deserialize_with = "crate::scenario::present", skip_serializing_if = "Option::is_none")]
     item: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<String>,
 }
 
 /// An instant, or a range of them.
@@ -170,6 +179,9 @@ const ERROR_KINDS: [&str; 14] = [
     "config",
 ];
 
+/// The states of a circuit breaker.
+const STATES: [&str; 5] = ["closed", "open", "half_open", "forced_open", "disabled"];
+
 impl Expected {
     /// The kind of entry.
     ///
@@ -180,15 +192,19 @@ impl Expected {
         if let Some(kind) = self.err.as_deref().filter(|kind| !ERROR_KINDS.contains(kind)) {
             return Err(format!("err: unknown kind `{kind}`, expected one of {ERROR_KINDS:?}"));
         }
-        match (self.start, self.drop, &self.end, &self.item) {
-            (Some(_), None, None, None) => Ok(EntryKind::Start),
-            (None, Some(_), None, None) => Ok(EntryKind::Drop),
-            (None, None, Some(_), None) if self.ok.is_some() && self.err.is_some() => {
+        if let Some(state) = self.state.as_deref().filter(|state| !STATES.contains(state)) {
+            return Err(format!("state: unknown state `{state}`, expected one of {STATES:?}"));
+        }
+        match (self.start, self.drop, &self.end, &self.item, &self.state) {
+            (Some(_), None, None, None, None) => Ok(EntryKind::Start),
+            (None, Some(_), None, None, None) => Ok(EntryKind::Drop),
+            (None, None, Some(_), None, None) if self.ok.is_some() && self.err.is_some() => {
                 Err("an end is `ok` or `err`, not both".into())
             }
-            (None, None, Some(_), None) => Ok(EntryKind::End),
-            (None, None, None, Some(_)) => Ok(EntryKind::Item),
-            _ => Err("an entry has one of `start`, `drop`, `end`, `item`".into()),
+            (None, None, Some(_), None, None) => Ok(EntryKind::End),
+            (None, None, None, Some(_), None) => Ok(EntryKind::Item),
+            (None, None, None, None, Some(_)) => Ok(EntryKind::State),
+            _ => Err("an entry has one of `start`, `drop`, `end`, `item`, `state`".into()),
         }
     }
 
@@ -205,6 +221,7 @@ impl Expected {
             What::Drop { number } => self.drop == Some(*number),
             What::Item { item } => self.item.as_ref().is_some_and(|expected| same(expected, item)),
             What::EndOfStream => self.end.as_deref() == Some(STREAM),
+            What::State { state } => self.state.as_deref() == Some(state),
             What::End { id, result: Ok(value) } => {
                 self.end.as_ref() == Some(id) && self.err.is_none() && self.ok.as_ref().is_none_or(|ok| same(ok, value))
             }

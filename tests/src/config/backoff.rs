@@ -62,7 +62,7 @@ pub enum AnyBackoff {
 }
 
 /// Where a call stands in an [`AnyBackoff`].
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub enum AnyPlace {
     /// In `constant`.
     Constant(Place<()>),
@@ -159,7 +159,7 @@ fn bounded<G: Copy>(schedule: Schedule<G>, max: Option<Millis>, jitter: Option<J
 
 /// A number as a fraction, exact to six places.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
-fn ratio(number: f64) -> Ratio {
+pub(super) fn ratio(number: f64) -> Ratio {
     const PLACES: u32 = 1_000_000;
     if number.fract() == 0.0 {
         Ratio::new(number as u32, 1)

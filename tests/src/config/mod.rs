@@ -3,6 +3,7 @@
 mod backoff;
 mod bulkhead;
 mod cache;
+mod circuit_breaker;
 mod edges;
 mod memoize;
 mod parallel;
@@ -18,6 +19,7 @@ use serde_json::{Map, Value};
 pub(crate) use self::backoff::{AnyBackoff, BackoffConfig};
 pub(crate) use self::bulkhead::BulkheadConfig;
 pub(crate) use self::cache::CacheConfig;
+pub(crate) use self::circuit_breaker::{CircuitBreakerConfig, SlowCallConfig, TripConfig, failure_rate};
 use self::edges::{DebounceConfig, ThrottleConfig};
 pub(crate) use self::edges::{EdgesConfig, StreamConfig, Superseded};
 pub(crate) use self::memoize::MemoizeConfig;
@@ -62,6 +64,8 @@ pub enum Pattern {
     Cache(CacheConfig),
     /// `memoize`.
     Memoize(MemoizeConfig),
+    /// `circuit_breaker`.
+    CircuitBreaker(Box<CircuitBreakerConfig>),
 }
 
 impl Pattern {
@@ -88,6 +92,9 @@ impl Pattern {
             "single_flight" => strictly(config, "config").map(Self::SingleFlight),
             "cache" => strictly(config, "config").map(Self::Cache),
             "memoize" => strictly(config, "config").map(Self::Memoize),
+            "circuit_breaker" => strictly(config, "config")
+                .and_then(CircuitBreakerConfig::check)
+                .map(|breaker| Self::CircuitBreaker(Box::new(breaker))),
             _ => Err(format!("pattern: unknown pattern `{name}`")),
         }
     }
@@ -108,6 +115,7 @@ impl Pattern {
             Self::SingleFlight(_) => "single_flight",
             Self::Cache(_) => "cache",
             Self::Memoize(_) => "memoize",
+            Self::CircuitBreaker(_) => "circuit_breaker",
             Self::Edges(EdgesConfig { debounces: true, .. }) => "debounce",
             Self::Edges(EdgesConfig { debounces: false, .. }) => "throttle",
             Self::Stream(StreamConfig { debounces: true, .. }) => "debounce_stream",
@@ -130,6 +138,7 @@ impl Pattern {
             Self::Bulkhead(bulkhead) => vec![bulkhead.max_wait],
             Self::Cache(cache) => cache.times(),
             Self::RateLimiter(limiter) => limiter.times(),
+            Self::CircuitBreaker(breaker) => breaker.times(),
             Self::Polling(polling) => {
                 let mut times = vec![polling.deadline, polling.initial_delay];
                 times.extend(polling.interval);
@@ -159,6 +168,7 @@ impl Pattern {
             Self::SingleFlight(_) => &["forget"],
             Self::Cache(_) => &["invalidate", "clear", "insert"],
             Self::Memoize(_) => &["forget", "clear"],
+            Self::CircuitBreaker(_) => &["force_open", "force_closed", "disable", "reset"],
             Self::Timeout(_) | Self::Retry(_) | Self::Polling(_) | Self::Waterfall(_) | Self::Parallel(_) => &[],
         }
     }
@@ -166,8 +176,9 @@ impl Pattern {
     /// What a call may be given, beside its argument.
     fn options(&self) -> &'static [&'static str] {
         match self {
-            Self::Bulkhead(_) => &["try"],
             Self::Cache(_) | Self::Memoize(_) => &["try", "key"],
+            Self::CircuitBreaker(config) if config.keyed => &["try", "key"],
+            Self::Bulkhead(_) | Self::CircuitBreaker(_) => &["try"],
             Self::Pool(_) => &["try", "priority", "drained"],
             Self::RateLimiter(_) => &["try", "permits", "deadline", "reserve"],
             Self::Parallel(_) => &["items"],

@@ -2,6 +2,7 @@
 
 mod bulkhead;
 mod cache;
+mod circuit_breaker;
 mod edges;
 mod feed;
 mod memoize;
@@ -95,6 +96,7 @@ pub(crate) fn set_up<S: Stage + 'static>(pattern: &Pattern, form: Form) -> Rc<dy
         Pattern::Pool(config) => Rc::new(Jobs::<S::Platform>::new(config)),
         Pattern::Waterfall(config) => Rc::new(config.clone()),
         Pattern::RateLimiter(config) => rate_limiter::set_up(config),
+        Pattern::CircuitBreaker(config) => circuit_breaker::set_up(config),
         Pattern::Parallel(config) => Rc::new(*config),
         Pattern::SingleFlight(config) => single_flight::set_up(*config),
         Pattern::ParallelStream(config) => Rc::new(Through::new(*config)),

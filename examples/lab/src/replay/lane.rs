@@ -38,7 +38,7 @@ pub(super) enum Then {
 /// Who starts what no caller does: the loop of a pattern that has one, or who polls a stream.
 const DRIVER: &str = "driver";
 
-/// All rows: what comes in; the callers, in the order of their calls, each with what it runs; the driver's operations; what comes out.
+/// All rows: what comes in; the callers, in the order of their calls, each with what it runs; the driver's operations; what comes out; the states of a breaker.
 pub(super) fn lanes(scene: &Scene<'_>) -> Vec<Lane> {
     let mut lanes: Vec<Lane> = items::fed(scene).into_iter().collect();
     for line in &scene.scenario.script {
@@ -53,6 +53,7 @@ pub(super) fn lanes(scene: &Scene<'_>) -> Vec<Lane> {
     }
     lanes.extend(at_once::lanes(scene, DRIVER));
     lanes.extend(items::came_out(scene));
+    lanes.extend(items::states(scene));
     lanes
 }
 

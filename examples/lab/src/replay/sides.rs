@@ -54,6 +54,8 @@ fn sentence(entry: &Value) -> String {
         format!("start {}{by}{}", entry["start"], with(&["arg"]))
     } else if entry.get("drop").is_some() {
         format!("drop {}", entry["drop"])
+    } else if entry.get("state").is_some() {
+        format!("it is {}", name("state").replace('_', "-"))
     } else if entry.get("err").is_some() {
         format!("end {}: {}{}", name("end"), name("err"), with(&["value", "last", "attempts", "retry_after"]))
     } else {
@@ -74,6 +76,7 @@ mod tests {
             (json!({"at": 0, "start": 1, "by": "a"}), "       0  start 1 by a"),
             (json!({"at": [10, 20.5], "start": 2}), "10..20.5  start 2"),
             (json!({"at": 1.5, "drop": 3}), "     1.5  drop 3"),
+            (json!({"at": 4, "state": "half_open"}), "       4  it is half-open"),
             (json!({"at": 7, "end": "a", "ok": null}), "       7  end a: ok null"),
             (
                 json!({"at": 7, "end": "a", "err": "exhausted", "attempts": 2, "value": "down"}),

@@ -1,0 +1,396 @@
+use core::fmt;
+
+use super::changed::Changed;
+use super::circuit::{Circuit, Ticket};
+use super::error::BreakerError;
+use super::gate::Gate;
+use super::judge::AnyError;
+use super::machine::{Epoch, Forced, Machine, Rejected, Terms};
+use super::permit::Permit;
+use super::run::Run;
+use super::state::{Event, Snapshot, State};
+use super::timing::Time;
+use super::trip::{Consecutive, Trip};
+use crate::backoff::{Backoff, Constant};
+use crate::observe::{SharedObserver, Silent};
+use crate::platform::Platform;
+use crate::storage::Storage;
+use crate::sync::{Shared, WaitList};
+use crate::time::{Clock, Instant, Steady};
+
+/// Lets calls through until too many of them fail; then rejects them for a while, and tries with a few whether they may again. The module [`circuit_breaker`](crate::circuit_breaker) tells what it promises.
+///
+/// `T` is the rule by which it trips, `B` says for how long it opens, `J` what counts as a failure; whoever waits for a change is kept in `S`; `O` is told what happens.
+///
+/// | setting | default |
+/// | --- | --- |
+/// | [`open_for`](CircuitBreaker::open_for), [`open_backoff`](CircuitBreaker::open_backoff) | 60 s each time, as in resilience4j and gobreaker |
+/// | [`half_open`](CircuitBreaker::half_open) | one probe at once |
+/// | [`half_open_for`](CircuitBreaker::half_open_for) | without limit |
+/// | [`success_threshold`](CircuitBreaker::success_threshold) | 1 |
+/// | [`failure_if`](CircuitBreaker::failure_if), [`judged_by`](CircuitBreaker::judged_by) | every error is a failure |
+///
+/// # Examples
+///
+/// ```
+/// use aplomb_sim::prelude::*;
+///
+/// static BREAKER: CircuitBreaker = checked!(CircuitBreaker::consecutive(5).open_for(secs(60)).half_open(2));
+///
+/// async fn fetch_user(id: u32) -> Result<String, std::io::Error> { Ok(format!("user {id}")) }
+///
+/// aplomb_sim::block_on(async {
+///     let id = 7;
+///     match BREAKER.run(|| fetch_user(id)).await {
+///         Err(error) if error.is_rejected() => eprintln!("try again in {:?}", error.retry_after()),
+///         user => assert_eq!(user.unwrap(), "user 7"),
+///     }
+/// });
+/// ```
+// In this order, what each call looks at lies together.
+#[repr(C)]
+pub struct CircuitBreaker<
+    P: Platform,
+    T: Trip = Consecutive,
+    B: Backoff = Constant,
+    J = AnyError,
+    S: Storage = <P as Platform>::Storage,
+    O = Silent,
+> where
+    B::State: Copy,
+{
+    gate: Gate,
+    pub(super) terms: Terms<T, B>,
+    pub(super) shared: Shared<P::RawMutex, Inner<T, B, S>>,
+    pub(super) clock: P::Clock,
+    pub(super) judge: J,
+    pub(super) observer: O,
+}
+
+pub(super) struct Inner<T: Trip, B: Backoff, S: Storage> {
+    pub(super) machine: Machine<T, B>,
+    pub(super) steady: Steady,
+    /// Those who wait for a change, and since which one.
+    pub(super) waiters: WaitList<Epoch, S>,
+}
+
+impl<P: Platform, T: Trip, B: Backoff<State: Copy>, J, S: Storage, O> CircuitBreaker<P, T, B, J, S, O> {
+    pub(super) const fn made(clock: P::Clock, terms: Terms<T, B>, judge: J, observer: O) -> Self {
+        let inner = Inner { machine: Machine::NEW, steady: Steady::new(), waiters: WaitList::new() };
+        Self { gate: Gate::new(), terms, shared: Shared::new(inner), clock, judge, observer }
+    }
+
+    /// Waits until it is in another state than at this future's first poll, and ends with that.
+    ///
+    /// Its time is watched too: it ends with [`State::HalfOpen`] as soon as a probe would be let through. Of several changes in a row, it tells the last one.
+    ///
+    /// # Errors
+    ///
+    /// [`BreakerError::QueueFull`], at once, if `S` has no room for another who waits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb::circuit_breaker::State;
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static API: CircuitBreaker = CircuitBreaker::consecutive(1).open_for(secs(5));
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     API.permit()?.failure();
+    ///     assert_eq!(API.changed().await?, State::HalfOpen);
+    ///     assert_eq!(aplomb_sim::now().as_nanos(), 5_000_000_000);
+    ///     Ok::<_, BreakerError>(())
+    /// }).unwrap();
+    /// ```
+    pub const fn changed(&self) -> Changed<'_, P, T, B, J, S, O> {
+        Changed::new(self, None)
+    }
+
+    /// As [`changed`](CircuitBreaker::changed), and ends at once if it is not in that state now: for a loop that follows it, and misses nothing but what was over before it looked.
+    ///
+    /// # Errors
+    ///
+    /// As [`changed`](CircuitBreaker::changed).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// async fn watch(api: &CircuitBreaker) -> Result<(), BreakerError> {
+    ///     let mut state = api.state();
+    ///     loop {
+    ///         state = api.changed_from(state).await?;
+    ///         eprintln!("the circuit is {state}");
+    ///     }
+    /// }
+    /// # let _ = watch;
+    /// ```
+    pub const fn changed_from(&self, state: State) -> Changed<'_, P, T, B, J, S, O> {
+        Changed::new(self, Some(state))
+    }
+
+    /// What the next call would find: a breaker whose time has passed is half-open, though no call has come yet. Looking changes nothing.
+    pub fn state(&self) -> State {
+        self.snapshot().state
+    }
+
+    /// How it stands: for a page that shows it, not for decisions.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let api: CircuitBreaker = CircuitBreaker::consecutive(3);
+    ///     api.permit()?.failure();
+    ///     assert_eq!(api.snapshot().tally.failures, 1);
+    ///     Ok::<_, BreakerError>(())
+    /// }).unwrap();
+    /// ```
+    pub fn snapshot(&self) -> Snapshot {
+        let read = self.clock.now();
+        self.shared.with(|inner| {
+            let now = inner.steady.advance(read, &self.clock);
+            inner.machine.snapshot(&self.terms, now)
+        })
+    }
+}
+
+impl<P, T, B, J, S, O> CircuitBreaker<P, T, B, J, S, O>
+where
+    P: Platform,
+    T: Trip,
+    B: Backoff<State: Copy>,
+    S: Storage,
+    O: SharedObserver<Event>,
+{
+    /// Runs the operation if calls go through, and counts how it ends.
+    ///
+    /// It is started once, so that it may borrow mutably whatever it needs, and be a closure of any kind.
+    ///
+    /// # Errors
+    ///
+    /// At once: [`BreakerError::Open`], which says when to come back; [`BreakerError::HalfOpen`] if as many probes run as may. Or the operation's own, as [`BreakerError::Failed`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static LINK: CircuitBreaker = checked!(CircuitBreaker::consecutive(2).open_for(secs(10)));
+    ///
+    /// struct Modem { sent: u32 }
+    /// impl Modem {
+    ///     async fn send(&mut self, frame: &mut [u8]) -> Result<u32, &'static str> {
+    ///         self.sent += 1;
+    ///         Err("no carrier")
+    ///     }
+    /// }
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let (mut modem, mut frame) = (Modem { sent: 0 }, [0; 64]);
+    ///     for _ in 0..5 {
+    ///         let _ = LINK.run(async || modem.send(&mut frame).await).await;
+    ///     }
+    ///     assert_eq!(modem.sent, 2, "the others were rejected");
+    /// });
+    /// ```
+    #[inline]
+    pub const fn run<F, Fut, V, E>(&self, operation: F) -> Run<&Self, F, Fut>
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<V, E>>,
+    {
+        Run::new(self, operation)
+    }
+
+    /// Leave to make one call, for code that is no closure: whoever has it tells how that ended.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](CircuitBreaker::run).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static SENSOR: CircuitBreaker = checked!(CircuitBreaker::consecutive(3));
+    ///
+    /// fn measure(read: impl FnOnce() -> Option<i16>) -> Option<i16> {
+    ///     let permit = SENSOR.permit().ok()?;
+    ///     let degrees = read()?; // the permit is dropped here, and counts as nothing
+    ///     if (-40..=125).contains(&degrees) { permit.success() } else { permit.failure() }
+    ///     Some(degrees)
+    /// }
+    /// # aplomb_sim::block_on(async { assert_eq!(measure(|| Some(20)), Some(20)) });
+    /// ```
+    #[inline]
+    pub fn permit(&self) -> Result<Permit<&Self>, BreakerError> {
+        Permit::of(self)
+    }
+
+    /// As [`permit`](CircuitBreaker::permit), of a breaker that `this` points to: an `Arc` or `Rc` of it, which the permit keeps.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](CircuitBreaker::run).
+    pub fn permit_owned<C: core::ops::Deref<Target = Self>>(this: C) -> Result<Permit<C>, BreakerError> {
+        Permit::of(this)
+    }
+
+    /// Rejects all calls from now on, until it is told otherwise.
+    ///
+    /// The calls under way don't count, nor do they after any other of these verbs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb::circuit_breaker::State;
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let api: CircuitBreaker = CircuitBreaker::consecutive(5);
+    ///     api.force_open();
+    ///     assert_eq!(api.permit().unwrap_err(), BreakerError::Open { retry_after: None });
+    ///     api.force_closed();
+    ///     assert_eq!(api.state(), State::Closed);
+    /// });
+    /// ```
+    pub fn force_open(&self) {
+        self.act(None, |machine, _, _| machine.force(Forced::Open));
+    }
+
+    /// Closes it now, with nothing on record, as if its probes had succeeded.
+    pub fn force_closed(&self) {
+        self.act(None, |machine, _, _| machine.force(Forced::Closed));
+    }
+
+    /// Lets all calls through from now on and counts none, until it is told otherwise.
+    pub fn disable(&self) {
+        self.act(None, |machine, _, _| machine.force(Forced::Disabled));
+    }
+
+    /// Makes it as new: closed, with nothing on record, its [counts](Snapshot) at zero.
+    pub fn reset(&self) {
+        self.act(None, |machine, _, _| machine.reset());
+    }
+
+    /// Does something with the machine, and tells whoever has to know.
+    fn act<R>(
+        &self,
+        read: Option<Instant>,
+        act: impl FnOnce(&mut Machine<T, B>, &Terms<T, B>, &mut Time<'_, P::Clock>) -> R,
+    ) -> R {
+        let (result, change) = self.shared.with(|Inner { machine, steady, .. }| {
+            let (epoch, from) = (machine.epoch(), machine.gone_to());
+            let result = act(machine, &self.terms, &mut Time { steady, clock: &self.clock, read });
+            let to = machine.gone_to();
+            let goes_through = matches!(to, State::Closed | State::Disabled);
+            let is_calm = machine.is_calm(&self.terms);
+            self.gate.set(machine.epoch(), goes_through, is_calm, || self.terms.config_error().is_none());
+            (result, (machine.epoch() != epoch && from != to).then_some((from, to)))
+        });
+        if let Some((from, to)) = change {
+            self.tell(from, to);
+        }
+        result
+    }
+
+    #[cold]
+    fn tell(&self, from: State, to: State) {
+        self.observer.observe(&Event::Changed { from, to });
+        let next = || {
+            self.shared.with(|Inner { machine, waiters, .. }| {
+                // Whoever has begun to wait since then waits for the next change.
+                let waits = waiters.front().is_some_and(|since| *since != machine.epoch());
+                if waits { waiters.grant_front() } else { None }
+            })
+        };
+        while let Some(waker) = next() {
+            waker.wake();
+        }
+    }
+
+    #[inline(never)]
+    fn admit_or_reject(&self) -> Result<Ticket, BreakerError> {
+        let read = self.clock.now();
+        let rejected = self.shared.with(|Inner { machine, steady, .. }| machine.reject(steady.advance(read, &self.clock)));
+        let admitted = rejected.map_or_else(|| self.admit_or_change(read), Err);
+        match admitted {
+            Ok(epoch) => self
+                .terms
+                .config_error()
+                .map_or_else(|| Ok(self.terms.stamp(epoch, &self.clock)), |error| Err(BreakerError::Config(error))),
+            Err(rejected) => {
+                let error = BreakerError::from(rejected);
+                self.observer.observe(&Event::Rejected { retry_after: error.retry_after() });
+                Err(error)
+            }
+        }
+    }
+
+    #[cold]
+    fn admit_or_change(&self, read: Instant) -> Result<Epoch, Rejected> {
+        self.act(Some(read), |machine, terms, time| machine.admit(terms, || time.now(), P::random))
+    }
+
+    #[inline(never)]
+    fn record(&self, ticket: Ticket, failed: bool) {
+        let (call, read) = self.terms.ended(ticket, failed, &self.clock);
+        self.act(read, |machine, terms, time| machine.record(terms, ticket.epoch, call, || time.now(), P::random));
+    }
+
+    #[cold]
+    fn forget(&self, epoch: Epoch) {
+        self.act(None, |machine, _, _| machine.abandon(epoch));
+    }
+}
+
+impl<P, T, B, J, S, O> Circuit for CircuitBreaker<P, T, B, J, S, O>
+where
+    P: Platform,
+    T: Trip,
+    B: Backoff<State: Copy>,
+    S: Storage,
+    O: SharedObserver<Event>,
+{
+    type Judge = J;
+
+    #[inline]
+    fn judge(&self) -> &J {
+        &self.judge
+    }
+
+    #[inline]
+    fn admit(&self) -> Result<Ticket, BreakerError> {
+        match self.gate.pass() {
+            Some(epoch) => Ok(self.terms.stamp(epoch, &self.clock)),
+            None => self.admit_or_reject(),
+        }
+    }
+
+    #[inline]
+    fn settle(&self, ticket: Ticket, failed: bool) {
+        if failed || self.terms.times_calls() || !self.gate.is_calm(ticket.epoch) {
+            self.record(ticket, failed);
+        }
+    }
+
+    #[inline]
+    fn abandon(&self, ticket: Ticket) {
+        // A call that a closed breaker let through leaves no trace.
+        if self.gate.pass() != Some(ticket.epoch) {
+            self.forget(ticket.epoch);
+        }
+    }
+}
+
+impl<P: Platform, T: Trip, B: Backoff<State: Copy>, J, S: Storage, O> fmt::Debug for CircuitBreaker<P, T, B, J, S, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CircuitBreaker").field("now", &self.snapshot()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,145 @@
+use core::convert::Infallible;
+use core::error::Error;
+use core::fmt;
+use core::time::Duration;
+
+use super::machine::Rejected;
+use crate::config::ConfigError;
+
+/// Why a call through a breaker has no value.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb::BreakerError;
+/// use core::time::Duration;
+///
+/// let open: BreakerError<std::io::Error> = BreakerError::Open { retry_after: Some(Duration::from_millis(12_500)) };
+/// assert_eq!(open.to_string(), "rejected: circuit open, next probe in 12.5s");
+/// assert!(open.is_rejected());
+/// assert_eq!(open.retry_after(), Some(Duration::from_millis(12_500)));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum BreakerError<E = Infallible> {
+    /// The breaker is open.
+    Open {
+        /// When it lets a probe through; `None` if somebody has to say so.
+        retry_after: Option<Duration>,
+    },
+    /// The breaker is half-open, and as many probes run as may.
+    HalfOpen,
+    /// There are as many keys as there is room for, and each is in use. Of a table in shards, that is so in the key's shard.
+    TableFull {
+        /// How many keys there are.
+        capacity: usize,
+    },
+    /// As many wait for a [change](super::CircuitBreaker::changed) as there is room for.
+    QueueFull {
+        /// How many.
+        waiting: u32,
+    },
+    /// It started, and failed.
+    Failed(E),
+    /// The configuration makes no sense. Nothing was started.
+    Config(ConfigError),
+}
+
+impl<E> BreakerError<E> {
+    /// Whether it never started, by the rules.
+    pub const fn is_rejected(&self) -> bool {
+        !matches!(self, Self::Failed(_) | Self::Config(_))
+    }
+
+    /// Whether time ran out; with a breaker, it never does.
+    pub const fn is_timeout(&self) -> bool {
+        false
+    }
+
+    /// How long to wait before it is worth another try, where that is known.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Open { retry_after } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// The operation's own error.
+    pub const fn inner(&self) -> Option<&E> {
+        match self {
+            Self::Failed(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// The operation's own error.
+    pub fn into_inner(self) -> Option<E> {
+        match self {
+            Self::Failed(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl BreakerError {
+    /// The same, of an operation that has not even started: for code that takes permits by hand and fails as [`run`](super::CircuitBreaker::run) does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// fn ping(breaker: &CircuitBreaker) -> Result<u32, BreakerError<std::io::Error>> {
+    ///     let permit = breaker.permit().map_err(BreakerError::of_operation)?;
+    ///     let outcome = Ok(7);
+    ///     permit.record(&outcome);
+    ///     outcome.map_err(BreakerError::Failed)
+    /// }
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     assert_eq!(ping(&CircuitBreaker::consecutive(3)).unwrap(), 7);
+    /// });
+    /// ```
+    #[must_use]
+    pub fn of_operation<E>(self) -> BreakerError<E> {
+        match self {
+            Self::Open { retry_after } => BreakerError::Open { retry_after },
+            Self::HalfOpen => BreakerError::HalfOpen,
+            Self::TableFull { capacity } => BreakerError::TableFull { capacity },
+            Self::QueueFull { waiting } => BreakerError::QueueFull { waiting },
+            Self::Config(error) => BreakerError::Config(error),
+            Self::Failed(never) => match never {},
+        }
+    }
+}
+
+impl From<Rejected> for BreakerError {
+    fn from(rejected: Rejected) -> Self {
+        match rejected {
+            Rejected::Open { left } => Self::Open { retry_after: (left != u64::MAX).then(|| Duration::from_nanos(left)) },
+            Rejected::HalfOpen => Self::HalfOpen,
+        }
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for BreakerError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open { retry_after: Some(after) } => write!(f, "rejected: circuit open, next probe in {after:?}"),
+            Self::Open { retry_after: None } => f.write_str("rejected: circuit open"),
+            Self::HalfOpen => f.write_str("rejected: circuit half-open, as many probes run as may"),
+            Self::TableFull { capacity } => write!(f, "table full: {capacity} keys are in use"),
+            Self::QueueFull { waiting } => write!(f, "queue full: {waiting} are waiting"),
+            Self::Failed(error) => error.fmt(f),
+            Self::Config(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: Error + 'static> Error for BreakerError<E> {
+    /// That of the operation's error, whose text is this one's already.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.inner()?.source()
+    }
+}

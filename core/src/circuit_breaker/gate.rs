@@ -1,0 +1,44 @@
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use super::machine::Epoch;
+
+/// What a breaker is like, for those who only want to go through: a word beside the lock, written under it and read without.
+///
+/// It is only ever loaded and stored, which every target can. Who reads that calls go through has come before whoever changes that; and a success of which it says that it would change nothing need not be told.
+pub(super) struct Gate(AtomicU32);
+
+/// Calls go through.
+const THROUGH: u32 = 1;
+/// A success changes nothing.
+const CALM: u32 = 2;
+
+impl Gate {
+    /// Of which nothing is known: everybody asks under the lock.
+    pub(super) const fn new() -> Self {
+        Self(AtomicU32::new(0))
+    }
+
+    /// The stamp of a call, if calls go through.
+    #[inline]
+    pub(super) fn pass(&self) -> Option<Epoch> {
+        let word = self.0.load(Ordering::Acquire);
+        (word & THROUGH != 0).then(|| Epoch::from_bits(word >> 2))
+    }
+
+    /// Whether the success of a call that began then changes nothing.
+    #[inline]
+    pub(super) fn is_calm(&self, began: Epoch) -> bool {
+        self.0.load(Ordering::Acquire) == began.bits() << 2 | THROUGH | CALM
+    }
+
+    /// Says what holds from now on, if it is not what is said; under the lock. `is_right` is asked before calls go through that did not.
+    #[inline]
+    pub(super) fn set(&self, epoch: Epoch, goes_through: bool, is_calm: bool, is_right: impl FnOnce() -> bool) {
+        let word = if goes_through { epoch.bits() << 2 | THROUGH | if is_calm { CALM } else { 0 } } else { 0 };
+        // A line of the cache that everybody reads is written only if it must be.
+        let said = self.0.load(Ordering::Relaxed);
+        if said != word && (word == 0 || said & THROUGH != 0 || is_right()) {
+            self.0.store(word, Ordering::Release);
+        }
+    }
+}

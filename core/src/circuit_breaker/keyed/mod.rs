@@ -1,0 +1,195 @@
+mod calls;
+mod of_key;
+mod shard;
+
+use core::fmt;
+use core::marker::PhantomData;
+use core::mem::forget;
+
+pub use self::of_key::OfKey;
+use self::shard::{Locked, Shard};
+use super::breaker::CircuitBreaker;
+use super::judge::AnyError;
+use super::machine::Terms;
+use super::settings::{Parts, wrong};
+use super::trip::{Consecutive, Sliding, Trip, Window};
+use crate::backoff::{Backoff, Constant, Growth, Schedule};
+use crate::config::ConfigError;
+use crate::key::FoldHash;
+use crate::platform::Platform;
+use crate::storage::Storage;
+use crate::sync::Shared;
+
+/// A breaker for each key: a host, a tenant, a device. One that is down is not called; the others are.
+///
+/// It is made of a [`CircuitBreaker`], whose terms hold for each. Keys lie in a table of fixed [`capacity`](KeyedCircuitBreaker::capacity). When it is full, a new key takes the place of one that nobody uses: of those that never failed the one that was used longest ago, else of those with failures on record,
+/// else of those that have opened and may be tried again. A key whose breaker is open, forced open or disabled, or of which a call is under way, is never forgotten; if there are none but such, the new one is refused: never is there a free pass.
+///
+/// The table is divided into `SHARDS` with a lock each, and room for an equal part of the keys each. On servers, take some four times as many as there are threads. Under its lock it compares keys (`Eq`); it hashes, clones and drops them outside. It is asked by reference to anything that the
+/// key can be [borrowed](core::borrow::Borrow) as, and makes a [key](crate::key::ToKey) of it when it is new.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb_sim::prelude::*;
+///
+/// static HOSTS: KeyedCircuitBreaker<String> =
+///     checked!(KeyedCircuitBreaker::new(CircuitBreaker::consecutive(3).open_for(secs(30))).capacity(10_000));
+///
+/// async fn fetch(host: &str) -> Result<usize, std::io::Error> {
+///     if host == "down.example" { Err(std::io::ErrorKind::ConnectionRefused.into()) } else { Ok(host.len()) }
+/// }
+///
+/// aplomb_sim::block_on(async {
+///     for _ in 0..3 {
+///         let _refused = HOSTS.run("down.example", || fetch("down.example")).await;
+///     }
+///     let rejected = HOSTS.run("down.example", || fetch("down.example")).await.unwrap_err();
+///     assert_eq!(rejected.retry_after(), Some(secs(30)));
+///     assert_eq!(HOSTS.run("up.example", || fetch("up.example")).await.unwrap(), 10);
+/// });
+/// ```
+pub struct KeyedCircuitBreaker<
+    P: Platform,
+    K,
+    T: Trip = Consecutive,
+    B: Backoff = Constant,
+    J = AnyError,
+    S: Storage = <P as Platform>::Storage,
+    H = FoldHash,
+    const SHARDS: usize = 1,
+> {
+    clock: P::Clock,
+    terms: Terms<T, B>,
+    judge: J,
+    capacity: usize,
+    shards: [Locked<P, K, T, B, S>; SHARDS],
+    hash: PhantomData<fn() -> H>,
+}
+
+impl<P, K, T, B, J, S, H, const SHARDS: usize> KeyedCircuitBreaker<P, K, T, B, J, S, H, SHARDS>
+where
+    P: Platform<Clock: Copy>,
+    T: Trip + Copy,
+    B: Backoff<State: Copy> + Copy,
+    J: Copy,
+    S: Storage,
+{
+    /// A breaker like that one for each key.
+    #[must_use]
+    pub const fn new(each: CircuitBreaker<P, T, B, J, S>) -> Self {
+        const { assert!(SHARDS > 0, "a table has at least one shard") };
+        let Parts { clock, terms, judge, .. } = each.parts();
+        // In place, some slots are left free, without which who is not there would be looked for everywhere.
+        let room = (S::CAPACITY - S::CAPACITY / 4).saturating_mul(SHARDS);
+        let capacity = if room < Self::DEFAULT_CAPACITY { room } else { Self::DEFAULT_CAPACITY };
+        Self { clock, terms, judge, capacity, shards: [const { Shared::new(Shard::NEW) }; SHARDS], hash: PhantomData }
+    }
+}
+
+impl<P, K, T, B, J, S, H, const SHARDS: usize> KeyedCircuitBreaker<P, K, T, B, J, S, H, SHARDS>
+where
+    P: Platform,
+    T: Trip,
+    B: Backoff<State: Copy>,
+    S: Storage,
+{
+    /// How many keys there is room for, unless said otherwise, if the storage has room for so many.
+    pub const DEFAULT_CAPACITY: usize = 65_536;
+
+    /// How many keys there is room for; at least 1, and no more than the storage has room for. Default: three quarters of what the storage has room for, and at most [65,536](KeyedCircuitBreaker::DEFAULT_CAPACITY).
+    ///
+    /// Of several shards, each has room for its part, rounded up; one may be full while others are not. On the heap, memory is taken as keys come, by doubling the table of a shard.
+    #[must_use]
+    pub const fn capacity(mut self, keys: usize) -> Self {
+        self.capacity = keys;
+        self
+    }
+
+    const fn table_error(&self) -> Option<ConfigError> {
+        let room = S::CAPACITY.saturating_mul(SHARDS);
+        if self.capacity == 0 || self.capacity > room {
+            return Some(ConfigError::Capacity { value: self.capacity, most: room });
+        }
+        None
+    }
+
+    fn wrong(&self) -> Option<ConfigError> {
+        self.terms.config_error().or(self.table_error())
+    }
+
+    /// Itself, if it makes sense; for what comes from a configuration file. [`checked!`](crate::checked) does so at compile time.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] says which setting it is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// let refused = KeyedCircuitBreaker::<String>::new(CircuitBreaker::consecutive(5)).capacity(0).check();
+    /// assert_eq!(refused.unwrap_err().to_string(), "capacity is 0, must be at least 1");
+    /// ```
+    pub fn check(self) -> Result<Self, ConfigError> {
+        self.wrong().map_or(Ok(self), Err)
+    }
+
+    fn capacity_of_shard(&self) -> usize {
+        self.capacity.div_ceil(SHARDS).min(S::CAPACITY)
+    }
+
+    /// The shard of a hash: by bits of it that its table looks at last.
+    #[inline]
+    fn shard(&self, hash: u64) -> Option<&Locked<P, K, T, B, S>> {
+        let index = usize::try_from(((hash & 0xffff_ffff) * const { SHARDS as u64 }) >> 32).ok()?;
+        self.shards.get(index)
+    }
+
+    /// How many keys are known.
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.with(|shard| shard.table.len())).sum()
+    }
+
+    /// Whether no key is known.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+macro_rules! config_error {
+    ([$($parameter:tt)*], $trip:ty) => {
+        impl<P, K, $($parameter)* G, J, S, H, const SHARDS: usize> KeyedCircuitBreaker<P, K, $trip, Schedule<G>, J, S, H, SHARDS>
+        where
+            P: Platform,
+            G: Growth<State: Copy>,
+            S: Storage,
+        {
+            /// What is wrong with it, if anything is: [`check`](KeyedCircuitBreaker::check), for code that is evaluated at compile time.
+            #[must_use]
+            pub const fn config_error(self) -> Option<ConfigError> {
+                let terms = wrong(self.terms.trip.config_error(), self.terms.half_open, self.terms.open.config_error());
+                let table = self.table_error();
+                // It has no keys yet, and a `const fn` drops nothing.
+                forget(self);
+                if terms.is_some() { terms } else { table }
+            }
+        }
+    };
+}
+
+config_error!([], Consecutive);
+config_error!([W: Window,], Sliding<W>);
+
+impl<P, K, T, B, J, S, H, const SHARDS: usize> fmt::Debug for KeyedCircuitBreaker<P, K, T, B, J, S, H, SHARDS>
+where
+    P: Platform,
+    T: Trip,
+    B: Backoff<State: Copy>,
+    S: Storage,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyedCircuitBreaker").field("capacity", &self.capacity).field("len", &self.len()).finish_non_exhaustive()
+    }
+}

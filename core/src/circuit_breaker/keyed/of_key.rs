@@ -1,0 +1,141 @@
+use core::borrow::Borrow;
+use core::hash::Hash;
+
+use super::KeyedCircuitBreaker;
+use super::shard::Flow;
+use crate::backoff::Backoff;
+use crate::circuit_breaker::circuit::{Circuit, Ticket};
+use crate::circuit_breaker::error::BreakerError;
+use crate::circuit_breaker::machine::Machine;
+use crate::circuit_breaker::timing::Time;
+use crate::circuit_breaker::trip::Trip;
+use crate::key::{KeyHash, ToKey};
+use crate::platform::Platform;
+use crate::storage::Storage;
+use crate::time::{Clock, Instant};
+
+/// The breaker of a key.
+#[derive(Debug)]
+pub struct OfKey<'b, L, Q: ?Sized> {
+    pub(super) breakers: &'b L,
+    pub(super) key: &'b Q,
+    pub(super) hash: u64,
+}
+
+impl<P, K, T, B, J, S, H, Q, const SHARDS: usize> OfKey<'_, KeyedCircuitBreaker<P, K, T, B, J, S, H, SHARDS>, Q>
+where
+    P: Platform,
+    K: Borrow<Q>,
+    T: Trip,
+    B: Backoff<State: Copy>,
+    S: Storage,
+    H: KeyHash,
+    Q: Hash + Eq + ToKey<K> + ?Sized,
+{
+    /// Does something with it, if the key is known.
+    pub(super) fn find<R>(
+        &self,
+        read: Option<Instant>,
+        act: impl FnOnce(&mut Machine<T, B>, &mut Time<'_, P::Clock>) -> (R, Flow),
+    ) -> Option<R> {
+        let breakers = self.breakers;
+        breakers.shard(self.hash)?.with(|shard| {
+            let index = shard.table.find(self.hash, |known| known.borrow() == self.key)?;
+            shard.with(&breakers.terms, index, (&breakers.clock, read), act)
+        })
+    }
+
+    /// Does something with it, and makes it first if the key is not known.
+    pub(super) fn make<R>(
+        &self,
+        read: Instant,
+        act: impl Fn(&mut Machine<T, B>, &mut Time<'_, P::Clock>) -> (R, Flow),
+    ) -> Result<R, BreakerError> {
+        match self.find(Some(read), &act) {
+            Some(result) => Ok(result),
+            None => self.add(read, act),
+        }
+    }
+
+    #[cold]
+    fn add<R>(
+        &self,
+        read: Instant,
+        act: impl Fn(&mut Machine<T, B>, &mut Time<'_, P::Clock>) -> (R, Flow),
+    ) -> Result<R, BreakerError> {
+        let breakers = self.breakers;
+        if let Some(error) = breakers.wrong() {
+            return Err(BreakerError::Config(error));
+        }
+        let capacity = breakers.capacity_of_shard();
+        let full = BreakerError::TableFull { capacity };
+        let shard = breakers.shard(self.hash).ok_or(full)?;
+        // What is not used of it, and what is forgotten for it, is dropped outside the lock.
+        let mut new = Some(self.key.to_key());
+        let (result, _forgotten) = shard.with(|shard| {
+            let mut forgotten = None;
+            // Another caller may have brought it meanwhile.
+            let mut place = shard.table.find(self.hash, |known| known.borrow() == self.key);
+            if place.is_none()
+                && let Some(key) = new.take()
+            {
+                let now = shard.steady.advance(read, &breakers.clock);
+                match shard.add(&breakers.terms, capacity, (self.hash, key), now) {
+                    Ok((added, for_it)) => (place, forgotten) = (Some(added), for_it),
+                    Err(key) => new = Some(key),
+                }
+            }
+            let result = place.and_then(|place| shard.with(&breakers.terms, place, (&breakers.clock, Some(read)), act));
+            (result, forgotten)
+        });
+        result.ok_or(full)
+    }
+}
+
+impl<P, K, T, B, J, S, H, Q, const SHARDS: usize> Circuit for OfKey<'_, KeyedCircuitBreaker<P, K, T, B, J, S, H, SHARDS>, Q>
+where
+    P: Platform,
+    K: Borrow<Q>,
+    T: Trip,
+    B: Backoff<State: Copy>,
+    S: Storage,
+    H: KeyHash,
+    Q: Hash + Eq + ToKey<K> + ?Sized,
+{
+    type Judge = J;
+
+    fn judge(&self) -> &J {
+        &self.breakers.judge
+    }
+
+    fn admit(&self) -> Result<Ticket, BreakerError> {
+        let terms = &self.breakers.terms;
+        let admit = |machine: &mut Machine<T, B>, time: &mut Time<'_, P::Clock>| {
+            let admitted = machine.admit(terms, || time.now(), P::random);
+            let flow = if admitted.is_ok() { Flow::Began } else { Flow::Neither };
+            (admitted, flow)
+        };
+        let admitted = match self.find(None, admit) {
+            Some(admitted) => admitted,
+            None => self.make(self.breakers.clock.now(), admit)?,
+        };
+        Ok(terms.stamp(admitted?, &self.breakers.clock))
+    }
+
+    fn settle(&self, ticket: Ticket, failed: bool) {
+        let terms = &self.breakers.terms;
+        let (call, read) = terms.ended(ticket, failed, &self.breakers.clock);
+        // A key of which a call is under way is not forgotten.
+        let _known = self.find(read, |machine, time| {
+            machine.record(terms, ticket.epoch, call, || time.now(), P::random);
+            ((), Flow::Ended)
+        });
+    }
+
+    fn abandon(&self, ticket: Ticket) {
+        let _known = self.find(None, |machine, _| {
+            machine.abandon(ticket.epoch);
+            ((), Flow::Ended)
+        });
+    }
+}

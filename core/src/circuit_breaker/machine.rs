@@ -1,0 +1,327 @@
+//! The breaker, as a machine.
+
+use core::num::NonZeroU32;
+use core::time::Duration;
+
+use super::state::{Snapshot, State};
+use super::trip::{Call, Tally, Trip};
+use crate::backoff::Backoff;
+use crate::config::ConfigError;
+use crate::time::{Instant, nanos};
+
+/// By which terms a breaker opens and closes.
+#[derive(Clone, Copy)]
+pub(super) struct Terms<T, B> {
+    pub(super) trip: T,
+    pub(super) open: B,
+    pub(super) half_open: HalfOpen,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct HalfOpen {
+    /// How many probes at once.
+    pub(super) calls: u32,
+    /// How many successes close it.
+    pub(super) successes: u32,
+    /// How long it may last, in nanoseconds.
+    pub(super) time: u64,
+}
+
+impl HalfOpen {
+    pub(super) const DEFAULT: Self = Self { calls: 1, successes: 1, time: u64::MAX };
+
+    pub(super) const fn config_error(self) -> Option<ConfigError> {
+        if self.calls == 0 {
+            return Some(ConfigError::HalfOpenCalls { value: 0 });
+        }
+        if self.successes == 0 {
+            return Some(ConfigError::SuccessThreshold { value: 0 });
+        }
+        if self.time == 0 { Some(ConfigError::HalfOpenFor { value: Duration::ZERO }) } else { None }
+    }
+}
+
+impl<T: Trip, B: Backoff> Terms<T, B> {
+    pub(super) fn config_error(&self) -> Option<ConfigError> {
+        self.trip.config_error().or(self.half_open.config_error()).or_else(|| self.open.check().err())
+    }
+}
+
+/// Between two changes of state, and before which no call that ends now has begun.
+///
+/// Calls are stamped with it. It has 30 bits: a call would have to outlast a billion changes to be taken for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Epoch(NonZeroU32);
+
+impl Epoch {
+    const MASK: u32 = (1 << 30) - 1;
+
+    pub(super) const fn from_bits(bits: u32) -> Self {
+        // A bit above the others, so that none is zero.
+        Self(NonZeroU32::MIN.saturating_add(Self::MASK).saturating_add(bits & Self::MASK))
+    }
+
+    pub(super) const fn bits(self) -> u32 {
+        self.0.get() & Self::MASK
+    }
+
+    const fn next(self) -> Self {
+        Self::from_bits(self.bits().wrapping_add(1))
+    }
+}
+
+pub(super) struct Machine<T: Trip, B: Backoff> {
+    phase: Phase,
+    epoch: Epoch,
+    /// Of the calls since it was closed.
+    record: T::State,
+    /// Where it stands in the backoff; `None` since it closed.
+    place: Option<B::State>,
+    /// How long it was open the last time, in nanoseconds: for ever so long, where the backoff ends.
+    pause: u64,
+    opened: u32,
+    rejected: u64,
+}
+
+/// What is only known in one state lives there.
+#[derive(Clone, Copy)]
+enum Phase {
+    Closed,
+    Open { until: Instant },
+    HalfOpen { until: Instant, running: u32, successes: u32 },
+    ForcedOpen,
+    Disabled,
+}
+
+/// Why a call does not go through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rejected {
+    /// It is open; for so many nanoseconds, or until somebody says otherwise.
+    Open { left: u64 },
+    /// As many probes run as may.
+    HalfOpen,
+}
+
+impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
+    pub(super) const NEW: Self = Self {
+        phase: Phase::Closed,
+        epoch: Epoch::from_bits(0),
+        record: T::START,
+        place: None,
+        pause: 0,
+        opened: 0,
+        rejected: 0,
+    };
+
+    /// A call has come. The stamp that it gets is given back by [`record`](Machine::record) or [`abandon`](Machine::abandon).
+    pub(super) fn admit(
+        &mut self,
+        terms: &Terms<T, B>,
+        mut now: impl FnMut() -> Instant,
+        random: impl FnOnce() -> u64,
+    ) -> Result<Epoch, Rejected> {
+        self.end_half_open(terms, &mut now, random);
+        let admitted = match &mut self.phase {
+            Phase::Closed | Phase::Disabled => Ok(self.epoch),
+            Phase::ForcedOpen => Err(Rejected::Open { left: u64::MAX }),
+            Phase::Open { .. } => {
+                let now = now();
+                if let Some(rejected) = self.reject(now) {
+                    return Err(rejected);
+                }
+                let until = now.saturating_add_nanos(terms.half_open.time);
+                self.enter(Phase::HalfOpen { until, running: 1, successes: 0 });
+                Ok(self.epoch)
+            }
+            Phase::HalfOpen { running, .. } if *running < terms.half_open.calls => {
+                *running += 1;
+                Ok(self.epoch)
+            }
+            Phase::HalfOpen { .. } => Err(Rejected::HalfOpen),
+        };
+        self.rejected = self.rejected.saturating_add(u64::from(admitted.is_err()));
+        admitted
+    }
+
+    /// A call has come. It is rejected, if the breaker is open and nothing changes that: the short way of what most calls find then.
+    #[inline]
+    pub(super) fn reject(&mut self, now: Instant) -> Option<Rejected> {
+        let Phase::Open { until } = self.phase else { return None };
+        if now >= until {
+            return None;
+        }
+        self.rejected = self.rejected.saturating_add(1);
+        let left = if until.is_never() { u64::MAX } else { until.as_nanos().saturating_sub(now.as_nanos()) };
+        Some(Rejected::Open { left })
+    }
+
+    /// A call has ended. If it began before the last change of state, it is none of the present one's.
+    #[inline]
+    pub(super) fn record(
+        &mut self,
+        terms: &Terms<T, B>,
+        began: Epoch,
+        call: Call,
+        mut now: impl FnMut() -> Instant,
+        random: impl FnOnce() -> u64,
+    ) {
+        if began != self.epoch {
+            return;
+        }
+        match &mut self.phase {
+            Phase::Closed => {
+                let at = if T::TIMED { now() } else { Instant::ORIGIN };
+                if terms.trip.record(&mut self.record, call, at) {
+                    self.open(terms, now(), random);
+                }
+            }
+            Phase::HalfOpen { until, running, successes } => {
+                // At the very instant, whoever has ended comes before the time.
+                if !until.is_never() && now() > *until {
+                    return;
+                }
+                *running = running.saturating_sub(1);
+                if call.failed || call.slow {
+                    self.open(terms, now(), random);
+                } else {
+                    *successes += 1;
+                    if *successes >= terms.half_open.successes {
+                        self.close();
+                    }
+                }
+            }
+            // A call that was let through by a disabled breaker.
+            Phase::Disabled | Phase::Open { .. } | Phase::ForcedOpen => {}
+        }
+    }
+
+    /// A call has ended, and counts as nothing.
+    pub(super) fn abandon(&mut self, began: Epoch) {
+        match &mut self.phase {
+            Phase::HalfOpen { running, .. } if began == self.epoch => *running = running.saturating_sub(1),
+            _ => {}
+        }
+    }
+
+    /// What goes through from now on, whatever was; all counts start anew.
+    pub(super) fn force(&mut self, state: Forced) {
+        match state {
+            Forced::Open => self.enter(Phase::ForcedOpen),
+            Forced::Closed => self.close(),
+            Forced::Disabled => self.enter(Phase::Disabled),
+        }
+    }
+
+    /// As new, but for the calls under way, which don't count.
+    pub(super) fn reset(&mut self) {
+        self.close();
+        (self.opened, self.rejected) = (0, 0);
+    }
+
+    /// If it has been half-open for too long, it has opened when that was over.
+    fn end_half_open(&mut self, terms: &Terms<T, B>, mut now: impl FnMut() -> Instant, random: impl FnOnce() -> u64) {
+        if let Phase::HalfOpen { until, .. } = self.phase
+            && !until.is_never()
+            && now() >= until
+        {
+            self.open(terms, until, random);
+        }
+    }
+
+    #[cold]
+    fn open(&mut self, terms: &Terms<T, B>, at: Instant, random: impl FnOnce() -> u64) {
+        self.pause = self.next_pause(terms, random);
+        self.opened = self.opened.saturating_add(1);
+        self.enter(Phase::Open { until: at.saturating_add_nanos(self.pause) });
+    }
+
+    fn next_pause(&mut self, terms: &Terms<T, B>, random: impl FnOnce() -> u64) -> u64 {
+        let place = self.place.get_or_insert_with(|| terms.open.start());
+        // Where a list ends, its last delay goes on.
+        terms.open.delay(place, random).map_or(self.pause, nanos)
+    }
+
+    fn close(&mut self) {
+        self.place = None;
+        self.enter(Phase::Closed);
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        self.record = T::START;
+        self.epoch = self.epoch.next();
+        self.phase = phase;
+    }
+}
+
+/// What a breaker is made to be by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Forced {
+    Open,
+    Closed,
+    Disabled,
+}
+
+impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
+    pub(super) const fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// The state that it has gone to; if time has passed since, the next call finds another.
+    pub(super) const fn gone_to(&self) -> State {
+        match self.phase {
+            Phase::Closed => State::Closed,
+            Phase::Open { .. } => State::Open,
+            Phase::HalfOpen { .. } => State::HalfOpen,
+            Phase::ForcedOpen => State::ForcedOpen,
+            Phase::Disabled => State::Disabled,
+        }
+    }
+
+    /// Whether a success changes nothing.
+    #[inline]
+    pub(super) fn is_calm(&self, terms: &Terms<T, B>) -> bool {
+        match self.phase {
+            Phase::Closed => terms.trip.is_calm(&self.record),
+            Phase::Disabled => true,
+            Phase::Open { .. } | Phase::HalfOpen { .. } | Phase::ForcedOpen => false,
+        }
+    }
+
+    /// What a call would find now, and when the time changes that. With jitter, the latter is the earliest that it may be.
+    pub(super) fn outlook(&self, terms: &Terms<T, B>, now: Instant) -> (State, Instant) {
+        match self.phase {
+            Phase::Open { until } if now < until => (State::Open, until),
+            Phase::Open { .. } => (State::HalfOpen, Instant::MAX),
+            Phase::HalfOpen { until, .. } if now >= until && !until.is_never() => {
+                let mut place = self.place;
+                let place = place.get_or_insert_with(|| terms.open.start());
+                let pause = terms.open.delay(place, || 0).map_or(self.pause, nanos);
+                let until = until.saturating_add_nanos(pause);
+                if now < until { (State::Open, until) } else { (State::HalfOpen, Instant::MAX) }
+            }
+            Phase::HalfOpen { until, .. } => (State::HalfOpen, until),
+            Phase::Closed | Phase::ForcedOpen | Phase::Disabled => (self.gone_to(), Instant::MAX),
+        }
+    }
+
+    /// What is on record.
+    pub(super) fn tally(&self, terms: &Terms<T, B>, now: Instant) -> Tally {
+        terms.trip.tally(&self.record, now)
+    }
+
+    pub(super) fn snapshot(&self, terms: &Terms<T, B>, now: Instant) -> Snapshot {
+        let (state, until) = self.outlook(terms, now);
+        let probes = match self.phase {
+            Phase::HalfOpen { running, .. } if state == State::HalfOpen => running,
+            Phase::Closed | Phase::Open { .. } | Phase::HalfOpen { .. } | Phase::ForcedOpen | Phase::Disabled => 0,
+        };
+        Snapshot {
+            state,
+            retry_after: (state == State::Open && !until.is_never()).then(|| until - now),
+            tally: self.tally(terms, now),
+            probes,
+            opened: self.opened,
+            rejected: self.rejected,
+        }
+    }
+}

@@ -1,0 +1,110 @@
+use core::fmt;
+
+use super::circuit::{Circuit, Ticket};
+use super::error::BreakerError;
+use super::judge::{Judge, Verdict};
+
+/// Leave to make one call, which is told how that ended. Made by [`CircuitBreaker::permit`](super::CircuitBreaker::permit) and its likes.
+///
+/// One that is dropped without a word counts as nothing; if it was a probe's, another may go in its place.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb_sim::prelude::*;
+///
+/// static BUS: CircuitBreaker = CircuitBreaker::consecutive(1).open_for(secs(5));
+///
+/// fn read_register() -> Result<u8, &'static str> { Err("no acknowledge") }
+///
+/// aplomb_sim::block_on(async {
+///     let permit = BUS.permit().unwrap();
+///     permit.record(&read_register());
+///     assert_eq!(BUS.permit().unwrap_err().retry_after(), Some(secs(5)));
+/// });
+/// ```
+#[must_use = "a permit that is dropped counts as nothing"]
+pub struct Permit<C: Circuit> {
+    circuit: C,
+    /// None before it has asked, and once it has been told.
+    ticket: Option<Ticket>,
+}
+
+impl<C: Circuit> Permit<C> {
+    #[inline]
+    pub(super) fn of(circuit: C) -> Result<Self, BreakerError> {
+        let mut permit = Self::unasked(circuit);
+        permit.ask()?;
+        Ok(permit)
+    }
+
+    /// One that is none yet.
+    pub(super) const fn unasked(circuit: C) -> Self {
+        Self { circuit, ticket: None }
+    }
+
+    #[inline]
+    pub(super) fn ask(&mut self) -> Result<(), BreakerError> {
+        self.ticket = Some(self.circuit.admit()?);
+        Ok(())
+    }
+
+    /// The call has done what it was to.
+    #[inline]
+    pub fn success(mut self) {
+        self.settle(false);
+    }
+
+    /// The call has failed.
+    pub fn failure(mut self) {
+        self.settle(true);
+    }
+
+    /// The call has ended so, which counts as the breaker's [`Judge`] says.
+    #[inline]
+    pub fn record<T, E>(mut self, outcome: &Result<T, E>)
+    where
+        C::Judge: Judge<T, E>,
+    {
+        self.judge(outcome);
+    }
+
+    #[inline]
+    pub(super) fn judge<T, E>(&mut self, outcome: &Result<T, E>)
+    where
+        C::Judge: Judge<T, E>,
+    {
+        match self.circuit.judge().judge(outcome) {
+            Verdict::Success => self.settle(false),
+            Verdict::Failure => self.settle(true),
+            Verdict::Ignored => self.abandon(),
+        }
+    }
+
+    #[inline]
+    fn settle(&mut self, failed: bool) {
+        if let Some(ticket) = self.ticket.take() {
+            self.circuit.settle(ticket, failed);
+        }
+    }
+
+    #[inline]
+    fn abandon(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.circuit.abandon(ticket);
+        }
+    }
+}
+
+impl<C: Circuit> Drop for Permit<C> {
+    #[inline]
+    fn drop(&mut self) {
+        self.abandon();
+    }
+}
+
+impl<C: Circuit> fmt::Debug for Permit<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit").field("ticket", &self.ticket).finish_non_exhaustive()
+    }
+}
