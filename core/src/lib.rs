@@ -31,6 +31,7 @@
 //! - [`single_flight`]: of calls with one key that come together one runs, and all have its result.
 //! - [`bulkhead`]: so many at once, a queue with an end, and no longer in it than that.
 //! - [`circuit_breaker`]: a service that fails is left alone for a while.
+//! - [`cache`]: values by key, for as long as they are good; one fetch for all who ask. [`memoize`](mod@memoize): a function whose values are kept.
 //! - [`debounce`]: only the newest call of a burst; [`throttle`]: never closer than an interval. As calls, as triggers with one loop that runs, as streams.
 //! - [`level`]: a contact that bounces, as edges and gestures. Machines for a driver of your own; with the feature `embedded-hal`, pins that are waited for.
 //! - [`polling`]: asking again until the answer is there.
