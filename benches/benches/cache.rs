@@ -1,11 +1,13 @@
 //! A cache with TTL: beside `quick_cache`, which has none, with and without an instant kept by hand, and moka.
 
+use std::convert::Infallible;
 use std::future::ready;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use aplomb_tokio::key::FoldHash;
 use aplomb_tokio::prelude::*;
-use benches::Group;
+use benches::{Group, in_two_threads, poll_to_end};
 
 const TTL: Duration = Duration::from_hours(1);
 
@@ -27,6 +29,7 @@ fn main() {
     misses();
     expired();
     memoized();
+    two_threads();
 }
 
 /// Keys from the whole table, in an order that no prefetcher sees through.
@@ -128,7 +131,7 @@ fn memoized() {
     let quick: &Quick = leak(Quick::new(1_000));
     for key in 0..1_000 {
         quick.insert(key, key);
-        benches::poll_to_end(ours.call(&key)).expect("a value");
+        poll_to_end(ours.call(&key)).expect("a value");
     }
     let (mut a, mut b) = (keys(1_000), keys(1_000));
     Group::new("memoize, hit")
@@ -138,4 +141,30 @@ fn memoized() {
         })
         .member("quick_cache", move || ready(quick.get(&b())))
         .run();
+}
+
+fn two_threads() {
+    const ENTRIES: u64 = 100_000;
+    let ours: Cache<u64, u64, Infallible, Heap, FoldHash, Heap, 8> = Cache::new().capacity(100_000).ttl(TTL);
+    let by_hand = QuickByHand::new(100_000);
+    let moka = Moka::builder().max_capacity(ENTRIES).time_to_live(TTL).build();
+    for key in 0..ENTRIES {
+        ours.insert(key, key);
+        by_hand.insert(key, (Instant::now() + TTL, key));
+        moka.insert(key, key);
+    }
+    let key = || fastrand::u64(..ENTRIES);
+    in_two_threads(
+        "cache, hit, 100,000 entries, two threads",
+        &[
+            ("aplomb, 8 shards", &|| {
+                let key = key();
+                _ = black_box(poll_to_end(ours.get(&key, || ready(Ok(key)))));
+            }),
+            ("quick_cache, an instant by hand", &|| {
+                _ = black_box(by_hand.get(&key()).filter(|(until, _)| Instant::now() < *until));
+            }),
+            ("moka", &|| _ = black_box(moka.get(&key()))),
+        ],
+    );
 }

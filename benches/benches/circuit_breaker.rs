@@ -2,14 +2,12 @@
 
 use std::future::{Future, ready};
 use std::hint::black_box;
-use std::sync::Barrier;
 use std::sync::LazyLock;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use aplomb_tokio::circuit_breaker::Permit;
 use aplomb_tokio::prelude::*;
-use benches::{Group, YieldOnce, poll_to_end};
+use benches::{Group, YieldOnce, in_two_threads, poll_to_end};
 use failsafe::futures::CircuitBreaker as _;
 use recloser::{AsyncRecloser, Recloser};
 use tower::{Layer, Service, service_fn};
@@ -120,47 +118,19 @@ async fn answers() -> Outcome {
     succeeds().await
 }
 
-/// Both call all the time; nanoseconds of each for one call.
 fn two_threads() {
-    if std::env::args().any(|arg| arg.starts_with("--instructions") || arg.starts_with("--row")) {
-        return;
-    }
     let (failsafe, tower) = (failsafe_consecutive(), CircuitBreakerLayer::builder().build().expect("defaults"));
     let tower = tower.layer(service_fn(|()| answers()));
-    println!("\nbreaker, closed, called by two threads                ns");
-    let members: [(&str, &(dyn Fn() + Sync)); 7] = [
-        ("aplomb, consecutive", &|| _ = poll_to_end(CONSECUTIVE.run(answers))),
-        ("aplomb, last 100 calls", &|| _ = poll_to_end(LAST_CALLS.run(answers))),
-        ("aplomb, last 100 calls, written down", &|| _ = FAILED_ONCE.permit().map(Permit::success)),
-        ("aplomb, consecutive, by one key", &|| _ = poll_to_end(KEYED.run(&7, answers))),
-        ("recloser, last 100 calls", &|| drop(poll_to_end(RECLOSER.call(answers())))),
-        ("failsafe, consecutive", &|| drop(poll_to_end(failsafe.call(answers())))),
-        ("tower-resilience, a clone each call", &|| drop(poll_to_end(tower.clone().call(())))),
-    ];
-    let mut samples = vec![Vec::new(); members.len()];
-    for _ in 0..15 {
-        for ((_, call), samples) in members.iter().zip(&mut samples) {
-            samples.push(between_two(*call));
-        }
-    }
-    for ((name, _), samples) in members.iter().zip(&mut samples) {
-        samples.sort_by(f64::total_cmp);
-        println!("  {name:<42} {:>9.2}", samples[samples.len() / 2]);
-    }
-}
-
-fn between_two(call: &(dyn Fn() + Sync)) -> f64 {
-    const CALLS: u32 = 100_000;
-    let start = Barrier::new(2);
-    let each = || {
-        start.wait();
-        let began = Instant::now();
-        (0..CALLS).for_each(|_| call());
-        began.elapsed().as_secs_f64() * 1e9 / f64::from(CALLS)
-    };
-    thread::scope(|scope| {
-        let other = scope.spawn(each);
-        let ours = each();
-        f64::midpoint(ours, other.join().expect("it ends"))
-    })
+    in_two_threads(
+        "breaker, closed, called by two threads",
+        &[
+            ("aplomb, consecutive", &|| _ = poll_to_end(CONSECUTIVE.run(answers))),
+            ("aplomb, last 100 calls", &|| _ = poll_to_end(LAST_CALLS.run(answers))),
+            ("aplomb, last 100 calls, written down", &|| _ = FAILED_ONCE.permit().map(Permit::success)),
+            ("aplomb, consecutive, by one key", &|| _ = poll_to_end(KEYED.run(&7, answers))),
+            ("recloser, last 100 calls", &|| drop(poll_to_end(RECLOSER.call(answers())))),
+            ("failsafe, consecutive", &|| drop(poll_to_end(failsafe.call(answers())))),
+            ("tower-resilience, a clone each call", &|| drop(poll_to_end(tower.clone().call(())))),
+        ],
+    );
 }

@@ -5,13 +5,12 @@ use std::hint::black_box;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use aplomb_tokio::prelude::*;
 use aplomb_tokio::rate_limiter::TokenBucket;
 use aplomb_tokio::{Clock, Heap, Platform, Tokio, TokioClock, TokioSleep};
-use benches::Group;
+use benches::{Group, in_two_threads};
 use governor::clock::MonotonicClock;
 use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota};
 
@@ -152,42 +151,20 @@ fn forgetting() {
         .run();
 }
 
-/// A measurement that can be repeated.
-type Measure<'m> = Box<dyn Fn() -> f64 + 'm>;
-
-/// Two threads on one limiter, each as fast as it can; nanoseconds a call of each.
 fn two_threads() {
-    const CALLS: u32 = 500_000;
-    fn measure(call: impl Fn() + Sync) -> f64 {
-        let began = Instant::now();
-        thread::scope(|scope| {
-            for _ in 0..2 {
-                scope.spawn(|| (0..CALLS).for_each(|_| call()));
-            }
-        });
-        began.elapsed().as_secs_f64() * 1e9 / f64::from(CALLS)
-    }
     let governor = DefaultDirectRateLimiter::direct(often());
     let (direct, keyed) = (by_tsc(ALWAYS), keyed_by_tsc::<16>());
     let keyed_governor = DefaultKeyedRateLimiter::<u64>::keyed(often());
     let random = || fastrand::u64(0..1_000);
-    let rows: [(&str, Measure<'_>); 4] = [
-        ("aplomb", Box::new(|| measure(|| drop(black_box(direct.try_acquire(1)))))),
-        ("governor", Box::new(|| measure(|| drop(black_box(governor.check()))))),
-        ("aplomb, 1,000 keys in 16 shards", Box::new(|| measure(|| drop(black_box(keyed.try_acquire(&random(), 1)))))),
-        ("governor, 1,000 keys", Box::new(|| measure(|| drop(black_box(keyed_governor.check_key(&random())))))),
-    ];
-    println!("\n{:<44} {:>9}", "two threads on one limiter", "ns");
-    let mut medians = [const { Vec::new() }; 4];
-    for _ in 0..15 {
-        for ((_, measure), samples) in rows.iter().zip(&mut medians) {
-            samples.push(measure());
-        }
-    }
-    for ((name, _), samples) in rows.iter().zip(&mut medians) {
-        samples.sort_by(f64::total_cmp);
-        println!("  {name:<42} {:>9.1}", samples[samples.len() / 2]);
-    }
+    in_two_threads(
+        "two threads on one limiter",
+        &[
+            ("aplomb", &|| drop(black_box(direct.try_acquire(1)))),
+            ("governor", &|| drop(black_box(governor.check()))),
+            ("aplomb, 1,000 keys in 16 shards", &|| drop(black_box(keyed.try_acquire(&random(), 1)))),
+            ("governor, 1,000 keys", &|| drop(black_box(keyed_governor.check_key(&random())))),
+        ],
+    );
 }
 
 const CALLERS: u32 = 1_000;

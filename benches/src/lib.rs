@@ -9,7 +9,9 @@ mod instructions;
 use std::future::Future;
 use std::hint::black_box;
 use std::pin::pin;
+use std::sync::Barrier;
 use std::task::{Context, Poll, Waker};
+use std::thread;
 use std::time::Instant;
 
 pub use allocations::allocations;
@@ -106,6 +108,39 @@ impl Group {
 fn median(samples: &mut [f64]) -> f64 {
     samples.sort_by(f64::total_cmp);
     samples[samples.len() / 2]
+}
+
+/// What two threads call all the time, beside each other: prints the nanoseconds of one call of each. Nothing, where instructions are counted.
+pub fn in_two_threads(title: &str, members: &[(&str, &(dyn Fn() + Sync))]) {
+    if !matches!(instructions::Mode::from_args(), instructions::Mode::Time) {
+        return;
+    }
+    println!("\n{title:<44} {:>9}", "ns");
+    let mut samples = vec![Vec::new(); members.len()];
+    for _ in 0..15 {
+        for ((_, call), samples) in members.iter().zip(&mut samples) {
+            samples.push(between_two(*call));
+        }
+    }
+    for ((name, _), samples) in members.iter().zip(&mut samples) {
+        println!("  {name:<42} {:>9.2}", median(samples));
+    }
+}
+
+fn between_two(call: &(dyn Fn() + Sync)) -> f64 {
+    const CALLS: u32 = 100_000;
+    let start = Barrier::new(2);
+    let each = || {
+        start.wait();
+        let began = Instant::now();
+        (0..CALLS).for_each(|_| call());
+        began.elapsed().as_secs_f64() * 1e9 / f64::from(CALLS)
+    };
+    thread::scope(|scope| {
+        let other = scope.spawn(each);
+        let ours = each();
+        f64::midpoint(ours, other.join().expect("it ends"))
+    })
 }
 
 /// Polls a future until it is ready, as an executor without anything else to do would.

@@ -5,7 +5,7 @@ use core::hash::{Hash, Hasher};
 
 /// What a key can be made from, once it is to be kept: as `ToOwned`, but of any key, and without an allocator.
 ///
-/// A table is asked by reference, and makes a key of its own only of one that it does not know. Everything that can be cloned is made into itself; with `alloc`, `str` and slices into the usual owners.
+/// A table is asked by reference, and makes a key of its own only of one that it does not know, or that owns nothing and so costs nothing. Everything that can be cloned is made into itself; with `alloc`, `str` and slices into the usual owners.
 ///
 /// # Examples
 ///
@@ -86,7 +86,9 @@ pub(crate) fn shard_of(hash: u64, shards: usize) -> usize {
     usize::try_from(((hash & 0xffff_ffff) * shards) >> 32).unwrap_or(0)
 }
 
-/// The default: foldhash, which is quick, small, and with a seed of one's own hard to flood.
+/// The default: foldhash, which is quick and small.
+///
+/// Where the [platform](crate::Platform::hash_seed) has a seed that is another in each run, so are the words that keys are multiplied with, and nobody outside can choose keys that collide. From a seed of zero, as in simulation and on firmware, hashes are the same in each run, and can be chosen.
 ///
 /// Where keys come from somebody who can watch how long each takes, and tries for long, take a keyed hash such as `SipHash` by implementing [`KeyHash`].
 #[derive(Debug, Clone, Copy)]
@@ -97,7 +99,8 @@ impl KeyHash for FoldHash {
 
     #[inline]
     fn hasher(seed: u64) -> FoldHasher {
-        FoldHasher(foldhash::fast::FoldHasher::with_seed(seed, foldhash::SharedSeed::global_fixed()))
+        let words = if seed == 0 { foldhash::SharedSeed::global_fixed() } else { foldhash::SharedSeed::global_random() };
+        FoldHasher(foldhash::fast::FoldHasher::with_seed(seed, words))
     }
 }
 

@@ -5,7 +5,7 @@ use core::hash::Hash;
 use core::time::Duration;
 
 use super::settings::Cache;
-use super::shard::{Copied, Shard, Terms};
+use super::shard::{Shard, Terms};
 use crate::key::KeyHash;
 use crate::platform::Platform;
 use crate::storage::Storage;
@@ -116,7 +116,7 @@ where
 impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache<P, K, V, E, S, H, F, SHARDS> {
     /// Takes all entries out of which the predicate is true, and has all fetches that are under way answer their callers only. How many.
     ///
-    /// The predicate is called outside the lock, with clones. What is stored meanwhile may be passed over.
+    /// The predicate is called outside the lock, with clones. What is stored meanwhile may be passed over; or be taken out by what was said of the value before it, where others store all the time.
     ///
     /// # Examples
     ///
@@ -137,16 +137,18 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
         let mut count = 0;
         for shard in &self.shards {
             forget_fetches(shard);
-            let mut slot = 0;
-            loop {
-                let Some(copied) = shard.with(|shard| shard.next_from(slot)) else { break };
-                let Copied { key, value, link, epoch, next } = copied;
-                if value.is_some_and(|value| predicate(&key, &value)) {
-                    // What may have changed meanwhile is asked for again.
-                    let Some(_entry) = shard.with(|shard| shard.take(link, epoch)) else { continue };
-                    count += 1;
+            let (mut slot, mut asked) = (0, 0);
+            while let Some(mut copied) = shard.with(|shard| shard.next_from(slot)) {
+                asked += 1;
+                if copied.value.take().is_some_and(|value| predicate(&copied.key, &value)) {
+                    let taken = shard.with(|shard| shard.take_copied(&copied, asked > TRIES));
+                    if taken.is_none() && asked <= TRIES {
+                        // It may be another value by now, which is asked for again.
+                        continue;
+                    }
+                    count += usize::from(taken.is_some());
                 }
-                slot = next;
+                (slot, asked) = (copied.next, 0);
             }
         }
         count
@@ -172,6 +174,9 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
         self.len() == 0
     }
 }
+
+/// How often a predicate is asked anew where others store at the same time.
+const TRIES: u32 = 3;
 
 /// Has all fetches of a shard answer their callers only. Keys are dropped outside the lock, one by one.
 fn forget_fetches<R: ScopedRawMutex, K, V, E, S: Storage, F: Storage>(shard: &Shared<R, Shard<K, V, E, S, F>>) {

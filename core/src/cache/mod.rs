@@ -11,8 +11,8 @@
 //! - [`get`](Cache::get) answers with what is there and fresh: while `now < stored + ttl`. Else one of the callers fetches, and all who ask meanwhile have its result, its error too; a fetch counts as stored when it has ended.
 //! - A caller that fetches and is dropped, or whose fetch panics, hands over to the one that has waited longest, which starts its own.
 //! - What is invalidated or replaced while it is fetched answers the callers of that fetch, and is not kept; and the end of an old fetch does nothing to a newer one. Nothing that was taken out comes back.
-//! - It never has more entries than its [`capacity`](Cache::capacity), nor do they weigh more than [`max_weight`](Cache::max_weight). To make room, what has ended goes first, and then what is used least and longest ago; keys that come once, as in a scan, pass through without displacing what is used again.
-//! - Nothing happens in the background. What has ended is no longer served, and lies there until its place is wanted or its key is stored again.
+//! - It never has more entries than its [`capacity`](Cache::capacity), nor do they weigh more than [`max_weight`](Cache::max_weight), each shard its part, rounded up. To make room, what has ended goes first, and then what is used least and longest ago; keys that come once, as in a scan, pass through without displacing what is used again.
+//! - Nothing happens in the background. What has ended is no longer served, and lies there until its place is wanted, its key is stored again, or it is invalidated.
 //! - The clock is read once a read, and once more when a fetch has ended; not at all where nothing gets old.
 //! - A clock that is set back is no time, and ends nothing later.
 //!
@@ -26,7 +26,7 @@
 //! | later, within [`stale_if_error`](Cache::stale_if_error) | if the fetch fails | by the caller |
 //! | after that | no | by the caller |
 //!
-//! A refresher is a task that runs [`Cache::run`]: it fetches one key after the other, so run as many as there are to be fetched at once. Who would rather fetch by himself takes [`get_with_refresh`](Cache::get_with_refresh), and has the fetch as a future. Either way there is one for each key; if it fails, the old value stays for as long as it may, and the next read asks for another. Without either, what is due is served
+//! A refresher is a task that runs [`Cache::run`]: it fetches one key after the other, so run as many as there are to be fetched at once. Who would rather fetch by himself takes [`get_with_refresh`](Cache::get_with_refresh), and has the fetch as a future, to be run or dropped: as long as it is kept and not polled, whoever needs the value waits for it. Either way there is one for each key; if it fails, the old value stays for as long as it may, and the next read asks for another. Without either, what is due is served
 //! until its end.
 //!
 //! # What runs under the lock
@@ -36,7 +36,7 @@
 //!
 //! # What it takes
 //!
-//! In place, an entry takes its key, its value and 24 bytes. On the heap, tables grow by doubling, up to the capacity; then nothing is allocated any more.
+//! In place, an entry takes its key, its value and 24 bytes, where these leave no gaps; and of a cache whose fetches can fail, what a `Result` adds to the value. On the heap, tables grow by doubling, up to the capacity; then nothing is allocated any more.
 //!
 //! # When not to use it
 //!

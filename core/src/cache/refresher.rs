@@ -64,6 +64,9 @@ where
     }
 }
 
+/// How many keys are looked at in one poll, before the task lets others run.
+const FETCHES: usize = 32;
+
 /// A place among the refreshers who wait, given up when this is dropped.
 struct Place<'c, C: Serve> {
     cache: &'c C,
@@ -104,7 +107,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let cache = this.place.cache;
-        loop {
+        for _ in 0..FETCHES {
             let mut next = None;
             if this.fetching.is_outside() {
                 let key = match cache.next_key(&mut this.place.waits, cx.waker()) {
@@ -124,6 +127,8 @@ where
             // Who waits for it has it, and nobody else.
             let _arrival = ready!(this.fetching.as_mut().poll_fetch::<_, AsIs>(&mut operation, |_| None, cx));
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 

@@ -126,7 +126,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
         self
     }
 
-    /// How much all entries may weigh together, by [`weigh_by`](Cache::weigh_by). At least 1. Without it, weights are counted and nothing comes of them. Of several shards, each has its part, rounded up; an entry that is heavier than that is not kept.
+    /// How much all entries may weigh together, by [`weigh_by`](Cache::weigh_by). At least 1. Without it, each entry weighs 1. Of several shards, each has its part, rounded up; an entry that is heavier than that is not kept.
     #[must_use]
     pub const fn max_weight(mut self, weight: u64) -> Self {
         self.settings.max_weight = weight;
@@ -223,6 +223,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
     #[must_use]
     pub const fn early_refresh(mut self, beta: Ratio) -> Self {
         self.settings.rules.early_refresh = beta;
+        self.settings.rules.is_timed |= !beta.is_zero();
         self
     }
 
@@ -319,11 +320,15 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
     /// What a shard has room for.
     #[inline]
     pub(super) fn limits(&self) -> store::Limits {
+        let Settings { capacity, max_weight, weigh_by, .. } = &self.settings;
         let shards = u64::try_from(SHARDS).unwrap_or(u64::MAX);
-        store::Limits {
-            capacity: self.settings.capacity.div_ceil(SHARDS).min(S::CAPACITY),
-            max_weight: self.settings.max_weight.div_ceil(shards),
+        let capacity = capacity.div_ceil(SHARDS).min(S::CAPACITY);
+        let max_weight = max_weight.div_ceil(shards);
+        if weigh_by.is_some() {
+            return store::Limits { capacity, max_weight };
         }
+        // Each weighs 1: so many.
+        store::Limits { capacity: capacity.min(usize::try_from(max_weight).unwrap_or(usize::MAX)), max_weight: u64::MAX }
     }
 
     #[inline]

@@ -342,9 +342,13 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         }
     }
 
-    /// Takes an entry out, if nothing was kept since that epoch.
-    pub(super) fn take(&mut self, link: S::Link, epoch: u32) -> Option<Stored<K, V, E, S::Link>> {
-        if self.epoch == epoch { self.store.remove(link) } else { None }
+    /// Takes an entry out that was copied: if nothing was kept since; or, at the last try, if it is of the same key still.
+    pub(super) fn take_copied(&mut self, copied: &Copied<K, V, S::Link>, is_last: bool) -> Option<Stored<K, V, E, S::Link>>
+    where
+        K: Eq,
+    {
+        let is_it = self.epoch == copied.epoch || is_last && self.store.get_mut(copied.link)?.key == copied.key;
+        if is_it { self.store.remove(copied.link) } else { None }
     }
 
     pub(super) fn len(&self) -> usize {

@@ -298,12 +298,14 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
 
     fn serve<R>(&self, read: Instant, act: impl FnOnce(&mut Desk<'_, A, S>) -> R) -> R {
         self.state.with(|state| {
+            if let Some(at) = self.outside.bring_in(&self.algorithm, &mut state.taken) {
+                state.steady.catch_up(at);
+            }
             let now = state.steady.advance(read, &self.clock);
-            self.outside.bring_in(&self.algorithm, &mut state.taken);
             let result = act(&mut self.desk(state, now));
             let only_the_rule_decides = state.crowd.queue.is_empty() && !self.limits.counts_calls();
             if only_the_rule_decides && state.changed.is_none() && state.steady.is_the_clocks() {
-                self.outside.set_out(&self.algorithm, &state.taken);
+                self.outside.set_out(&self.algorithm, &state.taken, now);
             }
             result
         })

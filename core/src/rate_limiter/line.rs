@@ -307,9 +307,9 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
         Asked { turn: Turn::Wait { until: self.steady.on_clock(until) }, unused: [unused, None], next: None }
     }
 
-    /// Takes permits for the first in the queue: as of the instant for which they were due, if a coarse timer has woken it a little late. Otherwise every wait would be that much longer, and the rate not met.
+    /// Takes permits for the first in the queue: as of the instant for which they were due, if a coarse timer has woken it a little late and the rule has it so. Otherwise every wait would be that much longer, and the rate not met.
     fn take_in_turn(&mut self, permits: u32) -> Result<(), Lack> {
-        let due = if self.lateness > 0 { self.due(permits) } else { self.now };
+        let due = if self.lateness > 0 && self.algorithm.counts_late_as_due() { self.due(permits) } else { self.now };
         let taken_at = match self.take_at(permits, due) {
             Ok(()) => due,
             // A rule may not know it so exactly.

@@ -30,22 +30,22 @@ impl<W: Word> Outside<W> {
         }
     }
 
-    /// Brings it under the lock, which the caller has.
+    /// Brings it under the lock, which the caller has. It was so late already when it came about.
     #[inline]
-    pub(super) fn bring_in<A: Algorithm>(&self, rule: &A, taken: &mut A::State) {
+    pub(super) fn bring_in<A: Algorithm>(&self, rule: &A, taken: &mut A::State) -> Option<Instant> {
         // Only who has the lock sets it out.
         if self.taken.get() == 0 {
-            return;
+            return None;
         }
-        if let Some(word) = NonZeroU64::new(self.taken.take()) {
-            *taken = rule.unpack(word);
-        }
+        let word = NonZeroU64::new(self.taken.take())?;
+        *taken = rule.unpack(word);
+        Some(rule.packed_after(word))
     }
 
     /// Sets it out from under the lock, which the caller has, if it fits.
     #[inline]
-    pub(super) fn set_out<A: Algorithm>(&self, rule: &A, taken: &A::State) {
-        if let Some(word) = rule.pack(taken) {
+    pub(super) fn set_out<A: Algorithm>(&self, rule: &A, taken: &A::State, now: Instant) {
+        if let Some(word) = rule.pack(taken, now) {
             self.taken.put(word.get());
         }
     }

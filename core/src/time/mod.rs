@@ -9,6 +9,7 @@ use core::ops::{Add, Sub};
 use core::pin::Pin;
 use core::time::Duration;
 
+pub(crate) use self::steady::LATE_READING;
 pub use self::steady::Steady;
 
 /// A moment on a [`Clock`]: nanoseconds since that clock's own origin.

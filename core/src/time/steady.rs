@@ -1,7 +1,7 @@
 use super::{Clock, Instant};
 
 /// What is less than this may be a reading that was taken before another's, and came after it.
-const LATE_READING: u64 = 1_000_000;
+pub(crate) const LATE_READING: u64 = 1_000_000;
 
 /// A clock's time, made to run forward only: where the clock is set back, it goes on from where it was.
 ///
@@ -50,6 +50,11 @@ impl Steady {
             self.set_back(clock.now());
         }
         self.latest
+    }
+
+    /// It was so late already, as is known from elsewhere.
+    pub(crate) fn catch_up(&mut self, at: Instant) {
+        self.latest = self.latest.max(at);
     }
 
     /// The newest present that is known.

@@ -1,4 +1,4 @@
-//! Timers that are coarser than the clock: tokio's, of a millisecond. The rate is met, and nobody comes sooner for it.
+//! Timers that are coarser than the clock: tokio's, of a millisecond. A bucket's rate is met all the same, and nobody comes sooner for it; and in no stretch of time does a sliding window let more go than it says.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -16,19 +16,29 @@ fn paused(test: impl Future<Output = ()>) {
     LocalSet::new().block_on(&runtime, test);
 }
 
-/// How long so many callers take who come together.
-async fn takes<A: Algorithm + 'static>(rule: A, callers: u32) -> Duration {
+/// When so many callers go who come together.
+async fn goes<A: Algorithm + 'static>(rule: A, callers: u32) -> Vec<Instant> {
     let limiter = Rc::new(RateLimiter::<Tokio, A>::with_clock(TokioClock, rule));
-    let began = Instant::now();
     let callers: Vec<_> = (0..callers)
         .map(|_| {
             let limiter = Rc::clone(&limiter);
-            spawn_local(async move { drop(limiter.acquire(1).await.unwrap()) })
+            spawn_local(async move {
+                drop(limiter.acquire(1).await.unwrap());
+                Instant::now()
+            })
         })
         .collect();
+    let mut went = Vec::new();
     for caller in callers {
-        caller.await.unwrap();
+        went.push(caller.await.unwrap());
     }
+    went
+}
+
+/// How long so many callers take who come together.
+async fn takes<A: Algorithm + 'static>(rule: A, callers: u32) -> Duration {
+    let began = Instant::now();
+    goes(rule, callers).await;
     began.elapsed()
 }
 
@@ -46,9 +56,22 @@ fn ten_permits_a_tick_are_ten_permits_a_tick() {
         let each = Rate::new(10, Duration::from_micros(1_700));
         meets(TokenBucket::new(Rate::per_second(10_000)).burst(1)).await;
         meets(TokenBucket::new(each)).await;
-        meets(FixedWindow::new(each)).await;
-        meets(SlidingWindow::<Heap>::new(each)).await;
-        meets(SlidingCounter::new(each)).await;
+    });
+}
+
+#[test]
+fn late_timers_let_nobody_go_too_soon() {
+    paused(async {
+        for (permits, per) in [(10, 1_700), (5, 20_000), (1, 300)] {
+            let rate = Rate::new(permits, Duration::from_micros(per));
+            let went = goes(SlidingWindow::<Heap>::new(rate), 200).await;
+            let stretches = went.iter().zip(went.iter().skip(permits as usize)).map(|(from, to)| *to - *from);
+            let shortest = stretches.min().unwrap();
+            assert!(shortest >= rate.per(), "{permits} and one in {shortest:?}");
+            for went in [goes(FixedWindow::new(rate), 200).await, goes(SlidingCounter::new(rate), 200).await] {
+                assert!(*went.last().unwrap() - went[0] >= rate.per() * (199 / permits), "{went:?}");
+            }
+        }
     });
 }
 
@@ -78,6 +101,10 @@ impl Algorithm for Plain {
 
     fn most(&self) -> u32 {
         self.0.most()
+    }
+
+    fn counts_late_as_due(&self) -> bool {
+        true
     }
 
     fn renewed_at(&self, state: &Bucket) -> aplomb::Instant {

@@ -100,6 +100,28 @@ fn who_need_not_wait_takes_no_lock() {
     assert_eq!(locked(|| limiter.try_acquire(1).is_ok()), (true, 0));
 }
 
+fn comes_again_after_a_set_back<W: Word>() {
+    let clock = clock();
+    clock.set(Instant::ORIGIN + secs(3_600));
+    let limiter = Limiter::<W>::with_clock(clock, TokenBucket::new(Rate::per_second(10)));
+    for _ in 0..10 {
+        drop(limiter.try_acquire(1).unwrap());
+    }
+    clock.set(Instant::ORIGIN + secs(60));
+    let denied = limiter.try_acquire(1).map(drop).unwrap_err().retry_after();
+    assert_eq!(denied, Some(ms(100)), "59 minutes back are no time");
+    clock.advance(ms(100));
+    assert!(limiter.try_acquire(1).is_ok() && limiter.try_acquire(1).is_err());
+    clock.advance(secs(1));
+    assert_eq!(limiter.snapshot().available, 10);
+}
+
+#[test]
+fn a_clock_that_is_set_back_is_no_time() {
+    comes_again_after_a_set_back::<AtomicWord>();
+    comes_again_after_a_set_back::<NoWord>();
+}
+
 #[test]
 fn where_more_than_the_rule_decides_the_lock_does() {
     let bucket = TokenBucket::new(Rate::per_second(10));

@@ -105,7 +105,7 @@ impl<K, V, S: Storage> Store<K, V, S> {
         if self.slots.is_crowded() {
             self.grow(limits.capacity);
         }
-        let on_probation = self.is_scarce && !self.side.take_ghost(tag);
+        let on_probation = self.is_scarce && self.side.places() > 0 && !self.side.take_ghost(tag);
         times.set_marks(if on_probation { PROBATION } else { 0 });
         let end = dies_at(&times);
         let link = self.slots.put(key, value, times, tag)?;
@@ -163,7 +163,8 @@ impl<K, V, S: Storage> Store<K, V, S> {
         // In place, all the room is there from the start.
         let more = if S::CAPACITY < usize::MAX { S::CAPACITY } else { self.slots.rooms().saturating_mul(2).max(16) };
         let rooms = more.min(capacity);
-        self.slots.grow(rooms);
+        // Whoever was on probation has passed: nobody knows any more in which order they came.
+        self.slots.grow(rooms, |times| times.set_marks(times.marks() & USES));
         self.side.grow(rooms);
     }
 

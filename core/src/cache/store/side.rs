@@ -24,11 +24,13 @@ pub(super) struct Side<S: Storage> {
     /// The first on probation, and how many there are.
     first: usize,
     waiting: usize,
+    /// Which of its places the next ghost takes.
+    turn: bool,
 }
 
 impl<S: Storage> Side<S> {
     pub(super) const fn new() -> Self {
-        Self { words: S::Slots::EMPTY, root: Instant::ORIGIN, blocks: 0, places: 0, first: 0, waiting: 0 }
+        Self { words: S::Slots::EMPTY, root: Instant::ORIGIN, blocks: 0, places: 0, first: 0, waiting: 0, turn: false }
     }
 
     /// Is for so many slots from now on, in which anything may have ended. Ghosts are gone.
@@ -169,28 +171,30 @@ impl<S: Storage> Side<S> {
     }
 }
 
-/// Ghosts: words of the tags of who has gone, each where its tag points, so that a younger one takes an older one's place.
+/// Ghosts: words of the tags of who has gone. Each has two places, and takes one by turns: so a younger ghost takes an older one's place, and no two keep each other out for good.
 impl<S: Storage> Side<S> {
     pub(super) fn leave_ghost(&mut self, tag: S::Link) {
-        if let Some(ghost) = self.ghost(tag) {
+        self.turn = !self.turn;
+        let turn = self.turn;
+        if let Some(ghost) = self.ghost(tag, turn) {
             *ghost = word(tag);
         }
     }
 
     /// Whether there was one.
     pub(super) fn take_ghost(&mut self, tag: S::Link) -> bool {
-        match self.ghost(tag) {
+        [false, true].into_iter().any(|place| match self.ghost(tag, place) {
             Some(ghost) if *ghost == word(tag) => {
                 *ghost = 0;
                 true
             }
             _ => false,
-        }
+        })
     }
 
-    fn ghost(&mut self, tag: S::Link) -> Option<&mut u16> {
+    fn ghost(&mut self, tag: S::Link, other: bool) -> Option<&mut u16> {
         let ghosts = self.ghosts();
-        let number = tag.place(ghosts.len());
+        let number = if other { (usize::from(word(tag)) * ghosts.len()) >> 16 } else { tag.place(ghosts.len()) };
         self.words.as_mut_slice().get_mut(ghosts)?.get_mut(number)
     }
 }

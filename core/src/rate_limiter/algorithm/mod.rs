@@ -106,9 +106,19 @@ pub trait Algorithm {
         self
     }
 
-    /// The state in a word, if it fits into one and nothing is lost: then permits are taken without the lock. Default: it does not.
-    fn pack(&self, _state: &Self::State) -> Option<NonZeroU64> {
+    /// Whether a caller that a coarse timer woke a little late counts as of when it was due, so that the rate is met; at the price that two of them may come closer together than the rule says, by as much as the timer was late. Default: no, it counts as of when it goes.
+    fn counts_late_as_due(&self) -> bool {
+        false
+    }
+
+    /// The state in a word, if it fits into one and nothing is lost, nor is anything reserved for later: then permits are taken without the lock. Default: it does not.
+    fn pack(&self, _state: &Self::State, _now: Instant) -> Option<NonZeroU64> {
         None
+    }
+
+    /// An instant before which a packed state cannot have come about: if it is still to come, the clock was set back. Default: the clock's origin.
+    fn packed_after(&self, _word: NonZeroU64) -> Instant {
+        Instant::ORIGIN
     }
 
     /// The state that was [packed](Algorithm::pack).
@@ -121,7 +131,7 @@ pub trait Algorithm {
     fn try_take_packed(&self, word: NonZeroU64, now: Instant, n: u32) -> Option<Result<NonZeroU64, Instant>> {
         let mut state = self.unpack(word);
         match self.try_take(&mut state, now, n) {
-            Ok(()) => self.pack(&state).map(Ok),
+            Ok(()) => self.pack(&state, now).map(Ok),
             Err(refused) => refused.until().map(Err),
         }
     }

@@ -4,7 +4,7 @@ use core::time::Duration;
 use super::{Algorithm, Refused};
 use crate::config::ConfigError;
 use crate::rate_limiter::Rate;
-use crate::time::Instant;
+use crate::time::{Instant, LATE_READING};
 
 /// A bucket that holds up to `burst` permits, and into which they drip one by one at an even pace.
 ///
@@ -235,6 +235,15 @@ impl TokenBucket {
     }
 }
 
+impl TokenBucket {
+    /// A state that is one number.
+    #[inline]
+    fn number(&self, state: &Bucket) -> Option<NonZeroU64> {
+        let is_number = self.is_whole && state.parts == 0 && state.given_back == 0;
+        NonZeroU64::new(state.whole).filter(|_| is_number)
+    }
+}
+
 impl Bucket {
     const fn full_at(&self) -> Span {
         Span { whole: self.whole, parts: self.parts }
@@ -266,7 +275,7 @@ impl Algorithm for TokenBucket {
     #[inline]
     fn try_take(&self, state: &mut Bucket, now: Instant, n: u32) -> Result<(), Refused> {
         // A rate without fractions, as most are: the same, in fewer steps.
-        match self.pack(state).and_then(|full_at| self.try_take_packed(full_at, now, n)) {
+        match self.number(state).and_then(|full_at| self.try_take_packed(full_at, now, n)) {
             Some(Ok(full_at)) => {
                 *state = self.unpack(full_at);
                 Ok(())
@@ -319,15 +328,28 @@ impl Algorithm for TokenBucket {
         state.full_at().round_up()
     }
 
-    /// A burst that was set stays, unless another one is.
+    /// A burst that was set stays, unless another one is; as far as it can fill again.
     fn in_place_of(self, earlier: &Self) -> Self {
-        if earlier.burst_is_set && !self.burst_is_set { self.burst(earlier.burst) } else { self }
+        if earlier.burst_is_set && !self.burst_is_set {
+            self.burst(earlier.burst.clamp(1, self.largest_burst().max(1)))
+        } else {
+            self
+        }
+    }
+
+    fn counts_late_as_due(&self) -> bool {
+        true
     }
 
     #[inline]
-    fn pack(&self, state: &Bucket) -> Option<NonZeroU64> {
-        let is_number = self.is_whole && state.parts == 0 && state.given_back == 0;
-        NonZeroU64::new(state.whole).filter(|_| is_number)
+    fn pack(&self, state: &Bucket, now: Instant) -> Option<NonZeroU64> {
+        let most = now.as_nanos().saturating_add(self.depth.whole);
+        self.number(state).filter(|full_at| full_at.get() <= most)
+    }
+
+    /// Whoever took the last permit left the bucket full in as long as it takes to fill, at the latest.
+    fn packed_after(&self, word: NonZeroU64) -> Instant {
+        Instant::from_nanos(word.get().saturating_sub(self.depth.whole))
     }
 
     #[inline]
@@ -344,7 +366,12 @@ impl Algorithm for TokenBucket {
         let now_or_later = full_at.max(NonZeroU64::new(now.as_nanos()).unwrap_or(NonZeroU64::MIN));
         let full_at = now_or_later.saturating_add(cost);
         let wait = (full_at.get() - now.as_nanos()).saturating_sub(self.depth.whole);
-        Some(if wait > 0 { Err(now.saturating_add_nanos(wait)) } else { Ok(full_at) })
+        if wait == 0 {
+            return Some(Ok(full_at));
+        }
+        // Nobody has taken permits of what comes later: so the clock has been set back, which is seen to under the lock.
+        let was_set_back = wait > cost.saturating_add(LATE_READING);
+        (!was_set_back).then(|| Err(now.saturating_add_nanos(wait)))
     }
 
     /// The number of permits stays what it is, to a fraction of a permit (as in Go's `x/time/rate`).

@@ -296,17 +296,14 @@ where
     /// # Ok::<_, ConfigError>(())
     /// ```
     pub fn set_rate(&self, rule: impl Into<A>) -> Result<(), ConfigError> {
-        let earlier = self.shards.first().map_or(self.algorithm, |shard| shard.with(|shard| *shard.rule(self.house())));
-        let rule = rule.into().in_place_of(&earlier);
-        if let Some(error) = rule.config_error() {
-            return Err(error);
-        }
-        let read = self.clock.now();
+        let (rule, read) = (rule.into(), self.clock.now());
+        let Some(first) = self.shards.first() else { return Ok(()) };
+        let (rule, change) = first.with(|shard| shard.next_change(self.house(), rule))?;
         for shard in &self.shards {
             let house = self.house();
             shard.with(|shard| {
                 let now = shard.steady.advance(read, &self.clock);
-                shard.take_over(house, rule, now);
+                shard.take_over(house, rule, change, now);
             });
             // Whoever is first in its queue looks anew.
             let mut looked_at = 0;
@@ -345,7 +342,7 @@ where
         })
     }
 
-    /// Forgets a key that nobody uses, and what was taken of its permits with it. Whether it was there, and is no more. It looks through the keys of its shard.
+    /// Forgets a key that nobody uses, and what was taken of its permits with it. Whether it was there, and is no more.
     ///
     /// # Examples
     ///

@@ -3,6 +3,7 @@
 use core::task::Waker;
 
 use super::crowds::{Crowds, Place};
+use crate::config::ConfigError;
 use crate::rate_limiter::algorithm::Algorithm;
 use crate::rate_limiter::line::{Ask, Crowd, Desk, Limits};
 use crate::storage::Storage;
@@ -15,6 +16,8 @@ pub(super) struct Shard<K, A: Algorithm, S: Storage> {
     pub(super) table: Table<K, Known<A, S::Link>, S>,
     /// The rule, if it has been changed.
     changed: Option<A>,
+    /// Which change it was: of two that come at once, the later one stands in all shards.
+    change: u64,
     /// Of the keys where somebody runs or waits.
     pub(super) crowds: Crowds<S>,
     slab: Slab<Ask, S>,
@@ -65,6 +68,7 @@ impl<K, A: Algorithm + Copy, S: Storage> Shard<K, A, S> {
         steady: Steady::new(),
         table: Table::new(),
         changed: None,
+        change: 0,
         crowds: Crowds::new(),
         slab: Slab::new(),
         renewals: Earliest::new(),
@@ -187,13 +191,27 @@ impl<K, A: Algorithm + Copy, S: Storage> Shard<K, A, S> {
     }
 
     /// Changes the rule.
-    pub(super) fn take_over(&mut self, house: House<'_, A>, rule: A, now: Instant) {
+    pub(super) fn take_over(&mut self, house: House<'_, A>, rule: A, change: u64, now: Instant) {
+        if change < self.change {
+            return;
+        }
+        self.change = change;
         let from = self.changed.replace(rule).unwrap_or(*house.algorithm);
         for (_, entry) in self.table.iter_mut() {
             rule.take_over(&mut entry.value.taken, &from, now);
         }
         // They may come sooner now.
         self.renewals.start_anew(self.table.slots());
+    }
+
+    /// The number of the next change, which this shard tells for all. Its rule is that of the change before.
+    pub(super) fn next_change(&mut self, house: House<'_, A>, rule: A) -> Result<(A, u64), ConfigError> {
+        let rule = rule.in_place_of(self.rule(house));
+        if let Some(error) = rule.config_error() {
+            return Err(error);
+        }
+        self.change = self.change.saturating_add(1);
+        Ok((rule, self.change))
     }
 
     /// The waker of whoever is first in the next queue. Crowds stay where they are while keys move, so that none is passed over.
