@@ -10,12 +10,13 @@ const REQUESTS: usize = 1_000_000;
 const CAPACITIES: [usize; 3] = [1_000, 5_000, 20_000];
 
 fn main() {
-    let traces: [(&str, Vec<u64>); 6] = [
+    let traces: [(&str, Vec<u64>); 7] = [
         ("zipf 0.7", trace(0.7, Mix::Alone)),
         ("zipf 0.9", trace(0.9, Mix::Alone)),
         ("zipf 1.1", trace(1.1, Mix::Alone)),
         ("zipf 0.9, 25 % once", trace(0.9, Mix::Scanned)),
         ("zipf 0.9, shifting", trace(0.9, Mix::Shifting)),
+        ("another set at a time", another_set()),
         ("in turns", (0..REQUESTS as u64 * 2).map(|at| at % 30_000).collect()),
     ];
     println!(
@@ -113,4 +114,9 @@ fn trace(exponent: f64, mix: Mix) -> Vec<u64> {
             keys[(rank + shift) % keys.len()]
         })
         .collect()
+}
+
+/// 400 keys in turns, 64 times; then as many others.
+fn another_set() -> Vec<u64> {
+    (0..REQUESTS as u64 * 2).map(|at| at / (400 * 64) * 400 + at % 400).collect()
 }

@@ -194,7 +194,7 @@ impl<S: Storage> Side<S> {
 
     fn ghost(&mut self, tag: S::Link, other: bool) -> Option<&mut u16> {
         let ghosts = self.ghosts();
-        let number = if other { (usize::from(word(tag)) * ghosts.len()) >> 16 } else { tag.place(ghosts.len()) };
+        let number = if other { elsewhere(tag, ghosts.len()) } else { tag.place(ghosts.len()) };
         self.words.as_mut_slice().get_mut(ghosts)?.get_mut(number)
     }
 }
@@ -203,4 +203,11 @@ impl<S: Storage> Side<S> {
 #[allow(clippy::cast_possible_truncation, reason = "a word of it is what is wanted")]
 fn word<L: Link>(tag: L) -> u16 {
     ((tag.index() as u32).wrapping_mul(0x9e37_79b1) >> 16) as u16 | 1
+}
+
+/// Another place than its hash points to.
+#[allow(clippy::cast_possible_truncation, reason = "a place lies within so many")]
+fn elsewhere<L: Link>(tag: L, places: usize) -> usize {
+    let mixed = (tag.index() as u32).wrapping_mul(0x85eb_ca6b) ^ 0x5bd1_e995;
+    ((u64::from(mixed) * places as u64) >> 32) as usize
 }

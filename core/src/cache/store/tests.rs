@@ -137,6 +137,59 @@ fn a_scan_drives_nobody_out_who_is_used() {
 }
 
 #[test]
+fn in_little_room_too_who_is_used_stays() {
+    for capacity in 2..=8 {
+        let mut store = Store::<u32, u32, Inline<8>>::new();
+        for once in 1_000..2_000 {
+            for _ in 0..5 {
+                if !hit(&mut store, 7) {
+                    assert!(once < 1_010, "{capacity}: gone by {once}");
+                    put(&mut store, 7, u64::MAX, 0, capacity);
+                }
+            }
+            put(&mut store, once, u64::MAX, 0, capacity);
+        }
+    }
+}
+
+#[test]
+#[cfg(feature = "alloc")]
+fn nobody_stays_for_good_who_was_on_probation_when_the_table_grew() {
+    let mut store = Store::<u32, u32, crate::storage::Heap>::new();
+    for key in 0..16 {
+        put(&mut store, key, u64::MAX, 0, 16);
+    }
+    put(&mut store, 16, u64::MAX, 0, 16);
+    for key in 17..5_000 {
+        if !is_there(&store, key) {
+            put(&mut store, key, u64::MAX, 0, 64);
+        }
+        for _ in 0..3 {
+            hit(&mut store, key);
+        }
+    }
+    assert!((0..17).all(|key| !is_there(&store, key)));
+}
+
+#[test]
+fn another_set_of_keys_gets_in() {
+    let mut store = Store::<u32, u32, Inline<100>>::new();
+    for set in 0..5 {
+        let mut hits = 0;
+        for _ in 0..64 {
+            for key in set * 1_000..set * 1_000 + 45 {
+                if hit(&mut store, key) {
+                    hits += 1;
+                } else {
+                    put(&mut store, key, u64::MAX, 0, 100);
+                }
+            }
+        }
+        assert!(hits > 64 * 45 * 8 / 10, "{hits} of {} in set {set}", 64 * 45);
+    }
+}
+
+#[test]
 fn who_comes_back_soon_stays() {
     let mut store = Store::<u32, u32, Inline<100>>::new();
     for key in 0..101 {
@@ -159,7 +212,7 @@ fn an_entry_takes_no_more_than_it_says() {
     let pairs = ENTRIES * size_of::<(u64, u64)>();
     let store = size_of::<Store<u64, u64, Inline<ENTRIES>>>();
     // But for what there is once.
-    assert!(store - pairs - 24 * ENTRIES < 128, "{} bytes", store - pairs);
+    assert!(store - pairs - 24 * ENTRIES <= 192, "{} bytes", store - pairs);
     #[cfg(all(feature = "alloc", target_pointer_width = "64"))]
     assert_eq!(size_of::<slots::Slot<u64, u64, core::num::NonZeroU32>>(), 16 + 24);
 }

@@ -22,7 +22,7 @@ use crate::sync::Shared;
 /// A limiter for each key: a client's address, a user, a topic. Each has permits of its own, and a queue of its own.
 ///
 /// Keys lie in a table of fixed [`capacity`](KeyedRateLimiter::capacity). A new key takes the place of one whose permits are all there again, since nothing is lost with that; if there is none, it is refused: never is there a free pass. A look-up takes constant time, and so does a
-/// permit; finding a key to forget takes a little more, at most once for each use of a key since it was last looked at (a heap that is put right as it is needed).
+/// permit; finding a key to forget takes a little more, at most once for each use of a key since it was last looked at: after the rate has been changed, or where all have been used, one newcomer may look through the whole shard, and one that makes the table grow moves it.
 ///
 /// The table is divided into `SHARDS` with a lock each, and room for an equal part of the keys each. On servers, take some four times as many as there are threads. Everything else is as with a [`RateLimiter`](super::RateLimiter).
 ///
