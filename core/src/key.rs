@@ -88,7 +88,7 @@ pub(crate) fn shard_of(hash: u64, shards: usize) -> usize {
 
 /// The default: foldhash, which is quick and small.
 ///
-/// Where the [platform](crate::Platform::hash_seed) has a seed that is another in each run, so are the words that keys are multiplied with, and nobody outside can choose keys that collide. From a seed of zero, as in simulation and on firmware, hashes are the same in each run, and can be chosen.
+/// Where the [platform](crate::Platform::hash_seed) has a seed that is another in each run, so are all hashes, and nobody outside can choose keys that collide. From a seed of zero, as in simulation and on firmware, hashes are the same in each run, and can be chosen.
 ///
 /// Where keys come from somebody who can watch how long each takes, and tries for long, take a keyed hash such as `SipHash` by implementing [`KeyHash`].
 #[derive(Debug, Clone, Copy)]
@@ -99,42 +99,114 @@ impl KeyHash for FoldHash {
 
     #[inline]
     fn hasher(seed: u64) -> FoldHasher {
-        let words = if seed == 0 { foldhash::SharedSeed::global_fixed() } else { foldhash::SharedSeed::global_random() };
-        FoldHasher(foldhash::fast::FoldHasher::with_seed(seed, words))
+        FoldHasher { folds: foldhash::fast::FoldHasher::with_seed(seed, foldhash::SharedSeed::global_fixed()), secret: seed }
     }
 }
 
 /// Hashes one key by [`FoldHash`].
+///
+/// foldhash multiplies what is hashed with words that are known. One that equals such a word would make a zero of it, whatever the seed: so the seed is mixed in before.
 #[derive(Clone)]
-pub struct FoldHasher(foldhash::fast::FoldHasher<'static>);
-
-macro_rules! hand_on {
-    ($($write:ident($number:ty)),*) => {
-        impl Hasher for FoldHasher {
-            #[inline]
-            fn finish(&self) -> u64 {
-                self.0.finish()
-            }
-
-            #[inline]
-            fn write(&mut self, bytes: &[u8]) {
-                self.0.write(bytes);
-            }
-
-            $(
-                #[inline]
-                fn $write(&mut self, number: $number) {
-                    self.0.$write(number);
-                }
-            )*
-        }
-    };
+pub struct FoldHasher {
+    folds: foldhash::fast::FoldHasher<'static>,
+    secret: u64,
 }
 
-hand_on!(write_u8(u8), write_u16(u16), write_u32(u32), write_u64(u64), write_u128(u128), write_usize(usize));
+impl Hasher for FoldHasher {
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.folds.finish()
+    }
+
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        for word in words {
+            self.write_u64(u64::from_le_bytes(*word));
+        }
+        if !rest.is_empty() {
+            let mut last = [0; 8];
+            for (to, from) in last.iter_mut().zip(rest) {
+                *to = *from;
+            }
+            self.write_u64(u64::from_le_bytes(last));
+            self.folds.write_u8(u8::try_from(rest.len()).unwrap_or(0));
+        }
+    }
+
+    #[inline]
+    fn write_u64(&mut self, number: u64) {
+        self.folds.write_u64(number ^ self.secret);
+    }
+
+    #[inline]
+    fn write_u128(&mut self, number: u128) {
+        let secret = u128::from(self.secret);
+        self.folds.write_u128(number ^ secret ^ secret << 64);
+    }
+
+    #[inline]
+    fn write_u8(&mut self, number: u8) {
+        self.folds.write_u8(number);
+    }
+
+    #[inline]
+    fn write_u16(&mut self, number: u16) {
+        self.write_u64(u64::from(number));
+    }
+
+    #[inline]
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(u64::from(number));
+    }
+
+    #[inline]
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
+    }
+}
 
 impl fmt::Debug for FoldHasher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("FoldHasher")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Words by which foldhash multiplies.
+    const WORDS: [u64; 6] = [
+        0xc0ac_29b7_c97c_50dd,
+        0x3f84_d5b5_b547_0917,
+        0xc0ac_29b7_c97c_50dd | 1 << 63 | 1 << 31 | 1,
+        0x3f84_d5b5_b547_0917 | 1 << 63 | 1 << 31 | 1,
+        0,
+        u64::MAX,
+    ];
+
+    #[test]
+    fn nobody_chooses_keys_that_collide() {
+        for word in WORDS {
+            for seed in [1, 0x0123_4567_89ab_cdef] {
+                let pairs: BTreeSet<u64> = (0..2_000_u64).map(|n| hash::<FoldHash, _>(seed, &(n, word))).collect();
+                assert_eq!(pairs.len(), 2_000, "{word:x}");
+                let bytes = |n: u64| [n.to_le_bytes(), word.to_le_bytes()].concat();
+                let bytes: BTreeSet<u64> = (0..2_000).map(|n| hash::<FoldHash, _>(seed, &bytes(n))).collect();
+                assert_eq!(bytes.len(), 2_000, "{word:x}");
+            }
+        }
+    }
+
+    #[test]
+    fn lengths_tell() {
+        let texts = ["", "\0", "\0\0", "a", "a\0", "abcdefgh", "abcdefgh\0", "abcdefgh\0\0\0\0\0\0\0\0"];
+        let hashes: BTreeSet<u64> = texts.iter().map(|text| hash::<FoldHash, str>(7, text)).collect();
+        assert_eq!(hashes.len(), texts.len());
     }
 }
