@@ -122,7 +122,7 @@ macro_rules! bind {
         /// async fn population(city: String) -> Result<u64, &'static str> { Ok(city.len() as u64 * 100_000) }
         ///
         #[doc = $open]
-        /// let population = memoize(population).capacity(1_000);
+        /// let population = memoize(population).capacity(10);
         /// assert_eq!(population.call("Oslo").await, Ok(400_000));
         /// assert_eq!(population.call("Oslo").await, Ok(400_000), "and nobody was asked");
         #[doc = $close]
