@@ -9,15 +9,22 @@ use pin_project_lite::pin_project;
 
 /// Work that can be started, and started again: every `FnMut() -> impl Future` is one.
 ///
-/// A pattern that wraps an operation is an operation itself, so that patterns nest without a box between them.
+/// What has been started is a [`Run`](Operation::Run) that lies apart from the operation, and is lent it whenever it is polled. So a pattern that wraps an operation is an operation itself, however often it starts what it wraps: patterns nest
+/// without a box, without a clone, and without a reference from a future into what it lies in.
 ///
 /// # Examples
 ///
 /// ```
 /// use aplomb::Operation;
+/// use std::{future::poll_fn, pin::pin};
 ///
 /// async fn twice<O: Operation>(mut operation: O) -> (O::Output, O::Output) {
-///     (operation.start().await, operation.start().await)
+///     let mut first = pin!(operation.start());
+///     let mut second = pin!(operation.start());
+///     (
+///         poll_fn(|cx| operation.poll_run(first.as_mut(), cx)).await,
+///         poll_fn(|cx| operation.poll_run(second.as_mut(), cx)).await,
+///     )
 /// }
 ///
 /// let mut count = 0;
@@ -28,11 +35,14 @@ pub trait Operation {
     /// What it ends with.
     type Output;
 
-    /// One run of it.
-    type Future: Future<Output = Self::Output>;
+    /// One run of it, as far as it has come. Dropping it cancels it.
+    type Run;
 
     /// Starts it.
-    fn start(&mut self) -> Self::Future;
+    fn start(&mut self) -> Self::Run;
+
+    /// Goes on with what has been started. After its end, a run is not polled again.
+    fn poll_run(&mut self, run: Pin<&mut Self::Run>, cx: &mut Context<'_>) -> Poll<Self::Output>;
 }
 
 impl<F, Fut> Operation for F
@@ -41,10 +51,79 @@ where
     Fut: Future,
 {
     type Output = Fut::Output;
-    type Future = Fut;
+    type Run = Fut;
 
+    #[inline]
     fn start(&mut self) -> Fut {
         self()
+    }
+
+    #[inline]
+    fn poll_run(&mut self, run: Pin<&mut Fut>, cx: &mut Context<'_>) -> Poll<Fut::Output> {
+        run.poll(cx)
+    }
+}
+
+/// Who starts what a pattern guards, once, and polls it: the future itself, or a pipeline, which has the operation elsewhere. `S` is what the pattern keeps until it starts.
+pub(crate) trait Drive<S, R> {
+    /// What it ends with.
+    type Output;
+
+    fn start(&mut self, seed: S) -> R;
+
+    fn poll_run(&mut self, run: Pin<&mut R>, cx: &mut Context<'_>) -> Poll<Self::Output>;
+}
+
+/// The future has its operation itself, and makes a future of it.
+pub(crate) struct Held;
+
+impl<F, Fut> Drive<F, Fut> for Held
+where
+    F: FnOnce() -> Fut,
+    Fut: Future,
+{
+    type Output = Fut::Output;
+
+    #[inline]
+    fn start(&mut self, operation: F) -> Fut {
+        operation()
+    }
+
+    #[inline]
+    fn poll_run(&mut self, run: Pin<&mut Fut>, cx: &mut Context<'_>) -> Poll<Fut::Output> {
+        run.poll(cx)
+    }
+}
+
+/// The operation is lent for each poll.
+pub(crate) struct Lent<'o, O>(pub(crate) &'o mut O);
+
+impl<O: Operation> Drive<(), O::Run> for Lent<'_, O> {
+    type Output = O::Output;
+
+    #[inline]
+    fn start(&mut self, (): ()) -> O::Run {
+        self.0.start()
+    }
+
+    #[inline]
+    fn poll_run(&mut self, run: Pin<&mut O::Run>, cx: &mut Context<'_>) -> Poll<O::Output> {
+        self.0.poll_run(run, cx)
+    }
+}
+
+impl<O: Operation> Operation for Lent<'_, O> {
+    type Output = O::Output;
+    type Run = O::Run;
+
+    #[inline]
+    fn start(&mut self) -> O::Run {
+        self.0.start()
+    }
+
+    #[inline]
+    fn poll_run(&mut self, run: Pin<&mut O::Run>, cx: &mut Context<'_>) -> Poll<O::Output> {
+        self.0.poll_run(run, cx)
     }
 }
 

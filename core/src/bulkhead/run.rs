@@ -11,6 +11,7 @@ use super::error::BulkheadError;
 use super::event::Event;
 use super::settings::Bulkhead;
 use crate::observe::SharedObserver;
+use crate::operation::{Drive, Held};
 use crate::panicking::clear_at_panic;
 use crate::platform::Platform;
 use crate::storage::Storage;
@@ -53,7 +54,7 @@ impl<P: Platform, S: Storage, O: SharedObserver<Event>> Bulkhead<P, S, O> {
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        Run { stage: Stage::Start { bulkhead: Some(self), waits: true, operation: Some(operation) } }
+        Run::waiting(self, operation)
     }
 
     /// Runs the operation if there is a place for it now.
@@ -131,16 +132,41 @@ where
 {
     type Output = Result<T, BulkheadError<E>>;
 
-    // The way of one who finds a place is straight, and that of one who has to wait stands aside.
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_driven(&mut Held, cx)
+    }
+}
+
+impl<P, S, O, B, F, Fut> Run<B, F, Fut>
+where
+    P: Platform,
+    S: Storage,
+    O: SharedObserver<Event>,
+    B: Deref<Target = Bulkhead<P, S, O>>,
+{
+    /// One that waits, and that `seed` starts.
+    pub(crate) const fn waiting(bulkhead: B, seed: F) -> Self {
+        Self { stage: Stage::Start { bulkhead: Some(bulkhead), waits: true, operation: Some(seed) } }
+    }
+
+    // The way of one who finds a place is straight, and that of one who has to wait stands aside.
+    #[inline]
+    pub(crate) fn poll_driven<D, T, E>(
+        self: Pin<&mut Self>,
+        drive: &mut D,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<T, BulkheadError<E>>>
+    where
+        D: Drive<F, Fut, Output = Result<T, E>>,
+    {
         let mut stage = self.project().stage;
         if let StageProjection::Start { bulkhead, waits, operation } = stage.as_mut().project() {
             let (Some(bulkhead), Some(operation)) = (bulkhead.take(), operation.take()) else { return Poll::Pending };
             match bulkhead.enter(*waits) {
                 Ok(true) => {
                     let permit = Permit::new(bulkhead, 1);
-                    stage.set(Stage::Running { operation: operation(), permit });
+                    stage.set(Stage::Running { operation: drive.start(operation), permit });
                 }
                 Ok(false) => {
                     stage.set(Stage::Wait { acquire: Bulkhead::acquire_owned(bulkhead), operation: Some(operation) });
@@ -151,13 +177,13 @@ where
         if let StageProjection::Wait { acquire, operation } = stage.as_mut().project() {
             let permit = ready!(acquire.poll(cx)).map_err(BulkheadError::of_operation)?;
             let Some(operation) = operation.take() else { return Poll::Pending };
-            stage.set(Stage::Running { operation: operation(), permit });
+            stage.set(Stage::Running { operation: drive.start(operation), permit });
         }
         let outcome = ready!(clear_at_panic(
             stage.as_mut(),
             |mut stage| stage.set(Stage::Ended),
             |stage| match stage.project() {
-                StageProjection::Running { operation, .. } => operation.poll(cx),
+                StageProjection::Running { operation, .. } => drive.poll_run(operation, cx),
                 StageProjection::Start { .. } | StageProjection::Wait { .. } | StageProjection::Ended => Poll::Pending,
             }
         ));

@@ -9,6 +9,7 @@ use super::circuit::Circuit;
 use super::error::BreakerError;
 use super::judge::Judge;
 use super::permit::Permit;
+use crate::operation::{Drive, Held};
 
 pin_project! {
     /// An operation that runs if the breaker lets it; made by [`CircuitBreaker::run`](super::CircuitBreaker::run) and [`KeyedCircuitBreaker::run`](super::KeyedCircuitBreaker::run).
@@ -37,7 +38,7 @@ pin_project! {
 }
 
 impl<C: Circuit, F, Fut> Run<C, F, Fut> {
-    pub(super) const fn new(circuit: C, operation: F) -> Self {
+    pub(crate) const fn new(circuit: C, operation: F) -> Self {
         Self { stage: Stage::Start { operation: Some(operation) }, permit: Permit::unasked(circuit) }
     }
 }
@@ -52,16 +53,31 @@ where
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_driven(&mut Held, cx)
+    }
+}
+
+impl<C: Circuit, F, Fut> Run<C, F, Fut> {
+    #[inline]
+    pub(crate) fn poll_driven<D, T, E>(
+        self: Pin<&mut Self>,
+        drive: &mut D,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<T, BreakerError<E>>>
+    where
+        C::Judge: Judge<T, E>,
+        D: Drive<F, Fut, Output = Result<T, E>>,
+    {
         let mut this = self.project();
         if let StageProjection::Start { operation } = this.stage.as_mut().project() {
             let Some(operation) = operation.take() else { return Poll::Pending };
             if let Err(rejected) = this.permit.ask() {
                 return Poll::Ready(Err(rejected.of_operation()));
             }
-            this.stage.set(Stage::Running { operation: operation() });
+            this.stage.set(Stage::Running { operation: drive.start(operation) });
         }
         let StageProjection::Running { operation } = this.stage.as_mut().project() else { return Poll::Pending };
-        let outcome = ready!(operation.poll(cx));
+        let outcome = ready!(drive.poll_run(operation, cx));
         this.permit.judge(&outcome);
         this.stage.set(Stage::Ended);
         Poll::Ready(outcome.map_err(BreakerError::Failed))

@@ -10,6 +10,7 @@ use super::acquire::Acquire;
 use super::error::RateLimitError;
 use super::lines::{Find, Lines};
 use super::permit::Permit;
+use crate::operation::{Drive, Held};
 use crate::panicking::clear_at_panic;
 
 pin_project! {
@@ -45,7 +46,7 @@ pin_project! {
 }
 
 impl<B: Deref<Target: Lines>, K, F, Fut> Run<B, K, F, Fut> {
-    pub(super) const fn new(acquire: Acquire<B, K>, operation: F) -> Self {
+    pub(crate) const fn new(acquire: Acquire<B, K>, operation: F) -> Self {
         Self { stage: Stage::Wait { acquire, operation: Some(operation) } }
     }
 }
@@ -60,12 +61,30 @@ where
     type Output = Result<T, RateLimitError<E>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_driven(&mut Held, cx)
+    }
+}
+
+impl<B, K, F, Fut> Run<B, K, F, Fut>
+where
+    B: Deref<Target: Lines>,
+    K: Find<B::Target>,
+{
+    #[inline]
+    pub(crate) fn poll_driven<D, T, E>(
+        self: Pin<&mut Self>,
+        drive: &mut D,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<T, RateLimitError<E>>>
+    where
+        D: Drive<F, Fut, Output = Result<T, E>>,
+    {
         let mut stage = self.project().stage;
         if let StageProjection::Wait { acquire, operation } = stage.as_mut().project() {
             let admitted = ready!(acquire.poll(cx));
             let Some(operation) = operation.take() else { return Poll::Pending };
             match admitted {
-                Ok(permit) => stage.set(Stage::Running { operation: operation(), permit }),
+                Ok(permit) => stage.set(Stage::Running { operation: drive.start(operation), permit }),
                 Err(error) => return Poll::Ready(Err(error.of_operation())),
             }
         }
@@ -73,7 +92,7 @@ where
             stage.as_mut(),
             |mut stage| stage.set(Stage::Ended),
             |stage| match stage.project() {
-                StageProjection::Running { operation, .. } => operation.poll(cx),
+                StageProjection::Running { operation, .. } => drive.poll_run(operation, cx),
                 StageProjection::Wait { .. } | StageProjection::Ended => Poll::Pending,
             }
         ));

@@ -1,4 +1,6 @@
 use core::future::{Future, Ready, ready};
+use core::pin::Pin;
+use core::task::{Context, Poll};
 
 use super::event::{Attempt, Cause};
 use crate::operation::Operation;
@@ -9,23 +11,31 @@ pub trait Start {
     type Output;
 
     /// One run of it.
-    type Future: Future<Output = Self::Output>;
+    type Run;
 
     /// Starts it. Whoever does not ask which attempt this is, saves a reading of the clock.
-    fn start(&mut self, attempt: impl FnOnce() -> Attempt) -> Self::Future;
+    fn start(&mut self, attempt: impl FnOnce() -> Attempt) -> Self::Run;
+
+    /// Goes on with what has been started.
+    fn poll_run(&mut self, run: Pin<&mut Self::Run>, cx: &mut Context<'_>) -> Poll<Self::Output>;
 }
 
 /// An operation that doesn't care which attempt it is.
 #[derive(Debug, Clone, Copy)]
-pub struct Plain<O>(pub(super) O);
+pub struct Plain<O>(pub(crate) O);
 
 impl<O: Operation> Start for Plain<O> {
     type Output = O::Output;
-    type Future = O::Future;
+    type Run = O::Run;
 
     #[inline]
-    fn start(&mut self, _attempt: impl FnOnce() -> Attempt) -> O::Future {
+    fn start(&mut self, _attempt: impl FnOnce() -> Attempt) -> O::Run {
         self.0.start()
+    }
+
+    #[inline]
+    fn poll_run(&mut self, run: Pin<&mut O::Run>, cx: &mut Context<'_>) -> Poll<O::Output> {
+        self.0.poll_run(run, cx)
     }
 }
 
@@ -39,10 +49,15 @@ where
     Fut: Future,
 {
     type Output = Fut::Output;
-    type Future = Fut;
+    type Run = Fut;
 
     fn start(&mut self, attempt: impl FnOnce() -> Attempt) -> Fut {
         (self.0)(attempt())
+    }
+
+    #[inline]
+    fn poll_run(&mut self, run: Pin<&mut Fut>, cx: &mut Context<'_>) -> Poll<Fut::Output> {
+        run.poll(cx)
     }
 }
 
@@ -82,6 +97,6 @@ impl<E> Between<E> for Nothing {
 /// What a [`Retry`](super::Retry) is to call, where it is not a policy only.
 #[derive(Debug, Clone, Copy)]
 pub struct Call<S, K = Nothing> {
-    pub(super) operation: S,
-    pub(super) between: K,
+    pub(crate) operation: S,
+    pub(crate) between: K,
 }

@@ -33,10 +33,18 @@ pin_project! {
     where
         S::Output: Fallible,
     {
-        session: Session<Q, R, ErrorOf<S>>,
         call: Call<S, K>,
         #[pin]
-        stage: Stage<S::Future, K::Future>,
+        progress: Progress<Q, R, ErrorOf<S>, S::Run, K::Future>,
+    }
+}
+
+pin_project! {
+    /// How far a call has come. What it calls lies elsewhere, and is lent to it.
+    pub struct Progress<Q: AsPolicy, R, E, A, B> {
+        session: Session<Q, R, E>,
+        #[pin]
+        stage: Stage<A, B>,
         #[pin]
         alarm: Alarm<SleepOf<Q>>,
     }
@@ -64,7 +72,7 @@ where
 {
     #[inline]
     pub(super) fn new(policy: Q, rules: R, call: Call<S, K>) -> Self {
-        Self { session: Session::new(policy, rules), call, stage: Stage::Start, alarm: Alarm::new() }
+        Self { call, progress: Progress::new(policy, rules) }
     }
 }
 
@@ -79,17 +87,32 @@ where
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        clear_at_panic(self, Self::give_up, |run| run.poll_result(cx))
+        let this = self.project();
+        this.progress.poll_call(this.call, cx)
     }
 }
 
-impl<Q, R, S, K, T, E> Run<Q, R, S, K>
-where
-    Q: AsPolicy,
-    R: Rules<T, E>,
-    S: Start<Output = Result<T, E>>,
-    K: Between<E>,
-{
+impl<Q: AsPolicy, R, E, A, B: Future<Output = ()>> Progress<Q, R, E, A, B> {
+    #[inline]
+    pub(crate) fn new(policy: Q, rules: R) -> Self {
+        Self { session: Session::new(policy, rules), stage: Stage::Start, alarm: Alarm::new() }
+    }
+
+    /// Goes on with the call, which is the same at each poll.
+    #[inline]
+    pub(crate) fn poll_call<S, K, T>(
+        self: Pin<&mut Self>,
+        call: &mut Call<S, K>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<T, RetryError<E>>>
+    where
+        R: Rules<T, E>,
+        S: Start<Output = Result<T, E>, Run = A>,
+        K: Between<E, Future = B>,
+    {
+        clear_at_panic(self, Self::give_up, |progress| progress.poll_result(call, cx))
+    }
+
     /// Nothing starts any more, and what was paid for that goes back.
     fn give_up(self: Pin<&mut Self>) {
         let mut this = self.project();
@@ -99,10 +122,19 @@ where
 
     // The way of a first attempt that succeeds is straight, and all else stands aside: most calls go no other.
     #[inline]
-    fn poll_result(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, RetryError<E>>> {
+    fn poll_result<S, K, T>(
+        mut self: Pin<&mut Self>,
+        call: &mut Call<S, K>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<T, RetryError<E>>>
+    where
+        R: Rules<T, E>,
+        S: Start<Output = Result<T, E>, Run = A>,
+        K: Between<E, Future = B>,
+    {
         loop {
             if !matches!(self.stage, Stage::Start | Stage::Attempt { .. })
-                && let Err(error) = ready!(self.as_mut().poll_pause(cx))
+                && let Err(error) = ready!(self.as_mut().poll_pause(&mut call.between, cx))
             {
                 return Poll::Ready(Err(error));
             }
@@ -113,11 +145,12 @@ where
                     return Poll::Ready(Err(RetryError::Config(error)));
                 }
                 this.session.start();
-                let attempt = this.call.operation.start(|| this.session.describe());
+                let attempt = call.operation.start(|| this.session.describe());
                 this.stage.set(Stage::Attempt { attempt });
             }
             let StageProjection::Attempt { attempt } = this.stage.as_mut().project() else { continue };
-            let outcome = ready!(this.session.poll_attempt(attempt, this.alarm.as_mut(), cx));
+            let poll_attempt = |cx: &mut Context<'_>| call.operation.poll_run(attempt, cx);
+            let outcome = ready!(this.session.poll_attempt(poll_attempt, this.alarm.as_mut(), cx));
             // What the attempt holds is free before anything else happens.
             this.stage.set(Stage::Ended);
             match this.session.settle(outcome) {
@@ -137,7 +170,11 @@ where
     }
 
     /// Waits until the next attempt is to start.
-    fn poll_pause(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), RetryError<E>>> {
+    fn poll_pause<K, T>(self: Pin<&mut Self>, between: &mut K, cx: &mut Context<'_>) -> Poll<Result<(), RetryError<E>>>
+    where
+        R: Rules<T, E>,
+        K: Between<E, Future = B>,
+    {
         let mut this = self.project();
         loop {
             let next = match this.stage.as_mut().project() {
@@ -146,10 +183,9 @@ where
                     ready!(this.alarm.as_mut().poll_until(this.session.clock(), *at, cx));
                     Ok(Stage::Resume)
                 }
-                StageProjection::Resume => this
-                    .session
-                    .check_deadline()
-                    .map(|()| Stage::Between { between: this.call.between.begin(this.session.cause()) }),
+                StageProjection::Resume => {
+                    this.session.check_deadline().map(|()| Stage::Between { between: between.begin(this.session.cause()) })
+                }
                 StageProjection::Between { between } => {
                     ready!(this.session.poll_between(between, this.alarm.as_mut(), cx)).map(|()| Stage::Start)
                 }
@@ -171,13 +207,13 @@ where
     K: Between<ErrorOf<S>>,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stage = match self.stage {
+        let stage = match self.progress.stage {
             Stage::Start => "start",
             Stage::Attempt { .. } => "attempt",
             Stage::Pause { .. } | Stage::Resume => "pause",
             Stage::Between { .. } => "between",
             Stage::Ended => "ended",
         };
-        f.debug_struct("Run").field("stage", &stage).field("alarm", &self.alarm).finish_non_exhaustive()
+        f.debug_struct("Run").field("stage", &stage).field("alarm", &self.progress.alarm).finish_non_exhaustive()
     }
 }

@@ -1,6 +1,6 @@
 //! The forms of a call whose operation lends. The compiler keeps such a future beside what it borrows, and so these futures have no names.
 
-use core::future::poll_fn;
+use core::future::{Future, poll_fn};
 use core::pin::pin;
 
 use super::error::RetryError;
@@ -30,7 +30,7 @@ where
         session.start();
         let outcome = {
             let mut attempt = pin!(operation(&mut *context));
-            poll_fn(|cx| session.poll_attempt(attempt.as_mut(), alarm.as_mut(), cx)).await
+            poll_fn(|cx| session.poll_attempt(|cx| attempt.as_mut().poll(cx), alarm.as_mut(), cx)).await
         };
         match session.settle(outcome) {
             Step::End(result) => return result,

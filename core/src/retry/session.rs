@@ -11,7 +11,6 @@ use crate::alarm::Alarm;
 use crate::attempts::{AttemptLoop, Pause, Stop};
 use crate::backoff::Backoff;
 use crate::config::ConfigError;
-use crate::operation::Fallible;
 use crate::platform::Platform;
 use crate::time::{Clock, Instant};
 use crate::timeout::TimeoutError;
@@ -94,17 +93,14 @@ impl<Q: AsPolicy, R, E> Session<Q, R, E> {
 
     /// Polls the attempt, and then the alarm that cuts it off.
     #[inline]
-    pub(super) fn poll_attempt<F>(
+    pub(super) fn poll_attempt<T>(
         &mut self,
-        attempt: Pin<&mut F>,
+        attempt: impl FnOnce(&mut Context<'_>) -> Poll<Result<T, E>>,
         alarm: Pin<&mut Alarm<SleepOf<Q>>>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<<F::Output as Fallible>::Value, TimeoutError<E>>>
-    where
-        F: Future<Output: Fallible<Error = E>>,
-    {
-        if let Poll::Ready(outcome) = attempt.poll(cx) {
-            return Poll::Ready(outcome.into_result().map_err(TimeoutError::Failed));
+    ) -> Poll<Result<T, TimeoutError<E>>> {
+        if let Poll::Ready(outcome) = attempt(cx) {
+            return Poll::Ready(outcome.map_err(TimeoutError::Failed));
         }
         let policy = self.policy.policy();
         let limits = &policy.terms.limits;

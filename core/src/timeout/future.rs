@@ -55,12 +55,12 @@ where
 {
     /// Gives the operation so much time, from its first poll on.
     pub const fn with_clock(clock: C, after: Duration, operation: F) -> Self {
-        Self { operation: Some(operation), after: nanos(after), alarm: Alarm::new(), clock }
+        Self::of_run(clock, after, operation)
     }
 
     /// Gives the operation time until then. If that has passed already, an operation that is ready at once still ends well.
     pub const fn at_with_clock(clock: C, deadline: Deadline, operation: F) -> Self {
-        Self { operation: Some(operation), after: u64::MAX, alarm: Alarm::set_to(deadline.instant()), clock }
+        Self::of_run_at(clock, deadline, operation)
     }
 }
 
@@ -73,11 +73,33 @@ where
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_by(|operation, cx| operation.poll(cx).map(Fallible::into_result), cx)
+    }
+}
+
+impl<O, C: Clock> Timeout<O, C> {
+    /// What has been started already, with a limit to its time; for [`poll_by`](Timeout::poll_by).
+    pub(crate) const fn of_run(clock: C, after: Duration, run: O) -> Self {
+        Self { operation: Some(run), after: nanos(after), alarm: Alarm::new(), clock }
+    }
+
+    /// As [`of_run`](Timeout::of_run), until a deadline.
+    pub(crate) const fn of_run_at(clock: C, deadline: Deadline, run: O) -> Self {
+        Self { operation: Some(run), after: u64::MAX, alarm: Alarm::set_to(deadline.instant()), clock }
+    }
+
+    /// Polls what is limited in the way that is given, and then the time.
+    #[inline]
+    pub(crate) fn poll_by<T, E>(
+        self: Pin<&mut Self>,
+        poll: impl FnOnce(Pin<&mut O>, &mut Context<'_>) -> Poll<Result<T, E>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<T, TimeoutError<E>>> {
         let mut this = self.project();
         let Some(operation) = this.operation.as_mut().as_pin_mut() else { return Poll::Pending };
-        if let Poll::Ready(outcome) = operation.poll(cx) {
+        if let Poll::Ready(outcome) = poll(operation, cx) {
             this.operation.set(None);
-            return Poll::Ready(outcome.into_result().map_err(TimeoutError::Failed));
+            return Poll::Ready(outcome.map_err(TimeoutError::Failed));
         }
         let after = duration(*this.after);
         let deadline = this.alarm.at();
