@@ -34,6 +34,7 @@
 //! - [`cache`]: values by key, for as long as they are good; one fetch for all who ask. [`memoize`](mod@memoize): a function whose values are kept.
 //! - [`debounce`]: only the newest call of a burst; [`throttle`]: never closer than an interval. As calls, as triggers with one loop that runs, as streams.
 //! - [`level`]: a contact that bounces, as edges and gestures. Machines for a driver of your own; with the feature `embedded-hal`, pins that are waited for.
+//! - [`pipeline`]: any of these around one operation, in the order written.
 //! - [`polling`]: asking again until the answer is there.
 //! - [`pool`]: so many jobs at once, added while it runs.
 //! - [`waterfall`]: steps one after another, each fed what the one before ended with.
@@ -85,6 +86,7 @@ pub mod observe;
 mod operation;
 mod panicking;
 pub mod parallel;
+pub mod pipeline;
 pub mod platform;
 pub mod polling;
 pub mod pool;
@@ -116,6 +118,7 @@ pub use edge::EdgeError;
 pub use memoize::Memoize;
 pub use operation::{Fallible, InfallibleFuture, Lending, Operation, infallible};
 pub use parallel::{Parallel, ParallelError};
+pub use pipeline::{Pipeline, PipelineError};
 pub use platform::{Ambient, Platform};
 pub use polling::{PollError, Polling};
 pub use pool::{JobSet, Pool, PoolError};

@@ -5,6 +5,7 @@ pub use crate::bulkhead::BulkheadError;
 pub use crate::circuit_breaker::{BreakerError, Consecutive, LastCalls, LastTime};
 pub use crate::edge::{EdgeError, Trigger};
 pub use crate::parallel::ParallelError;
+pub use crate::pipeline::PipelineError;
 pub use crate::polling::PollError;
 pub use crate::pool::PoolError;
 pub use crate::rate_limiter::{Rate, RateLimitError, RateLimitStreamExt};

@@ -124,6 +124,7 @@ pub struct Expected {
     retry_after: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     step: Option<u32>,
+    layer: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     index: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -237,6 +238,7 @@ impl Expected {
                     && detail("attempts", self.attempts.map(Value::from))
                     && detail("retry_after", self.retry_after.map(Value::from))
                     && detail("step", self.step.map(Value::from))
+                    && detail("layer", self.layer.map(Value::from))
                     && detail("index", self.index.map(Value::from))
                     && detail("name", self.name.clone().map(Value::from))
             }

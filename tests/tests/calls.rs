@@ -287,7 +287,7 @@ fn a_call_can_be_told_everything() {
             .attempt_timeout(secs(1))
             .retry_if(|e| e.is_server_error())
             .retry_if_value(|length| *length == 0)
-            .retry_after(|outcome| outcome.as_ref().err().map(|_| ms(1)))
+            .retry_after(|outcome| outcome.err().map(|_| ms(1)))
             .retry_after_max(secs(1))
             .reset_after(secs(60))
             .seed(7)

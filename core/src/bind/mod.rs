@@ -6,7 +6,7 @@ mod streams;
 
 /// Fills a platform in: defines, in the module where it stands, the names that an adapter's users know.
 ///
-/// These are the types `Timeout`, `Retry`, `RetryBudget`, `Debounce`, `Throttle`, `EdgeStream`, `PaceStream`, `Polling`, `Parallel`, `Pool`, `JobSet`, `RateLimiter`, `KeyedRateLimiter`, `CircuitBreaker`, `KeyedCircuitBreaker`, `SingleFlight`, `Cache`, `Memoize`, `Bulkhead` and `Semaphore`, the functions `timeout`, `timeout_at`, `deadline`, `poll_until`, `parallel`, `parallel_array`, `memoize` and `retry`, the traits `TimeoutExt`, `EdgeStreamExt` and `ParallelStreamExt`, and the modules `prelude` and `level`, the latter with `Contact` and `Button` if core has the feature `embedded-hal`. The crate has to hand on all of
+/// These are the types `Timeout`, `Retry`, `RetryBudget`, `Debounce`, `Throttle`, `EdgeStream`, `PaceStream`, `Polling`, `Parallel`, `Pool`, `JobSet`, `Pipeline`, `RateLimiter`, `KeyedRateLimiter`, `CircuitBreaker`, `KeyedCircuitBreaker`, `SingleFlight`, `Cache`, `Memoize`, `Bulkhead` and `Semaphore`, the functions `timeout`, `timeout_at`, `deadline`, `poll_until`, `parallel`, `parallel_array`, `memoize` and `retry`, the traits `TimeoutExt`, `EdgeStreamExt` and `ParallelStreamExt`, and the modules `prelude` and `level`, the latter with `Contact` and `Button` if core has the feature `embedded-hal`. The crate has to hand on all of
 /// core, by `pub use aplomb::*`. Docs and their examples come along: they are told the crate's name, and the lines that open and close an asynchronous `main`.
 ///
 /// # Examples
@@ -134,6 +134,9 @@ macro_rules! bind {
         {
             Memoize::new(function)
         }
+
+        /// A [`Pipeline`](struct@$crate::Pipeline) on this platform's clock. The module [`pipeline`]($crate::pipeline) tells what it promises.
+        pub type Pipeline<L = ()> = $crate::Pipeline<$platform, L>;
 
         /// A [`CircuitBreaker`](struct@$crate::CircuitBreaker) on this platform. The module [`circuit_breaker`]($crate::circuit_breaker) tells what it promises.
         pub type CircuitBreaker<
@@ -349,7 +352,7 @@ macro_rules! bind {
             pub use $crate::prelude::*;
 
             pub use super::{
-                Bulkhead, Cache, CircuitBreaker, Debounce, EdgeStreamExt, JobSet, KeyedCircuitBreaker, KeyedRateLimiter, ParallelStreamExt, Pool, RateLimiter, Retry,
+                Bulkhead, Cache, CircuitBreaker, Debounce, EdgeStreamExt, JobSet, KeyedCircuitBreaker, KeyedRateLimiter, ParallelStreamExt, Pipeline, Pool, RateLimiter, Retry,
                 RetryBudget, Semaphore, Share, SingleFlight, Throttle, TimeoutExt, deadline, memoize, parallel, parallel_array, poll_until, retry, timeout,
                 timeout_at,
             };

@@ -78,6 +78,19 @@ impl<E> BulkheadError<E> {
             Self::QueueFull { .. } | Self::TimedOut { .. } | Self::Busy | Self::NoPlaces | Self::Closed | Self::Config(_) => None,
         }
     }
+
+    /// The operation's own error, or why it has not run.
+    pub(crate) fn split(self) -> Result<E, BulkheadError> {
+        Err(match self {
+            Self::Failed(error) => return Ok(error),
+            Self::QueueFull { waiting } => BulkheadError::QueueFull { waiting },
+            Self::TimedOut { after } => BulkheadError::TimedOut { after },
+            Self::Busy => BulkheadError::Busy,
+            Self::NoPlaces => BulkheadError::NoPlaces,
+            Self::Closed => BulkheadError::Closed,
+            Self::Config(error) => BulkheadError::Config(error),
+        })
+    }
 }
 
 impl BulkheadError {

@@ -80,6 +80,18 @@ impl<E> BreakerError<E> {
             _ => None,
         }
     }
+
+    /// The operation's own error, or why it has not run.
+    pub(crate) fn split(self) -> Result<E, BreakerError> {
+        Err(match self {
+            Self::Failed(error) => return Ok(error),
+            Self::Open { retry_after } => BreakerError::Open { retry_after },
+            Self::HalfOpen => BreakerError::HalfOpen,
+            Self::TableFull { capacity } => BreakerError::TableFull { capacity },
+            Self::QueueFull { waiting } => BreakerError::QueueFull { waiting },
+            Self::Config(error) => BreakerError::Config(error),
+        })
+    }
 }
 
 impl BreakerError {

@@ -15,7 +15,7 @@
 /// struct ByStatus;
 ///
 /// impl Judge<Response, HttpError> for ByStatus {
-///     fn judge(&self, outcome: &Result<Response, HttpError>) -> Verdict {
+///     fn judge(&self, outcome: Result<&Response, &HttpError>) -> Verdict {
 ///         match outcome {
 ///             Ok(Response { status: 500.. }) | Err(HttpError::Status(500..) | HttpError::Reset) => Verdict::Failure,
 ///             Ok(Response { status: 429 }) => Verdict::Ignored, // says nothing about its health
@@ -28,7 +28,7 @@
 /// ```
 pub trait Judge<T, E> {
     /// What an outcome counts as.
-    fn judge(&self, outcome: &Result<T, E>) -> Verdict;
+    fn judge(&self, outcome: Result<&T, &E>) -> Verdict;
 }
 
 /// What the end of a call counts as.
@@ -49,7 +49,7 @@ pub struct AnyError;
 
 impl<T, E> Judge<T, E> for AnyError {
     #[inline]
-    fn judge(&self, outcome: &Result<T, E>) -> Verdict {
+    fn judge(&self, outcome: Result<&T, &E>) -> Verdict {
         if outcome.is_err() { Verdict::Failure } else { Verdict::Success }
     }
 }
@@ -61,7 +61,7 @@ pub struct FailureIf<F> {
 }
 
 impl<T, E, F: Fn(&E) -> bool> Judge<T, E> for FailureIf<F> {
-    fn judge(&self, outcome: &Result<T, E>) -> Verdict {
+    fn judge(&self, outcome: Result<&T, &E>) -> Verdict {
         match outcome {
             Err(error) if (self.predicate)(error) => Verdict::Failure,
             _ => Verdict::Success,

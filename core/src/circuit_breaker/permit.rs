@@ -66,15 +66,17 @@ impl<C: Circuit> Permit<C> {
     where
         C::Judge: Judge<T, E>,
     {
-        self.judge(outcome);
+        let verdict = self.circuit.judge().judge(outcome.as_ref());
+        self.settle_as(verdict);
+    }
+
+    pub(super) fn judge(&self) -> &C::Judge {
+        self.circuit.judge()
     }
 
     #[inline]
-    pub(super) fn judge<T, E>(&mut self, outcome: &Result<T, E>)
-    where
-        C::Judge: Judge<T, E>,
-    {
-        match self.circuit.judge().judge(outcome) {
+    pub(super) fn settle_as(&mut self, verdict: Verdict) {
+        match verdict {
             Verdict::Success => self.settle(false),
             Verdict::Failure => self.settle(true),
             Verdict::Ignored => self.abandon(),

@@ -7,7 +7,7 @@ use pin_project_lite::pin_project;
 
 use super::circuit::Circuit;
 use super::error::BreakerError;
-use super::judge::Judge;
+use super::judge::{Judge, Verdict};
 use super::permit::Permit;
 use crate::operation::{Drive, Held};
 
@@ -53,7 +53,7 @@ where
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.poll_driven(&mut Held, cx)
+        self.poll_driven(&mut Held, Judge::judge, cx)
     }
 }
 
@@ -62,10 +62,10 @@ impl<C: Circuit, F, Fut> Run<C, F, Fut> {
     pub(crate) fn poll_driven<D, T, E>(
         self: Pin<&mut Self>,
         drive: &mut D,
+        verdict: impl FnOnce(&C::Judge, Result<&T, &E>) -> Verdict,
         cx: &mut Context<'_>,
     ) -> Poll<Result<T, BreakerError<E>>>
     where
-        C::Judge: Judge<T, E>,
         D: Drive<F, Fut, Output = Result<T, E>>,
     {
         let mut this = self.project();
@@ -78,7 +78,8 @@ impl<C: Circuit, F, Fut> Run<C, F, Fut> {
         }
         let StageProjection::Running { operation } = this.stage.as_mut().project() else { return Poll::Pending };
         let outcome = ready!(drive.poll_run(operation, cx));
-        this.permit.judge(&outcome);
+        let verdict = verdict(this.permit.judge(), outcome.as_ref());
+        this.permit.settle_as(verdict);
         this.stage.set(Stage::Ended);
         Poll::Ready(outcome.map_err(BreakerError::Failed))
     }

@@ -122,7 +122,7 @@ impl<B: Deref<Target: Lines>> Clone for Place<B> {
 impl<B: Deref<Target: Lines>> Copy for Place<B> {}
 
 impl<B: Deref<Target: Lines>, K> Acquire<B, K> {
-    pub(super) const fn new(lines: B, key: K, permits: u32, deadline: Instant) -> Self {
+    pub(crate) const fn new(lines: B, key: K, permits: u32, deadline: Instant) -> Self {
         Self { lines: Some(lines), key, permits, deadline, place: None, alarm: Alarm::new() }
     }
 

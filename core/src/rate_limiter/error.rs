@@ -90,6 +90,20 @@ impl<E> RateLimitError<E> {
             _ => None,
         }
     }
+
+    /// The operation's own error, or why it has not run.
+    pub(crate) fn split(self) -> Result<E, RateLimitError> {
+        Err(match self {
+            Self::Failed(error) => return Ok(error),
+            Self::Limited { retry_after } => RateLimitError::Limited { retry_after },
+            Self::Deadline => RateLimitError::Deadline,
+            Self::TooManyPermits { requested, most } => RateLimitError::TooManyPermits { requested, most },
+            Self::Exhausted => RateLimitError::Exhausted,
+            Self::QueueFull { waiting } => RateLimitError::QueueFull { waiting },
+            Self::TableFull { capacity, retry_after } => RateLimitError::TableFull { capacity, retry_after },
+            Self::Config(error) => RateLimitError::Config(error),
+        })
+    }
 }
 
 impl RateLimitError {

@@ -40,8 +40,29 @@ pub enum Cause<'e, E> {
     Error(&'e E),
     /// It took too long.
     TimedOut,
+    /// A layer within has not let it through; only in a [pipeline](crate::pipeline).
+    Rejected,
     /// It ended with a value that is to be retried.
     Value,
+}
+
+impl<E> Event<'_, E> {
+    /// The same, with another cause in place of an error.
+    pub(crate) fn map_cause<'c, C>(&'c self, map: impl FnOnce(&'c E) -> Cause<'c, C>) -> Event<'c, C> {
+        match *self {
+            Event::Retrying { attempt, delay, cause } => {
+                let cause = match cause {
+                    Cause::Error(error) => map(error),
+                    Cause::TimedOut => Cause::TimedOut,
+                    Cause::Rejected => Cause::Rejected,
+                    Cause::Value => Cause::Value,
+                };
+                Event::Retrying { attempt, delay, cause }
+            }
+            Event::Succeeded { attempts } => Event::Succeeded { attempts },
+            Event::Stopped { attempts, reason } => Event::Stopped { attempts, reason },
+        }
+    }
 }
 
 impl<E> Clone for Cause<'_, E> {
@@ -57,6 +78,7 @@ impl<E: fmt::Display> fmt::Display for Cause<'_, E> {
         match self {
             Self::Error(error) => error.fmt(f),
             Self::TimedOut => f.write_str("the attempt timed out"),
+            Self::Rejected => f.write_str("the attempt was rejected"),
             Self::Value => f.write_str("the value is to be retried"),
         }
     }

@@ -292,7 +292,7 @@ where
     #[must_use]
     pub fn retry_after<F>(self, delay: F) -> Retry<'b, P, B, RetryAfter<R, F>, Call<S, K>>
     where
-        F: FnMut(&Result<T, E>) -> Option<Duration>,
+        F: FnMut(Result<&T, &E>) -> Option<Duration>,
     {
         self.map_rules(|rules| RetryAfter { rules, delay })
     }

@@ -64,6 +64,7 @@ pub use budget::{Charge, RetryBudget};
 pub use call::{Between, Call, Nothing, Numbered, Plain, Start};
 pub use error::{RetryError, StopReason};
 pub use event::{Attempt, Cause, Event};
+pub(crate) use future::Progress;
 pub use future::Run;
 pub use policy::{AsPolicy, Policy, Retry};
 pub use rules::{Notify, RetryAfter, RetryAll, RetryIf, RetryIfValue, Rules};

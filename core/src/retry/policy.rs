@@ -47,8 +47,8 @@ use crate::time::nanos;
 /// });
 /// ```
 pub struct Retry<'b, P: Platform, B = Exponential, R = RetryAll, O = ()> {
-    pub(super) policy: Policy<'b, P, B>,
-    pub(super) rules: R,
+    pub(crate) policy: Policy<'b, P, B>,
+    pub(crate) rules: R,
     pub(super) call: O,
 }
 

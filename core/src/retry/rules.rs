@@ -20,7 +20,7 @@ use crate::observe::Observer;
 /// struct Transient;
 ///
 /// impl<T> Rules<T, HttpError> for Transient {
-///     fn retries(&mut self, outcome: &Result<T, HttpError>) -> bool {
+///     fn retries(&mut self, outcome: Result<&T, &HttpError>) -> bool {
 ///         matches!(outcome, Err(HttpError::Reset | HttpError::Status(500..)))
 ///     }
 /// }
@@ -29,10 +29,10 @@ use crate::observe::Observer;
 /// ```
 pub trait Rules<T, E> {
     /// Whether there is to be another attempt. A value that isn't retried is the call's success.
-    fn retries(&mut self, outcome: &Result<T, E>) -> bool;
+    fn retries(&mut self, outcome: Result<&T, &E>) -> bool;
 
     /// When the outcome itself asks to be retried, if it does. It wins over the backoff.
-    fn retry_after(&mut self, outcome: &Result<T, E>) -> Option<Duration> {
+    fn retry_after(&mut self, outcome: Result<&T, &E>) -> Option<Duration> {
         let _ = outcome;
         None
     }
@@ -48,7 +48,7 @@ pub trait Rules<T, E> {
 pub struct RetryAll;
 
 impl<T, E> Rules<T, E> for RetryAll {
-    fn retries(&mut self, outcome: &Result<T, E>) -> bool {
+    fn retries(&mut self, outcome: Result<&T, &E>) -> bool {
         outcome.is_err()
     }
 }
@@ -61,14 +61,14 @@ pub struct RetryIf<R, F> {
 }
 
 impl<T, E, R: Rules<T, E>, F: FnMut(&E) -> bool> Rules<T, E> for RetryIf<R, F> {
-    fn retries(&mut self, outcome: &Result<T, E>) -> bool {
+    fn retries(&mut self, outcome: Result<&T, &E>) -> bool {
         match outcome {
             Err(error) if !(self.predicate)(error) => false,
             _ => self.rules.retries(outcome),
         }
     }
 
-    fn retry_after(&mut self, outcome: &Result<T, E>) -> Option<Duration> {
+    fn retry_after(&mut self, outcome: Result<&T, &E>) -> Option<Duration> {
         self.rules.retry_after(outcome)
     }
 
@@ -85,14 +85,14 @@ pub struct RetryIfValue<R, F> {
 }
 
 impl<T, E, R: Rules<T, E>, F: FnMut(&T) -> bool> Rules<T, E> for RetryIfValue<R, F> {
-    fn retries(&mut self, outcome: &Result<T, E>) -> bool {
+    fn retries(&mut self, outcome: Result<&T, &E>) -> bool {
         match outcome {
             Ok(value) if (self.predicate)(value) => true,
             _ => self.rules.retries(outcome),
         }
     }
 
-    fn retry_after(&mut self, outcome: &Result<T, E>) -> Option<Duration> {
+    fn retry_after(&mut self, outcome: Result<&T, &E>) -> Option<Duration> {
         self.rules.retry_after(outcome)
     }
 
@@ -108,12 +108,12 @@ pub struct RetryAfter<R, F> {
     pub(super) delay: F,
 }
 
-impl<T, E, R: Rules<T, E>, F: FnMut(&Result<T, E>) -> Option<Duration>> Rules<T, E> for RetryAfter<R, F> {
-    fn retries(&mut self, outcome: &Result<T, E>) -> bool {
+impl<T, E, R: Rules<T, E>, F: FnMut(Result<&T, &E>) -> Option<Duration>> Rules<T, E> for RetryAfter<R, F> {
+    fn retries(&mut self, outcome: Result<&T, &E>) -> bool {
         self.rules.retries(outcome)
     }
 
-    fn retry_after(&mut self, outcome: &Result<T, E>) -> Option<Duration> {
+    fn retry_after(&mut self, outcome: Result<&T, &E>) -> Option<Duration> {
         (self.delay)(outcome).or_else(|| self.rules.retry_after(outcome))
     }
 
@@ -130,11 +130,11 @@ pub struct Notify<R, O> {
 }
 
 impl<T, E, R: Rules<T, E>, O: for<'e> Observer<Event<'e, E>>> Rules<T, E> for Notify<R, O> {
-    fn retries(&mut self, outcome: &Result<T, E>) -> bool {
+    fn retries(&mut self, outcome: Result<&T, &E>) -> bool {
         self.rules.retries(outcome)
     }
 
-    fn retry_after(&mut self, outcome: &Result<T, E>) -> Option<Duration> {
+    fn retry_after(&mut self, outcome: Result<&T, &E>) -> Option<Duration> {
         self.rules.retry_after(outcome)
     }
 

@@ -119,7 +119,7 @@ impl<Q: AsPolicy, R, E> Session<Q, R, E> {
             Err(TimeoutError::Failed(error)) => Err(error),
             Err(timed_out @ TimeoutError::TimedOut { .. }) => return self.cut_off(timed_out),
         };
-        if self.rules.retries(&outcome) {
+        if self.rules.retries(outcome.as_ref()) {
             return self.failed(outcome);
         }
         let attempts = self.attempts.attempt();
@@ -143,7 +143,7 @@ impl<Q: AsPolicy, R, E> Session<Q, R, E> {
     where
         R: Rules<T, E>,
     {
-        let retry_after = self.rules.retry_after(&outcome);
+        let retry_after = self.rules.retry_after(outcome.as_ref());
         let failure = match outcome {
             Ok(value) => Failure::Value(value),
             Err(error) => Failure::Error(TimeoutError::Failed(error)),

@@ -16,3 +16,9 @@ pub struct BulkheadConfig {
     #[serde(default = "never")]
     pub max_wait: Millis,
 }
+
+impl BulkheadConfig {
+    pub(super) fn times(&self) -> Vec<Millis> {
+        vec![self.max_wait]
+    }
+}

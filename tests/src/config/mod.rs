@@ -7,6 +7,7 @@ mod circuit_breaker;
 mod edges;
 mod memoize;
 mod parallel;
+mod pipeline;
 mod polling;
 mod pool;
 mod rate_limiter;
@@ -24,6 +25,7 @@ use self::edges::{DebounceConfig, ThrottleConfig};
 pub(crate) use self::edges::{EdgesConfig, StreamConfig, Superseded};
 pub(crate) use self::memoize::MemoizeConfig;
 pub(crate) use self::parallel::{OnError, Order, ParallelConfig};
+pub(crate) use self::pipeline::{LayerConfig, PipelineConfig};
 pub(crate) use self::polling::{PollingConfig, PollingErrors, PollingMode};
 pub(crate) use self::pool::PoolConfig;
 pub(crate) use self::rate_limiter::{RateLimiterAlgorithm, RateLimiterConfig, RateSetting};
@@ -66,6 +68,8 @@ pub enum Pattern {
     Memoize(MemoizeConfig),
     /// `circuit_breaker`.
     CircuitBreaker(Box<CircuitBreakerConfig>),
+    /// `pipeline`.
+    Pipeline(PipelineConfig),
 }
 
 impl Pattern {
@@ -95,6 +99,7 @@ impl Pattern {
             "circuit_breaker" => strictly(config, "config")
                 .and_then(CircuitBreakerConfig::check)
                 .map(|breaker| Self::CircuitBreaker(Box::new(breaker))),
+            "pipeline" => strictly(config, "config").and_then(PipelineConfig::check).map(Self::Pipeline),
             _ => Err(format!("pattern: unknown pattern `{name}`")),
         }
     }
@@ -116,6 +121,7 @@ impl Pattern {
             Self::Cache(_) => "cache",
             Self::Memoize(_) => "memoize",
             Self::CircuitBreaker(_) => "circuit_breaker",
+            Self::Pipeline(_) => "pipeline",
             Self::Edges(EdgesConfig { debounces: true, .. }) => "debounce",
             Self::Edges(EdgesConfig { debounces: false, .. }) => "throttle",
             Self::Stream(StreamConfig { debounces: true, .. }) => "debounce_stream",
@@ -128,14 +134,15 @@ impl Pattern {
     /// The times that are written in its configuration, but those of a backoff with jitter, of which nothing depends on their exactness.
     pub(crate) fn times(&self) -> Vec<Millis> {
         match self {
-            Self::Timeout(timeout) => vec![timeout.after],
+            Self::Timeout(timeout) => timeout.times(),
+            Self::Pipeline(pipeline) => pipeline.times(),
             Self::Waterfall(_)
             | Self::Parallel(_)
             | Self::ParallelStream(_)
             | Self::Pool(_)
             | Self::SingleFlight(_)
             | Self::Memoize(_) => Vec::new(),
-            Self::Bulkhead(bulkhead) => vec![bulkhead.max_wait],
+            Self::Bulkhead(bulkhead) => bulkhead.times(),
             Self::Cache(cache) => cache.times(),
             Self::RateLimiter(limiter) => limiter.times(),
             Self::CircuitBreaker(breaker) => breaker.times(),
@@ -146,12 +153,7 @@ impl Pattern {
                 times
             }
             Self::Edges(EdgesConfig { times, .. }) | Self::Stream(StreamConfig { times, .. }) => times.to_vec(),
-            Self::Retry(retry) => {
-                let mut times = vec![retry.attempt_timeout, retry.deadline, retry.retry_after_max, retry.reset_after];
-                times.push(retry.between);
-                times.extend(retry.backoff.times());
-                times
-            }
+            Self::Retry(retry) => retry.times(),
         }
     }
 }
@@ -169,7 +171,9 @@ impl Pattern {
             Self::Cache(_) => &["invalidate", "clear", "insert"],
             Self::Memoize(_) => &["forget", "clear"],
             Self::CircuitBreaker(_) => &["force_open", "force_closed", "disable", "reset"],
-            Self::Timeout(_) | Self::Retry(_) | Self::Polling(_) | Self::Waterfall(_) | Self::Parallel(_) => &[],
+            Self::Timeout(_) | Self::Retry(_) | Self::Polling(_) | Self::Waterfall(_) | Self::Parallel(_) | Self::Pipeline(_) => {
+                &[]
+            }
         }
     }
 
@@ -189,6 +193,7 @@ impl Pattern {
             | Self::Retry(_)
             | Self::Polling(_)
             | Self::Waterfall(_)
+            | Self::Pipeline(_)
             | Self::ParallelStream(_) => &[],
         }
     }

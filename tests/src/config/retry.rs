@@ -61,3 +61,17 @@ pub struct BudgetConfig {
     /// What a success puts back.
     pub success_refund: u32,
 }
+
+impl TimeoutConfig {
+    pub(super) fn times(&self) -> Vec<Millis> {
+        vec![self.after]
+    }
+}
+
+impl RetryConfig {
+    pub(super) fn times(&self) -> Vec<Millis> {
+        let mut times = vec![self.attempt_timeout, self.deadline, self.retry_after_max, self.reset_after, self.between];
+        times.extend(self.backoff.times());
+        times
+    }
+}

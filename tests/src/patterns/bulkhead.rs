@@ -17,11 +17,16 @@ pub(super) struct Guarding<P: Platform>(Rc<Bulkhead<P>>);
 
 impl<P: Platform<Clock: Ambient>> Guarding<P> {
     pub(super) fn new(config: &BulkheadConfig) -> Self {
-        let bulkhead = Bulkhead::new(config.max_concurrent).max_wait(config.max_wait.duration());
-        Self(Rc::new(match config.max_waiting {
-            Some(max_waiting) => bulkhead.max_waiting(max_waiting),
-            None => bulkhead,
-        }))
+        Self(Rc::new(build(config)))
+    }
+}
+
+/// The bulkhead of a scenario.
+pub(super) fn build<P: Platform<Clock: Ambient>>(config: &BulkheadConfig) -> Bulkhead<P> {
+    let bulkhead = Bulkhead::new(config.max_concurrent).max_wait(config.max_wait.duration());
+    match config.max_waiting {
+        Some(max_waiting) => bulkhead.max_waiting(max_waiting),
+        None => bulkhead,
     }
 }
 

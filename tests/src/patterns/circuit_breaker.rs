@@ -1,6 +1,7 @@
 //! The circuit breaker: one, or one for each key.
 
 use std::cell::RefCell;
+use std::marker::PhantomData;
 use std::rc::Rc;
 
 use aplomb::circuit_breaker::{Consecutive, Event, Judge, LastCalls, LastTime, Sliding, State, Trip, Verdict, Window};
@@ -32,10 +33,10 @@ type Recorder<S> = Rc<RefCell<Option<Rc<World<S>>>>>;
 
 /// The errors that are failures, if not all are. It leaks, a list for each scenario that has one.
 #[derive(Clone, Copy)]
-struct Listed(Option<&'static [Value]>);
+pub(super) struct Listed(Option<&'static [Value]>);
 
 impl Judge<Value, Failure> for Listed {
-    fn judge(&self, outcome: &Result<Value, Failure>) -> Verdict {
+    fn judge(&self, outcome: Result<&Value, &Failure>) -> Verdict {
         match outcome {
             Err(failure) if self.0.is_none_or(|listed| listed.contains(&failure.value)) => Verdict::Failure,
             _ => Verdict::Success,
@@ -45,55 +46,76 @@ impl Judge<Value, Failure> for Listed {
 
 /// The breaker of a scenario.
 pub(super) fn set_up<S: Stage + 'static>(config: &CircuitBreakerConfig) -> Rc<dyn Subject<S>> {
-    let clock = <S::Platform as Platform>::Clock::CLOCK;
+    struct Shared<'c, S>(&'c CircuitBreakerConfig, PhantomData<S>);
+
+    impl<S: Stage + 'static> Use<S::Platform> for Shared<'_, S> {
+        type Output = Rc<dyn Subject<S>>;
+
+        fn of<T: Trip + Copy + 'static>(self, breaker: Unobserved<S::Platform, T>) -> Rc<dyn Subject<S>> {
+            let world: Recorder<S> = Rc::default();
+            if self.0.keyed {
+                let keyed: Keyed<S::Platform, T> = KeyedCircuitBreaker::new(breaker);
+                let keyed = self.0.capacity.into_iter().fold(keyed, KeyedCircuitBreaker::capacity);
+                return Rc::new(Breaking { breaker: Rc::new(keyed), world });
+            }
+            let recorder = Rc::clone(&world);
+            let breaker = breaker.observed_by(move |event: &Event| {
+                if let (Event::Changed { to, .. }, Some(world)) = (event, &*recorder.borrow()) {
+                    world.record(What::State { state: name(*to) });
+                }
+            });
+            Rc::new(Breaking { breaker: Rc::new(breaker), world })
+        }
+    }
+
+    with(config, Shared(config, PhantomData))
+}
+
+type Plain<P, T> = CircuitBreaker<P, T>;
+
+/// A breaker as it is written, that tells nobody.
+pub(super) type Unobserved<P, T> = CircuitBreaker<P, T, AnyBackoff, Listed, StorageOf<P>>;
+
+/// What is done with a breaker, whatever its rule is.
+pub(super) trait Use<P: Platform> {
+    type Output;
+
+    fn of<T: Trip + Copy + 'static>(self, breaker: Unobserved<P, T>) -> Self::Output;
+}
+
+/// Makes a breaker as it is written.
+pub(super) fn with<P: Platform<Clock: Ambient + Copy>, U: Use<P>>(config: &CircuitBreakerConfig, user: U) -> U::Output {
+    let clock = P::Clock::CLOCK;
     match config.trip {
         TripConfig::Consecutive { consecutive } => {
-            build::<S, _>(config, CircuitBreaker::with_clock(clock, Consecutive::new(consecutive)))
+            user.of(finish(config, CircuitBreaker::with_clock(clock, Consecutive::new(consecutive))))
         }
         TripConfig::LastCalls { failure_rate: share, min_calls, last_calls } => {
             let breaker = CircuitBreaker::with_clock(clock, LastCalls::<16>::new(last_calls)).failure_rate(failure_rate(share));
             let breaker = min_calls.into_iter().fold(breaker, CircuitBreaker::min_calls);
-            build::<S, _>(config, config.slow_call.into_iter().fold(breaker, slow_calls))
+            user.of(finish(config, config.slow_call.into_iter().fold(breaker, slow_calls)))
         }
         TripConfig::LastTime { failure_rate: share, min_calls, last, buckets } => {
             let rule = LastTime::<64>::new(last.duration());
             let breaker =
                 CircuitBreaker::with_clock(clock, rule).buckets(buckets.unwrap_or(10)).failure_rate(failure_rate(share));
             let breaker = min_calls.into_iter().fold(breaker, CircuitBreaker::min_calls);
-            build::<S, _>(config, config.slow_call.into_iter().fold(breaker, slow_calls))
+            user.of(finish(config, config.slow_call.into_iter().fold(breaker, slow_calls)))
         }
     }
 }
-
-type Plain<P, T> = CircuitBreaker<P, T>;
 
 fn slow_calls<P: Platform, W: Window>(breaker: Plain<P, Sliding<W>>, slow: SlowCallConfig) -> Plain<P, Sliding<W>> {
     breaker.slow_calls(slow.longer_than.duration(), slow.rate())
 }
 
-fn build<S: Stage + 'static, T: Trip + Copy + 'static>(
-    config: &CircuitBreakerConfig,
-    breaker: Plain<S::Platform, T>,
-) -> Rc<dyn Subject<S>> {
-    let breaker = breaker
+fn finish<P: Platform<Clock: Copy>, T: Trip + Copy>(config: &CircuitBreakerConfig, breaker: Plain<P, T>) -> Unobserved<P, T> {
+    breaker
         .half_open(config.half_open_calls)
         .half_open_for(config.half_open_for.duration())
         .success_threshold(config.success_threshold)
         .judged_by(Listed(config.failure_if.clone().map(|listed| &*listed.leak())))
-        .open_backoff(config.open());
-    let world: Recorder<S> = Rc::default();
-    if config.keyed {
-        let keyed: Keyed<S::Platform, T> = KeyedCircuitBreaker::new(breaker);
-        let keyed = config.capacity.into_iter().fold(keyed, KeyedCircuitBreaker::capacity);
-        return Rc::new(Breaking { breaker: Rc::new(keyed), world });
-    }
-    let recorder = Rc::clone(&world);
-    let breaker = breaker.observed_by(move |event: &Event| {
-        if let (Event::Changed { to, .. }, Some(world)) = (event, &*recorder.borrow()) {
-            world.record(What::State { state: name(*to) });
-        }
-    });
-    Rc::new(Breaking { breaker: Rc::new(breaker), world })
+        .open_backoff(config.open())
 }
 
 fn name(state: State) -> &'static str {

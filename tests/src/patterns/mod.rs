@@ -7,6 +7,7 @@ mod edges;
 mod feed;
 mod memoize;
 mod parallel;
+mod pipeline;
 mod polling;
 mod pool;
 mod rate_limiter;
@@ -27,6 +28,7 @@ use self::cache::Caching;
 use self::edges::Edges;
 use self::memoize::Memoizing;
 use self::parallel::Through;
+use self::pipeline::Piping;
 use self::pool::Jobs;
 use self::retry::Retrying;
 use self::stream::Source;
@@ -97,6 +99,7 @@ pub(crate) fn set_up<S: Stage + 'static>(pattern: &Pattern, form: Form) -> Rc<dy
         Pattern::Waterfall(config) => Rc::new(config.clone()),
         Pattern::RateLimiter(config) => rate_limiter::set_up(config),
         Pattern::CircuitBreaker(config) => circuit_breaker::set_up(config),
+        Pattern::Pipeline(config) => Rc::new(Piping::<S::Platform>::new(config)),
         Pattern::Parallel(config) => Rc::new(*config),
         Pattern::SingleFlight(config) => single_flight::set_up(*config),
         Pattern::ParallelStream(config) => Rc::new(Through::new(*config)),

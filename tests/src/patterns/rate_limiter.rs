@@ -1,5 +1,6 @@
 //! The rate limiter: its callers wait, try, or reserve.
 
+use std::marker::PhantomData;
 use std::rc::Rc;
 
 use aplomb::rate_limiter::{Algorithm, FixedWindow, RateLimitError, RateLimiter, SlidingCounter, SlidingWindow, TokenBucket};
@@ -23,23 +24,51 @@ struct Limiting<P: Platform, A: Algorithm> {
 
 /// The limiter of a scenario.
 pub(super) fn set_up<S: Stage + 'static>(config: &RateLimiterConfig) -> Rc<dyn Subject<S>> {
-    type Log<S> = SlidingWindow<<<S as Stage>::Platform as Platform>::Storage>;
-    match config.algorithm {
-        RateLimiterAlgorithm::TokenBucket => {
-            Limiting::shared(config, |setting| TokenBucket::new(setting.rate()).burst(setting.burst()))
+    struct Shared<S>(PhantomData<S>);
+
+    impl<S: Stage + 'static> Use<S::Platform> for Shared<S> {
+        type Output = Rc<dyn Subject<S>>;
+
+        fn of<A: Algorithm + 'static>(
+            self,
+            limiter: RateLimiter<S::Platform, A>,
+            rule: fn(RateSetting) -> A,
+        ) -> Rc<dyn Subject<S>> {
+            Rc::new(Limiting { limiter: Rc::new(limiter), rule })
         }
-        RateLimiterAlgorithm::FixedWindow => Limiting::shared(config, |setting| FixedWindow::new(setting.rate())),
-        RateLimiterAlgorithm::SlidingWindow => Limiting::shared(config, |setting| Log::<S>::new(setting.rate())),
-        RateLimiterAlgorithm::SlidingCounter => Limiting::shared(config, |setting| SlidingCounter::new(setting.rate())),
     }
+
+    with(config, Shared(PhantomData))
 }
 
-impl<P: Platform<Clock: Ambient>, A: Algorithm> Limiting<P, A> {
-    fn shared(config: &RateLimiterConfig, rule: fn(RateSetting) -> A) -> Rc<Self> {
+/// What is done with a limiter, whatever its rule is.
+pub(super) trait Use<P: Platform> {
+    type Output;
+
+    fn of<A: Algorithm + 'static>(self, limiter: RateLimiter<P, A>, rule: fn(RateSetting) -> A) -> Self::Output;
+}
+
+/// Makes a limiter as it is written.
+pub(super) fn with<P: Platform<Clock: Ambient, Storage: 'static>, U: Use<P>>(config: &RateLimiterConfig, user: U) -> U::Output {
+    fn build<P: Platform<Clock: Ambient>, A: Algorithm + 'static, U: Use<P>>(
+        config: &RateLimiterConfig,
+        user: U,
+        rule: fn(RateSetting) -> A,
+    ) -> U::Output {
         let limiter = RateLimiter::with_clock(P::Clock::CLOCK, rule(config.setting()));
         let limiter = config.max_concurrent.into_iter().fold(limiter, RateLimiter::max_concurrent);
         let limiter = config.max_waiting.into_iter().fold(limiter, RateLimiter::max_waiting);
-        Rc::new(Self { limiter: Rc::new(limiter), rule })
+        user.of(limiter, rule)
+    }
+
+    type Log<P> = SlidingWindow<<P as Platform>::Storage>;
+    match config.algorithm {
+        RateLimiterAlgorithm::TokenBucket => {
+            build(config, user, |setting| TokenBucket::new(setting.rate()).burst(setting.burst()))
+        }
+        RateLimiterAlgorithm::FixedWindow => build(config, user, |setting| FixedWindow::new(setting.rate())),
+        RateLimiterAlgorithm::SlidingWindow => build(config, user, |setting| Log::<P>::new(setting.rate())),
+        RateLimiterAlgorithm::SlidingCounter => build(config, user, |setting| SlidingCounter::new(setting.rate())),
     }
 }
 

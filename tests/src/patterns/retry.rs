@@ -54,7 +54,7 @@ async fn retry<S: Stage + 'static>(
                 .call(|| world.start(id, arg))
                 .retry_if(|failure| config.retry_if.as_ref().is_none_or(|retried| retried.contains(&failure.value)))
                 .retry_if_value(|value| config.retry_if_value.as_ref().is_some_and(|retried| retried.contains(value)))
-                .retry_after(|outcome| outcome.as_ref().err().and_then(|failure| failure.retry_after))
+                .retry_after(|outcome| outcome.err().and_then(|failure| failure.retry_after))
                 .between(|_| pause::<S>(between))
                 .await
         }
@@ -82,6 +82,15 @@ async fn retry<S: Stage + 'static>(
     }
 }
 
+/// The policy of a scenario, with its rules and a budget of its own, as a layer; what it refers to leaks.
+pub(super) fn leaked<P: Platform<Clock: Ambient + Copy> + 'static>(
+    config: &RetryConfig,
+) -> Retry<'static, P, AnyBackoff, impl Rules<Value, Failure> + Copy + use<P>> {
+    let Retrying { config, budget, .. } = Retrying::<P>::new(config, Form::Call);
+    let budget = budget.map(|budget| &*Box::leak(Box::new(budget)));
+    policy(&config, budget.map(|budget| &**budget)).rules(Written(Box::leak(Box::new(config.clone()))))
+}
+
 fn policy<'b, P: Platform<Clock: Ambient + Copy>>(
     config: &RetryConfig,
     budget: Option<&'b RetryBudget<P>>,
@@ -107,14 +116,14 @@ fn policy<'b, P: Platform<Clock: Ambient + Copy>>(
 struct Written<'c>(&'c RetryConfig);
 
 impl Rules<Value, Failure> for Written<'_> {
-    fn retries(&mut self, outcome: &Result<Value, Failure>) -> bool {
+    fn retries(&mut self, outcome: Result<&Value, &Failure>) -> bool {
         match outcome {
             Ok(value) => self.0.retry_if_value.as_ref().is_some_and(|retried| retried.contains(value)),
             Err(failure) => self.0.retry_if.as_ref().is_none_or(|retried| retried.contains(&failure.value)),
         }
     }
 
-    fn retry_after(&mut self, outcome: &Result<Value, Failure>) -> Option<Duration> {
+    fn retry_after(&mut self, outcome: Result<&Value, &Failure>) -> Option<Duration> {
         outcome.as_ref().err().and_then(|failure| failure.retry_after)
     }
 }

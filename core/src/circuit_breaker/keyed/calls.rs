@@ -176,7 +176,7 @@ where
         forgotten.is_some()
     }
 
-    fn of<'b, Q>(&'b self, key: &'b Q) -> OfKey<'b, Self, Q>
+    pub(crate) fn of<'b, Q>(&'b self, key: &'b Q) -> OfKey<'b, Self, Q>
     where
         Q: Hash + ?Sized,
     {

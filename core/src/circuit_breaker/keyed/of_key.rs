@@ -22,6 +22,14 @@ pub struct OfKey<'b, L, Q: ?Sized> {
     pub(super) hash: u64,
 }
 
+impl<L, Q: ?Sized> Clone for OfKey<'_, L, Q> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<L, Q: ?Sized> Copy for OfKey<'_, L, Q> {}
+
 impl<P, K, T, B, J, S, H, Q, const SHARDS: usize> OfKey<'_, KeyedCircuitBreaker<P, K, T, B, J, S, H, SHARDS>, Q>
 where
     P: Platform,

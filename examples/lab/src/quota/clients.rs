@@ -64,7 +64,7 @@ impl Manner {
             },
             Self::AsTold => {
                 let asking = retry(request).forever().retry_if(refused);
-                let served = asking.retry_after(|answer| answer.as_ref().err().and_then(HttpError::retry_after)).await;
+                let served = asking.retry_after(|answer| answer.err().and_then(HttpError::retry_after)).await;
                 served.map(drop).map_err(|error| error.to_string())
             }
             Self::Limited => loop {

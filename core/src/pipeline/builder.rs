@@ -1,0 +1,230 @@
+use core::borrow::Borrow;
+use core::fmt;
+use core::future::Future;
+use core::hash::Hash;
+use core::time::Duration;
+
+use super::error::PipelineError;
+use super::layer::{Innermost, Layer, Stack};
+use super::layers::{CircuitOf, LineOf, RetryRejected, TimeoutLayer};
+use super::run::Run;
+use crate::backoff::Backoff;
+use crate::bulkhead::Bulkhead;
+use crate::circuit_breaker::{CircuitBreaker, KeyedCircuitBreaker, OfKey, Trip};
+use crate::deadline::Deadline;
+use crate::key::{KeyHash, ToKey};
+use crate::operation::Operation;
+use crate::platform::{Ambient, Platform};
+use crate::rate_limiter::{Algorithm, KeyedRateLimiter, RateLimiter};
+use crate::retry::Retry;
+use crate::storage::Storage;
+
+/// Patterns around one operation, in the order written, the outermost first.
+///
+/// It is plain data, `const` and `Copy`: what its calls share (a limiter, a breaker, a budget) lies elsewhere, and is referred to. So one pipeline serves any number of operations, may lie in a `static` ([`layers!`](crate::layers) spells its type), and is cheap enough to be made for a single call.
+///
+/// The module [`pipeline`](crate::pipeline) tells which order makes sense.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb_sim::prelude::*;
+///
+/// static BUDGET: RetryBudget = RetryBudget::new(500);
+/// static BREAKER: CircuitBreaker = checked!(CircuitBreaker::consecutive(5).open_for(secs(60)));
+/// const RETRY: Retry = Retry::standard(&BUDGET);
+///
+/// async fn fetch_user(id: u32) -> Result<String, &'static str> { Ok(format!("user {id}")) }
+///
+/// let guarded = Pipeline::new().timeout(secs(10)).retry(RETRY).circuit_breaker(&BREAKER).timeout(secs(2));
+/// let user = aplomb_sim::block_on(guarded.run(|| fetch_user(7)));
+/// assert_eq!(user.as_deref(), Ok("user 7"));
+/// ```
+pub struct Pipeline<P: Platform, L = ()> {
+    clock: P::Clock,
+    layers: L,
+    len: usize,
+}
+
+impl<P: Platform<Clock: Ambient>> Pipeline<P> {
+    /// No layer yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self::with_clock(Ambient::CLOCK)
+    }
+}
+
+impl<P: Platform> Pipeline<P> {
+    /// No layer yet, on a clock that is held in hand.
+    #[must_use]
+    pub const fn with_clock(clock: P::Clock) -> Self {
+        Self { clock, layers: (), len: 0 }
+    }
+}
+
+/// Layers, each within those before.
+impl<P: Platform<Clock: Copy>, L: Copy> Pipeline<P, L> {
+    /// A layer of your own.
+    #[must_use]
+    pub const fn layer<N: Copy>(self, layer: N) -> Pipeline<P, Stack<L, N>> {
+        Pipeline { clock: self.clock, layers: Stack { outer: self.layers, outer_len: self.len, inner: layer }, len: self.len + 1 }
+    }
+
+    /// Gives what is within so much time, from its first poll on. See [`timeout`](crate::timeout).
+    #[must_use]
+    pub const fn timeout(self, after: Duration) -> Pipeline<P, Stack<L, TimeoutLayer<P>>> {
+        let layer = TimeoutLayer::after(self.clock, after);
+        self.layer(layer)
+    }
+
+    /// Gives what is within time until then.
+    #[must_use]
+    pub const fn timeout_at(self, deadline: Deadline) -> Pipeline<P, Stack<L, TimeoutLayer<P>>> {
+        let layer = TimeoutLayer::at(self.clock, deadline);
+        self.layer(layer)
+    }
+
+    /// Starts what is within again when it fails, as the policy says. See [`retry`](crate::retry).
+    ///
+    /// The policy's rules judge the operation's own values and errors. What a timeout within has cut off is retried; what a limiter, breaker or bulkhead within has rejected is not: their answer would be the same, and they are there to spare the service. [`retry_rejected`](Pipeline::retry_rejected) retries that too.
+    #[must_use]
+    pub const fn retry<'b, R: Platform<Clock: Copy>, B: Backoff + Copy, U: Copy>(
+        self,
+        policy: Retry<'b, R, B, U>,
+    ) -> Pipeline<P, Stack<L, Retry<'b, R, B, U>>> {
+        self.layer(policy)
+    }
+
+    /// As [`retry`](Pipeline::retry), and what a layer within has rejected is retried too: when that layer says that it is worth it, if it does, and else as the backoff says. Mind [`retry_after_max`](Retry::retry_after_max): an open breaker may say "in a minute".
+    #[must_use]
+    pub const fn retry_rejected<'b, R: Platform<Clock: Copy>, B: Backoff + Copy, U: Copy>(
+        self,
+        policy: Retry<'b, R, B, U>,
+    ) -> Pipeline<P, Stack<L, RetryRejected<Retry<'b, R, B, U>>>> {
+        self.layer(RetryRejected::new(policy))
+    }
+
+    /// Waits for a permit. See [`rate_limiter`](crate::rate_limiter).
+    #[must_use]
+    pub const fn rate_limiter<'b, R: Platform, A: Algorithm, S: Storage, V>(
+        self,
+        limiter: &'b RateLimiter<R, A, S, V>,
+    ) -> Pipeline<P, Stack<L, &'b RateLimiter<R, A, S, V>>> {
+        self.layer(limiter)
+    }
+
+    /// Waits for a permit of that key.
+    #[must_use]
+    pub const fn keyed_rate_limiter<'b, Q, R, K, A, S, H, V, const SHARDS: usize>(
+        self,
+        limiter: &'b KeyedRateLimiter<R, K, A, S, H, SHARDS, V>,
+        key: &'b Q,
+    ) -> Pipeline<P, Stack<L, LineOf<'b, KeyedRateLimiter<R, K, A, S, H, SHARDS, V>, &'b Q>>>
+    where
+        R: Platform,
+        K: Borrow<Q>,
+        A: Algorithm + Copy,
+        S: Storage,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
+    {
+        self.layer(LineOf { lines: limiter, key })
+    }
+
+    /// Rejects at once while the service is down. See [`circuit_breaker`](crate::circuit_breaker).
+    ///
+    /// The breaker's judge has the operation's own values and errors. What a timeout within has cut off is a failure; what a layer within has rejected counts as nothing.
+    #[must_use]
+    pub const fn circuit_breaker<'b, R, T, B, J, S, V>(
+        self,
+        breaker: &'b CircuitBreaker<R, T, B, J, S, V>,
+    ) -> Pipeline<P, Stack<L, &'b CircuitBreaker<R, T, B, J, S, V>>>
+    where
+        R: Platform,
+        T: Trip,
+        B: Backoff<State: Copy>,
+        S: Storage,
+    {
+        self.layer(breaker)
+    }
+
+    /// Rejects at once while the service of that key is down.
+    #[must_use]
+    pub fn keyed_circuit_breaker<'b, Q, R, K, T, B, J, S, H, const SHARDS: usize>(
+        self,
+        breaker: &'b KeyedCircuitBreaker<R, K, T, B, J, S, H, SHARDS>,
+        key: &'b Q,
+    ) -> Pipeline<P, Stack<L, CircuitOf<OfKey<'b, KeyedCircuitBreaker<R, K, T, B, J, S, H, SHARDS>, Q>>>>
+    where
+        R: Platform,
+        K: Borrow<Q>,
+        T: Trip + Copy,
+        B: Backoff<State: Copy>,
+        S: Storage,
+        H: KeyHash,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
+    {
+        self.layer(CircuitOf { circuit: breaker.of(key) })
+    }
+
+    /// Waits for a place. See [`bulkhead`](crate::bulkhead).
+    #[must_use]
+    pub const fn bulkhead<'b, R: Platform, S: Storage, V>(
+        self,
+        bulkhead: &'b Bulkhead<R, S, V>,
+    ) -> Pipeline<P, Stack<L, &'b Bulkhead<R, S, V>>> {
+        self.layer(bulkhead)
+    }
+}
+
+impl<P: Platform, L> Pipeline<P, L> {
+    /// Runs the operation within all layers. It is started as often as they say.
+    ///
+    /// # Errors
+    ///
+    /// [`PipelineError`] tells how the last attempt ended, and which layer ended the call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static API: RateLimiter = checked!(RateLimiter::new(Rate::per_second(100)));
+    ///
+    /// async fn fetch(path: &str) -> Result<usize, &'static str> { Ok(path.len()) }
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let guarded = Pipeline::new().rate_limiter(&API).timeout(secs(2));
+    ///     let path = String::from("/users");
+    ///     assert_eq!(guarded.run(|| fetch(&path)).await, Ok(6));
+    /// });
+    /// ```
+    #[inline]
+    pub fn run<'p, F, Fut, T, E>(&'p self, operation: F) -> Run<L::Operation>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        L: Layer<'p, Innermost<F>, Operation: Operation<Output = Result<T, PipelineError<E>>>>,
+    {
+        Run::new(self.layers.wrap(0, Innermost { operation }))
+    }
+}
+
+impl<P: Platform, L: Clone> Clone for Pipeline<P, L> {
+    fn clone(&self) -> Self {
+        Self { clock: self.clock.clone(), layers: self.layers.clone(), len: self.len }
+    }
+}
+
+impl<P: Platform<Clock: Copy>, L: Copy> Copy for Pipeline<P, L> {}
+
+impl<P: Platform<Clock: Ambient>> Default for Pipeline<P> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<P: Platform, L: fmt::Debug> fmt::Debug for Pipeline<P, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipeline").field("layers", &self.layers).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,83 @@
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use crate::backoff::Backoff;
+use crate::circuit_breaker::{Circuit, CircuitBreaker, Event, Judge, Run, Trip, Verdict};
+use crate::observe::SharedObserver;
+use crate::operation::{Lent, Operation};
+use crate::pipeline::error::{Cause, LayerId, PipelineError};
+use crate::pipeline::layer::{Layer, Layered};
+use crate::platform::Platform;
+use crate::storage::Storage;
+
+/// A breaker, or that of one key; made by [`Pipeline::keyed_circuit_breaker`](crate::pipeline::Pipeline::keyed_circuit_breaker).
+#[derive(Debug, Clone, Copy)]
+pub struct CircuitOf<C> {
+    pub(in crate::pipeline) circuit: C,
+}
+
+impl<C, O> Layer<'_, O> for CircuitOf<C>
+where
+    C: Copy,
+    O: Operation,
+    Layered<Self, O>: Operation,
+{
+    type Operation = Layered<Self, O>;
+
+    #[inline]
+    fn wrap(&self, index: usize, operation: O) -> Layered<Self, O> {
+        Layered { layer: *self, index, operation }
+    }
+}
+
+impl<'b, P, T, B, J, S, V, O> Layer<'_, O> for &'b CircuitBreaker<P, T, B, J, S, V>
+where
+    P: Platform,
+    T: Trip,
+    B: Backoff<State: Copy>,
+    S: Storage,
+    V: SharedObserver<Event>,
+    O: Operation,
+    Layered<CircuitOf<Self>, O>: Operation,
+{
+    type Operation = Layered<CircuitOf<Self>, O>;
+
+    #[inline]
+    fn wrap(&self, index: usize, operation: O) -> Self::Operation {
+        Layered { layer: CircuitOf { circuit: *self }, index, operation }
+    }
+}
+
+impl<C, O, T, E> Operation for Layered<CircuitOf<C>, O>
+where
+    C: Circuit<Judge: Judge<T, E>> + Copy,
+    O: Operation<Output = Result<T, PipelineError<E>>>,
+{
+    type Output = O::Output;
+    type Run = Run<C, (), O::Run>;
+
+    #[inline]
+    fn start(&mut self) -> Self::Run {
+        Run::new(self.layer.circuit, ())
+    }
+
+    #[inline]
+    fn poll_run(&mut self, run: Pin<&mut Self::Run>, cx: &mut Context<'_>) -> Poll<O::Output> {
+        let index = self.index;
+        run.poll_driven(&mut Lent(&mut self.operation), verdict, cx)
+            .map_err(|error| PipelineError::of_circuit_breaker(error, LayerId { index, name: "circuit breaker" }))
+    }
+}
+
+/// The judge has what the operation ended with. What took too long has failed; what a layer within has not let through says nothing of the service.
+#[inline]
+fn verdict<T, E, J: Judge<T, E>>(judge: &J, outcome: Result<&T, &PipelineError<E>>) -> Verdict {
+    match outcome {
+        Ok(value) => judge.judge(Ok(value)),
+        Err(error) => match error.cause() {
+            Cause::Failed(error) => judge.judge(Err(error)),
+            Cause::TimedOut { .. } => Verdict::Failure,
+            _ => Verdict::Ignored,
+        },
+    }
+}

@@ -1,0 +1,12 @@
+//! The patterns, each as a layer.
+
+mod bulkhead;
+mod circuit_breaker;
+mod rate_limiter;
+mod retry;
+mod timeout;
+
+pub use circuit_breaker::CircuitOf;
+pub use rate_limiter::LineOf;
+pub use retry::{RetryRejected, Within};
+pub use timeout::TimeoutLayer;

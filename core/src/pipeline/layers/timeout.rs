@@ -1,0 +1,90 @@
+use core::fmt;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use core::time::Duration;
+
+use crate::deadline::Deadline;
+use crate::operation::Operation;
+use crate::pipeline::error::{LayerId, PipelineError};
+use crate::pipeline::layer::{Layer, Layered};
+use crate::platform::Platform;
+use crate::timeout::Timeout;
+
+/// So long, and no longer; made by [`Pipeline::timeout`](crate::pipeline::Pipeline::timeout) and [`timeout_at`](crate::pipeline::Pipeline::timeout_at).
+pub struct TimeoutLayer<P: Platform> {
+    clock: P::Clock,
+    limit: Limit,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Limit {
+    After(Duration),
+    At(Deadline),
+}
+
+impl<P: Platform> TimeoutLayer<P> {
+    /// Gives what is within so much time, by that clock.
+    #[must_use]
+    pub const fn after(clock: P::Clock, after: Duration) -> Self {
+        Self { clock, limit: Limit::After(after) }
+    }
+
+    /// Gives what is within time until then, by that clock.
+    #[must_use]
+    pub const fn at(clock: P::Clock, deadline: Deadline) -> Self {
+        Self { clock, limit: Limit::At(deadline) }
+    }
+}
+
+impl<'p, P, O> Layer<'p, O> for TimeoutLayer<P>
+where
+    P: Platform + 'p,
+    O: Operation,
+    Layered<&'p Self, O>: Operation,
+{
+    type Operation = Layered<&'p Self, O>;
+
+    #[inline]
+    fn wrap(&'p self, index: usize, operation: O) -> Layered<&'p Self, O> {
+        Layered { layer: self, index, operation }
+    }
+}
+
+impl<P, O, T, E> Operation for Layered<&TimeoutLayer<P>, O>
+where
+    P: Platform,
+    O: Operation<Output = Result<T, PipelineError<E>>>,
+{
+    type Output = O::Output;
+    type Run = Timeout<O::Run, P::Clock>;
+
+    #[inline]
+    fn start(&mut self) -> Self::Run {
+        let (clock, run) = (self.layer.clock.clone(), self.operation.start());
+        match self.layer.limit {
+            Limit::After(after) => Timeout::of_run(clock, after, run),
+            Limit::At(deadline) => Timeout::of_run_at(clock, deadline, run),
+        }
+    }
+
+    #[inline]
+    fn poll_run(&mut self, run: Pin<&mut Self::Run>, cx: &mut Context<'_>) -> Poll<O::Output> {
+        let (operation, index) = (&mut self.operation, self.index);
+        run.poll_by(|run, cx| operation.poll_run(run, cx), cx)
+            .map_err(|error| PipelineError::of_timeout(error, LayerId { index, name: "timeout" }))
+    }
+}
+
+impl<P: Platform> Clone for TimeoutLayer<P> {
+    fn clone(&self) -> Self {
+        Self { clock: self.clock.clone(), limit: self.limit }
+    }
+}
+
+impl<P: Platform<Clock: Copy>> Copy for TimeoutLayer<P> {}
+
+impl<P: Platform> fmt::Debug for TimeoutLayer<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TimeoutLayer").field(&self.limit).finish()
+    }
+}

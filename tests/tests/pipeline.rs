@@ -1,0 +1,175 @@
+//! The pipeline as callers write it: in a static, under `spawn`, by key, with a layer of their own, and what it holds when things go wrong.
+
+use std::future::pending;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+
+use aplomb::layers;
+use aplomb::pipeline::{Cause, Layer, LayerId, TimeoutLayer};
+use aplomb::retry::Event;
+use aplomb::{Operation, PipelineError};
+use aplomb_sim::Sim;
+use aplomb_sim::prelude::*;
+
+static BREAKER: CircuitBreaker = checked!(CircuitBreaker::consecutive(3).open_for(secs(60)));
+static LIMITER: RateLimiter = checked!(RateLimiter::new(Rate::per_second(1_000)));
+static GUARDED: Pipeline<layers![TimeoutLayer<Sim>, Retry, &CircuitBreaker, &RateLimiter, &Bulkhead, TimeoutLayer<Sim>]> =
+    Pipeline::new()
+        .timeout(secs(10))
+        .retry(Retry::new())
+        .circuit_breaker(&BREAKER)
+        .rate_limiter(&LIMITER)
+        .bulkhead(&BULKHEAD)
+        .timeout(secs(2));
+static BULKHEAD: Bulkhead = checked!(Bulkhead::new(4));
+
+async fn fetch(path: &str) -> Result<usize, &'static str> {
+    Ok(path.len())
+}
+
+#[test]
+fn one_static_serves_operations_of_many_types() {
+    aplomb_sim::block_on(async {
+        let path = String::from("/users");
+        assert_eq!(GUARDED.run(|| fetch(&path)).await, Ok(6));
+        assert_eq!(GUARDED.run(|| async { Ok::<_, ()>("text") }).await, Ok("text"));
+    });
+}
+
+#[test]
+fn a_call_is_spawned_with_what_it_borrows() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
+    let length = runtime.block_on(async {
+        use aplomb_tokio::prelude::*;
+
+        static BUDGET: RetryBudget = RetryBudget::new(500);
+        static BREAKER: CircuitBreaker = CircuitBreaker::consecutive(5);
+        static BULKHEAD: Bulkhead = Bulkhead::new(4);
+        static LIMITER: RateLimiter = RateLimiter::new(Rate::per_second(1_000));
+        const RETRY: Retry = Retry::standard(&BUDGET);
+
+        let guarded = Pipeline::new()
+            .timeout(secs(10))
+            .retry(RETRY)
+            .circuit_breaker(&BREAKER)
+            .rate_limiter(&LIMITER)
+            .bulkhead(&BULKHEAD)
+            .timeout(secs(2));
+        let path = String::from("/users");
+        tokio::spawn(async move { guarded.run(|| fetch(&path)).await }).await
+    });
+    assert_eq!(length.unwrap(), Ok(6));
+}
+
+#[test]
+fn by_key_one_host_that_is_down_harms_no_other() {
+    static HOSTS: KeyedCircuitBreaker<String> = KeyedCircuitBreaker::new(CircuitBreaker::consecutive(1));
+    static QUOTAS: KeyedRateLimiter<String> = KeyedRateLimiter::new(Rate::per_second(1)).capacity(8);
+    aplomb_sim::block_on(async {
+        let to = |host: &'static str| Pipeline::new().keyed_circuit_breaker(&HOSTS, host).keyed_rate_limiter(&QUOTAS, host);
+        let (down, well) = (to("down.example"), to("well.example"));
+        assert_eq!(down.run(|| async { Err::<(), _>("refused") }).await.unwrap_err().inner(), Some(&"refused"));
+        let rejected = down.run(|| async { Ok::<_, &str>(()) }).await.unwrap_err();
+        assert!(matches!(rejected.cause(), Cause::CircuitBreaker(BreakerError::Open { .. })), "{rejected:?}");
+        assert_eq!(well.run(|| async { Ok::<_, &str>(()) }).await, Ok(()));
+        let began = aplomb_sim::now();
+        assert_eq!(well.run(|| async { Ok::<_, &str>(()) }).await, Ok(()));
+        assert_eq!(aplomb_sim::now().saturating_duration_since(began), secs(1), "one a second for each host");
+    });
+}
+
+/// A layer that has seen enough.
+#[derive(Clone, Copy)]
+struct Closed;
+
+struct Refusing(usize);
+
+impl<O: Operation<Output = Result<u8, PipelineError<&'static str>>>> Layer<'_, O> for Closed {
+    type Operation = Refusing;
+
+    fn wrap(&self, index: usize, _operation: O) -> Refusing {
+        Refusing(index)
+    }
+}
+
+impl Operation for Refusing {
+    type Output = Result<u8, PipelineError<&'static str>>;
+    type Run = ();
+
+    fn start(&mut self) {}
+
+    fn poll_run(&mut self, _run: Pin<&mut ()>, _cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let layer = LayerId { index: self.0, name: "closed" };
+        Poll::Ready(Err(PipelineError::rejected(layer, "we are closed", Some(secs(5)))))
+    }
+}
+
+#[test]
+fn a_layer_of_ones_own_rejects_as_the_others_do() {
+    let breaker: CircuitBreaker = CircuitBreaker::consecutive(1);
+    aplomb_sim::block_on(async {
+        let guarded = Pipeline::new().retry(Retry::new()).circuit_breaker(&breaker).layer(Closed);
+        let error = guarded.run(|| async { Ok::<u8, &str>(1) }).await.unwrap_err();
+        assert_eq!(error.to_string(), "layer 2 (closed): rejected: we are closed, try again in 5s");
+        assert!(error.is_rejected() && !error.is_timeout());
+        assert_eq!((error.retry_after(), error.layer().map(|layer| layer.index)), (Some(secs(5)), Some(2)));
+        assert_eq!(breaker.state(), aplomb::circuit_breaker::State::Closed, "a rejection counts as nothing");
+    });
+}
+
+/// Notes which retries were told.
+#[derive(Clone, Copy)]
+struct Told<'t>(&'t std::cell::RefCell<Vec<String>>);
+
+impl aplomb::retry::Rules<(), &'static str> for Told<'_> {
+    fn retries(&mut self, outcome: Result<&(), &&'static str>) -> bool {
+        outcome.is_err()
+    }
+
+    fn observe(&mut self, event: &Event<'_, &'static str>) {
+        if let Event::Retrying { cause, .. } = event {
+            self.0.borrow_mut().push(cause.to_string());
+        }
+    }
+}
+
+#[test]
+fn a_retrys_observer_is_told_of_the_operations_own_errors() {
+    let told = std::cell::RefCell::default();
+    let mut outcomes = [Err("refused"), Ok(true), Ok(false)].into_iter();
+    let guarded = Pipeline::new().retry(Retry::new().rules(Told(&told))).timeout(ms(50));
+    let answer = aplomb_sim::block_on(guarded.run(|| {
+        let outcome = outcomes.next().unwrap();
+        async move { if outcome? { pending().await } else { Ok(()) } }
+    }));
+    assert_eq!(answer, Ok(()));
+    assert_eq!(*told.borrow(), ["refused", "the attempt timed out"]);
+}
+
+#[test]
+fn a_panic_frees_all_that_is_held_also_where_the_call_is_kept() {
+    let bulkhead: Bulkhead = Bulkhead::new(1);
+    let guarded = Pipeline::new().timeout(secs(1)).bulkhead(&bulkhead).timeout(secs(1));
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut call = pin!(guarded.run(|| async { if true { panic!("the operation") } else { Ok::<(), ()>(()) } }));
+    assert!(catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(&mut cx))).is_err());
+    assert_eq!(bulkhead.snapshot().running, 0);
+    assert!(call.as_mut().poll(&mut cx).is_pending(), "it has ended");
+}
+
+#[test]
+fn a_call_is_send_where_its_parts_are_and_no_larger_than_they_are() {
+    fn assert_send<T: Send>(value: &T) -> usize {
+        size_of_val(value)
+    }
+    let operation = || async { Ok::<u32, &'static str>(1) };
+    let whole = assert_send(&GUARDED.run(operation));
+    let parts = size_of_val(&timeout(secs(1), operation()))
+        + size_of_val(&Retry::new().run(operation))
+        + size_of_val(&BREAKER.run(operation))
+        + size_of_val(&LIMITER.run(operation))
+        + size_of_val(&BULKHEAD.run(operation))
+        + size_of_val(&timeout(secs(1), operation()));
+    assert!(whole <= parts + 64, "{whole} bytes, and the parts alone {parts}");
+}
