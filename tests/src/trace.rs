@@ -124,6 +124,7 @@ pub struct Expected {
     retry_after: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     step: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     layer: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     index: Option<u32>,

@@ -1,0 +1,55 @@
+//! A pipeline of four patterns, beside each of them alone, the same nested by hand, and a stack of tower-resilience's layers.
+
+use std::future::{Future, ready};
+use std::hint::black_box;
+use std::time::Duration;
+
+use aplomb_tokio::prelude::*;
+use benches::{Group, YieldOnce};
+use tower::{Service, ServiceBuilder, service_fn};
+use tower_resilience_circuitbreaker::CircuitBreakerLayer;
+use tower_resilience_ratelimiter::RateLimiterLayer;
+use tower_resilience_retry::RetryLayer;
+use tower_resilience_timelimiter::TimeLimiterLayer;
+
+static BREAKER: CircuitBreaker = checked!(CircuitBreaker::consecutive(5));
+static LIMITER: RateLimiter = checked!(RateLimiter::new(Rate::new(4_000_000_000, Duration::from_secs(1))));
+static BULKHEAD: Bulkhead = checked!(Bulkhead::new(64));
+static RETRY: Retry = checked!(Retry::new());
+
+fn succeeds() -> impl Future<Output = Result<u32, u32>> {
+    ready(Ok(black_box(7)))
+}
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let _entered = runtime.enter();
+    let four = Pipeline::new().timeout(secs(10)).retry(RETRY).circuit_breaker(&BREAKER).rate_limiter(&LIMITER);
+    let guarded = &*Box::leak(Box::new(four));
+    let whole = &*Box::leak(Box::new(four.bulkhead(&BULKHEAD).timeout(secs(1))));
+    let mut tower = ServiceBuilder::new()
+        .layer(TimeLimiterLayer::builder().timeout_duration(Duration::from_secs(10)).build())
+        .layer(RetryLayer::builder().max_attempts(3).build())
+        .layer(CircuitBreakerLayer::builder().build().expect("defaults"))
+        .layer(RateLimiterLayer::builder().limit_for_period(usize::MAX).refresh_period(Duration::from_secs(1)).build().expect("a limit"))
+        .service(service_fn(|()| succeeds()));
+    Group::new("pipeline of timeout, retry, breaker, limiter, an operation that is ready")
+        .member("aplomb", || guarded.run(succeeds))
+        .member("bare operation", succeeds)
+        .member("aplomb, timeout alone", || timeout(secs(10), succeeds()))
+        .member("aplomb, retry alone", || RETRY.run(succeeds))
+        .member("aplomb, breaker alone", || BREAKER.run(succeeds))
+        .member("aplomb, limiter alone", || LIMITER.run(succeeds))
+        .member("aplomb, nested by hand", || timeout(secs(10), RETRY.run(|| BREAKER.run(|| LIMITER.run(succeeds)))))
+        .member("aplomb, and a bulkhead and a timeout within", || whole.run(succeeds))
+        .member("tower-resilience", move || tower.call(()))
+        .run();
+    Group::new("pipeline of timeout, retry, breaker, limiter, an operation that yields once")
+        .member("aplomb", || guarded.run(YieldOnce::new))
+        .member("bare operation", YieldOnce::new)
+        .member("aplomb, timeout alone", || timeout(secs(10), YieldOnce::new()))
+        .member("aplomb, retry alone", || RETRY.run(YieldOnce::new))
+        .member("aplomb, breaker alone", || BREAKER.run(YieldOnce::new))
+        .member("aplomb, limiter alone", || LIMITER.run(YieldOnce::new))
+        .run();
+}
