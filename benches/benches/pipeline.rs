@@ -31,7 +31,13 @@ fn main() {
         .layer(TimeLimiterLayer::builder().timeout_duration(Duration::from_secs(10)).build())
         .layer(RetryLayer::builder().max_attempts(3).build())
         .layer(CircuitBreakerLayer::builder().build().expect("defaults"))
-        .layer(RateLimiterLayer::builder().limit_for_period(usize::MAX).refresh_period(Duration::from_secs(1)).build().expect("a limit"))
+        .layer(
+            RateLimiterLayer::builder()
+                .limit_for_period(usize::MAX)
+                .refresh_period(Duration::from_secs(1))
+                .build()
+                .expect("a limit"),
+        )
         .service(service_fn(|()| succeeds()));
     Group::new("pipeline of timeout, retry, breaker, limiter, an operation that is ready")
         .member("aplomb", || guarded.run(succeeds))

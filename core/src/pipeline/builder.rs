@@ -15,7 +15,7 @@ use crate::deadline::Deadline;
 use crate::key::{KeyHash, ToKey};
 use crate::operation::Operation;
 use crate::platform::{Ambient, Platform};
-use crate::rate_limiter::{Algorithm, KeyedRateLimiter, RateLimiter};
+use crate::rate_limiter::{Algorithm, Find, Lines, RateLimiter};
 use crate::retry::Retry;
 use crate::storage::Storage;
 
@@ -46,6 +46,9 @@ pub struct Pipeline<P: Platform, L = ()> {
     len: usize,
 }
 
+/// A pipeline, and a layer within.
+type With<P, L, N> = Pipeline<P, Stack<L, N>>;
+
 impl<P: Platform<Clock: Ambient>> Pipeline<P> {
     /// No layer yet.
     #[must_use]
@@ -66,20 +69,20 @@ impl<P: Platform> Pipeline<P> {
 impl<P: Platform<Clock: Copy>, L: Copy> Pipeline<P, L> {
     /// A layer of your own.
     #[must_use]
-    pub const fn layer<N: Copy>(self, layer: N) -> Pipeline<P, Stack<L, N>> {
+    pub const fn layer<N: Copy>(self, layer: N) -> With<P, L, N> {
         Pipeline { clock: self.clock, layers: Stack { outer: self.layers, outer_len: self.len, inner: layer }, len: self.len + 1 }
     }
 
     /// Gives what is within so much time, from its first poll on. See [`timeout`](crate::timeout).
     #[must_use]
-    pub const fn timeout(self, after: Duration) -> Pipeline<P, Stack<L, TimeoutLayer<P>>> {
+    pub const fn timeout(self, after: Duration) -> With<P, L, TimeoutLayer<P>> {
         let layer = TimeoutLayer::after(self.clock, after);
         self.layer(layer)
     }
 
     /// Gives what is within time until then.
     #[must_use]
-    pub const fn timeout_at(self, deadline: Deadline) -> Pipeline<P, Stack<L, TimeoutLayer<P>>> {
+    pub const fn timeout_at(self, deadline: Deadline) -> With<P, L, TimeoutLayer<P>> {
         let layer = TimeoutLayer::at(self.clock, deadline);
         self.layer(layer)
     }
@@ -88,44 +91,38 @@ impl<P: Platform<Clock: Copy>, L: Copy> Pipeline<P, L> {
     ///
     /// The policy's rules judge the operation's own values and errors. What a timeout within has cut off is retried; what a limiter, breaker or bulkhead within has rejected is not: their answer would be the same, and they are there to spare the service. [`retry_rejected`](Pipeline::retry_rejected) retries that too.
     #[must_use]
-    pub const fn retry<'b, R: Platform<Clock: Copy>, B: Backoff + Copy, U: Copy>(
+    pub const fn retry<R: Platform<Clock: Copy>, B: Backoff + Copy, U: Copy>(
         self,
-        policy: Retry<'b, R, B, U>,
-    ) -> Pipeline<P, Stack<L, Retry<'b, R, B, U>>> {
+        policy: Retry<'_, R, B, U>,
+    ) -> With<P, L, Retry<'_, R, B, U>> {
         self.layer(policy)
     }
 
     /// As [`retry`](Pipeline::retry), and what a layer within has rejected is retried too: when that layer says that it is worth it, if it does, and else as the backoff says. Mind [`retry_after_max`](Retry::retry_after_max): an open breaker may say "in a minute".
     #[must_use]
-    pub const fn retry_rejected<'b, R: Platform<Clock: Copy>, B: Backoff + Copy, U: Copy>(
+    pub const fn retry_rejected<R: Platform<Clock: Copy>, B: Backoff + Copy, U: Copy>(
         self,
-        policy: Retry<'b, R, B, U>,
-    ) -> Pipeline<P, Stack<L, RetryRejected<Retry<'b, R, B, U>>>> {
+        policy: Retry<'_, R, B, U>,
+    ) -> With<P, L, RetryRejected<Retry<'_, R, B, U>>> {
         self.layer(RetryRejected::new(policy))
     }
 
     /// Waits for a permit. See [`rate_limiter`](crate::rate_limiter).
     #[must_use]
-    pub const fn rate_limiter<'b, R: Platform, A: Algorithm, S: Storage, V>(
+    pub const fn rate_limiter<R: Platform, A: Algorithm, S: Storage, V>(
         self,
-        limiter: &'b RateLimiter<R, A, S, V>,
-    ) -> Pipeline<P, Stack<L, &'b RateLimiter<R, A, S, V>>> {
+        limiter: &RateLimiter<R, A, S, V>,
+    ) -> With<P, L, &'_ RateLimiter<R, A, S, V>> {
         self.layer(limiter)
     }
 
     /// Waits for a permit of that key.
     #[must_use]
-    pub const fn keyed_rate_limiter<'b, Q, R, K, A, S, H, V, const SHARDS: usize>(
-        self,
-        limiter: &'b KeyedRateLimiter<R, K, A, S, H, SHARDS, V>,
-        key: &'b Q,
-    ) -> Pipeline<P, Stack<L, LineOf<'b, KeyedRateLimiter<R, K, A, S, H, SHARDS, V>, &'b Q>>>
+    pub const fn keyed_rate_limiter<'b, K, Q>(self, limiter: &'b K, key: &'b Q) -> With<P, L, LineOf<'b, K, &'b Q>>
     where
-        R: Platform,
-        K: Borrow<Q>,
-        A: Algorithm + Copy,
-        S: Storage,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
+        K: Lines,
+        Q: ?Sized,
+        &'b Q: Find<K>,
     {
         self.layer(LineOf { lines: limiter, key })
     }
@@ -134,10 +131,11 @@ impl<P: Platform<Clock: Copy>, L: Copy> Pipeline<P, L> {
     ///
     /// The breaker's judge has the operation's own values and errors. What a timeout within has cut off is a failure; what a layer within has rejected counts as nothing.
     #[must_use]
-    pub const fn circuit_breaker<'b, R, T, B, J, S, V>(
+    #[allow(clippy::type_complexity, reason = "they are the parameters of a breaker")]
+    pub const fn circuit_breaker<R, T, B, J, S, V>(
         self,
-        breaker: &'b CircuitBreaker<R, T, B, J, S, V>,
-    ) -> Pipeline<P, Stack<L, &'b CircuitBreaker<R, T, B, J, S, V>>>
+        breaker: &CircuitBreaker<R, T, B, J, S, V>,
+    ) -> With<P, L, &'_ CircuitBreaker<R, T, B, J, S, V>>
     where
         R: Platform,
         T: Trip,
@@ -149,11 +147,12 @@ impl<P: Platform<Clock: Copy>, L: Copy> Pipeline<P, L> {
 
     /// Rejects at once while the service of that key is down.
     #[must_use]
+    #[allow(clippy::type_complexity, reason = "they are the parameters of a breaker")]
     pub fn keyed_circuit_breaker<'b, Q, R, K, T, B, J, S, H, const SHARDS: usize>(
         self,
         breaker: &'b KeyedCircuitBreaker<R, K, T, B, J, S, H, SHARDS>,
         key: &'b Q,
-    ) -> Pipeline<P, Stack<L, CircuitOf<OfKey<'b, KeyedCircuitBreaker<R, K, T, B, J, S, H, SHARDS>, Q>>>>
+    ) -> With<P, L, CircuitOf<OfKey<'b, KeyedCircuitBreaker<R, K, T, B, J, S, H, SHARDS>, Q>>>
     where
         R: Platform,
         K: Borrow<Q>,
@@ -168,10 +167,7 @@ impl<P: Platform<Clock: Copy>, L: Copy> Pipeline<P, L> {
 
     /// Waits for a place. See [`bulkhead`](crate::bulkhead).
     #[must_use]
-    pub const fn bulkhead<'b, R: Platform, S: Storage, V>(
-        self,
-        bulkhead: &'b Bulkhead<R, S, V>,
-    ) -> Pipeline<P, Stack<L, &'b Bulkhead<R, S, V>>> {
+    pub const fn bulkhead<R: Platform, S: Storage, V>(self, bulkhead: &Bulkhead<R, S, V>) -> With<P, L, &'_ Bulkhead<R, S, V>> {
         self.layer(bulkhead)
     }
 }

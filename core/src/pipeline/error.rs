@@ -98,6 +98,7 @@ impl<E> PipelineError<E> {
     }
 
     /// That a layer of your own has not let an operation through; for an [`Operation`](crate::Operation) that you wrap.
+    #[must_use]
     pub const fn rejected(layer: LayerId, reason: &'static str, retry_after: Option<Duration>) -> Self {
         Self::raised(Cause::Rejected { reason, retry_after }, layer)
     }

@@ -9,7 +9,7 @@ use crate::pipeline::layer::{Layer, Layered};
 use crate::platform::Platform;
 use crate::storage::Storage;
 
-impl<'b, P, S, V, O> Layer<'_, O> for &'b Bulkhead<P, S, V>
+impl<P, S, V, O> Layer<'_, O> for &Bulkhead<P, S, V>
 where
     P: Platform,
     S: Storage,

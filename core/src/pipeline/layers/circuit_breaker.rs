@@ -30,7 +30,7 @@ where
     }
 }
 
-impl<'b, P, T, B, J, S, V, O> Layer<'_, O> for &'b CircuitBreaker<P, T, B, J, S, V>
+impl<P, T, B, J, S, V, O> Layer<'_, O> for &CircuitBreaker<P, T, B, J, S, V>
 where
     P: Platform,
     T: Trip,

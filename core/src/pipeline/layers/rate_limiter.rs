@@ -25,7 +25,7 @@ impl<L, K: Copy> Clone for LineOf<'_, L, K> {
 
 impl<L, K: Copy> Copy for LineOf<'_, L, K> {}
 
-impl<'b, L, K, O> Layer<'_, O> for LineOf<'b, L, K>
+impl<L, K, O> Layer<'_, O> for LineOf<'_, L, K>
 where
     K: Copy,
     O: Operation,

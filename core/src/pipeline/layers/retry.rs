@@ -64,7 +64,7 @@ impl<T, E, R: Rules<T, E>> Rules<T, PipelineError<E>> for Within<R> {
     }
 }
 
-impl<'p, 'b, P, B, R, O> Layer<'p, O> for Retry<'b, P, B, R>
+impl<'p, P, B, R, O> Layer<'p, O> for Retry<'_, P, B, R>
 where
     Self: 'p,
     P: Platform,
