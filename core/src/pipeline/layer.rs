@@ -104,7 +104,8 @@ where
 /// use aplomb_sim::{Sim, prelude::*};
 ///
 /// static BREAKER: CircuitBreaker = CircuitBreaker::consecutive(5);
-/// static GUARDED: Pipeline<layers![TimeoutLayer<Sim>, Retry, &CircuitBreaker]> =
+/// type Layers = layers![TimeoutLayer<Sim>, Retry, &'static CircuitBreaker];
+/// static GUARDED: Pipeline<Layers> =
 ///     Pipeline::new().timeout(secs(10)).retry(Retry::new()).circuit_breaker(&BREAKER);
 ///
 /// let answer = aplomb_sim::block_on(GUARDED.run(|| async { Ok::<_, ()>(42) }));
