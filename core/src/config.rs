@@ -114,6 +114,13 @@ pub enum ConfigError {
         /// The setting.
         value: Ratio,
     },
+    /// What is fetched anew so long before its end would be due before it came.
+    RefreshAhead {
+        /// The setting.
+        value: Duration,
+        /// The TTL, which it must not be longer than.
+        ttl: Duration,
+    },
     /// It has to be a number.
     EarlyRefresh {
         /// The setting.
@@ -213,6 +220,7 @@ impl ConfigError {
             Self::MaxConcurrent { .. } => "max_concurrent must be at least 1",
             Self::Limit { .. } => "limit must be at least 1, and at most the number of places",
             Self::TtlJitter { .. } => "ttl_jitter must be at most 1",
+            Self::RefreshAhead { .. } => "refresh_ahead must be at most the ttl",
             Self::EarlyRefresh { .. } => "early_refresh must be a number",
             Self::MaxFetches { .. } => "max_fetches must be at least 1",
             Self::MaxWeight { .. } => "max_weight must be at least 1",
@@ -255,6 +263,7 @@ impl fmt::Display for ConfigError {
             Self::Limit { value: 0, .. } => f.write_str("limit is 0, must be at least 1"),
             Self::Limit { value, most } => write!(f, "limit is {value}, must be at most {most}, the number of places"),
             Self::TtlJitter { value } => write!(f, "ttl_jitter is {value}, must be at most 1"),
+            Self::RefreshAhead { value, ttl } => write!(f, "refresh_ahead is {value:?}, must be at most {ttl:?}, the ttl"),
             Self::EarlyRefresh { value } => write!(f, "early_refresh is {value}, must be a number"),
             Self::MaxFetches { value } => write!(f, "max_fetches is {value}, must be at least 1"),
             Self::MaxWeight { value } => write!(f, "max_weight is {value}, must be at least 1"),

@@ -5,7 +5,7 @@ use core::hash::{Hash, Hasher};
 
 /// What a key can be made from, once it is to be kept: as `ToOwned`, but of any key, and without an allocator.
 ///
-/// A table is asked by reference, and makes a key of its own only of one that it does not know, or that owns nothing and so costs nothing. Everything that can be cloned is made into itself; with `alloc`, `str` and slices into the usual owners.
+/// A table is asked by reference, and makes a key of its own only of one that it does not know, or that owns nothing and so costs nothing. Everything that can be cloned is made into itself; with `alloc`, `str`, `CStr` and slices into the usual owners, with `std` paths and `OsStr` too.
 ///
 /// # Examples
 ///
@@ -31,10 +31,57 @@ impl<K: Clone> ToKey<K> for K {
 mod owned {
     use alloc::borrow::ToOwned;
     use alloc::boxed::Box;
+    use alloc::ffi::CString;
+    use alloc::rc::Rc;
     use alloc::string::String;
+    #[cfg(target_has_atomic = "ptr")]
+    use alloc::sync::Arc;
     use alloc::vec::Vec;
+    use core::ffi::CStr;
+    #[cfg(feature = "std")]
+    use std::ffi::{OsStr, OsString};
+    #[cfg(feature = "std")]
+    use std::path::{Path, PathBuf};
 
     use super::ToKey;
+
+    macro_rules! into {
+        ($($borrowed:ty => $($key:ty),+;)+) => {
+            $($(impl ToKey<$key> for $borrowed {
+                fn to_key(&self) -> $key {
+                    self.into()
+                }
+            })+)+
+        };
+    }
+
+    macro_rules! slices_into {
+        ($($owner:ident),+) => {
+            $(impl<T: Clone> ToKey<$owner<[T]>> for [T] {
+                fn to_key(&self) -> $owner<[T]> {
+                    self.into()
+                }
+            })+
+        };
+    }
+
+    into! {
+        str => Box<str>, Rc<str>;
+        CStr => CString, Box<CStr>, Rc<CStr>;
+    }
+    slices_into!(Box, Rc);
+    #[cfg(target_has_atomic = "ptr")]
+    into! {
+        str => Arc<str>;
+        CStr => Arc<CStr>;
+    }
+    #[cfg(target_has_atomic = "ptr")]
+    slices_into!(Arc);
+    #[cfg(feature = "std")]
+    into! {
+        Path => PathBuf, Box<Path>, Rc<Path>, Arc<Path>;
+        OsStr => OsString, Box<OsStr>, Rc<OsStr>, Arc<OsStr>;
+    }
 
     impl ToKey<String> for str {
         fn to_key(&self) -> String {
@@ -42,22 +89,9 @@ mod owned {
         }
     }
 
-    impl ToKey<Box<str>> for str {
-        fn to_key(&self) -> Box<str> {
-            self.into()
-        }
-    }
-
     impl<T: Clone> ToKey<Vec<T>> for [T] {
         fn to_key(&self) -> Vec<T> {
             self.to_vec()
-        }
-    }
-
-    #[cfg(target_has_atomic = "ptr")]
-    impl ToKey<alloc::sync::Arc<str>> for str {
-        fn to_key(&self) -> alloc::sync::Arc<str> {
-            self.into()
         }
     }
 }
@@ -181,6 +215,18 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+
+    #[cfg(feature = "std")]
+    #[test]
+    fn what_is_borrowed_is_made_into_its_usual_owners() {
+        use std::path::{Path, PathBuf};
+        use std::sync::Arc;
+
+        let path: PathBuf = Path::new("a/b").to_key();
+        let shared: Arc<[u8]> = [1, 2].as_slice().to_key();
+        let text: Arc<str> = "ann".to_key();
+        assert_eq!((path.as_path(), &*shared, &*text), (Path::new("a/b"), [1, 2].as_slice(), "ann"));
+    }
 
     /// Words by which foldhash multiplies.
     const WORDS: [u64; 6] = [

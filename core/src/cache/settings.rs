@@ -15,7 +15,7 @@ use crate::platform::{Ambient, Platform};
 use crate::ratio::Ratio;
 use crate::storage::Storage;
 use crate::sync::{Shared, flights};
-use crate::time::nanos;
+use crate::time::{duration, nanos};
 
 /// Values by key, each for as long as it is good; and of those who ask for one that is not there, one fetches it. The module [`cache`](crate::cache) tells what it promises.
 ///
@@ -59,7 +59,7 @@ pub struct Cache<
     const SHARDS: usize = 1,
 > {
     pub(super) clock: P::Clock,
-    pub(super) settings: Settings<K, V>,
+    pub(crate) settings: Settings<K, V>,
     pub(super) shards: [LockedShard<P, K, V, E, S, F>; SHARDS],
     pub(super) refreshes: Locked<P, Refreshes<K, F>>,
     hash: PhantomData<fn() -> H>,
@@ -68,12 +68,12 @@ pub struct Cache<
 type Locked<P, T> = Shared<<P as Platform>::RawMutex, T>;
 type LockedShard<P, K, V, E, S, F> = Locked<P, Shard<K, V, E, S, F>>;
 
-pub(super) struct Settings<K, V> {
+pub(crate) struct Settings<K, V> {
     pub(super) rules: Rules,
-    pub(super) capacity: usize,
+    pub(crate) capacity: usize,
     max_weight: u64,
-    max_fetches: usize,
-    max_waiting: u32,
+    pub(crate) max_fetches: usize,
+    pub(crate) max_waiting: u32,
     pub(super) weigh_by: Option<fn(&K, &V) -> u32>,
     pub(super) ttl_by: Option<fn(&K, &V) -> Duration>,
 }
@@ -210,7 +210,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
         self
     }
 
-    /// How long before its end a read has an entry fetched anew, by a [refresher](Cache::run) or the [reader](Cache::get_with_refresh), while it is still fresh and served at once: so what is asked for steadily never ends. As Caffeine's `refreshAfterWrite`, counted from the end. Default: 0, not before.
+    /// How long before its end a read has an entry fetched anew, by a [refresher](Cache::run) or the [reader](Cache::get_with_refresh), while it is still fresh and served at once: so what is asked for steadily never ends. As Caffeine's `refreshAfterWrite`, counted from the end. At most the TTL, if that is one for all. Default: 0, not before.
     #[must_use]
     pub const fn refresh_ahead(mut self, lead: Duration) -> Self {
         self.settings.rules.refresh_ahead = nanos(lead);
@@ -281,6 +281,9 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
         }
         if *max_fetches == 0 {
             return Some(ConfigError::MaxFetches { value: *max_fetches });
+        }
+        if rules.refresh_ahead > rules.ttl && self.settings.ttl_by.is_none() {
+            return Some(ConfigError::RefreshAhead { value: duration(rules.refresh_ahead), ttl: duration(rules.ttl) });
         }
         rules.config_error()
     }

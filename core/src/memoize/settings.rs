@@ -16,6 +16,7 @@ use crate::storage::Storage;
 /// | setting | default |
 /// | --- | --- |
 /// | [`capacity`](Memoize::capacity) | as many as `S` has room for, at most 65,536 |
+/// | [`max_calls`](Memoize::max_calls), [`max_waiting`](Memoize::max_waiting) | as many as `F` has room for |
 ///
 /// # Examples
 ///
@@ -61,14 +62,23 @@ impl<P: Platform<Clock: Ambient>, A, K, V, E, S: Storage, H, F: Storage, const S
 impl<P: Platform, A, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Memoize<P, A, K, V, E, S, H, F, SHARDS> {
     /// How many values are kept. As [`Cache::capacity`].
     #[must_use]
-    pub fn capacity(self, values: usize) -> Self {
-        Self { function: self.function, cache: self.cache.capacity(values) }
+    pub const fn capacity(mut self, values: usize) -> Self {
+        self.cache.settings.capacity = values;
+        self
     }
 
     /// How many callers may wait for another one's call. As [`Cache::max_waiting`].
     #[must_use]
-    pub fn max_waiting(self, callers: u32) -> Self {
-        Self { function: self.function, cache: self.cache.max_waiting(callers) }
+    pub const fn max_waiting(mut self, callers: u32) -> Self {
+        self.cache.settings.max_waiting = callers;
+        self
+    }
+
+    /// How many keys the function is called with at once; a caller that would have to call it with another one ends at once. As [`Cache::max_fetches`].
+    #[must_use]
+    pub const fn max_calls(mut self, keys: usize) -> Self {
+        self.cache.settings.max_fetches = keys;
+        self
     }
 
     /// Itself, if it makes sense.
