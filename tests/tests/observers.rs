@@ -79,11 +79,17 @@ fn an_adaptive_limit_tells_when_it_changes_who_waits_and_who_is_turned_away() {
         assert_eq!(call(10).await, Ok(()));
         assert_eq!(seen.take(), [Changed { from: 1, to: 2 }], "of one who finds a place, only what it brings about");
         let held = limit.try_acquire();
-        let ((first, second), third) = zip(zip(call(60), call(1)), call(1)).await;
+        let ((first, second), third) = zip(zip(call(40), call(1)), call(1)).await;
         assert!(first.is_ok() && second.is_ok() && third.is_err());
         let full = Rejected { reason: LimitError::QueueFull { waiting: 1 } };
-        assert_eq!(seen.take(), [Waiting { waiting: 1 }, full, Changed { from: 2, to: 1 }]);
+        let [grown, again] = [2, 3].map(|from| Changed { from, to: from + 1 });
+        assert_eq!(seen.take(), [Waiting { waiting: 1 }, full, grown, Admitted { waited: ms(40) }, again]);
+        assert_eq!(call(60).await, Ok(()));
+        assert_eq!(seen.take(), [Changed { from: 4, to: 3 }]);
         drop(held);
+        limit.close();
+        assert!(limit.try_acquire().is_err());
+        assert_eq!(seen.take(), [Rejected { reason: LimitError::Closed }]);
     });
 }
 
