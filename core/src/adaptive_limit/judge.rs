@@ -15,7 +15,7 @@
 /// struct ByStatus;
 ///
 /// impl<E> Judge<Response, TimeoutError<E>> for ByStatus {
-///     fn judge(&self, outcome: &Result<Response, TimeoutError<E>>) -> Verdict {
+///     fn judge(&self, outcome: Result<&Response, &TimeoutError<E>>) -> Verdict {
 ///         match outcome {
 ///             Ok(Response { status: 429 | 503 }) | Err(TimeoutError::TimedOut { .. }) => Verdict::Overload,
 ///             Ok(Response { status: 500.. }) | Err(_) => Verdict::Ignored, // it broke off, at whatever point
@@ -28,7 +28,7 @@
 /// ```
 pub trait Judge<T, E> {
     /// What an outcome counts as.
-    fn judge(&self, outcome: &Result<T, E>) -> Verdict;
+    fn judge(&self, outcome: Result<&T, &E>) -> Verdict;
 }
 
 /// What the end of a call counts as.
@@ -49,7 +49,7 @@ pub struct IgnoreErrors;
 
 impl<T, E> Judge<T, E> for IgnoreErrors {
     #[inline]
-    fn judge(&self, outcome: &Result<T, E>) -> Verdict {
+    fn judge(&self, outcome: Result<&T, &E>) -> Verdict {
         if outcome.is_ok() { Verdict::Success } else { Verdict::Ignored }
     }
 }
@@ -61,7 +61,7 @@ pub struct OverloadIf<F> {
 }
 
 impl<T, E, F: Fn(&E) -> bool> Judge<T, E> for OverloadIf<F> {
-    fn judge(&self, outcome: &Result<T, E>) -> Verdict {
+    fn judge(&self, outcome: Result<&T, &E>) -> Verdict {
         match outcome {
             Ok(_) => Verdict::Success,
             Err(error) if (self.predicate)(error) => Verdict::Overload,

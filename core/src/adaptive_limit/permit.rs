@@ -89,7 +89,7 @@ impl<B: Deref<Target: Settle>> Permit<B> {
         <B::Target as Settle>::Judge: Judge<T, E>,
     {
         let ended = self.limit.now();
-        self.end = match self.limit.judge().judge(outcome) {
+        self.end = match self.limit.judge().judge(outcome.as_ref()) {
             Verdict::Success => End::Success(ended),
             Verdict::Overload => End::Overload(ended),
             Verdict::Ignored => End::Ignored,

@@ -31,7 +31,7 @@ type Recorder<S> = Rc<RefCell<Option<Rc<World<S>>>>>;
 struct Listed(&'static [Value]);
 
 impl Judge<Value, Failure> for Listed {
-    fn judge(&self, outcome: &Result<Value, Failure>) -> Verdict {
+    fn judge(&self, outcome: Result<&Value, &Failure>) -> Verdict {
         match outcome {
             Ok(_) => Verdict::Success,
             Err(failure) if self.0.contains(&failure.value) => Verdict::Overload,

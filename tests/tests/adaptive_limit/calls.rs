@@ -128,7 +128,7 @@ fn what_is_dropped_or_ignored_counts_as_nothing() {
     #[derive(Clone, Copy)]
     struct Never;
     impl<T, E> Judge<T, E> for Never {
-        fn judge(&self, _: &Result<T, E>) -> Verdict {
+        fn judge(&self, _: Result<&T, &E>) -> Verdict {
             Verdict::Ignored
         }
     }
