@@ -3,9 +3,9 @@
 //! ```text
 //! a service that serves 8 at once, 10 ms each, and callers without end
 //!
-//! limit      20   10   5    8 9 ..  15 16 16 16 16     (gradient: half as much again, and a short queue)
-//! latency    25   13   10   10      18 20 20 20 20  ms
-//! a second   800  800  500  800     800 800 800 800    calls
+//! limit      20   10   5    10   11 ..  15   16   16     (gradient: half as much again, and a short queue)
+//! latency    25   13   10   13   14     19   20   20  ms
+//! a second   800  800  500  800  800    800  800  800    calls
 //!
 //! then it serves 4 at once: calls take twice as long, and within some twenty windows the limit is 10
 //! ```
@@ -25,7 +25,7 @@
 //!
 //! # When it changes
 //!
-//! Calls are measured in windows, of 100 ms and ten calls at least, and as long as one call at least, since what a change has brought about is not seen sooner. When one is over, the rule is told the average latency, and says what the limit is to be. An overload ends a window of that time
+//! Calls are measured in windows, of 100 ms and ten calls at least, each ended by a call that began in it, since what a change has brought about is not seen sooner. When one is over, the rule is told the average latency, and says what the limit is to be. An overload ends a window of that time
 //! however few calls it has.
 //!
 //! # Which rule
@@ -36,7 +36,7 @@
 //! | [`Vegas`] | `C` and a few | average latency, against the shortest | calls that are alike: lowest latency |
 //! | [`Aimd`] | where calls take `max_latency` | overload only | when what is too slow is known; errors that tell |
 //!
-//! Gradient and Vegas halve the limit when it is reached for the first time, and then once in a hundred windows in which it is, for two windows: there is no other way to tell a service that has become slower from a queue of one's own. It costs about a hundredth of the throughput, when callers are
+//! Gradient and Vegas halve the limit, for two windows, when it has been reached in two, and then once in a hundred in which it is: there is no other way to tell a service that has become slower from a queue of one's own. It costs about a hundredth of the throughput, when callers are
 //! kept waiting anyway. Or a rule of one's own: [`Algorithm`].
 //!
 //! # What is a sign of overload
@@ -54,12 +54,12 @@
 //!
 //! # What it costs
 //!
-//! Two rounds of the lock and two readings of the clock a call; sums, and one division a window. Nothing is allocated, and there is no floating point. Beside the waiters it takes some 200 bytes.
+//! Two rounds of the lock and two readings of the clock a call; sums, and one division a window. Nothing is allocated, and there is no floating point. On a server it takes 240 bytes, beside its waiters.
 //!
 //! # How others differ
 //!
-//! The rules are those of Netflix's concurrency-limits (Java), and the docs of each say where it differs: here, windows are as long as a call, overloads heeded by all rules and answered once, and probes made with a limit that is halved. Its limiters turn away or block a thread; here callers
-//! wait in a queue with an end. Envoy's adaptive concurrency pins its limit to 3 while it measures; tower-resilience's and squeeze's limiters ask the clock for windows likewise, and have no queue.
+//! The rules are those of Netflix's concurrency-limits (Java), and the docs of each say where it differs: here, windows are ended by a call that began in them, overloads heeded by all rules and answered once, and probes made with a limit that is halved. Its limiters turn away or block a thread; here callers
+//! wait in a queue with an end. Envoy's adaptive concurrency pins its limit to 3 while it measures.
 
 mod acquire;
 mod algorithm;
