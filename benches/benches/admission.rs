@@ -1,12 +1,13 @@
-//! So much at once, and no more: semaphore and bulkhead, beside tokio's and async-lock's semaphores.
+//! So much at once, and no more: semaphore, bulkhead and adaptive limit, beside tokio's and async-lock's semaphores.
 
 use std::future::{Future, ready};
 use std::hint::black_box;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use aplomb_tokio::Semaphore;
+use aplomb_tokio::adaptive_limit::{Aimd, Vegas};
 use aplomb_tokio::prelude::*;
+use aplomb_tokio::{Clock, Semaphore, TokioClock};
 use benches::{Group, YieldOnce};
 
 static OURS: Semaphore = Semaphore::new(1);
@@ -20,6 +21,7 @@ fn main() {
     a_line();
     leaving();
     bulkheads();
+    adaptive_limits();
 }
 
 fn permits_that_are_free() {
@@ -104,6 +106,30 @@ fn bulkheads() {
         .member("aplomb, the queue is full", || FULL.run(|| ready(Ok::<u32, u32>(black_box(7)))))
         .member("aplomb, tried", || FULL.try_run(|| ready(Ok::<u32, u32>(black_box(8)))))
         .member("tokio's semaphore, tried", || ready(TOKIO.try_acquire().is_ok()))
+        .run();
+}
+
+/// Each call is measured, by two readings of the clock.
+fn adaptive_limits() {
+    static GRADIENT: AdaptiveLimit = checked!(AdaptiveLimit::new().max_waiting(100).max_wait(ms(500)));
+    static VEGAS: AdaptiveLimit<Vegas> = checked!(AdaptiveLimit::new().algorithm(Vegas::new()));
+    static AIMD: AdaptiveLimit<Aimd> = checked!(AdaptiveLimit::new().algorithm(Aimd::new(secs(1))));
+    static FULL: AdaptiveLimit = checked!(AdaptiveLimit::new().initial_limit(1).max_waiting(0));
+
+    Group::new("adaptive limit, an operation that is ready")
+        .member("aplomb, gradient", || GRADIENT.run(|| ready(Ok::<u32, u32>(black_box(7)))))
+        .member("aplomb, vegas", || VEGAS.run(|| ready(Ok::<u32, u32>(black_box(7)))))
+        .member("aplomb, aimd", || AIMD.run(|| ready(Ok::<u32, u32>(black_box(7)))))
+        .member("two readings of the clock", || {
+            let began = black_box(TokioClock.now());
+            ready(TokioClock.now() - began)
+        })
+        .run();
+
+    std::mem::forget(FULL.try_acquire());
+    Group::new("adaptive limit, it is reached")
+        .member("aplomb, the queue is full", || FULL.run(|| ready(Ok::<u32, u32>(black_box(7)))))
+        .member("aplomb, tried", || FULL.try_run(|| ready(Ok::<u32, u32>(black_box(8)))))
         .run();
 }
 

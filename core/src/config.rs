@@ -192,6 +192,52 @@ pub enum ConfigError {
         /// The setting.
         value: u32,
     },
+    /// With a limit of none, nothing ever starts.
+    MinLimit {
+        /// The setting.
+        value: u32,
+    },
+    /// The largest limit can't be less than the smallest.
+    MaxLimit {
+        /// The setting.
+        value: u32,
+        /// The smallest limit.
+        least: u32,
+    },
+    /// A limit begins within its bounds.
+    InitialLimit {
+        /// The setting.
+        value: u32,
+        /// The smallest limit.
+        least: u32,
+        /// The largest.
+        most: u32,
+    },
+    /// Every call takes longer than no time.
+    MaxLatency {
+        /// The setting.
+        value: Duration,
+    },
+    /// A limit that gives way shrinks, and does not collapse.
+    BackoffRatio {
+        /// The setting.
+        value: Ratio,
+    },
+    /// Calls may take as long as they do in the long run.
+    Tolerance {
+        /// The setting.
+        value: Ratio,
+    },
+    /// A share of nothing would never get there, and more than all would overshoot.
+    Smoothing {
+        /// The setting.
+        value: Ratio,
+    },
+    /// What is looked at after every window has no time to be otherwise.
+    ProbeEvery {
+        /// The setting.
+        value: u32,
+    },
     /// Proportional jitter can't take away more than the whole delay.
     Jitter {
         /// The setting.
@@ -234,6 +280,14 @@ impl ConfigError {
             Self::HalfOpenCalls { .. } => "half_open must be at least 1",
             Self::HalfOpenFor { .. } => "half_open_for must be longer than zero",
             Self::SuccessThreshold { .. } => "success_threshold must be at least 1",
+            Self::MinLimit { .. } => "min_limit must be at least 1",
+            Self::MaxLimit { .. } => "max_limit must be at least min_limit",
+            Self::InitialLimit { .. } => "initial_limit must be from min_limit to max_limit",
+            Self::MaxLatency { .. } => "max_latency must be longer than zero",
+            Self::BackoffRatio { .. } => "backoff must be at least a half, and below 1",
+            Self::Tolerance { .. } => "tolerance must be at least 1",
+            Self::Smoothing { .. } => "smoothing must be above 0, and at most 1",
+            Self::ProbeEvery { .. } => "probe_every must be at least 1",
             Self::Jitter { .. } => "jitter must be at most 1",
         }
     }
@@ -278,6 +332,14 @@ impl fmt::Display for ConfigError {
             Self::HalfOpenCalls { value } => write!(f, "half_open is {value}, must be at least 1"),
             Self::HalfOpenFor { value } => write!(f, "half_open_for is {value:?}, must be longer than zero"),
             Self::SuccessThreshold { value } => write!(f, "success_threshold is {value}, must be at least 1"),
+            Self::MinLimit { value } => write!(f, "min_limit is {value}, must be at least 1"),
+            Self::MaxLimit { value, least } => write!(f, "max_limit is {value}, must be at least min_limit, {least}"),
+            Self::InitialLimit { value, least, most } => write!(f, "initial_limit is {value}, must be from {least} to {most}"),
+            Self::MaxLatency { value } => write!(f, "max_latency is {value:?}, must be longer than zero"),
+            Self::BackoffRatio { value } => write!(f, "backoff is {value}, must be at least 1/2 and below 1"),
+            Self::Tolerance { value } => write!(f, "tolerance is {value}, must be at least 1"),
+            Self::Smoothing { value } => write!(f, "smoothing is {value}, must be above 0 and at most 1"),
+            Self::ProbeEvery { value } => write!(f, "probe_every is {value}, must be at least 1"),
             Self::Jitter { value } => write!(f, "jitter is {value}, must be at most 1"),
         }
     }

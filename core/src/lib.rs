@@ -30,6 +30,7 @@
 //! - [`timeout`]: so long, and no longer.
 //! - [`single_flight`]: of calls with one key that come together one runs, and all have its result.
 //! - [`bulkhead`]: so many at once, a queue with an end, and no longer in it than that.
+//! - [`adaptive_limit`]: as many at once as the service can take, found from how long its calls take.
 //! - [`circuit_breaker`]: a service that fails is left alone for a while.
 //! - [`cache`]: values by key, for as long as they are good; one fetch for all who ask. [`memoize`](mod@memoize): a function whose values are kept.
 //! - [`debounce`]: only the newest call of a burst; [`throttle`]: never closer than an interval. As calls, as triggers with one loop that runs, as streams.
@@ -67,6 +68,7 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod adaptive_limit;
 pub mod alarm;
 mod attempts;
 pub mod backoff;
@@ -104,6 +106,7 @@ pub mod timeout;
 pub mod waterfall;
 mod yielding;
 
+pub use adaptive_limit::{AdaptiveLimit, LimitError};
 pub use backoff::{Backoff, Jitter};
 pub use bulkhead::{Bulkhead, BulkheadError};
 pub use cache::Cache;

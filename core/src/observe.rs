@@ -97,7 +97,7 @@ mod tracing {
 
     use super::{Observer, SharedObserver};
     use crate::retry::Event;
-    use crate::{bulkhead, pool, rate_limiter};
+    use crate::{adaptive_limit, bulkhead, pool, rate_limiter};
 
     /// Writes events to the `tracing` subscriber: what goes on by itself at DEBUG, what the caller gets to feel at WARN, success at the first attempt not at all.
     ///
@@ -144,6 +144,19 @@ mod tracing {
             match event {
                 Waiting { waiting } => tracing::debug!(name, waiting, "waiting for a place"),
                 Admitted { waited } => tracing::debug!(name, ?waited, "has its place"),
+                Rejected { reason } => tracing::warn!(name, %reason, "rejected"),
+            }
+        }
+    }
+
+    impl SharedObserver<adaptive_limit::Event> for Tracing {
+        fn observe(&self, event: &adaptive_limit::Event) {
+            use adaptive_limit::Event::{Admitted, Changed, Rejected, Waiting};
+            let name = self.name;
+            match event {
+                Changed { from, to } => tracing::debug!(name, from, to, "the limit has changed"),
+                Waiting { waiting } => tracing::debug!(name, waiting, "waiting for the limit"),
+                Admitted { waited } => tracing::debug!(name, ?waited, "within the limit"),
                 Rejected { reason } => tracing::warn!(name, %reason, "rejected"),
             }
         }

@@ -1,5 +1,6 @@
 //! What every user needs, and no platform fills in. The adapters' preludes hold all this and more: use theirs.
 
+pub use crate::adaptive_limit::LimitError;
 pub use crate::backoff::{Backoff, Constant, Exponential, Fibonacci, Jitter, Linear, List};
 pub use crate::bulkhead::BulkheadError;
 pub use crate::circuit_breaker::{BreakerError, Consecutive, LastCalls, LastTime};

@@ -202,6 +202,8 @@ pub enum EntryKind {
     State,
     /// An item comes out of a stream.
     Item,
+    /// An adaptive limit changes.
+    Limit,
 }
 
 /// A file that is not a scenario file, and where.

@@ -51,6 +51,11 @@ pub enum What {
         /// Which.
         state: &'static str,
     },
+    /// An adaptive limit has changed.
+    Limit {
+        /// What it is.
+        limit: u32,
+    },
 }
 
 /// Whose end it is when a stream is over.
@@ -69,6 +74,7 @@ impl Entry {
             What::Drop { number } => json!({ "drop": number }),
             What::Item { item } => json!({ "item": item }),
             What::State { state } => json!({ "state": state }),
+            What::Limit { limit } => json!({ "limit": limit }),
             What::EndOfStream => json!({ "end": STREAM }),
             What::End { id, result: Ok(value) } => json!({ "end": id, "ok": value }),
             What::End { id, result: Err((kind, details)) } => {
@@ -90,6 +96,7 @@ impl Entry {
             What::End { .. } | What::EndOfStream => EntryKind::End,
             What::Item { .. } => EntryKind::Item,
             What::State { .. } => EntryKind::State,
+            What::Limit { .. } => EntryKind::Limit,
         }
     }
 }
@@ -134,6 +141,8 @@ pub struct Expected {
     item: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<u32>,
 }
 
 /// An instant, or a range of them.
@@ -197,16 +206,17 @@ impl Expected {
         if let Some(state) = self.state.as_deref().filter(|state| !STATES.contains(state)) {
             return Err(format!("state: unknown state `{state}`, expected one of {STATES:?}"));
         }
-        match (self.start, self.drop, &self.end, &self.item, &self.state) {
-            (Some(_), None, None, None, None) => Ok(EntryKind::Start),
-            (None, Some(_), None, None, None) => Ok(EntryKind::Drop),
-            (None, None, Some(_), None, None) if self.ok.is_some() && self.err.is_some() => {
+        match (self.start, self.drop, &self.end, &self.item, &self.state, self.limit) {
+            (Some(_), None, None, None, None, None) => Ok(EntryKind::Start),
+            (None, Some(_), None, None, None, None) => Ok(EntryKind::Drop),
+            (None, None, Some(_), None, None, None) if self.ok.is_some() && self.err.is_some() => {
                 Err("an end is `ok` or `err`, not both".into())
             }
-            (None, None, Some(_), None, None) => Ok(EntryKind::End),
-            (None, None, None, Some(_), None) => Ok(EntryKind::Item),
-            (None, None, None, None, Some(_)) => Ok(EntryKind::State),
-            _ => Err("an entry has one of `start`, `drop`, `end`, `item`, `state`".into()),
+            (None, None, Some(_), None, None, None) => Ok(EntryKind::End),
+            (None, None, None, Some(_), None, None) => Ok(EntryKind::Item),
+            (None, None, None, None, Some(_), None) => Ok(EntryKind::State),
+            (None, None, None, None, None, Some(_)) => Ok(EntryKind::Limit),
+            _ => Err("an entry has one of `start`, `drop`, `end`, `item`, `state`, `limit`".into()),
         }
     }
 
@@ -224,6 +234,7 @@ impl Expected {
             What::Item { item } => self.item.as_ref().is_some_and(|expected| same(expected, item)),
             What::EndOfStream => self.end.as_deref() == Some(STREAM),
             What::State { state } => self.state.as_deref() == Some(state),
+            What::Limit { limit } => self.limit == Some(*limit),
             What::End { id, result: Ok(value) } => {
                 self.end.as_ref() == Some(id) && self.err.is_none() && self.ok.as_ref().is_none_or(|ok| same(ok, value))
             }

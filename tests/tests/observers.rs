@@ -7,11 +7,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
+use aplomb::adaptive_limit::{self, AdaptiveLimit, Aimd, IgnoreErrors};
 use aplomb::bulkhead::{self, Bulkhead};
 use aplomb::pool::{self, JobSet, Pool};
 use aplomb::rate_limiter::{self, Rate, RateLimiter, TokenBucket};
 use aplomb::time::ms;
-use aplomb::{BulkheadError, Clock, Deadline, Heap, Inline, KeyedRateLimiter, PoolError, RateLimitError, checked};
+use aplomb::{BulkheadError, Clock, Deadline, Heap, Inline, KeyedRateLimiter, LimitError, PoolError, RateLimitError, checked};
 use aplomb_sim::{Sim, SimClock};
 use futures_lite::StreamExt;
 use futures_lite::future::zip;
@@ -63,6 +64,32 @@ fn a_bulkhead_tells_who_waits_and_who_is_turned_away() {
         bulkhead.close();
         assert!(call(1).await.is_err());
         assert_eq!(seen.take(), [Rejected { reason: BulkheadError::Closed }]);
+    });
+}
+
+#[test]
+fn an_adaptive_limit_tells_when_it_changes_who_waits_and_who_is_turned_away() {
+    use adaptive_limit::Event::{Admitted, Changed, Rejected, Waiting};
+    let seen = Seen::new();
+    let built = AdaptiveLimit::<Sim>::new().algorithm(Aimd::new(ms(50))).initial_limit(1).window(ms(0)).min_calls(1);
+    let limit: AdaptiveLimit<Sim, Aimd, IgnoreErrors, Heap, _> =
+        built.max_waiting(1).max_wait(ms(70)).observed_by(|event: &adaptive_limit::Event| seen.note(event));
+    let call = |takes| limit.run(move || works(takes));
+    aplomb_sim::block_on(async {
+        assert_eq!(call(10).await, Ok(()));
+        assert_eq!(seen.take(), [Changed { from: 1, to: 2 }], "of one who finds a place, only what it brings about");
+        let held = limit.try_acquire();
+        let ((first, second), third) = zip(zip(call(40), call(1)), call(1)).await;
+        assert!(first.is_ok() && second.is_ok() && third.is_err());
+        let full = Rejected { reason: LimitError::QueueFull { waiting: 1 } };
+        let [grown, again] = [2, 3].map(|from| Changed { from, to: from + 1 });
+        assert_eq!(seen.take(), [Waiting { waiting: 1 }, full, grown, Admitted { waited: ms(40) }, again]);
+        assert_eq!(call(60).await, Ok(()));
+        assert_eq!(seen.take(), [Changed { from: 4, to: 3 }]);
+        drop(held);
+        limit.close();
+        assert!(limit.try_acquire().is_err());
+        assert_eq!(seen.take(), [Rejected { reason: LimitError::Closed }]);
     });
 }
 

@@ -11,7 +11,7 @@ use aplomb::backoff::Constant;
 use aplomb::edge::{Share, Trigger};
 use aplomb::rate_limiter::Rate;
 use aplomb::time::ms;
-use aplomb::{Bulkhead, Heap, KeyedRateLimiter, Pool, RateLimiter, Retry, RetryBudget, Throttle};
+use aplomb::{AdaptiveLimit, Bulkhead, Heap, KeyedRateLimiter, Pool, RateLimiter, Retry, RetryBudget, Throttle};
 use aplomb_sim::Sim;
 use futures_lite::future::yield_now;
 
@@ -76,6 +76,35 @@ fn a_bulkhead_has_its_place_back_from_one_who_waited() {
     panics(kept);
     panics(unborn);
     assert_eq!(bulkhead.snapshot().running, 0);
+}
+
+#[test]
+fn an_adaptive_limit_has_its_place_back() {
+    let limit: AdaptiveLimit<Sim> = AdaptiveLimit::new().initial_limit(1);
+    let free = || limit.try_acquire().is_ok();
+    aplomb_sim::block_on(async {
+        check("run", |held| limit.run(|| explodes(held)), || limit.run(never_starts), free);
+        check("try_run", |held| limit.try_run(|| explodes(held)), || limit.try_run(never_starts), free);
+        let place = limit.try_acquire();
+        let (mut kept, mut unborn) = (pin!(limit.run(|| explodes(Rc::default()))), pin!(limit.run(never_starts)));
+        assert!(poll(kept.as_mut()).is_pending() && poll(unborn.as_mut()).is_pending());
+        drop(place);
+        panics(kept);
+        panics(unborn);
+        assert_eq!((limit.snapshot().in_flight, limit.limit()), (0, 1));
+    });
+}
+
+/// A judge that panics is a caller's code, as its operation is.
+#[test]
+fn an_adaptive_limit_has_its_place_back_from_its_judge() {
+    let limit = AdaptiveLimit::<Sim>::new().initial_limit(1).overload_if(|_: &&str| panic!("on purpose"));
+    aplomb_sim::block_on(async {
+        let mut kept = pin!(limit.run(async || Err::<u32, _>("down")));
+        panics(kept.as_mut());
+        assert_eq!(limit.snapshot().in_flight, 0);
+        assert!(poll(kept).is_pending());
+    });
 }
 
 #[test]

@@ -19,9 +19,9 @@ pub use simulation::{
     inner::Order,
     lock::SimRawMutex,
     patterns::{
-        Bulkhead, Debounce, EdgeStream, EdgeStreamExt, JobSet, KeyedRateLimiter, PaceStream, Parallel, ParallelArray,
-        ParallelStreamExt, Polling, Pool, RateLimiter, Retry, RetryBudget, Semaphore, Share, Throttle, Timeout, TimeoutExt,
-        deadline, level, parallel, parallel_array, poll_until, prelude, retry, timeout, timeout_at,
+        AdaptiveLimit, Bulkhead, Debounce, EdgeStream, EdgeStreamExt, JobSet, KeyedRateLimiter, PaceStream, Parallel,
+        ParallelArray, ParallelStreamExt, Polling, Pool, RateLimiter, Retry, RetryBudget, Semaphore, Share, Throttle, Timeout,
+        TimeoutExt, deadline, level, parallel, parallel_array, poll_until, prelude, retry, timeout, timeout_at,
     },
     pool::SimTask,
     sim::{Sim, spawn},

@@ -161,6 +161,14 @@ macro_rules! bind {
         /// A [`Bulkhead`]($crate::Bulkhead) on this platform, whose waiters are kept in `S`. The module [`bulkhead`]($crate::bulkhead) tells what it promises.
         pub type Bulkhead<S = <$platform as $crate::Platform>::Storage, O = $crate::observe::Silent> = $crate::Bulkhead<$platform, S, O>;
 
+        /// An [`AdaptiveLimit`]($crate::AdaptiveLimit) on this platform, whose waiters are kept in `S`. The module [`adaptive_limit`]($crate::adaptive_limit) tells what it promises.
+        pub type AdaptiveLimit<
+            A = $crate::adaptive_limit::Gradient,
+            J = $crate::adaptive_limit::IgnoreErrors,
+            S = <$platform as $crate::Platform>::Storage,
+            O = $crate::observe::Silent,
+        > = $crate::AdaptiveLimit<$platform, A, J, S, O>;
+
         /// A [`Semaphore`]($crate::sync::Semaphore) on this platform, whose waiters are kept in `S`.
         pub type Semaphore<S = <$platform as $crate::Platform>::Storage> = $crate::sync::Semaphore<$platform, S>;
 
@@ -352,7 +360,7 @@ macro_rules! bind {
             pub use $crate::prelude::*;
 
             pub use super::{
-                Bulkhead, Cache, CircuitBreaker, Debounce, EdgeStreamExt, JobSet, KeyedCircuitBreaker, KeyedRateLimiter, ParallelStreamExt, Pipeline, Pool, RateLimiter, Retry,
+                AdaptiveLimit, Bulkhead, Cache, CircuitBreaker, Debounce, EdgeStreamExt, JobSet, KeyedCircuitBreaker, KeyedRateLimiter, ParallelStreamExt, Pipeline, Pool, RateLimiter, Retry,
                 RetryBudget, Semaphore, Share, SingleFlight, Throttle, TimeoutExt, deadline, memoize, parallel, parallel_array, poll_until, retry, timeout,
                 timeout_at,
             };

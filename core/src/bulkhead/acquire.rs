@@ -3,6 +3,7 @@ use core::future::Future;
 use core::ops::Deref;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
+use core::time::Duration;
 
 use pin_project_lite::pin_project;
 
@@ -13,11 +14,8 @@ use crate::alarm::Alarm;
 use crate::observe::SharedObserver;
 use crate::platform::Platform;
 use crate::storage::Storage;
-use crate::sync::semaphore::{self, AcquireError, Lender, Permit, TryAcquireError};
-use crate::time::{Clock, Instant};
-
-/// The timer of the platform of what `B` points to.
-type SleepOf<B> = <<<<B as Deref>::Target as Lender>::Platform as Platform>::Clock as Clock>::Sleep;
+use crate::sync::semaphore::{self, AcquireError, Lender, Patient, Permit, SleepOf, TryAcquireError, poll_patiently};
+use crate::time::{Clock, Instant, duration};
 
 impl<P: Platform, S: Storage, O: SharedObserver<Event>> Bulkhead<P, S, O> {
     /// Waits for a place, and takes it: for work that is no single operation. [`run`](Bulkhead::run) does so for one.
@@ -114,16 +112,6 @@ impl<P: Platform, S: Storage, O: SharedObserver<Event>> Bulkhead<P, S, O> {
         }
     }
 
-    /// Why one who would wait gets no place.
-    #[cold]
-    fn refusal(&self, error: AcquireError) -> BulkheadError {
-        self.rejected(match error {
-            AcquireError::TooMany { .. } => self.no_places(),
-            AcquireError::QueueFull { waiting } => BulkheadError::QueueFull { waiting },
-            AcquireError::Closed => BulkheadError::Closed,
-        })
-    }
-
     /// Why there is no place now.
     #[cold]
     fn denial(&self, error: TryAcquireError) -> BulkheadError {
@@ -180,15 +168,8 @@ where
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let outcome = match this.permit.poll_taken(cx) {
-            Poll::Ready(outcome) => outcome,
-            Poll::Pending => return poll_time(this.permit, this.alarm, cx).map(Err),
-        };
-        let Some(bulkhead) = this.permit.end() else { return Poll::Pending };
-        if let Err(error) = outcome {
-            return Poll::Ready(Err(bulkhead.refusal(error)));
-        }
+        let mut this = self.project();
+        let bulkhead = ready!(poll_patiently(this.permit, this.alarm.as_mut(), cx))?;
         let permit = Permit::new(bulkhead, 1);
         if O::LISTENS && !this.alarm.at().is_never() {
             permit.lender().admitted(this.alarm.at());
@@ -197,32 +178,34 @@ where
     }
 }
 
-/// Whether one who waits has done so for long enough: it leaves then.
-#[inline(never)]
-fn poll_time<P, S, O, B>(
-    permit: &mut semaphore::Acquire<B>,
-    mut alarm: Pin<&mut Alarm<SleepOf<B>>>,
-    cx: &mut Context<'_>,
-) -> Poll<BulkheadError>
-where
-    P: Platform,
-    S: Storage,
-    O: SharedObserver<Event>,
-    B: Deref<Target = Bulkhead<P, S, O>>,
-{
-    let Some(bulkhead) = permit.lender() else { return Poll::Pending };
-    let after = bulkhead.patience();
-    if !after.is_zero() {
-        if O::LISTENS && alarm.at().is_never() {
-            // The alarm does not need to know since when it waits. Whoever listens does.
-            alarm.set(Alarm::set_to(bulkhead.clock.now()));
-            bulkhead.observer.observe(&Event::Waiting { waiting: bulkhead.semaphore.waiting() });
-        }
-        ready!(alarm.poll_for(&bulkhead.clock, after, cx));
+impl<P: Platform, S: Storage, O: SharedObserver<Event>> Patient for Bulkhead<P, S, O> {
+    type Error = BulkheadError;
+    const LISTENS: bool = O::LISTENS;
+
+    fn clock(&self) -> &P::Clock {
+        &self.clock
     }
-    match permit.give_up() {
-        Some(bulkhead) => Poll::Ready(bulkhead.rejected(BulkheadError::TimedOut { after })),
-        None => Poll::Pending,
+
+    fn patience(&self) -> Duration {
+        duration(self.max_wait)
+    }
+
+    /// Why one who would wait gets no place.
+    #[cold]
+    fn refusal(&self, refused: AcquireError) -> BulkheadError {
+        self.rejected(match refused {
+            AcquireError::TooMany { .. } => self.no_places(),
+            AcquireError::QueueFull { waiting } => BulkheadError::QueueFull { waiting },
+            AcquireError::Closed => BulkheadError::Closed,
+        })
+    }
+
+    fn timed_out(&self, after: Duration) -> BulkheadError {
+        self.rejected(BulkheadError::TimedOut { after })
+    }
+
+    fn waits(&self) {
+        self.observer.observe(&Event::Waiting { waiting: self.semaphore.waiting() });
     }
 }
 

@@ -42,7 +42,7 @@ pub struct Bulkhead<P: Platform, S: Storage = <P as Platform>::Storage, O = Sile
     pub(super) semaphore: Semaphore<P, S>,
     pub(super) clock: P::Clock,
     /// Nanoseconds.
-    max_wait: u64,
+    pub(super) max_wait: u64,
     /// As it was built. What it is now, is behind the semaphore's lock, where no `const fn` looks.
     max_concurrent: u32,
     pub(super) observer: O,
@@ -247,11 +247,6 @@ impl<P: Platform, S: Storage, O> Bulkhead<P, S, O> {
     pub(super) const fn built_wrong(&self) -> Option<ConfigError> {
         wrong(self.max_concurrent)
     }
-
-    /// How long one may wait.
-    pub(super) const fn patience(&self) -> Duration {
-        duration(self.max_wait)
-    }
 }
 
 const fn wrong(max_concurrent: u32) -> Option<ConfigError> {
@@ -261,6 +256,7 @@ const fn wrong(max_concurrent: u32) -> Option<ConfigError> {
 impl<P: Platform, S: Storage, O> Lender for Bulkhead<P, S, O> {
     type Platform = P;
     type Storage = S;
+    type Beside = ();
 
     #[inline]
     fn semaphore(&self) -> &Semaphore<P, S> {
@@ -270,6 +266,9 @@ impl<P: Platform, S: Storage, O> Lender for Bulkhead<P, S, O> {
 
 impl<P: Platform, S: Storage, O> fmt::Debug for Bulkhead<P, S, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bulkhead").field("now", &self.snapshot()).field("max_wait", &self.patience()).finish_non_exhaustive()
+        f.debug_struct("Bulkhead")
+            .field("now", &self.snapshot())
+            .field("max_wait", &duration(self.max_wait))
+            .finish_non_exhaustive()
     }
 }

@@ -1,5 +1,6 @@
 //! What a scenario says of its pattern.
 
+mod adaptive_limit;
 mod backoff;
 mod bulkhead;
 mod cache;
@@ -17,6 +18,7 @@ mod waterfall;
 
 use serde_json::{Map, Value};
 
+pub(crate) use self::adaptive_limit::{AdaptiveLimitConfig, LimitRule};
 pub(crate) use self::backoff::{AnyBackoff, BackoffConfig};
 pub(crate) use self::bulkhead::BulkheadConfig;
 pub(crate) use self::cache::CacheConfig;
@@ -60,6 +62,8 @@ pub enum Pattern {
     Pool(PoolConfig),
     /// `bulkhead`.
     Bulkhead(BulkheadConfig),
+    /// `adaptive_limit`.
+    AdaptiveLimit(Box<AdaptiveLimitConfig>),
     /// `single_flight`.
     SingleFlight(SingleFlightConfig),
     /// `cache`.
@@ -93,6 +97,7 @@ impl Pattern {
             "parallel_stream" => strictly(config, "config").map(Self::ParallelStream),
             "pool" => strictly(config, "config").map(Self::Pool),
             "bulkhead" => strictly(config, "config").map(Self::Bulkhead),
+            "adaptive_limit" => strictly(config, "config").map(|limit| Self::AdaptiveLimit(Box::new(limit))),
             "single_flight" => strictly(config, "config").map(Self::SingleFlight),
             "cache" => strictly(config, "config").map(Self::Cache),
             "memoize" => strictly(config, "config").map(Self::Memoize),
@@ -117,6 +122,7 @@ impl Pattern {
             Self::ParallelStream(_) => "parallel_stream",
             Self::Pool(_) => "pool",
             Self::Bulkhead(_) => "bulkhead",
+            Self::AdaptiveLimit(_) => "adaptive_limit",
             Self::SingleFlight(_) => "single_flight",
             Self::Cache(_) => "cache",
             Self::Memoize(_) => "memoize",
@@ -143,6 +149,7 @@ impl Pattern {
             | Self::SingleFlight(_)
             | Self::Memoize(_) => Vec::new(),
             Self::Bulkhead(bulkhead) => bulkhead.times(),
+            Self::AdaptiveLimit(limit) => limit.times(),
             Self::Cache(cache) => cache.times(),
             Self::RateLimiter(limiter) => limiter.times(),
             Self::CircuitBreaker(breaker) => breaker.times(),
@@ -167,6 +174,7 @@ impl Pattern {
             Self::Stream(_) | Self::ParallelStream(_) => &["end"],
             Self::Pool(_) => &["pause", "resume", "close", "cancel_waiting", "set_concurrency"],
             Self::Bulkhead(_) => &["set_max_concurrent", "close"],
+            Self::AdaptiveLimit(_) => &["close"],
             Self::SingleFlight(_) => &["forget"],
             Self::Cache(_) => &["invalidate", "clear", "insert"],
             Self::Memoize(_) => &["forget", "clear"],
@@ -182,7 +190,7 @@ impl Pattern {
         match self {
             Self::Cache(_) | Self::Memoize(_) => &["try", "key"],
             Self::CircuitBreaker(config) if config.keyed => &["try", "key"],
-            Self::Bulkhead(_) | Self::CircuitBreaker(_) => &["try"],
+            Self::Bulkhead(_) | Self::AdaptiveLimit(_) | Self::CircuitBreaker(_) => &["try"],
             Self::Pool(_) => &["try", "priority", "drained"],
             Self::RateLimiter(_) => &["try", "permits", "deadline", "reserve"],
             Self::Parallel(_) => &["items"],

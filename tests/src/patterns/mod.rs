@@ -1,5 +1,6 @@
 //! The patterns, set up as a scenario says.
 
+mod adaptive_limit;
 mod bulkhead;
 mod cache;
 mod circuit_breaker;
@@ -92,6 +93,7 @@ pub(crate) fn set_up<S: Stage + 'static>(pattern: &Pattern, form: Form) -> Rc<dy
         Pattern::Edges(config) => Rc::new(Edges::<S::Platform>::new(config)),
         Pattern::Stream(config) => Rc::new(Source::new(config)),
         Pattern::Bulkhead(config) => Rc::new(Guarding::<S::Platform>::new(config)),
+        Pattern::AdaptiveLimit(config) => adaptive_limit::set_up(config),
         Pattern::Cache(config) => Rc::new(Caching::<S::Platform>::new(config)),
         Pattern::Memoize(config) => Rc::new(Memoizing::<S>::new(config)),
         Pattern::Polling(config) => Rc::new((**config).clone()),

@@ -8,7 +8,8 @@ use aplomb::pool::Rejected;
 use aplomb::sync::{AcquireError, TryAcquireError};
 use aplomb::time::ms;
 use aplomb::{
-    BulkheadError, ConfigError, ParallelError, PollError, PoolError, RateLimitError, RetryError, TimeoutError, WaterfallError,
+    BulkheadError, ConfigError, LimitError, ParallelError, PollError, PoolError, RateLimitError, RetryError, TimeoutError,
+    WaterfallError,
 };
 
 /// A table of errors, and what they answer.
@@ -57,6 +58,11 @@ fn errors_of_patterns() {
         BulkheadError::<u32>::NoPlaces => REJECTED,
         BulkheadError::<u32>::Config(NONSENSE) => OTHERWISE,
         BulkheadError::Failed(1) => OTHERWISE,
+        LimitError::<u32>::TimedOut { after: ms(1) } => LATE,
+        LimitError::<u32>::Busy => REJECTED,
+        LimitError::<u32>::Closed => REJECTED,
+        LimitError::<u32>::Config(NONSENSE) => OTHERWISE,
+        LimitError::Failed(1) => OTHERWISE,
         ParallelError::<u32>::Full { capacity: 1 } => REJECTED,
         ParallelError::Failed { index: 0, error: 1 } => OTHERWISE,
         PoolError::<u32>::QueueFull { waiting: 1 } => REJECTED,

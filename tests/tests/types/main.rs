@@ -20,8 +20,9 @@ use aplomb::sync::{Acquire, AcquireError, LocalRawMutex, MergeError, Permit, Sem
 use aplomb::throttle::Throttling;
 use aplomb::time::ms;
 use aplomb::{
-    Bulkhead, Clock, ConfigError, Deadline, Debounce, Heap, InfallibleFuture, Inline, Instant, OwnWakers, ParentWaker, Platform,
-    PollError, Ratio, Retry, RetryBudget, RetryError, Throttle, Timeout, TimeoutError, WaterfallError, polling, waterfall,
+    AdaptiveLimit, Bulkhead, Clock, ConfigError, Deadline, Debounce, Heap, InfallibleFuture, Inline, Instant, OwnWakers,
+    ParentWaker, Platform, PollError, Ratio, Retry, RetryBudget, RetryError, Throttle, Timeout, TimeoutError, WaterfallError,
+    polling, waterfall,
 };
 use aplomb_embassy::{Embassy, EmbassyClock, EmbassySleep};
 use aplomb_sim::{Manual, Sim, SimClock, SimSleep};
@@ -30,7 +31,7 @@ use aplomb_tokio::{Tokio, TokioClock, TokioSleep};
 // A program has one time driver.
 use embassy_host as _;
 use futures_lite::stream::Pending;
-use several::Guarded;
+use several::{Adapted, Guarded};
 
 /// What any type has.
 trait Lacks {
@@ -356,6 +357,23 @@ fn a_call_through_a_bulkhead_is_as_large_as_the_larger_of_its_stages() {
     check::<Smol>("smol", 40);
     check::<Embassy>("embassy", 40);
     check::<Sim>("sim", 48);
+}
+
+/// While it waits it is its sleep and some 50 bytes, and while it runs its operation and 40.
+#[test]
+fn a_call_through_an_adaptive_limit_is_as_large_as_the_larger_of_its_stages() {
+    fn check<P: Platform + 'static>(name: &str, most: usize) {
+        let sleep = size_of::<<P::Clock as Clock>::Sleep>();
+        let (run, limit) = (size_of::<Adapted<P, Op>>(), size_of::<AdaptiveLimit<P>>());
+        println!("adaptive limit on {name}: run {run}, sleep {sleep}, limit {limit}");
+        assert!(run <= sleep + most, "{name}: {run} bytes for a sleep of {sleep}");
+        let large = size_of::<Adapted<P, Large>>();
+        assert!(large <= size_of::<Large>() + 40, "{name}: {large} bytes for an operation of {}", size_of::<Large>());
+    }
+    check::<Tokio>("tokio", 56);
+    check::<Smol>("smol", 56);
+    check::<Embassy>("embassy", 56);
+    check::<Sim>("sim", 64);
 }
 
 struct Large(#[expect(dead_code, reason = "it is there for its size")] [u64; 64]);

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use aplomb::adaptive_limit::{self, Aimd, Gradient, IgnoreErrors, Sample, Vegas, Verdict};
 use aplomb::bulkhead::{self, Snapshot};
 use aplomb::children::{FutureGroup, Turn};
 use aplomb::key::FoldHash;
@@ -15,8 +16,8 @@ use aplomb::rate_limiter::{
 use aplomb::single_flight::{self, Restarts, Survives};
 use aplomb::sync::Permit;
 use aplomb::{
-    Bulkhead, BulkheadError, FlightError, Heap, Inline, JobSet, OwnWakers, ParallelError, ParentWaker, Platform, Pool, PoolError,
-    SingleFlight, parallel, pool,
+    AdaptiveLimit, Bulkhead, BulkheadError, FlightError, Heap, Inline, JobSet, LimitError, OwnWakers, ParallelError, ParentWaker,
+    Platform, Pool, PoolError, SingleFlight, parallel, pool,
 };
 use aplomb_embassy::Embassy;
 use aplomb_sim::Sim;
@@ -126,6 +127,36 @@ fn bulkheads() {
         Snapshot: "Send Sync Unpin Copy",
         BulkheadError<u32>: "Send Sync Unpin Copy",
         BulkheadError<Rc<u32>>: "Unpin",
+    }
+}
+
+pub(crate) type Adapted<P, F> = adaptive_limit::Run<&'static AdaptiveLimit<P>, Start<F>, F>;
+
+#[test]
+fn adaptive_limits() {
+    types! {
+        AdaptiveLimit<Tokio>: "Send Sync Unpin",
+        AdaptiveLimit<Smol, Vegas>: "Send Sync Unpin",
+        AdaptiveLimit<Embassy, Aimd, IgnoreErrors, Inline<4>>: "Send Sync Unpin",
+        AdaptiveLimit<Sim>: "Send Sync Unpin",
+        AdaptiveLimit<ManualFour>: "Unpin",
+        adaptive_limit::Acquire<&'static AdaptiveLimit<Tokio>>: "Send Sync",
+        adaptive_limit::Acquire<Arc<AdaptiveLimit<Tokio>>>: "Send Sync",
+        adaptive_limit::Acquire<&'static AdaptiveLimit<Embassy>>: "Send Sync Unpin",
+        adaptive_limit::Permit<Arc<AdaptiveLimit<Tokio>>>: "Send Sync Unpin",
+        Adapted<Tokio, Op>: "Send Sync",
+        Adapted<Smol, Op>: "Send Sync Unpin",
+        Adapted<Embassy, Op>: "Send Sync Unpin",
+        Adapted<Tokio, Local>: "",
+        Adapted<Embassy, Local>: "Unpin",
+        Aimd: "Send Sync Unpin Copy",
+        Gradient: "Send Sync Unpin Copy",
+        Vegas: "Send Sync Unpin Copy",
+        Sample: "Send Sync Unpin Copy",
+        Verdict: "Send Sync Unpin Copy",
+        adaptive_limit::Snapshot: "Send Sync Unpin Copy",
+        LimitError<u32>: "Send Sync Unpin Copy",
+        LimitError<Rc<u32>>: "Unpin",
     }
 }
 

@@ -17,7 +17,7 @@ use crate::sync::wait_list::Key;
 /// Permits are granted in the queue, by whoever gives back: nobody overtakes, a large request at the head is not starved by the small ones behind it, and a
 /// waiter that leaves lets the next one through at once, also if it was at the head, or had been granted permits that it did not live to see. (tokio's semaphore sets the semantics; the last point is where others lose a wake-up.)
 ///
-/// How many permits there are [can be changed](Semaphore::set_permits) while they are in use. It is what bulkhead, pool and the limiters are built on, and useful alone. `S` says where waiters are kept: [`Inline<N>`](crate::storage::Inline) for at most `N` of them.
+/// How many permits there are [can be changed](Semaphore::set_permits) while they are in use. It is what bulkhead, pool and the limiters are built on, and useful alone. `S` says where waiters are kept: [`Inline<N>`](crate::storage::Inline) for at most `N` of them. `X` is what a pattern keeps behind the same lock: nothing, of a semaphore alone.
 ///
 /// # Examples
 ///
@@ -37,8 +37,8 @@ use crate::sync::wait_list::Key;
 /// })?;
 /// # Ok::<_, aplomb::sync::AcquireError>(())
 /// ```
-pub struct Semaphore<P: Platform, S: Storage = <P as Platform>::Storage> {
-    state: Shared<P::RawMutex, State<S>>,
+pub struct Semaphore<P: Platform, S: Storage = <P as Platform>::Storage, X = ()> {
+    state: Shared<P::RawMutex, State<S, X>>,
     pub(crate) max_waiting: u32,
 }
 
@@ -50,13 +50,17 @@ pub trait Lender {
     /// Where its waiters are kept.
     type Storage: Storage;
 
+    /// What lies beside it, behind its lock.
+    type Beside;
+
     /// The semaphore; always the same one.
-    fn semaphore(&self) -> &Semaphore<Self::Platform, Self::Storage>;
+    fn semaphore(&self) -> &Semaphore<Self::Platform, Self::Storage, Self::Beside>;
 }
 
-impl<P: Platform, S: Storage> Lender for Semaphore<P, S> {
+impl<P: Platform, S: Storage, X> Lender for Semaphore<P, S, X> {
     type Platform = P;
     type Storage = S;
+    type Beside = X;
 
     #[inline]
     fn semaphore(&self) -> &Self {
@@ -71,7 +75,14 @@ impl<P: Platform, S: Storage> Semaphore<P, S> {
     /// A semaphore of `permits` permits, all free.
     #[must_use]
     pub const fn new(permits: u32) -> Self {
-        Self { state: Shared::new(State::new(permits)), max_waiting: u32::MAX }
+        Self::with(permits, ())
+    }
+}
+
+impl<P: Platform, S: Storage, X> Semaphore<P, S, X> {
+    /// As [`new`](Semaphore::new), with something beside it.
+    pub(crate) const fn with(permits: u32, beside: X) -> Self {
+        Self { state: Shared::new(State::new(permits, beside)), max_waiting: u32::MAX }
     }
 
     /// At most so many wait; with 0, nobody does. Default: as many as the storage has room for.
@@ -248,6 +259,19 @@ impl<P: Platform, S: Storage> Semaphore<P, S> {
         self.state.with(|state| (state.permits(), state.taken(), state.waiting()))
     }
 
+    /// Gives so many back, and has what lies beside say how many there are from now on: it is told how many there were, and how many were taken. Says both.
+    #[inline]
+    pub(crate) fn resize(&self, given_back: u32, act: impl FnOnce(&mut X, u32, u32) -> u32) -> (u32, u32) {
+        self.change(|state| {
+            let before = state.permits();
+            let taken = state.taken();
+            let after = act(&mut state.beside, before, taken);
+            state.give_back(given_back);
+            state.set_permits(after);
+            (before, after)
+        })
+    }
+
     /// Takes so many, or says that they are to be waited for.
     #[inline]
     pub(crate) fn admit(&self, n: u32) -> Result<bool, AcquireError> {
@@ -271,7 +295,7 @@ impl<P: Platform, S: Storage> Semaphore<P, S> {
 
     /// Changes something, and lets go whoever can go then.
     #[inline]
-    pub(super) fn change<R>(&self, act: impl FnOnce(&mut State<S>) -> R) -> R {
+    pub(super) fn change<R>(&self, act: impl FnOnce(&mut State<S, X>) -> R) -> R {
         let (result, woken) = self.state.with(|state| {
             let result = act(state);
             (result, state.settle())
@@ -297,15 +321,15 @@ impl<P: Platform, S: Storage> Semaphore<P, S> {
 }
 
 /// Those who are still to be let go, when a waker panics.
-struct Rest<'s, P: Platform, S: Storage>(&'s Semaphore<P, S>);
+struct Rest<'s, P: Platform, S: Storage, X>(&'s Semaphore<P, S, X>);
 
-impl<P: Platform, S: Storage> Drop for Rest<'_, P, S> {
+impl<P: Platform, S: Storage, X> Drop for Rest<'_, P, S, X> {
     fn drop(&mut self) {
         self.0.change(|_| {});
     }
 }
 
-impl<P: Platform, S: Storage> fmt::Debug for Semaphore<P, S> {
+impl<P: Platform, S: Storage, X> fmt::Debug for Semaphore<P, S, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (permits, taken, waiting) = self.counts();
         f.debug_struct("Semaphore")

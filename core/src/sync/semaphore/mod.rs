@@ -3,10 +3,12 @@
 mod acquire;
 mod counting;
 mod error;
+mod patient;
 mod permit;
 mod state;
 
 pub use acquire::Acquire;
 pub use counting::{Lender, Semaphore};
 pub use error::{AcquireError, MergeError, TryAcquireError};
+pub(crate) use patient::{Patient, SleepOf, poll_patiently};
 pub use permit::Permit;

@@ -6,12 +6,14 @@ use crate::sync::WaitList;
 use crate::sync::wait_list::{Key, Turn};
 
 /// What is behind the lock of a semaphore.
-pub(super) struct State<S: Storage> {
+pub(super) struct State<S: Storage, X> {
     permits: u32,
     /// Of these so many are taken; more than there are, after there have become fewer.
     taken: u32,
     closed: bool,
     waiters: WaitList<Claim, S>,
+    /// What a pattern keeps beside it.
+    pub(super) beside: X,
 }
 
 /// What a waiter has in the list: what it waits for, and then what it is told.
@@ -42,9 +44,9 @@ pub(super) struct Woken {
     pub(super) more: bool,
 }
 
-impl<S: Storage> State<S> {
-    pub(super) const fn new(permits: u32) -> Self {
-        Self { permits, taken: 0, closed: false, waiters: WaitList::new() }
+impl<S: Storage, X> State<S, X> {
+    pub(super) const fn new(permits: u32, beside: X) -> Self {
+        Self { permits, taken: 0, closed: false, waiters: WaitList::new(), beside }
     }
 
     pub(super) const fn permits(&self) -> u32 {

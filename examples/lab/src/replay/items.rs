@@ -40,21 +40,24 @@ pub(super) fn came_out(scene: &Scene<'_>) -> Option<Lane> {
                 lane.mark(at, &scene.glyphs.error, Then::Rests);
                 lane.outcome = details.get("value").map_or((*kind).into(), |value| format!("{kind}: {value}"));
             }
-            What::Start { .. } | What::Drop { .. } | What::End { .. } | What::State { .. } => {}
+            What::Start { .. } | What::Drop { .. } | What::End { .. } | What::State { .. } | What::Limit { .. } => {}
         }
     }
     Some(lane)
 }
 
-/// The row of a circuit breaker's states; nothing, if it stays as it is.
+/// The row of a circuit breaker's states, or of what a limit is; nothing, if that stays as it is.
 pub(super) fn states(scene: &Scene<'_>) -> Option<Lane> {
     let mut lane: Option<Lane> = None;
     for (at, what) in scene.entries() {
-        if let What::State { state } = what {
-            let lane = lane.get_or_insert_with(|| Lane::new("state"));
-            lane.show(at, &state.replace('_', "-"));
-            lane.outcome = state.replace('_', "-");
-        }
+        let (name, state) = match what {
+            What::State { state } => ("state", state.replace('_', "-")),
+            What::Limit { limit } => ("limit", limit.to_string()),
+            _ => continue,
+        };
+        let lane = lane.get_or_insert_with(|| Lane::new(name));
+        lane.show(at, &state);
+        lane.outcome = state;
     }
     lane
 }

@@ -1,0 +1,121 @@
+//! The rules by which the limit is found, each a machine.
+
+mod aimd;
+mod gradient;
+mod probe;
+mod vegas;
+
+pub use aimd::Aimd;
+pub use gradient::{Gradient, GradientState};
+pub use vegas::{Vegas, VegasState};
+
+use crate::config::ConfigError;
+
+/// A rule by which the limit is found.
+///
+/// It is the configuration; what it has seen stands in its [`State`](Algorithm::State). A rule is arithmetic: it runs under the limit's lock, reads no clock and calls nothing foreign. What it answers is kept within
+/// [`min_limit`](super::AdaptiveLimit::min_limit) and [`max_limit`](super::AdaptiveLimit::max_limit), and never makes the limit grow after an overload, nor while less than half of it is in use.
+///
+/// # Examples
+///
+/// A rule of one's own: one more as long as calls take less than 50 ms, and half as many otherwise.
+///
+/// ```
+/// use aplomb::ConfigError;
+/// use aplomb::adaptive_limit::{Algorithm, Sample};
+/// use aplomb_sim::prelude::*;
+///
+/// #[derive(Debug, Clone, Copy)]
+/// struct Halving;
+///
+/// impl Algorithm for Halving {
+///     type State = ();
+///     const START: () = ();
+///
+///     fn measured(&self, (): &mut (), limit: u32, sample: &Sample) -> u32 {
+///         if sample.latency < 50_000_000 { limit + 1 } else { limit / 2 }
+///     }
+///
+///     fn overloaded(&self, (): &mut (), limit: u32) -> u32 { limit / 2 }
+///     fn config_error(&self) -> Option<ConfigError> { None }
+/// }
+///
+/// aplomb_sim::block_on(async {
+///     let api: AdaptiveLimit<Halving> = AdaptiveLimit::new().algorithm(Halving).initial_limit(4).window(ms(0)).min_calls(1);
+///     let slow = async || { aplomb_sim::sleep(ms(80)).await; Ok::<_, std::io::Error>(()) };
+///     let _ = futures_lite::future::zip(api.run(slow), api.run(slow)).await;
+///     assert_eq!(api.limit(), 2);
+/// });
+/// ```
+pub trait Algorithm {
+    /// What it has seen.
+    type State;
+
+    /// When it has seen nothing yet.
+    const START: Self::State;
+
+    /// Whether a call that took so long, in nanoseconds, is a sign of overload, however it ended. Default: no.
+    #[inline]
+    fn is_overload(&self, latency: u64) -> bool {
+        let _ = latency;
+        false
+    }
+
+    /// What the limit is to be, after a window without overload.
+    fn measured(&self, state: &mut Self::State, limit: u32, sample: &Sample) -> u32;
+
+    /// What the limit is to be, after a window in which there was overload.
+    fn overloaded(&self, state: &mut Self::State, limit: u32) -> u32;
+
+    /// What is wrong with the configuration, if anything is.
+    fn config_error(&self) -> Option<ConfigError>;
+}
+
+/// What was measured in a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub struct Sample {
+    /// How long a call took on average, in nanoseconds.
+    pub latency: u64,
+    /// How many calls were measured.
+    pub calls: u32,
+    /// How many were under way at once, at most, of those moments at which one of them ended.
+    pub in_flight: u32,
+}
+
+/// One, in 65,536ths.
+const ONE: u64 = 1 << 16;
+
+/// How many 65,536ths `part` is of `whole`; at most one.
+fn share(part: u64, whole: u64) -> u64 {
+    if part >= whole {
+        return ONE;
+    }
+    // So that nothing overflows. More than 48 bits of a latency say nothing.
+    let spare = (u64::BITS - whole.leading_zeros()).saturating_sub(48);
+    ((part >> spare) << 16).checked_div(whole >> spare).unwrap_or(ONE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ONE, share};
+
+    #[test]
+    fn a_share_is_exact_to_its_last_bit_and_never_more_than_one() {
+        for (part, whole, expected) in [
+            (0, 0, ONE),
+            (0, 1, 0),
+            (1, 2, ONE / 2),
+            (3, 2, ONE),
+            (1, 3, ONE / 3),
+            (u64::MAX, u64::MAX, ONE),
+            (u64::MAX / 2, u64::MAX, ONE / 2 - 1),
+            (1 << 47, 1 << 48, ONE / 2),
+            (u64::MAX, 1, ONE),
+            (1, u64::MAX, 0),
+        ] {
+            assert_eq!(share(part, whole), expected, "{part} of {whole}");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! How long calls take when they do not wait for each other.
+
+use super::Sample;
+
+/// Looks, now and then, how quick the service is with half as many calls.
+///
+/// As long as callers reach the limit, latency tells how long they wait behind each other there, as much as how long the work takes; an average of it, or its minimum, goes up with the limit that it is to hold down. So the limit is
+/// halved for two windows: in the first what was queued runs out, in the second it is measured. If calls take hardly more than half as long then, there is a queue still, and it is halved again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Probe {
+    /// Windows in which the limit was reached, since it last looked.
+    windows: u32,
+    /// Whether it ever has.
+    has_looked: bool,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Rests,
+    /// What was queued runs out.
+    Drains(Before),
+    Measures(Before),
+}
+
+/// How it was before the limit was halved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Before {
+    limit: u32,
+    latency: u64,
+}
+
+/// What a window was good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// It is one as ever.
+    Rests,
+    /// It belongs to a probe, and the limit is to be this.
+    Probes(u32),
+    /// It has measured how long a call takes, and the limit is to be this again.
+    Measured(u32),
+}
+
+impl Probe {
+    pub(super) const NEW: Self = Self { windows: 0, has_looked: false, stage: Stage::Rests };
+
+    /// A window is over.
+    pub(super) fn step(&mut self, every: u32, limit: u32, sample: &Sample) -> Step {
+        let here = Before { limit, latency: sample.latency };
+        match self.stage {
+            Stage::Rests if sample.in_flight < limit => Step::Rests,
+            Stage::Rests => {
+                // A limit that was never reached before may be many times too large. In the window in which it is, the queue grows, and in the next one those end who came while it did.
+                let every = if self.has_looked { every } else { every.min(2) };
+                if self.windows < every {
+                    self.windows = self.windows.saturating_add(1);
+                    return Step::Rests;
+                }
+                self.halve(here)
+            }
+            Stage::Drains(before) => {
+                self.stage = Stage::Measures(before);
+                Step::Probes(limit)
+            }
+            Stage::Measures(before) if limit > 1 && is_queued(sample.latency, before.latency) => self.halve(here),
+            Stage::Measures(before) => {
+                *self = Self { windows: 0, has_looked: true, stage: Stage::Rests };
+                Step::Measured(before.limit)
+            }
+        }
+    }
+
+    fn halve(&mut self, before: Before) -> Step {
+        self.stage = Stage::Drains(before);
+        Step::Probes((before.limit / 2).max(1))
+    }
+
+    /// There was overload: what it was about is over.
+    pub(super) fn give_up(&mut self) {
+        self.stage = Stage::Rests;
+    }
+}
+
+/// Whether that is less than five eighths of what it was: half of it, if all were queued.
+const fn is_queued(latency: u64, before: u64) -> bool {
+    latency / 5 < before / 8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Probe, Sample, Step};
+
+    /// A service with so many places, whose calls take 1,000 units each, and all of the limit is in use.
+    fn service(places: u64, limit: u32) -> Sample {
+        Sample { latency: 1_000 * places.max(limit.into()) / places, calls: 10, in_flight: limit }
+    }
+
+    /// The limits that a probe goes through.
+    fn goes_through(places: u64, mut limit: u32) -> Vec<u32> {
+        let (mut probe, mut limits) = (Probe { has_looked: true, ..Probe::NEW }, Vec::new());
+        loop {
+            match probe.step(0, limit, &service(places, limit)) {
+                Step::Rests => unreachable!("it is due"),
+                Step::Probes(next) => limit = next,
+                Step::Measured(next) => {
+                    limits.push(next);
+                    return limits;
+                }
+            }
+            limits.push(limit);
+        }
+    }
+
+    extern crate std;
+    use std::vec::Vec;
+
+    #[test]
+    fn a_limit_that_is_reached_is_halved_until_that_makes_nothing_quicker() {
+        assert_eq!(goes_through(100, 20), [10, 10, 20], "there is no queue");
+        assert_eq!(goes_through(20, 30), [15, 15, 30], "there is a short one");
+        assert_eq!(goes_through(4, 20), [10, 10, 5, 5, 2, 2, 5]);
+        assert_eq!(goes_through(1, 2), [1, 1, 2]);
+        assert_eq!(goes_through(1, 64), [32, 32, 16, 16, 8, 8, 4, 4, 2, 2, 1, 1, 2]);
+    }
+
+    #[test]
+    fn it_looks_again_after_so_many_windows_in_which_the_limit_was_reached() {
+        let (mut probe, reached) = (Probe::NEW, service(20, 20));
+        let rare = Sample { in_flight: 19, ..reached };
+        for _ in 0..2 {
+            assert_eq!(probe.step(3, 20, &rare), Step::Rests);
+            assert_eq!(probe.step(3, 20, &reached), Step::Rests);
+        }
+        assert_eq!(probe.step(3, 20, &reached), Step::Probes(10), "the first time, sooner");
+        assert_eq!(probe.step(3, 10, &service(20, 10)), Step::Probes(10));
+        assert_eq!(probe.step(3, 10, &service(20, 10)), Step::Measured(20));
+        for _ in 0..3 {
+            assert_eq!(probe.step(3, 20, &rare), Step::Rests);
+            assert_eq!(probe.step(3, 20, &reached), Step::Rests);
+        }
+        assert_eq!(probe.step(3, 20, &reached), Step::Probes(10));
+        probe.give_up();
+        assert_eq!(probe.step(3, 10, &service(20, 9)), Step::Rests);
+    }
+}

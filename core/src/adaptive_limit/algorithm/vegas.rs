@@ -1,0 +1,178 @@
+use super::probe::{Probe, Step};
+use super::{Algorithm, ONE, Sample, share};
+use crate::config::ConfigError;
+
+/// As TCP Vegas: from how much longer calls take than the quickest ones did, it reckons how many are queued, and keeps those few.
+///
+/// Of a limit of `L`, `L * (1 - quickest / latency)` are queued. With `g` the limit's decimal logarithm, rounded down and at least 1, the limit grows by `6g` while no more than `g` are, by `g` below `3g`, and shrinks by `g` above `6g` and
+/// after an overload. It finds a limit that is a few above the service's capacity, with hardly any queue; where some calls take much longer than others by nature, it sees queues that are not there, and [`Gradient`](super::Gradient) is the better one.
+///
+/// The semantics are those of `VegasLimit` in Netflix's concurrency-limits, on top of its `WindowedLimit`. It takes whatever it sees for the quickest now and then, which under steady load is itself queued, so that its limit goes up with each time;
+/// here the limit is halved for that, for two windows.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb::adaptive_limit::Vegas;
+/// use aplomb_sim::prelude::*;
+///
+/// static DB: AdaptiveLimit<Vegas> = checked!(AdaptiveLimit::new().algorithm(Vegas::new()).max_limit(1_000));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Vegas {
+    probe_every: u32,
+}
+
+impl Vegas {
+    /// With the settings above.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { probe_every: PROBE_EVERY }
+    }
+
+    /// After how many windows in which the limit was reached it is halved, for two windows, to see how quick the service is; at least 1. Default: 100; the first time, after two.
+    #[must_use]
+    pub const fn probe_every(mut self, windows: u32) -> Self {
+        self.probe_every = windows;
+        self
+    }
+
+    pub(crate) const fn wrong(self) -> Option<ConfigError> {
+        if self.probe_every == 0 { Some(ConfigError::ProbeEvery { value: 0 }) } else { None }
+    }
+}
+
+pub(super) const PROBE_EVERY: u32 = 100;
+
+impl Default for Vegas {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What [`Vegas`] has seen.
+#[derive(Debug)]
+pub struct VegasState {
+    /// The shortest average of a window, in nanoseconds.
+    quickest: u64,
+    probe: Probe,
+}
+
+impl Algorithm for Vegas {
+    type State = VegasState;
+    const START: VegasState = VegasState { quickest: u64::MAX, probe: Probe::NEW };
+
+    fn measured(&self, state: &mut VegasState, limit: u32, sample: &Sample) -> u32 {
+        let latency = sample.latency.max(1);
+        state.quickest = state.quickest.min(latency);
+        match state.probe.step(self.probe_every, limit, sample) {
+            Step::Rests => {}
+            Step::Probes(limit) => return limit,
+            Step::Measured(limit) => {
+                state.quickest = latency;
+                return limit;
+            }
+        }
+        let queued = u64::from(limit).saturating_mul(share(latency.saturating_sub(state.quickest), latency)).div_ceil(ONE);
+        let step = step(limit);
+        let times = |n: u32| u64::from(step.saturating_mul(n));
+        if queued <= times(1) {
+            limit.saturating_add(step.saturating_mul(6))
+        } else if queued < times(3) {
+            limit.saturating_add(step)
+        } else if queued > times(6) {
+            limit.saturating_sub(step)
+        } else {
+            limit
+        }
+    }
+
+    fn overloaded(&self, state: &mut VegasState, limit: u32) -> u32 {
+        state.probe.give_up();
+        limit.saturating_sub(step(limit))
+    }
+
+    fn config_error(&self) -> Option<ConfigError> {
+        self.wrong()
+    }
+}
+
+/// The limit's decimal logarithm, at least 1.
+fn step(limit: u32) -> u32 {
+    limit.checked_ilog10().map_or(1, |log| log.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Algorithm, Probe, Sample, Vegas, VegasState};
+    use crate::adaptive_limit::algorithm::probe::Step;
+
+    /// What becomes of a limit if the quickest call took 100 units.
+    fn next(limit: u32, latency: u64) -> u32 {
+        let mut state = VegasState { quickest: 100, probe: Probe::NEW };
+        // Not all of it is in use, so that nothing is probed.
+        Vegas::new().measured(&mut state, limit, &Sample { latency, calls: 10, in_flight: limit - 1 })
+    }
+
+    #[test]
+    fn it_keeps_a_few_queued() {
+        for (limit, latency, expected) in [
+            (20, 100, 26),
+            (20, 90, 26),
+            (20, 105, 26), // 0.95 are queued
+            (20, 106, 21), // 1.13
+            (20, 117, 20), // 2.9: 3 are enough
+            (20, 111, 21), // 1.98
+            (20, 142, 20), // 5.9
+            (20, 144, 19), // 6.1
+            (20, 1_000_000, 19),
+            (200, 100, 212),
+            (200, 101, 212), // 1.98 of 2
+            (200, 102, 202),
+            (200, 106, 198 + 2 + 0), // 11.3: up to 12 are good
+            (200, 107, 198),
+            (1, 100, 7),
+            (2, 200, 8),
+            (u32::MAX, 100, u32::MAX),
+        ] {
+            assert_eq!(next(limit, latency), expected, "{limit}, {latency}");
+        }
+    }
+
+    #[test]
+    fn an_overload_is_a_step_down_and_ends_a_probe() {
+        let mut state = VegasState { quickest: 100, probe: Probe::NEW };
+        assert_eq!(Vegas::new().overloaded(&mut state, 250), 248);
+        assert_eq!(Vegas::new().overloaded(&mut state, 1), 0, "which its user makes the smallest limit");
+        let reached = Sample { latency: 100, calls: 10, in_flight: 20 };
+        let measured = [20, 20, 20].map(|limit| Vegas::new().measured(&mut state, limit, &reached));
+        assert_eq!(measured, [26, 26, 10]);
+        assert_eq!(Vegas::new().overloaded(&mut state, 10), 9);
+        assert_eq!(state.probe.step(100, 9, &Sample { in_flight: 8, ..reached }), Step::Rests);
+    }
+
+    #[test]
+    fn what_a_probe_measures_is_the_quickest_from_then_on() {
+        let mut state = VegasState { quickest: 10, probe: Probe::NEW };
+        let sample = |latency, in_flight| Sample { latency, calls: 10, in_flight };
+        let vegas = Vegas::new();
+        let measured = [20, 20, 20].map(|limit| vegas.measured(&mut state, limit, &sample(80, 20)));
+        assert_eq!(measured, [19, 19, 10]);
+        assert_eq!(vegas.measured(&mut state, 10, &sample(80, 10)), 10);
+        assert_eq!(vegas.measured(&mut state, 10, &sample(80, 10)), 20);
+        assert_eq!(state.quickest, 80);
+    }
+
+    #[test]
+    fn absurd_times_overflow_nothing() {
+        for latency in [0, 1, u64::MAX] {
+            for limit in [1, 20, u32::MAX] {
+                let mut state = Vegas::START;
+                for in_flight in [1, limit, limit, limit, u32::MAX] {
+                    let _limit = Vegas::new().measured(&mut state, limit, &Sample { latency, calls: u32::MAX, in_flight });
+                }
+            }
+        }
+    }
+}

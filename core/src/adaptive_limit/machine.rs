@@ -1,0 +1,264 @@
+//! How the limit is found: calls end, windows of them are measured, and the rule says what the limit is to be.
+
+use super::algorithm::{Algorithm, Sample};
+use crate::config::ConfigError;
+use crate::time::Instant;
+
+/// By what the limit is found, and within which bounds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms<A> {
+    pub(super) algorithm: A,
+    pub(super) initial: u32,
+    pub(super) min: u32,
+    pub(super) max: u32,
+    /// Nanoseconds.
+    pub(super) window: u64,
+    pub(super) min_calls: u32,
+}
+
+impl<A> Terms<A> {
+    /// What is wrong beside the rule.
+    pub(super) const fn wrong(&self) -> Option<ConfigError> {
+        let Self { initial, min, max, min_calls, .. } = *self;
+        if min == 0 {
+            Some(ConfigError::MinLimit { value: min })
+        } else if max < min {
+            Some(ConfigError::MaxLimit { value: max, least: min })
+        } else if initial < min || initial > max {
+            Some(ConfigError::InitialLimit { value: initial, least: min, most: max })
+        } else if min_calls == 0 {
+            Some(ConfigError::MinCalls { value: min_calls, most: u32::MAX })
+        } else {
+            None
+        }
+    }
+}
+
+impl<A: Algorithm> Terms<A> {
+    pub(super) fn config_error(&self) -> Option<ConfigError> {
+        self.wrong().or_else(|| self.algorithm.config_error())
+    }
+}
+
+/// A call that counts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Call {
+    pub(super) began: Instant,
+    pub(super) ended: Instant,
+    pub(super) overload: bool,
+}
+
+/// How a call ended, and when, if it counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    Ignored,
+    Success(Instant),
+    Overload(Instant),
+}
+
+/// What has been seen. The limit itself is the semaphore's number of permits.
+pub struct Machine<A: Algorithm> {
+    state: A::State,
+    window: Window,
+    /// When the window before was over; none before the first.
+    opened: Option<Instant>,
+    /// When the limit last gave way to an overload: calls that had begun by then tell nothing new of it.
+    gave_way: Instant,
+}
+
+struct Window {
+    measured: u32,
+    /// Of those, in nanoseconds.
+    sum: u64,
+    /// The most that were.
+    in_flight: u32,
+    overloaded: bool,
+}
+
+impl Window {
+    const NEW: Self = Self { measured: 0, sum: 0, in_flight: 0, overloaded: false };
+}
+
+impl<A: Algorithm> Machine<A> {
+    pub(super) const NEW: Self = Self { state: A::START, window: Window::NEW, opened: None, gave_way: Instant::ORIGIN };
+
+    /// A call has ended, one of `in_flight`, itself included. Says what the limit is from now on.
+    #[inline]
+    pub(super) fn record(&mut self, terms: &Terms<A>, limit: u32, in_flight: u32, call: Call) -> u32 {
+        let Call { began, ended, overload } = call;
+        if ended < began {
+            // The clock was set back, and nobody knows how long it took. Nor do instants of before mean anything now.
+            (self.opened, self.gave_way) = (None, Instant::ORIGIN);
+            return limit;
+        }
+        let latency = ended.as_nanos() - began.as_nanos();
+        // What is still to come was before it was set back.
+        self.gave_way = self.gave_way.min(ended);
+        let opened = self.opened.map_or(began, |opened| opened.min(ended));
+        self.opened = Some(opened);
+
+        let window = &mut self.window;
+        if overload || terms.algorithm.is_overload(latency) {
+            if began < self.gave_way {
+                return limit;
+            }
+            window.overloaded = true;
+        } else {
+            window.measured = window.measured.saturating_add(1);
+            window.sum = window.sum.saturating_add(latency);
+        }
+        window.in_flight = window.in_flight.max(in_flight);
+
+        let is_long = ended.as_nanos().saturating_sub(opened.as_nanos()) >= terms.window;
+        // Before a call has ended that began in it, nothing is seen of what the last change has brought about.
+        let is_enough = window.overloaded || (window.measured >= terms.min_calls && began >= opened);
+        if is_long && is_enough { self.close(terms, limit, ended) } else { limit }
+    }
+
+    #[inline(never)]
+    fn close(&mut self, terms: &Terms<A>, limit: u32, now: Instant) -> u32 {
+        let Window { measured, sum, in_flight, overloaded, .. } = core::mem::replace(&mut self.window, Window::NEW);
+        self.opened = Some(now);
+        let next = if overloaded {
+            self.gave_way = now;
+            terms.algorithm.overloaded(&mut self.state, limit).min(limit)
+        } else {
+            let latency = sum.checked_div(measured.into()).unwrap_or(0);
+            let next = terms.algorithm.measured(&mut self.state, limit, &Sample { latency, calls: measured, in_flight });
+            // How long calls take says nothing of a limit that most of is not in use.
+            if in_flight < limit.div_ceil(2) { limit } else { next }
+        };
+        next.min(terms.max).max(terms.min)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::time::Duration;
+    use std::vec::Vec;
+
+    use super::{Call, Machine, Terms};
+    use crate::adaptive_limit::{Aimd, Algorithm, Gradient, Vegas};
+    use crate::time::{Instant, ms};
+
+    const AIMD: Terms<Aimd> = Terms { algorithm: Aimd::new(ms(100)), initial: 10, min: 2, max: 20, window: 0, min_calls: 1 };
+
+    fn at(millis: u64) -> Instant {
+        Instant::ORIGIN + ms(millis)
+    }
+
+    const fn call(began: Instant, ended: Instant) -> Call {
+        Call { began, ended, overload: false }
+    }
+
+    /// Plays calls, each of so many under way, from one millisecond to another; says what the limit is after each.
+    fn play(terms: &Terms<Aimd>, mut limit: u32, calls: &[(u32, u64, u64)]) -> Vec<u32> {
+        let mut machine = Machine::NEW;
+        let calls = calls.iter().map(|&(in_flight, began, ended)| (in_flight, call(at(began), at(ended))));
+        calls
+            .map(|(in_flight, call)| {
+                limit = machine.record(terms, limit, in_flight, call);
+                limit
+            })
+            .collect()
+    }
+
+    #[test]
+    fn it_grows_only_if_half_of_it_is_in_use() {
+        assert_eq!(play(&AIMD, 10, &[(4, 0, 1), (5, 1, 2), (5, 2, 3), (6, 3, 4)]), [10, 11, 11, 12]);
+        assert_eq!(play(&AIMD, 2, &[(1, 0, 1), (1, 1, 2), (2, 2, 3)]), [3, 3, 4], "half of 3 is 2 calls");
+    }
+
+    #[test]
+    fn it_keeps_its_bounds() {
+        assert_eq!(play(&AIMD, 19, &[(19, 0, 1), (20, 1, 2), (20, 2, 3)]), [20, 20, 20]);
+        assert_eq!(play(&AIMD, 3, &[(3, 0, 101), (3, 101, 202), (3, 202, 303)]), [2, 2, 2]);
+    }
+
+    #[test]
+    fn one_overload_is_answered_once() {
+        // All began before the limit gave way, but the last one.
+        assert_eq!(play(&AIMD, 10, &[(9, 0, 101), (8, 1, 102), (7, 2, 103), (7, 101, 202)]), [9, 9, 9, 8]);
+    }
+
+    #[test]
+    fn a_window_is_so_long_and_has_so_many_calls() {
+        let terms = Terms { window: 10_000_000, min_calls: 3, ..AIMD };
+        assert_eq!(play(&terms, 10, &[(9, 0, 4), (9, 0, 8), (9, 0, 9), (9, 0, 10), (9, 9, 19)]), [10, 10, 10, 11, 11]);
+        assert_eq!(play(&terms, 10, &[(9, 0, 20), (9, 0, 30), (9, 0, 40)]), [10, 10, 11]);
+        assert_eq!(play(&terms, 10, &[(9, 0, 101)]), [9], "one overload is enough");
+        assert_eq!(play(&terms, 10, &[(9, 0, 5), (9, 5, 6)]), [10, 10]);
+    }
+
+    #[test]
+    fn a_window_is_as_long_as_a_call() {
+        // What ends at once after a change began before it.
+        assert_eq!(play(&AIMD, 10, &[(9, 0, 50), (9, 1, 51), (9, 2, 52), (9, 50, 100)]), [11, 11, 11, 12]);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_is_no_time() {
+        let calls = [(9, 1_000, 1_101), (9, 1_200, 100), (9, 100, 101), (9, 101, 202), (9, 202, 203)];
+        assert_eq!(play(&AIMD, 10, &calls), [9, 9, 10, 9, 10]);
+    }
+
+    #[test]
+    fn it_stays_within_its_bounds_whatever_comes() {
+        fn check<A: Algorithm + Copy>(algorithm: A) {
+            let mut random = fastrand::Rng::with_seed(7);
+            for _ in 0..2_000 {
+                let (min, spread) = (random.u32(1..100), random.u32(0..u32::MAX - 100) >> random.u32(0..32));
+                let max = min + spread;
+                let window = random.u64(..) >> random.u32(0..64);
+                let terms = Terms { algorithm, initial: min, min, max, window, min_calls: random.u32(1..4) };
+                let (mut machine, mut limit) = (Machine::NEW, random.u32(min..=max));
+                let mut now = 0_u64;
+                for _ in 0..50 {
+                    let took = random.u64(..) >> random.u32(0..64);
+                    now = if random.u32(0..20) == 0 { random.u64(..) } else { now.saturating_add(took) };
+                    let in_flight = random.u32(..) >> random.u32(0..32);
+                    let [began, ended] = [now.saturating_sub(took), now].map(Instant::from_nanos);
+                    let overload = random.u32(0..10) == 0;
+                    let next = machine.record(&terms, limit, in_flight, Call { began, ended, overload });
+                    assert!((min..=max).contains(&next), "{next} of {min} to {max}");
+                    // Calls that ended in the same window before may have been more.
+                    if next > limit {
+                        assert!(!overload);
+                    }
+                    limit = next;
+                }
+            }
+        }
+        check(Aimd::new(Duration::MAX));
+        check(Aimd::new(ms(1)));
+        check(Vegas::new());
+        check(Gradient::new());
+    }
+
+    #[test]
+    fn it_never_grows_while_less_than_half_of_it_is_in_use() {
+        fn check<A: Algorithm + Copy>(algorithm: A) {
+            let mut random = fastrand::Rng::with_seed(11);
+            let terms = Terms { algorithm, initial: 50, min: 1, max: 1_000, window: 0, min_calls: 1 };
+            let (mut machine, mut limit, mut now, mut grew) = (Machine::NEW, 50, 0, 0);
+            for _ in 0..20_000 {
+                let took = random.u64(1..=1_000);
+                let in_flight = random.u32(1..=limit);
+                let [began, ended] = [now, now + took].map(Instant::from_nanos);
+                now += took;
+                let next = machine.record(&terms, limit, in_flight, call(began, ended));
+                if next > limit {
+                    assert!(in_flight * 2 >= limit, "from {limit} to {next}, of which {in_flight} were in use");
+                    grew += 1;
+                }
+                limit = next;
+            }
+            assert!(grew > 100, "{grew}");
+        }
+        check(Aimd::new(ms(1)));
+        check(Aimd::new(Duration::from_nanos(950)));
+        check(Vegas::new());
+        check(Gradient::new());
+    }
+}

@@ -1,0 +1,82 @@
+//! Adaptive concurrency limit: as many at once as the service can take, found from how long its calls take.
+//!
+//! ```text
+//! a service that serves 8 at once, 10 ms each, and callers without end
+//!
+//! limit      20   10   5    10   11 ..  15   16   16     (gradient: half as much again, and a short queue)
+//! latency    25   13   10   13   14     19   20   20  ms
+//! a second   800  800  500  800  800    800  800  800    calls
+//!
+//! then it serves 4 at once: calls take twice as long, and within some twenty windows the limit is 10
+//! ```
+//!
+//! A service does so much at once; what is more waits in it, in a queue that nobody sees. There calls only take longer, until they take too long for anybody to have a use for them, and all that is done is done in vain. How much is too much is not written anywhere, and
+//! changes with every release, every instance, every hour. But it can be seen: as long as there is no queue, calls take as long as the work does. So the limit goes up while that is so, and down when it is not, as TCP finds how much a network takes.
+//!
+//! # What it promises
+//!
+//! - Never more than the limit start. It is always from [`min_limit`](AdaptiveLimit::min_limit) to [`max_limit`](AdaptiveLimit::max_limit). When it shrinks, nobody is disturbed: what runs ends, and nobody starts before enough have.
+//! - It never grows while less than half of it is in use, nor after an overload: latency says nothing of calls that were not made.
+//! - First come, first served, as in a [bulkhead](crate::bulkhead): a queue with an end, a limit to the time in it, room at once when somebody leaves. A place is free as soon as its operation has ended, was dropped, or has panicked.
+//! - A call is measured from its start to its end, by one reading of the clock at each. How long it waited for its place is not in it. A call that is dropped or panics, and by default one that fails, counts as nothing.
+//! - One overload is answered once: calls that had begun before the limit last gave way don't make it give way again, however many of them fail.
+//! - Where the clock is set back, the calls under way count as nothing, and those after it as ever.
+//! - The judge and the observer run outside the lock, so that they may call the limit.
+//!
+//! # When it changes
+//!
+//! Calls are measured in windows, of 100 ms and ten calls at least, each ended by a call that began in it, since what a change has brought about is not seen sooner. When one is over, the rule is told the average latency, and says what the limit is to be. An overload ends a window of that time
+//! however few calls it has.
+//!
+//! # Which rule
+//!
+//! | | finds, of a capacity `C` | goes by | for |
+//! | --- | --- | --- | --- |
+//! | [`Gradient`] | some `1.5 C + 4` | average latency, against that in the long run | most; calls that are not all alike |
+//! | [`Vegas`] | `C` and a few | average latency, against the shortest | calls that are alike: lowest latency |
+//! | [`Aimd`] | where calls take `max_latency` | overload only | when what is too slow is known; errors that tell |
+//!
+//! Gradient and Vegas halve the limit, for two windows, when it has been reached in two, and then once in a hundred in which it is: there is no other way to tell a service that has become slower from a queue of one's own. It costs about a hundredth of the throughput, when callers are
+//! kept waiting anyway. Or a rule of one's own: [`Algorithm`].
+//!
+//! # What is a sign of overload
+//!
+//! Latency, for the limit; an error only if one says so ([`overload_if`](AdaptiveLimit::overload_if), or a [`Judge`] for values too): a timeout inside, a 429, a 503. By default errors count as nothing, since an error that comes at once would look like a quick call.
+//!
+//! # When not to use it
+//!
+//! - The number is known, since it is one's own: connections, licences, cores. That is a [bulkhead](crate::bulkhead).
+//! - What is scarce is a rate: a [rate limiter](crate::rate_limiter). An API with a quota is not slower when it is used up.
+//! - Calls that take wildly different times through one limit: an upload and a look-up have no average. Give each kind a limit.
+//! - Under little traffic, when ten calls are a matter of minutes: it stays where it begins, which does no harm.
+//!
+//! A [timeout](crate::timeout) belongs inside, so that a call that hangs gives its place back; a [retry](crate::retry) outside, so that its delays hold no place.
+//!
+//! # What it costs
+//!
+//! Two rounds of the lock and two readings of the clock a call; sums, and one division a window. Nothing is allocated, and there is no floating point. On a server it takes 240 bytes, beside its waiters.
+//!
+//! # How others differ
+//!
+//! The rules are those of Netflix's concurrency-limits (Java), and the docs of each say where it differs: here, windows are ended by a call that began in them, overloads heeded by all rules and answered once, and probes made with a limit that is halved. Its limiters turn away or block a thread; here callers
+//! wait in a queue with an end. Envoy's adaptive concurrency pins its limit to 3 while it measures.
+
+mod acquire;
+mod algorithm;
+mod error;
+mod event;
+mod judge;
+mod limit;
+mod machine;
+mod permit;
+mod run;
+mod settings;
+
+pub use acquire::Acquire;
+pub use algorithm::{Aimd, Algorithm, Gradient, GradientState, Sample, Vegas, VegasState};
+pub use error::LimitError;
+pub use event::Event;
+pub use judge::{IgnoreErrors, Judge, OverloadIf, Verdict};
+pub use limit::{AdaptiveLimit, Snapshot};
+pub use permit::{Permit, Settle};
+pub use run::Run;

@@ -1,0 +1,111 @@
+use core::fmt;
+use core::ops::Deref;
+
+use super::judge::{Judge, Verdict};
+use super::machine::End;
+use crate::sync::semaphore::Lender;
+use crate::time::Instant;
+
+/// What a [`Permit`] answers to: an adaptive limit.
+pub trait Settle: Lender {
+    /// What says what a call counts as.
+    type Judge;
+
+    /// What says what a call counts as.
+    fn judge(&self) -> &Self::Judge;
+
+    /// The present instant.
+    fn now(&self) -> Instant;
+
+    /// A call that began then has ended so. Its place is free.
+    fn settle(&self, began: Instant, end: End);
+}
+
+/// Leave to make one call, which is told how that ended. Made by [`AdaptiveLimit::acquire`](super::AdaptiveLimit::acquire) and its likes.
+///
+/// The call is measured from when there is a permit to when its end is told. One that is dropped without a word counts as nothing, and makes room all the same.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb::adaptive_limit::Aimd;
+/// use aplomb_sim::prelude::*;
+///
+/// static BUS: AdaptiveLimit<Aimd> =
+///     checked!(AdaptiveLimit::new().algorithm(Aimd::new(ms(10))).initial_limit(2).window(ms(0)).min_calls(1));
+///
+/// fn read_register() -> Result<u8, &'static str> { Ok(7) }
+///
+/// let (first, second) = (BUS.try_acquire()?, BUS.try_acquire()?);
+/// first.record(&read_register());
+/// second.overload();
+/// assert_eq!(BUS.limit(), 2, "one more, and a tenth less");
+/// # Ok::<_, LimitError>(())
+/// ```
+#[must_use = "a permit that is dropped counts as nothing"]
+pub struct Permit<B: Deref<Target: Settle>> {
+    limit: B,
+    began: Instant,
+    end: End,
+}
+
+impl<B: Deref<Target: Settle>> Permit<B> {
+    /// The call begins now.
+    #[inline]
+    pub(super) fn new(limit: B) -> Self {
+        let began = limit.now();
+        Self { limit, began, end: End::Ignored }
+    }
+
+    pub(super) const fn limit(&self) -> &B {
+        &self.limit
+    }
+
+    /// The call has done its work, and is measured.
+    #[inline]
+    pub fn success(mut self) {
+        self.end = End::Success(self.limit.now());
+    }
+
+    /// The call was too late, or refused: the service is asked too much of.
+    #[inline]
+    pub fn overload(mut self) {
+        self.end = End::Overload(self.limit.now());
+    }
+
+    /// The call has ended so, which counts as the limit's [`Judge`] says.
+    #[inline]
+    pub fn record<T, E>(mut self, outcome: &Result<T, E>)
+    where
+        <B::Target as Settle>::Judge: Judge<T, E>,
+    {
+        self.note(outcome);
+    }
+
+    /// As [`record`](Permit::record), but the place is kept for the time being.
+    #[inline]
+    pub(super) fn note<T, E>(&mut self, outcome: &Result<T, E>)
+    where
+        <B::Target as Settle>::Judge: Judge<T, E>,
+    {
+        let ended = self.limit.now();
+        self.end = match self.limit.judge().judge(outcome.as_ref()) {
+            Verdict::Success => End::Success(ended),
+            Verdict::Overload => End::Overload(ended),
+            Verdict::Ignored => End::Ignored,
+        };
+    }
+}
+
+impl<B: Deref<Target: Settle>> Drop for Permit<B> {
+    #[inline]
+    fn drop(&mut self) {
+        self.limit.settle(self.began, self.end);
+    }
+}
+
+impl<B: Deref<Target: Settle>> fmt::Debug for Permit<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit").field("began", &self.began).finish_non_exhaustive()
+    }
+}

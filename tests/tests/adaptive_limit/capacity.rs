@@ -1,0 +1,136 @@
+//! Each rule finds what the service can do, and follows it when that changes.
+
+use std::time::Duration;
+
+use aplomb::AdaptiveLimit;
+use aplomb::adaptive_limit::{Aimd, Algorithm, Gradient, Vegas};
+use aplomb::time::ms;
+use aplomb_sim::{Sim, SimClock};
+
+use crate::service::{Load, Phase, Second, play, table};
+
+fn limit<A: Algorithm>(algorithm: A) -> AdaptiveLimit<Sim, A> {
+    AdaptiveLimit::with_clock(SimClock, algorithm)
+}
+
+const fn unlimited() -> Option<AdaptiveLimit<Sim, Gradient>> {
+    None
+}
+
+/// A service whose calls take 20 ms, if they needn't wait for each other.
+const fn phase(capacity: u32, seconds: u64) -> Phase {
+    Phase { capacity, takes: ms(20), seconds }
+}
+
+fn median<T: Ord + Copy>(seconds: &[Second], of: impl Fn(&Second) -> T) -> T {
+    let mut values: Vec<T> = seconds.iter().map(of).collect();
+    values.sort_unstable();
+    values[values.len() / 2]
+}
+
+/// What must have come of a phase, five seconds after it has begun.
+struct Expected {
+    least: u32,
+    most: u32,
+    p99: Duration,
+}
+
+/// Nine tenths of all that the service can do is done, and calls take hardly longer than they have to.
+fn check(phases: &[Phase], seconds: &[Vec<Second>], expected: impl Fn(&Phase) -> Expected) {
+    for (number, (phase, of_phase)) in phases.iter().zip(seconds).enumerate() {
+        let settled = &of_phase[5..];
+        let (limit, p99) = (median(settled, |second| second.limit), median(settled, |second| second.p99));
+        let done: usize = settled.iter().map(|second| second.done).sum();
+        let done = u32::try_from(done / settled.len()).unwrap();
+        let expected = expected(phase);
+        let report = || format!("phase {number}: limit {limit}, {done} a second, p99 {p99:?}{}", table(seconds));
+        assert!((expected.least..=expected.most).contains(&limit), "{}", report());
+        assert!(f64::from(done) >= 0.9 * phase.ideal(), "{}", report());
+        assert!(p99 <= expected.p99, "{}", report());
+    }
+}
+
+/// Halved, doubled, and doubled again.
+const PHASES: [Phase; 4] = [phase(20, 15), phase(10, 15), phase(20, 15), phase(40, 15)];
+const BUSY: Load = Load::Closed { callers: 100 };
+
+#[test]
+fn gradient_finds_the_capacity_and_half_as_much_again() {
+    let seconds = play(Some(limit(Gradient::new())), BUSY, &PHASES);
+    check(&PHASES, &seconds, |phase| Expected { least: phase.capacity, most: phase.capacity * 3 / 2 + 10, p99: ms(60) });
+}
+
+#[test]
+fn vegas_finds_the_capacity_and_a_few() {
+    let seconds = play(Some(limit(Vegas::new())), BUSY, &PHASES);
+    check(&PHASES, &seconds, |phase| Expected { least: phase.capacity, most: phase.capacity + 8, p99: ms(50) });
+}
+
+#[test]
+fn aimd_finds_how_many_take_as_long_as_they_may() {
+    let seconds = play(Some(limit(Aimd::new(ms(60)))), BUSY, &PHASES);
+    check(&PHASES, &seconds, |phase| Expected { least: phase.capacity, most: phase.capacity * 3, p99: ms(66) });
+}
+
+#[test]
+fn without_a_limit_everybody_waits_for_everybody() {
+    let phases = [phase(20, 10)];
+    let seconds = play(unlimited(), BUSY, &phases);
+    assert!(seconds[0][5..].iter().all(|second| second.p99 > ms(100)), "{}", table(&seconds));
+}
+
+/// Of a limit that is many times too large, what is measured is the queue. The probe goes down until there is none.
+#[test]
+fn a_limit_that_begins_far_too_large_comes_down_at_once() {
+    let phases = [phase(4, 15)];
+    let vegas = play(Some(limit(Vegas::new()).initial_limit(100)), BUSY, &phases);
+    check(&phases, &vegas, |_| Expected { least: 4, most: 12, p99: ms(80) });
+    let gradient = play(Some(limit(Gradient::new()).initial_limit(100)), BUSY, &phases);
+    check(&phases, &gradient, |_| Expected { least: 4, most: 14, p99: ms(90) });
+}
+
+/// A service that has become slower has no queue for that, and is not to be cut down; which only a probe can tell.
+#[test]
+fn a_service_that_becomes_slower_keeps_its_limit() {
+    fn check_slower<A: Algorithm + 'static>(algorithm: A, most: u32, p99: Duration) {
+        let slower = Phase { capacity: 20, takes: ms(60), seconds: 30 };
+        let phases = [phase(20, 15), slower];
+        let seconds = play(Some(limit(algorithm)), BUSY, &phases);
+        // Until the next probe it is mistaken for a queue.
+        let learnt = [slower];
+        check(&learnt, &[seconds[1][15..].to_vec()], |_| Expected { least: 20, most, p99 });
+    }
+    check_slower(Gradient::new(), 40, ms(180));
+    check_slower(Vegas::new(), 28, ms(150));
+}
+
+/// Half as many again as can be done: what is too much is turned away, and all that can be done is.
+#[test]
+fn too_many_calls_leave_a_service_at_its_best() {
+    fn check_overload<A: Algorithm + 'static>(algorithm: A, p99: Duration) {
+        let phases = [phase(20, 15), phase(10, 15)];
+        let seconds = play(Some(limit(algorithm)), Load::Open { calls: 1_500.0 }, &phases);
+        check(&phases, &seconds, |_| Expected { least: 1, most: 200, p99 });
+        assert!(seconds[0][5..].iter().all(|second| second.rejected > 300), "{}", table(&seconds));
+    }
+    check_overload(Gradient::new(), ms(60));
+    check_overload(Vegas::new(), ms(50));
+    check_overload(Aimd::new(ms(60)), ms(66));
+    let seconds = play(unlimited(), Load::Open { calls: 1_500.0 }, &[phase(20, 10)]);
+    assert!(seconds[0][9].p99 > ms(2_000), "{}", table(&seconds));
+}
+
+/// Half of what can be done: hardly anybody is turned away, and the limit does not grow for nothing.
+#[test]
+fn few_calls_are_let_through_and_tell_nothing() {
+    fn check_few<A: Algorithm + 'static>(algorithm: A) {
+        let seconds = play(Some(limit(algorithm)), Load::Open { calls: 500.0 }, &[phase(20, 30)]);
+        let settled = &seconds[0][5..];
+        let rejected: u32 = settled.iter().map(|second| second.rejected).sum();
+        assert!(rejected <= 125, "more than a hundredth: {rejected}{}", table(&seconds));
+        assert!(settled.iter().all(|second| second.limit <= 60), "{}", table(&seconds));
+    }
+    check_few(Gradient::new());
+    check_few(Vegas::new());
+    check_few(Aimd::new(ms(60)));
+}
