@@ -185,6 +185,20 @@ pub enum ConfigError {
         /// The setting.
         value: u32,
     },
+    /// A batch has an item at least, and no more than there is room for.
+    MaxItems {
+        /// The setting.
+        value: u32,
+        /// How many there is room for.
+        most: u32,
+    },
+    /// If no batch's worth of callers may wait, none is ever full.
+    MaxWaiting {
+        /// The setting.
+        value: u32,
+        /// A batch's worth.
+        least: u32,
+    },
     /// Proportional jitter can't take away more than the whole delay.
     Jitter {
         /// The setting.
@@ -226,6 +240,8 @@ impl ConfigError {
             Self::HalfOpenCalls { .. } => "half_open must be at least 1",
             Self::HalfOpenFor { .. } => "half_open_for must be longer than zero",
             Self::SuccessThreshold { .. } => "success_threshold must be at least 1",
+            Self::MaxItems { .. } => "max_items must be at least 1, and at most what there is room for",
+            Self::MaxWaiting { .. } => "max_waiting must be at least max_items",
             Self::Jitter { .. } => "jitter must be at most 1",
         }
     }
@@ -269,6 +285,9 @@ impl fmt::Display for ConfigError {
             Self::HalfOpenCalls { value } => write!(f, "half_open is {value}, must be at least 1"),
             Self::HalfOpenFor { value } => write!(f, "half_open_for is {value:?}, must be longer than zero"),
             Self::SuccessThreshold { value } => write!(f, "success_threshold is {value}, must be at least 1"),
+            Self::MaxItems { value, most: u32::MAX } => write!(f, "max_items is {value}, must be at least 1"),
+            Self::MaxItems { value, most } => write!(f, "max_items is {value}, must be from 1 to {most}"),
+            Self::MaxWaiting { value, least } => write!(f, "max_waiting is {value}, must be at least max_items, {least}"),
             Self::Jitter { value } => write!(f, "jitter is {value}, must be at most 1"),
         }
     }

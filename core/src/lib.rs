@@ -29,6 +29,7 @@
 //!
 //! - [`timeout`]: so long, and no longer.
 //! - [`single_flight`]: of calls with one key that come together one runs, and all have its result.
+//! - [`batcher`]: single calls made into one, and each has its own result.
 //! - [`bulkhead`]: so many at once, a queue with an end, and no longer in it than that.
 //! - [`circuit_breaker`]: a service that fails is left alone for a while.
 //! - [`cache`]: values by key, for as long as they are good; one fetch for all who ask. [`memoize`](mod@memoize): a function whose values are kept.
@@ -70,6 +71,7 @@ extern crate std;
 pub mod alarm;
 mod attempts;
 pub mod backoff;
+pub mod batcher;
 mod bind;
 pub mod bulkhead;
 pub mod cache;
@@ -105,6 +107,7 @@ pub mod waterfall;
 mod yielding;
 
 pub use backoff::{Backoff, Jitter};
+pub use batcher::{BatchError, Batcher};
 pub use bulkhead::{Bulkhead, BulkheadError};
 pub use cache::Cache;
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]

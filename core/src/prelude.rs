@@ -1,6 +1,7 @@
 //! What every user needs, and no platform fills in. The adapters' preludes hold all this and more: use theirs.
 
 pub use crate::backoff::{Backoff, Constant, Exponential, Fibonacci, Jitter, Linear, List};
+pub use crate::batcher::BatchError;
 pub use crate::bulkhead::BulkheadError;
 pub use crate::circuit_breaker::{BreakerError, Consecutive, LastCalls, LastTime};
 pub use crate::edge::{EdgeError, Trigger};

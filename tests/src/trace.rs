@@ -164,7 +164,7 @@ impl At {
     }
 }
 
-const ERROR_KINDS: [&str; 14] = [
+const ERROR_KINDS: [&str; 16] = [
     "operation",
     "timeout",
     "superseded",
@@ -179,6 +179,8 @@ const ERROR_KINDS: [&str; 14] = [
     "deadline",
     "closed",
     "config",
+    "wrong_length",
+    "abandoned",
 ];
 
 /// The states of a circuit breaker.

@@ -1,6 +1,7 @@
 //! What a scenario says of its pattern.
 
 mod backoff;
+mod batcher;
 mod bulkhead;
 mod cache;
 mod circuit_breaker;
@@ -18,6 +19,7 @@ mod waterfall;
 use serde_json::{Map, Value};
 
 pub(crate) use self::backoff::{AnyBackoff, BackoffConfig};
+pub(crate) use self::batcher::BatcherConfig;
 pub(crate) use self::bulkhead::BulkheadConfig;
 pub(crate) use self::cache::CacheConfig;
 pub(crate) use self::circuit_breaker::{CircuitBreakerConfig, SlowCallConfig, TripConfig, failure_rate};
@@ -58,6 +60,8 @@ pub enum Pattern {
     ParallelStream(ParallelConfig),
     /// `pool`.
     Pool(PoolConfig),
+    /// `batcher`.
+    Batcher(BatcherConfig),
     /// `bulkhead`.
     Bulkhead(BulkheadConfig),
     /// `single_flight`.
@@ -92,6 +96,7 @@ impl Pattern {
             "parallel" => strictly(config, "config").map(Self::Parallel),
             "parallel_stream" => strictly(config, "config").map(Self::ParallelStream),
             "pool" => strictly(config, "config").map(Self::Pool),
+            "batcher" => strictly(config, "config").map(Self::Batcher),
             "bulkhead" => strictly(config, "config").map(Self::Bulkhead),
             "single_flight" => strictly(config, "config").map(Self::SingleFlight),
             "cache" => strictly(config, "config").map(Self::Cache),
@@ -116,6 +121,7 @@ impl Pattern {
             Self::Parallel(_) => "parallel",
             Self::ParallelStream(_) => "parallel_stream",
             Self::Pool(_) => "pool",
+            Self::Batcher(_) => "batcher",
             Self::Bulkhead(_) => "bulkhead",
             Self::SingleFlight(_) => "single_flight",
             Self::Cache(_) => "cache",
@@ -142,6 +148,7 @@ impl Pattern {
             | Self::Pool(_)
             | Self::SingleFlight(_)
             | Self::Memoize(_) => Vec::new(),
+            Self::Batcher(batcher) => vec![batcher.max_wait],
             Self::Bulkhead(bulkhead) => bulkhead.times(),
             Self::Cache(cache) => cache.times(),
             Self::RateLimiter(limiter) => limiter.times(),
@@ -166,6 +173,7 @@ impl Pattern {
             Self::RateLimiter(_) => &["set_rate"],
             Self::Stream(_) | Self::ParallelStream(_) => &["end"],
             Self::Pool(_) => &["pause", "resume", "close", "cancel_waiting", "set_concurrency"],
+            Self::Batcher(_) => &["flush"],
             Self::Bulkhead(_) => &["set_max_concurrent", "close"],
             Self::SingleFlight(_) => &["forget"],
             Self::Cache(_) => &["invalidate", "clear", "insert"],
@@ -187,7 +195,8 @@ impl Pattern {
             Self::RateLimiter(_) => &["try", "permits", "deadline", "reserve"],
             Self::Parallel(_) => &["items"],
             Self::SingleFlight(_) => &["key"],
-            Self::Edges(_)
+            Self::Batcher(_)
+            | Self::Edges(_)
             | Self::Stream(_)
             | Self::Timeout(_)
             | Self::Retry(_)

@@ -1,5 +1,6 @@
 //! The patterns, set up as a scenario says.
 
+mod batcher;
 mod bulkhead;
 mod cache;
 mod circuit_breaker;
@@ -23,6 +24,7 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
+use self::batcher::Batching;
 use self::bulkhead::Guarding;
 use self::cache::Caching;
 use self::edges::Edges;
@@ -91,6 +93,7 @@ pub(crate) fn set_up<S: Stage + 'static>(pattern: &Pattern, form: Form) -> Rc<dy
         Pattern::Retry(config) => Rc::new(Retrying::<S::Platform>::new(config, form)),
         Pattern::Edges(config) => Rc::new(Edges::<S::Platform>::new(config)),
         Pattern::Stream(config) => Rc::new(Source::new(config)),
+        Pattern::Batcher(config) => Rc::new(Batching::<S::Platform>::new(config)),
         Pattern::Bulkhead(config) => Rc::new(Guarding::<S::Platform>::new(config)),
         Pattern::Cache(config) => Rc::new(Caching::<S::Platform>::new(config)),
         Pattern::Memoize(config) => Rc::new(Memoizing::<S>::new(config)),
