@@ -238,6 +238,20 @@ pub enum ConfigError {
         /// The setting.
         value: u32,
     },
+    /// A batch has an item at least, and no more than there is room for.
+    MaxItems {
+        /// The setting.
+        value: u32,
+        /// How many there is room for.
+        most: u32,
+    },
+    /// If no batch's worth of callers may wait, none is ever full.
+    MaxWaiting {
+        /// The setting.
+        value: u32,
+        /// A batch's worth.
+        least: u32,
+    },
     /// Proportional jitter can't take away more than the whole delay.
     Jitter {
         /// The setting.
@@ -288,6 +302,8 @@ impl ConfigError {
             Self::Tolerance { .. } => "tolerance must be at least 1",
             Self::Smoothing { .. } => "smoothing must be above 0, and at most 1",
             Self::ProbeEvery { .. } => "probe_every must be at least 1",
+            Self::MaxItems { .. } => "max_items must be at least 1, and at most what there is room for",
+            Self::MaxWaiting { .. } => "max_waiting must be at least max_items",
             Self::Jitter { .. } => "jitter must be at most 1",
         }
     }
@@ -340,6 +356,9 @@ impl fmt::Display for ConfigError {
             Self::Tolerance { value } => write!(f, "tolerance is {value}, must be at least 1"),
             Self::Smoothing { value } => write!(f, "smoothing is {value}, must be above 0 and at most 1"),
             Self::ProbeEvery { value } => write!(f, "probe_every is {value}, must be at least 1"),
+            Self::MaxItems { value, most: u32::MAX } => write!(f, "max_items is {value}, must be at least 1"),
+            Self::MaxItems { value, most } => write!(f, "max_items is {value}, must be from 1 to {most}"),
+            Self::MaxWaiting { value, least } => write!(f, "max_waiting is {value}, must be at least max_items, {least}"),
             Self::Jitter { value } => write!(f, "jitter is {value}, must be at most 1"),
         }
     }

@@ -29,6 +29,7 @@
 //!
 //! - [`timeout`]: so long, and no longer.
 //! - [`single_flight`]: of calls with one key that come together one runs, and all have its result.
+//! - [`batcher`]: single calls made into one, and each has its own result.
 //! - [`bulkhead`]: so many at once, a queue with an end, and no longer in it than that.
 //! - [`adaptive_limit`]: as many at once as the service can take, found from how long its calls take.
 //! - [`circuit_breaker`]: a service that fails is left alone for a while.
@@ -72,6 +73,7 @@ pub mod adaptive_limit;
 pub mod alarm;
 mod attempts;
 pub mod backoff;
+pub mod batcher;
 mod bind;
 pub mod bulkhead;
 pub mod cache;
@@ -108,6 +110,7 @@ mod yielding;
 
 pub use adaptive_limit::{AdaptiveLimit, LimitError};
 pub use backoff::{Backoff, Jitter};
+pub use batcher::{BatchError, Batcher};
 pub use bulkhead::{Bulkhead, BulkheadError};
 pub use cache::Cache;
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]

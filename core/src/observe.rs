@@ -97,7 +97,7 @@ mod tracing {
 
     use super::{Observer, SharedObserver};
     use crate::retry::Event;
-    use crate::{adaptive_limit, bulkhead, pool, rate_limiter};
+    use crate::{adaptive_limit, batcher, bulkhead, pool, rate_limiter};
 
     /// Writes events to the `tracing` subscriber: what goes on by itself at DEBUG, what the caller gets to feel at WARN, success at the first attempt not at all.
     ///
@@ -134,6 +134,21 @@ mod tracing {
         #[must_use]
         pub const fn named(name: &'static str) -> Self {
             Self { name }
+        }
+    }
+
+    impl SharedObserver<batcher::Event> for Tracing {
+        fn observe(&self, event: &batcher::Event) {
+            use batcher::Event::{Abandoned, Completed, Failed, HandedOver, Rejected, Started};
+            let name = self.name;
+            match event {
+                Started { items, cause } => tracing::debug!(name, items, ?cause, "started"),
+                Completed { items } => tracing::debug!(name, items, "completed"),
+                Failed { items } => tracing::warn!(name, items, "failed"),
+                HandedOver { items } => tracing::debug!(name, items, "handed over"),
+                Abandoned { items } => tracing::warn!(name, items, "abandoned"),
+                Rejected { waiting } => tracing::warn!(name, waiting, "rejected"),
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub use crate::adaptive_limit::LimitError;
 pub use crate::backoff::{Backoff, Constant, Exponential, Fibonacci, Jitter, Linear, List};
+pub use crate::batcher::BatchError;
 pub use crate::bulkhead::BulkheadError;
 pub use crate::circuit_breaker::{BreakerError, Consecutive, LastCalls, LastTime};
 pub use crate::edge::{EdgeError, Trigger};

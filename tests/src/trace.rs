@@ -173,7 +173,7 @@ impl At {
     }
 }
 
-const ERROR_KINDS: [&str; 14] = [
+const ERROR_KINDS: [&str; 16] = [
     "operation",
     "timeout",
     "superseded",
@@ -188,6 +188,8 @@ const ERROR_KINDS: [&str; 14] = [
     "deadline",
     "closed",
     "config",
+    "wrong_length",
+    "abandoned",
 ];
 
 /// The states of a circuit breaker.

@@ -8,6 +8,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
 use aplomb::adaptive_limit::{self, AdaptiveLimit, Aimd, IgnoreErrors};
+use aplomb::batcher::{self, Batcher};
 use aplomb::bulkhead::{self, Bulkhead};
 use aplomb::pool::{self, JobSet, Pool};
 use aplomb::rate_limiter::{self, Rate, RateLimiter, TokenBucket};
@@ -107,6 +108,47 @@ fn a_bulkhead_may_be_looked_at_by_its_observer() {
     let ended = aplomb_sim::block_on(async { zip(DB.run(|| works(5)), DB.run(|| works(5))).await });
     assert_eq!(ended, (Ok(()), Ok(())));
     assert_eq!(STATES.take(), [(1, 1), (1, 0)]);
+}
+
+#[test]
+fn a_batcher_tells_which_batches_start_and_how_they_end() {
+    use batcher::Cause::{Count, Flush, Handover, Time, Weight};
+    use batcher::Event::{Abandoned, Completed, Failed, HandedOver, Rejected, Started};
+    let seen = Seen::new();
+    let built = Batcher::<Sim, u32, u32, u32>::new(2).observed_by(|event: &batcher::Event| seen.note(event));
+    let batcher = built.max_wait(ms(50)).max_weight(10).weigh_by(|item| *item).max_waiting(2).max_concurrent(1);
+    let call = |item: u32| batcher.call(item, async |items: Vec<u32>| if items == [7] { Err(7) } else { Ok(items) });
+    let started = |items, cause| Started { items, cause };
+    aplomb_sim::block_on(async {
+        assert_eq!(zip(call(1), call(2)).await, (Ok(1), Ok(2)));
+        assert_eq!(seen.take(), [started(2, Count), Completed { items: 2 }]);
+        assert!(call(7).await.is_err() && call(10).await.is_ok());
+        assert_eq!(seen.take(), [started(1, Time), Failed { items: 1 }, started(1, Weight), Completed { items: 1 }]);
+        let flushed = zip(call(1), async { batcher.flush() }).await;
+        assert_eq!((flushed, seen.take()), ((Ok(1), true), vec![started(1, Flush), Completed { items: 1 }]));
+        let stuck = async |_: Vec<u32>| pending::<Result<[u32; 2], u32>>().await;
+        for again in [true, false] {
+            let mut follows = pin!(call(1));
+            assert!(poll(follows.as_mut()).is_pending());
+            if again {
+                let mut leads = Box::pin(batcher.call(2, stuck));
+                assert!(poll(leads.as_mut()).is_pending());
+                drop(leads);
+                assert!(follows.await.is_ok());
+                let handed = [started(2, Count), HandedOver { items: 1 }, started(1, Handover), Completed { items: 1 }];
+                assert_eq!(seen.take(), handed);
+            } else {
+                let mut leads = Box::pin(batcher.call_once(2, stuck));
+                assert!(poll(leads.as_mut()).is_pending());
+                let (mut third, mut fourth) = (pin!(call(3)), pin!(call(4)));
+                assert!(poll(third.as_mut()).is_pending() && poll(fourth.as_mut()).is_pending());
+                assert!(call(5).await.is_err_and(|error| error.is_rejected()));
+                drop(leads);
+                assert!(follows.await.is_err());
+                assert_eq!(seen.take(), [started(2, Count), Rejected { waiting: 2 }, Abandoned { items: 1 }]);
+            }
+        }
+    });
 }
 
 #[test]

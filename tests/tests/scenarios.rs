@@ -47,21 +47,21 @@ fn play_on(runtime: Runtime, at_least: usize) {
 
 #[test]
 fn on_sim() {
-    play_on(Runtime::Sim, 775);
+    play_on(Runtime::Sim, 817);
 }
 
 #[test]
 fn on_tokio_with_time_paused() {
-    play_on(Runtime::Tokio, 745);
+    play_on(Runtime::Tokio, 786);
 }
 
 #[test]
 fn on_embassy_with_a_virtual_driver() {
-    play_on(Runtime::Embassy, 760);
+    play_on(Runtime::Embassy, 802);
 }
 
 /// In real time, where a busy machine may be late.
 #[test]
 fn on_smol_in_real_time() {
-    play_on(Runtime::Smol, 520);
+    play_on(Runtime::Smol, 558);
 }

@@ -6,7 +6,7 @@ mod streams;
 
 /// Fills a platform in: defines, in the module where it stands, the names that an adapter's users know.
 ///
-/// These are the types `Timeout`, `Retry`, `RetryBudget`, `Debounce`, `Throttle`, `EdgeStream`, `PaceStream`, `Polling`, `Parallel`, `Pool`, `JobSet`, `Pipeline`, `RateLimiter`, `KeyedRateLimiter`, `CircuitBreaker`, `KeyedCircuitBreaker`, `SingleFlight`, `Cache`, `Memoize`, `Bulkhead` and `Semaphore`, the functions `timeout`, `timeout_at`, `deadline`, `poll_until`, `parallel`, `parallel_array`, `memoize` and `retry`, the traits `TimeoutExt`, `EdgeStreamExt` and `ParallelStreamExt`, and the modules `prelude` and `level`, the latter with `Contact` and `Button` if core has the feature `embedded-hal`. The crate has to hand on all of
+/// These are the types `Timeout`, `Retry`, `RetryBudget`, `Debounce`, `Throttle`, `EdgeStream`, `PaceStream`, `Polling`, `Parallel`, `Pool`, `JobSet`, `Pipeline`, `RateLimiter`, `KeyedRateLimiter`, `CircuitBreaker`, `KeyedCircuitBreaker`, `SingleFlight`, `Cache`, `Memoize`, `Batcher`, `Bulkhead` and `Semaphore`, the functions `timeout`, `timeout_at`, `deadline`, `poll_until`, `parallel`, `parallel_array`, `memoize` and `retry`, the traits `TimeoutExt`, `EdgeStreamExt` and `ParallelStreamExt`, and the modules `prelude` and `level`, the latter with `Contact` and `Button` if core has the feature `embedded-hal`. The crate has to hand on all of
 /// core, by `pub use aplomb::*`. Docs and their examples come along: they are told the crate's name, and the lines that open and close an asynchronous `main`.
 ///
 /// # Examples
@@ -157,6 +157,15 @@ macro_rules! bind {
             H = $crate::key::FoldHash,
             const SHARDS: usize = 1,
         > = $crate::KeyedCircuitBreaker<$platform, K, T, B, J, S, H, SHARDS>;
+
+        /// A [`Batcher`](struct@$crate::Batcher) on this platform. The module [`batcher`]($crate::batcher) tells what it promises.
+        pub type Batcher<
+            I,
+            T,
+            E = ::core::convert::Infallible,
+            S = <$platform as $crate::Platform>::Storage,
+            O = $crate::observe::Silent,
+        > = $crate::Batcher<$platform, I, T, E, S, O>;
 
         /// A [`Bulkhead`]($crate::Bulkhead) on this platform, whose waiters are kept in `S`. The module [`bulkhead`]($crate::bulkhead) tells what it promises.
         pub type Bulkhead<S = <$platform as $crate::Platform>::Storage, O = $crate::observe::Silent> = $crate::Bulkhead<$platform, S, O>;
@@ -360,7 +369,7 @@ macro_rules! bind {
             pub use $crate::prelude::*;
 
             pub use super::{
-                AdaptiveLimit, Bulkhead, Cache, CircuitBreaker, Debounce, EdgeStreamExt, JobSet, KeyedCircuitBreaker, KeyedRateLimiter, ParallelStreamExt, Pipeline, Pool, RateLimiter, Retry,
+                AdaptiveLimit, Batcher, Bulkhead, Cache, CircuitBreaker, Debounce, EdgeStreamExt, JobSet, KeyedCircuitBreaker, KeyedRateLimiter, ParallelStreamExt, Pipeline, Pool, RateLimiter, Retry,
                 RetryBudget, Semaphore, Share, SingleFlight, Throttle, TimeoutExt, deadline, memoize, parallel, parallel_array, poll_until, retry, timeout,
                 timeout_at,
             };

@@ -2,6 +2,7 @@
 
 mod adaptive_limit;
 mod backoff;
+mod batcher;
 mod bulkhead;
 mod cache;
 mod circuit_breaker;
@@ -20,6 +21,7 @@ use serde_json::{Map, Value};
 
 pub(crate) use self::adaptive_limit::{AdaptiveLimitConfig, LimitRule};
 pub(crate) use self::backoff::{AnyBackoff, BackoffConfig};
+pub(crate) use self::batcher::BatcherConfig;
 pub(crate) use self::bulkhead::BulkheadConfig;
 pub(crate) use self::cache::CacheConfig;
 pub(crate) use self::circuit_breaker::{CircuitBreakerConfig, SlowCallConfig, TripConfig, failure_rate};
@@ -60,6 +62,8 @@ pub enum Pattern {
     ParallelStream(ParallelConfig),
     /// `pool`.
     Pool(PoolConfig),
+    /// `batcher`.
+    Batcher(BatcherConfig),
     /// `bulkhead`.
     Bulkhead(BulkheadConfig),
     /// `adaptive_limit`.
@@ -96,6 +100,7 @@ impl Pattern {
             "parallel" => strictly(config, "config").map(Self::Parallel),
             "parallel_stream" => strictly(config, "config").map(Self::ParallelStream),
             "pool" => strictly(config, "config").map(Self::Pool),
+            "batcher" => strictly(config, "config").map(Self::Batcher),
             "bulkhead" => strictly(config, "config").map(Self::Bulkhead),
             "adaptive_limit" => strictly(config, "config").map(|limit| Self::AdaptiveLimit(Box::new(limit))),
             "single_flight" => strictly(config, "config").map(Self::SingleFlight),
@@ -121,6 +126,7 @@ impl Pattern {
             Self::Parallel(_) => "parallel",
             Self::ParallelStream(_) => "parallel_stream",
             Self::Pool(_) => "pool",
+            Self::Batcher(_) => "batcher",
             Self::Bulkhead(_) => "bulkhead",
             Self::AdaptiveLimit(_) => "adaptive_limit",
             Self::SingleFlight(_) => "single_flight",
@@ -148,6 +154,7 @@ impl Pattern {
             | Self::Pool(_)
             | Self::SingleFlight(_)
             | Self::Memoize(_) => Vec::new(),
+            Self::Batcher(batcher) => vec![batcher.max_wait],
             Self::Bulkhead(bulkhead) => bulkhead.times(),
             Self::AdaptiveLimit(limit) => limit.times(),
             Self::Cache(cache) => cache.times(),
@@ -173,6 +180,7 @@ impl Pattern {
             Self::RateLimiter(_) => &["set_rate"],
             Self::Stream(_) | Self::ParallelStream(_) => &["end"],
             Self::Pool(_) => &["pause", "resume", "close", "cancel_waiting", "set_concurrency"],
+            Self::Batcher(_) => &["flush"],
             Self::Bulkhead(_) => &["set_max_concurrent", "close"],
             Self::AdaptiveLimit(_) => &["close"],
             Self::SingleFlight(_) => &["forget"],
@@ -195,7 +203,8 @@ impl Pattern {
             Self::RateLimiter(_) => &["try", "permits", "deadline", "reserve"],
             Self::Parallel(_) => &["items"],
             Self::SingleFlight(_) => &["key"],
-            Self::Edges(_)
+            Self::Batcher(_)
+            | Self::Edges(_)
             | Self::Stream(_)
             | Self::Timeout(_)
             | Self::Retry(_)

@@ -1,6 +1,7 @@
 //! The patterns, set up as a scenario says.
 
 mod adaptive_limit;
+mod batcher;
 mod bulkhead;
 mod cache;
 mod circuit_breaker;
@@ -24,6 +25,7 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
+use self::batcher::Batching;
 use self::bulkhead::Guarding;
 use self::cache::Caching;
 use self::edges::Edges;
@@ -92,6 +94,7 @@ pub(crate) fn set_up<S: Stage + 'static>(pattern: &Pattern, form: Form) -> Rc<dy
         Pattern::Retry(config) => Rc::new(Retrying::<S::Platform>::new(config, form)),
         Pattern::Edges(config) => Rc::new(Edges::<S::Platform>::new(config)),
         Pattern::Stream(config) => Rc::new(Source::new(config)),
+        Pattern::Batcher(config) => Rc::new(Batching::<S::Platform>::new(config)),
         Pattern::Bulkhead(config) => Rc::new(Guarding::<S::Platform>::new(config)),
         Pattern::AdaptiveLimit(config) => adaptive_limit::set_up(config),
         Pattern::Cache(config) => Rc::new(Caching::<S::Platform>::new(config)),

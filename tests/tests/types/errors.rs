@@ -8,8 +8,8 @@ use aplomb::pool::Rejected;
 use aplomb::sync::{AcquireError, TryAcquireError};
 use aplomb::time::ms;
 use aplomb::{
-    BulkheadError, ConfigError, LimitError, ParallelError, PollError, PoolError, RateLimitError, RetryError, TimeoutError,
-    WaterfallError,
+    BatchError, BulkheadError, ConfigError, LimitError, ParallelError, PollError, PoolError, RateLimitError, RetryError,
+    TimeoutError, WaterfallError,
 };
 
 /// A table of errors, and what they answer.
@@ -53,6 +53,11 @@ fn errors_of_patterns() {
         RateLimitError::<u32>::QueueFull { waiting: 1 } => REJECTED,
         RateLimitError::<u32>::Config(NONSENSE) => OTHERWISE,
         RateLimitError::Failed(1) => OTHERWISE,
+        BatchError::<u32>::QueueFull { waiting: 1 } => REJECTED,
+        BatchError::<u32>::WrongLength { items: 2, results: 1 } => OTHERWISE,
+        BatchError::<u32>::Abandoned => OTHERWISE,
+        BatchError::<u32>::Config(NONSENSE) => OTHERWISE,
+        BatchError::Failed(1) => OTHERWISE,
         BulkheadError::<u32>::TimedOut { after: ms(1) } => LATE,
         BulkheadError::<u32>::Busy => REJECTED,
         BulkheadError::<u32>::NoPlaces => REJECTED,

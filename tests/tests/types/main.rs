@@ -71,6 +71,7 @@ macro_rules! types {
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }};
 }
+mod batchers;
 mod breakers;
 mod caches;
 mod errors;

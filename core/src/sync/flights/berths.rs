@@ -3,7 +3,7 @@ use core::mem::replace;
 use crate::storage::{Link, Slots, Storage};
 
 /// Places that are taken and given back, in any order, each in constant time.
-pub(super) struct Berths<T, S: Storage> {
+pub(crate) struct Berths<T, S: Storage> {
     slots: S::Slots<Berth<T, S::Link>>,
     /// The first of the vacant ones, which are chained.
     vacant: Option<S::Link>,
@@ -16,23 +16,23 @@ enum Berth<T, L> {
 }
 
 impl<T, S: Storage> Berths<T, S> {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { slots: S::Slots::EMPTY, vacant: None, taken: 0 }
     }
 
     /// How many are taken.
-    pub(super) const fn len(&self) -> usize {
+    pub(crate) const fn len(&self) -> usize {
         self.taken
     }
 
     /// How many places there are so far.
-    pub(super) fn places(&self) -> usize {
+    pub(crate) fn places(&self) -> usize {
         self.slots.as_slice().len()
     }
 
     /// Takes a place, if there is one.
     #[inline]
-    pub(super) fn take(&mut self, value: T) -> Option<S::Link> {
+    pub(crate) fn take(&mut self, value: T) -> Option<S::Link> {
         if let Some(link) = self.vacant {
             let berth = self.slots.as_mut_slice().get_mut(link.index())?;
             if let Berth::Vacant { next } = replace(berth, Berth::Taken(value)) {
@@ -48,7 +48,7 @@ impl<T, S: Storage> Berths<T, S> {
     }
 
     #[inline]
-    pub(super) fn get_mut(&mut self, link: S::Link) -> Option<&mut T> {
+    pub(crate) fn get_mut(&mut self, link: S::Link) -> Option<&mut T> {
         match self.slots.as_mut_slice().get_mut(link.index())? {
             Berth::Taken(value) => Some(value),
             Berth::Vacant { .. } => None,
@@ -57,7 +57,7 @@ impl<T, S: Storage> Berths<T, S> {
 
     /// Gives a place back that is taken.
     #[inline]
-    pub(super) fn vacate(&mut self, link: S::Link) {
+    pub(crate) fn vacate(&mut self, link: S::Link) {
         if let Some(berth @ Berth::Taken(_)) = self.slots.as_mut_slice().get_mut(link.index()) {
             *berth = Berth::Vacant { next: self.vacant.replace(link) };
             self.taken = self.taken.saturating_sub(1);

@@ -5,7 +5,7 @@ mod role;
 
 use core::task::Waker;
 
-use self::berths::Berths;
+pub(crate) use self::berths::Berths;
 pub(crate) use self::role::{Aborts, News, Role, Stands};
 pub use self::role::{Board, Flights};
 use crate::storage::{Link, Storage};

@@ -89,6 +89,30 @@ impl<T, S: Storage> Slab<T, S> {
         slot.waker.take()
     }
 
+    /// Has the first in a queue wait on at the end of another one.
+    pub(crate) fn move_front(&mut self, from: &mut Queue<S::Link>, to: &mut Queue<S::Link>) {
+        let Some(head) = from.head else { return };
+        let slots = self.slots.as_mut_slice();
+        from.unlink(slots, head);
+        to.join(slots, Queue { head: Some(head), tail: Some(head), waiting: 1 });
+    }
+
+    /// Has all who wait in another queue wait in this one, before those who do already.
+    pub(crate) fn prepend(&mut self, queue: &mut Queue<S::Link>, others: Queue<S::Link>) {
+        let mut joined = others;
+        joined.join(self.slots.as_mut_slice(), *queue);
+        *queue = joined;
+    }
+
+    /// Changes what each in a queue brought, from the first to the last.
+    pub(crate) fn for_each(&mut self, queue: &Queue<S::Link>, mut change: impl FnMut(&mut T)) {
+        let mut next = queue.head;
+        while let Some(slot) = next.and_then(|link| self.slots.as_mut_slice().get_mut(link.index())) {
+            next = slot.next;
+            slot.payload.as_mut().map(&mut change);
+        }
+    }
+
     /// Takes the first out of its queue and the slab.
     pub(crate) fn pop_front(&mut self, queue: &mut Queue<S::Link>) -> Option<Removed<T>> {
         let link = queue.head?;
@@ -206,6 +230,20 @@ impl<L: Link> Queue<L> {
         self.tail = Some(link);
         self.waiting = self.waiting.saturating_add(1);
         Key { link, generation }
+    }
+
+    /// Adds a queue to the end of this one.
+    fn join<T>(&mut self, slots: &mut [Slot<T, L>], other: Self) {
+        if other.head.is_none() {
+            return;
+        }
+        let tail = self.tail;
+        self.next_of(slots, tail, other.head);
+        if let Some(slot) = other.head.and_then(|head| slots.get_mut(head.index())) {
+            slot.previous = tail;
+        }
+        self.tail = other.tail;
+        self.waiting = self.waiting.saturating_add(other.waiting);
     }
 
     fn unlink<T>(&mut self, slots: &mut [Slot<T, L>], link: L) {
