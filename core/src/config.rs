@@ -252,6 +252,37 @@ pub enum ConfigError {
         /// A batch's worth.
         least: u32,
     },
+    /// A hedge that makes none is none; and there is no room for more than there are places.
+    MaxHedges {
+        /// The setting.
+        value: u32,
+        /// How many places there are.
+        most: usize,
+    },
+    /// A budget of nothing would never let a hedge start.
+    HedgeBudget {
+        /// The setting.
+        value: Ratio,
+    },
+    /// No call is quicker than the quickest, or slower than the slowest.
+    Percentile {
+        /// The setting.
+        value: Ratio,
+    },
+    /// A percentile is one of some samples, and of no more than are kept.
+    MinSamples {
+        /// The setting.
+        value: u32,
+        /// How many are kept at least.
+        most: u32,
+    },
+    /// A ceiling can't lie below the floor.
+    MaxDelay {
+        /// The setting.
+        value: Duration,
+        /// The floor.
+        min: Duration,
+    },
     /// Proportional jitter can't take away more than the whole delay.
     Jitter {
         /// The setting.
@@ -274,6 +305,7 @@ impl ConfigError {
             Self::RepeatEvery { .. } => "repeat_every must be longer than zero",
             Self::Permits { .. } => "permits must be at least 1",
             Self::Per { .. } => "per must be longer than zero",
+            Self::Burst { most: u32::MAX, .. } => "burst must be at least 1",
             Self::Burst { .. } => "burst must be at least 1, and fill again within 146 years",
             Self::LogCapacity { .. } => "permits must be at most the log's capacity",
             Self::Capacity { .. } => "capacity must be at least 1, and at most the storage's",
@@ -304,6 +336,11 @@ impl ConfigError {
             Self::ProbeEvery { .. } => "probe_every must be at least 1",
             Self::MaxItems { .. } => "max_items must be at least 1, and at most what there is room for",
             Self::MaxWaiting { .. } => "max_waiting must be at least max_items",
+            Self::MaxHedges { .. } => "max_hedges must be at least 1, and at most the number of places",
+            Self::HedgeBudget { .. } => "budget must be above 0",
+            Self::Percentile { .. } => "percentile must be above 0, and at most 1",
+            Self::MinSamples { .. } => "min_samples must be at least 1, and at most what is kept",
+            Self::MaxDelay { .. } => "max_delay must be at least min_delay",
             Self::Jitter { .. } => "jitter must be at most 1",
         }
     }
@@ -323,6 +360,7 @@ impl fmt::Display for ConfigError {
             Self::RepeatEvery { value } => write!(f, "repeat_every is {value:?}, must be longer than zero"),
             Self::Permits { value } => write!(f, "permits is {value}, must be at least 1"),
             Self::Per { value } => write!(f, "per is {value:?}, must be longer than zero"),
+            Self::Burst { value, most: u32::MAX } => write!(f, "burst is {value}, must be at least 1"),
             Self::Burst { value, most } => write!(f, "burst is {value}, must be from 1 to {most}"),
             Self::LogCapacity { permits, capacity } => {
                 write!(f, "permits is {permits}, must be at most the log's capacity, {capacity}")
@@ -359,6 +397,12 @@ impl fmt::Display for ConfigError {
             Self::MaxItems { value, most: u32::MAX } => write!(f, "max_items is {value}, must be at least 1"),
             Self::MaxItems { value, most } => write!(f, "max_items is {value}, must be from 1 to {most}"),
             Self::MaxWaiting { value, least } => write!(f, "max_waiting is {value}, must be at least max_items, {least}"),
+            Self::MaxHedges { value, most: usize::MAX } => write!(f, "max_hedges is {value}, must be at least 1"),
+            Self::MaxHedges { value, most } => write!(f, "max_hedges is {value}, must be from 1 to {most}"),
+            Self::HedgeBudget { value } => write!(f, "budget is {value}, must be above 0"),
+            Self::Percentile { value } => write!(f, "percentile is {value}, must be above 0 and at most 1"),
+            Self::MinSamples { value, most } => write!(f, "min_samples is {value}, must be from 1 to {most}"),
+            Self::MaxDelay { value, min } => write!(f, "max_delay is {value:?}, must be at least min_delay, {min:?}"),
             Self::Jitter { value } => write!(f, "jitter is {value}, must be at most 1"),
         }
     }

@@ -28,6 +28,7 @@
 //! # Patterns
 //!
 //! - [`timeout`]: so long, and no longer.
+//! - [`hedge`]: once more beside what is late; what succeeds first counts.
 //! - [`single_flight`]: of calls with one key that come together one runs, and all have its result.
 //! - [`batcher`]: single calls made into one, and each has its own result.
 //! - [`bulkhead`]: so many at once, a queue with an end, and no longer in it than that.
@@ -75,6 +76,7 @@ mod attempts;
 pub mod backoff;
 pub mod batcher;
 mod bind;
+mod budget;
 pub mod bulkhead;
 pub mod cache;
 pub mod children;
@@ -83,6 +85,7 @@ mod config;
 mod deadline;
 pub mod debounce;
 pub mod edge;
+pub mod hedge;
 pub mod key;
 pub mod level;
 pub mod memoize;
@@ -121,6 +124,7 @@ pub use config::ConfigError;
 pub use deadline::Deadline;
 pub use debounce::Debounce;
 pub use edge::EdgeError;
+pub use hedge::{Hedge, HedgeError};
 pub use memoize::Memoize;
 pub use operation::{Fallible, InfallibleFuture, Lending, Operation, infallible};
 pub use parallel::{Parallel, ParallelError};

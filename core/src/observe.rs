@@ -97,7 +97,7 @@ mod tracing {
 
     use super::{Observer, SharedObserver};
     use crate::retry::Event;
-    use crate::{adaptive_limit, batcher, bulkhead, pool, rate_limiter};
+    use crate::{adaptive_limit, batcher, bulkhead, hedge, pool, rate_limiter};
 
     /// Writes events to the `tracing` subscriber: what goes on by itself at DEBUG, what the caller gets to feel at WARN, success at the first attempt not at all.
     ///
@@ -173,6 +173,18 @@ mod tracing {
                 Waiting { waiting } => tracing::debug!(name, waiting, "waiting for the limit"),
                 Admitted { waited } => tracing::debug!(name, ?waited, "within the limit"),
                 Rejected { reason } => tracing::warn!(name, %reason, "rejected"),
+            }
+        }
+    }
+
+    impl SharedObserver<hedge::Event> for Tracing {
+        fn observe(&self, event: &hedge::Event) {
+            use hedge::Event::{BudgetEmpty, Hedged, Won};
+            let name = self.name;
+            match event {
+                Hedged { start, cause } => tracing::debug!(name, start, ?cause, "hedged"),
+                Won { start } => tracing::debug!(name, start, "a hedge has won"),
+                BudgetEmpty { cause } => tracing::warn!(name, ?cause, "no hedge: the budget is empty"),
             }
         }
     }

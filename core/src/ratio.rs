@@ -60,6 +60,12 @@ impl Ratio {
         self.numerator != 0 && self.is_at_most_one()
     }
 
+    /// Numerator and denominator.
+    #[must_use]
+    pub(crate) const fn parts(self) -> (u32, u32) {
+        (self.numerator, self.denominator)
+    }
+
     /// Whether `part` is this share of `whole`, or more; exactly.
     #[must_use]
     pub(crate) fn is_reached(self, part: u32, whole: u32) -> bool {

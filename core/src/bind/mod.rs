@@ -177,6 +177,13 @@ macro_rules! bind {
             S = <$platform as $crate::Platform>::Storage,
             O = $crate::observe::Silent,
         > = $crate::AdaptiveLimit<$platform, A, J, S, O>;
+        /// A [`Hedge`](struct@$crate::Hedge) on this platform. The module [`hedge`]($crate::hedge) tells what it promises.
+        pub type Hedge<
+            D = $crate::hedge::After,
+            S = $crate::Inline<1>,
+            J = $crate::hedge::NoneFatal,
+            O = $crate::observe::Silent,
+        > = $crate::Hedge<$platform, D, S, J, O>;
 
         /// A [`Semaphore`]($crate::sync::Semaphore) on this platform, whose waiters are kept in `S`.
         pub type Semaphore<S = <$platform as $crate::Platform>::Storage> = $crate::sync::Semaphore<$platform, S>;
@@ -369,7 +376,7 @@ macro_rules! bind {
             pub use $crate::prelude::*;
 
             pub use super::{
-                AdaptiveLimit, Batcher, Bulkhead, Cache, CircuitBreaker, Debounce, EdgeStreamExt, JobSet, KeyedCircuitBreaker, KeyedRateLimiter, ParallelStreamExt, Pipeline, Pool, RateLimiter, Retry,
+                AdaptiveLimit, Batcher, Bulkhead, Cache, CircuitBreaker, Debounce, EdgeStreamExt, Hedge, JobSet, KeyedCircuitBreaker, KeyedRateLimiter, ParallelStreamExt, Pipeline, Pool, RateLimiter, Retry,
                 RetryBudget, Semaphore, Share, SingleFlight, Throttle, TimeoutExt, deadline, memoize, parallel, parallel_array, poll_until, retry, timeout,
                 timeout_at,
             };

@@ -1,5 +1,6 @@
 use core::fmt;
 
+use crate::budget::Spent;
 use crate::platform::Platform;
 use crate::sync::Shared;
 
@@ -26,7 +27,7 @@ use crate::sync::Shared;
 /// assert_eq!(BUDGET.available(), 1_000);
 /// ```
 pub struct RetryBudget<P: Platform> {
-    tokens: Shared<P::RawMutex, u32>,
+    spent: Shared<P::RawMutex, Spent>,
     capacity: u32,
     retry_cost: u32,
     success_refund: u32,
@@ -37,7 +38,7 @@ impl<P: Platform> RetryBudget<P> {
     /// A full budget of so many tokens. With none, or with fewer than a retry costs, nothing is ever retried.
     #[must_use]
     pub const fn new(capacity: u32) -> Self {
-        Self { tokens: Shared::new(capacity), capacity, retry_cost: 5, success_refund: 1, reserve: 0 }
+        Self { spent: Shared::new(Spent::NOTHING), capacity, retry_cost: 5, success_refund: 1, reserve: 0 }
     }
 
     /// What a retry costs. Default: 5.
@@ -63,20 +64,15 @@ impl<P: Platform> RetryBudget<P> {
 
     /// How many tokens there are.
     pub fn available(&self) -> u32 {
-        self.tokens.with(|tokens| *tokens)
+        self.spent.with(|spent| spent.left(self.capacity))
     }
 
     /// Takes what a retry costs, if it is there. For code that retries by other means than [`Retry`](super::Retry).
     #[must_use]
     pub fn withdraw(&self) -> Option<Charge<'_, P>> {
-        self.tokens.with(|tokens| {
-            if tokens.saturating_sub(self.reserve) < self.retry_cost {
-                return None;
-            }
-            *tokens -= self.retry_cost;
-            Some(())
-        })?;
-        Some(Charge { budget: self })
+        // What is reserved is no part of the bucket that is taken from.
+        let capacity = self.capacity.saturating_sub(self.reserve);
+        self.spent.with(|spent| spent.withdraw(self.retry_cost, capacity)).then(|| Charge { budget: self })
     }
 
     /// Puts back what a success is worth.
@@ -92,7 +88,7 @@ impl<P: Platform> RetryBudget<P> {
     // Kept out of line: it would weigh on calls that have no budget.
     #[inline(never)]
     fn put_back(&self, refund: u32) {
-        self.tokens.with(|tokens| *tokens = tokens.saturating_add(refund).min(self.capacity));
+        self.spent.with(|spent| spent.put_back(refund));
     }
 }
 

@@ -1,0 +1,419 @@
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+use super::delay::Delay;
+use super::error::HedgeError;
+use super::event::{Cause, Event};
+use super::judge::Judge;
+use super::settings::Hedge;
+use crate::alarm::Alarm;
+use crate::children::{PinnedStorage, Places};
+use crate::observe::SharedObserver;
+use crate::operation::Operation;
+use crate::panicking::clear_at_panic;
+use crate::platform::Platform;
+use crate::time::{Clock, Instant, nanos};
+
+/// The timer of a platform.
+type SleepOf<P> = <<P as Platform>::Clock as Clock>::Sleep;
+
+impl<P: Platform, D: Delay, S: PinnedStorage, J, O: SharedObserver<Event>> Hedge<P, D, S, J, O> {
+    /// Starts the operation, and starts it again beside that when it is late or has failed. Ends with what succeeds first.
+    ///
+    /// One start goes on while another does, so that none can borrow mutably what the closure has captured.
+    ///
+    /// # Errors
+    ///
+    /// [`HedgeError::Failed`] with the last error when all have failed; [`HedgeError::Fatal`] at once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static HEDGE: Hedge = checked!(Hedge::after(ms(50)));
+    ///
+    /// async fn fetch_user(id: u32) -> Result<String, std::io::Error> { Ok(format!("user {id}")) }
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let id = 7;
+    ///     let user = HEDGE.run(|| fetch_user(id)).await?;
+    ///     assert_eq!(user, "user 7");
+    ///     Ok::<_, HedgeError<std::io::Error>>(())
+    /// })?;
+    /// # Ok::<_, HedgeError<std::io::Error>>(())
+    /// ```
+    #[inline]
+    pub fn run<F, Fut, T, E>(&self, operation: F) -> Run<'_, P, D, S, J, O, F>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        J: Judge<E>,
+    {
+        Run { operation, progress: Progress::new(self) }
+    }
+
+    /// As [`run`](Hedge::run), with an operation that is told which start it is, the first being 1: to ask another replica each time.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Hedge::run).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static HEDGE: Hedge = checked!(Hedge::after(ms(50)));
+    ///
+    /// async fn fetch(host: &str) -> Result<usize, std::io::Error> { Ok(host.len()) }
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let hosts = ["eu.example.org", "us.example.org"];
+    ///     let length = HEDGE.run_numbered(|start| fetch(hosts[start as usize - 1])).await?;
+    ///     # assert_eq!(length, 14);
+    ///     Ok::<_, HedgeError<std::io::Error>>(())
+    /// })?;
+    /// # Ok::<_, HedgeError<std::io::Error>>(())
+    /// ```
+    pub fn run_numbered<F, Fut, T, E>(&self, operation: F) -> Run<'_, P, D, S, J, O, Numbered<F>>
+    where
+        F: FnMut(u32) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        J: Judge<E>,
+    {
+        Run { operation: Numbered { operation, started: 0 }, progress: Progress::new(self) }
+    }
+}
+
+/// An operation that is told which start it is; of [`Hedge::run_numbered`].
+#[derive(Debug, Clone, Copy)]
+pub struct Numbered<F> {
+    operation: F,
+    started: u32,
+}
+
+impl<F, Fut> Operation for Numbered<F>
+where
+    F: FnMut(u32) -> Fut,
+    Fut: Future,
+{
+    type Output = Fut::Output;
+    type Run = Fut;
+
+    fn start(&mut self) -> Fut {
+        self.started = self.started.saturating_add(1);
+        (self.operation)(self.started)
+    }
+
+    #[inline]
+    fn poll_run(&mut self, run: Pin<&mut Fut>, cx: &mut Context<'_>) -> Poll<Fut::Output> {
+        run.poll(cx)
+    }
+}
+
+pin_project! {
+    /// A call that is hedged; made by [`Hedge::run`] and [`Hedge::run_numbered`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops all that has been started, and starts no more. What hedges have cost is spent. If the operation panics, all is dropped at once.
+    /// Polled after its end, it is pending for ever.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Run<'h, P: Platform, D: Delay, S: PinnedStorage, J, O, F: Operation> {
+        operation: F,
+        #[pin]
+        progress: Progress<'h, P, D, S, J, O, F::Run>,
+    }
+}
+
+pin_project! {
+    /// How far a call has come. What it calls lies elsewhere, and is lent to it.
+    pub struct Progress<'h, P: Platform, D: Delay, S: PinnedStorage, J, O, R> {
+        hedge: &'h Hedge<P, D, S, J, O>,
+        #[pin]
+        first: Option<R>,
+        // Each in the place of its number: none is used twice.
+        #[pin]
+        hedges: S::Places<R>,
+        #[pin]
+        alarm: Alarm<SleepOf<P>>,
+        count: Count,
+    }
+}
+
+/// What has been started, and what is to come.
+#[derive(Debug, Clone, Copy)]
+struct Count {
+    stage: Stage,
+    started: u32,
+    running: u32,
+    /// How many hedges may come.
+    left: u32,
+    /// Nanoseconds.
+    delay: u64,
+    /// When the newest is late.
+    due: Instant,
+    /// When the first was found pending.
+    since: Instant,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Unpolled,
+    Running,
+    Ended,
+}
+
+impl<P, D, S, J, O, F, T, E> Future for Run<'_, P, D, S, J, O, F>
+where
+    P: Platform,
+    D: Delay,
+    S: PinnedStorage,
+    J: Judge<E>,
+    O: SharedObserver<Event>,
+    F: Operation<Output = Result<T, E>>,
+{
+    type Output = Result<T, HedgeError<E>>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        this.progress.poll_call(this.operation, cx)
+    }
+}
+
+impl<'h, P: Platform, D: Delay, S: PinnedStorage, J, O: SharedObserver<Event>, R> Progress<'h, P, D, S, J, O, R> {
+    #[inline]
+    pub(crate) fn new(hedge: &'h Hedge<P, D, S, J, O>) -> Self {
+        let count = Count {
+            stage: Stage::Unpolled,
+            started: 0,
+            running: 0,
+            left: hedge.terms.max_hedges,
+            delay: 0,
+            due: Instant::MAX,
+            since: Instant::MAX,
+        };
+        let expected = usize::try_from(hedge.terms.max_hedges).unwrap_or(usize::MAX);
+        Self { hedge, first: None, hedges: Places::new(expected), alarm: Alarm::new(), count }
+    }
+
+    /// Goes on with the call, which is the same at each poll.
+    #[inline]
+    pub(crate) fn poll_call<F, T, E>(
+        self: Pin<&mut Self>,
+        operation: &mut F,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<T, HedgeError<E>>>
+    where
+        F: Operation<Run = R, Output = Result<T, E>>,
+        J: Judge<E>,
+    {
+        clear_at_panic(self, Self::end, |mut progress| {
+            let next = match progress.count.stage {
+                Stage::Unpolled => match progress.as_mut().poll_first(operation, cx) {
+                    Some(result) => return Poll::Ready(result),
+                    None => 1,
+                },
+                Stage::Running => 0,
+                Stage::Ended => return Poll::Pending,
+            };
+            progress.poll_from(next, operation, cx)
+        })
+    }
+
+    /// Drops all that runs, and starts no more.
+    fn end(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        this.count.stage = Stage::Ended;
+        this.first.set(None);
+        for hedge in 1..this.count.started {
+            if let Some(mut place) = this.hedges.as_mut().place(place_of(hedge)) {
+                place.set(None);
+            }
+        }
+    }
+
+    /// Starts it for the first time, and polls it. If it has not ended the call, there is more to poll.
+    #[inline]
+    fn poll_first<F, T, E>(
+        mut self: Pin<&mut Self>,
+        operation: &mut F,
+        cx: &mut Context<'_>,
+    ) -> Option<Result<T, HedgeError<E>>>
+    where
+        F: Operation<Run = R, Output = Result<T, E>>,
+        J: Judge<E>,
+    {
+        let mut this = self.as_mut().project();
+        if let Some(error) = this.hedge.wrong() {
+            this.count.stage = Stage::Ended;
+            return Some(Err(HedgeError::Config(error)));
+        }
+        this.count.stage = Stage::Running;
+        this.first.set(Some(operation.start()));
+        (this.count.started, this.count.running) = (1, 1);
+        let outcome = self.as_mut().poll_start(0, operation, cx);
+        let succeeded = matches!(outcome, Poll::Ready(Ok(_)));
+        let this = self.as_mut().project();
+        this.count.delay = this.hedge.count(succeeded);
+        match outcome {
+            Poll::Ready(Ok(value)) => {
+                this.count.stage = Stage::Ended;
+                Some(Ok(value))
+            }
+            Poll::Ready(Err(error)) => self.failed(error, operation).map(Err),
+            Poll::Pending => {
+                let now = this.hedge.clock.now();
+                (this.count.since, this.count.due) = (now, now.saturating_add_nanos(this.count.delay));
+                None
+            }
+        }
+    }
+
+    /// Polls what runs, in the order of starts and from that one on; then whether the newest is late.
+    fn poll_from<F, T, E>(
+        mut self: Pin<&mut Self>,
+        mut next: u32,
+        operation: &mut F,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<T, HedgeError<E>>>
+    where
+        F: Operation<Run = R, Output = Result<T, E>>,
+        J: Judge<E>,
+    {
+        loop {
+            while next < self.count.started {
+                match self.as_mut().poll_start(next, operation, cx) {
+                    Poll::Ready(Ok(value)) => {
+                        self.won_by(next);
+                        return Poll::Ready(Ok(value));
+                    }
+                    Poll::Ready(Err(error)) => {
+                        if let Some(error) = self.as_mut().failed(error, operation) {
+                            return Poll::Ready(Err(error));
+                        }
+                    }
+                    Poll::Pending => {}
+                }
+                next = next.saturating_add(1);
+            }
+            if self.as_mut().poll_late(cx).is_pending() {
+                return Poll::Pending;
+            }
+            self.as_mut().start_another(Cause::Late, operation);
+        }
+    }
+
+    /// Polls that start, if it still runs. The first is 0.
+    #[inline]
+    fn poll_start<F: Operation<Run = R>>(
+        self: Pin<&mut Self>,
+        start: u32,
+        operation: &mut F,
+        cx: &mut Context<'_>,
+    ) -> Poll<F::Output> {
+        let this = self.project();
+        let place = if start == 0 { Some(this.first) } else { this.hedges.place(place_of(start)) };
+        let Some(mut place) = place else { return Poll::Pending };
+        let Some(run) = place.as_mut().as_pin_mut() else { return Poll::Pending };
+        let polled = operation.poll_run(run, cx);
+        if polled.is_ready() {
+            place.set(None);
+            this.count.running = this.count.running.saturating_sub(1);
+        }
+        polled
+    }
+
+    /// Whether the newest start is late, and another may come.
+    #[inline]
+    fn poll_late(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        match *this.count {
+            Count { left: 0, .. } => Poll::Pending,
+            // No timer for nothing.
+            Count { delay: 0, .. } => Poll::Ready(()),
+            Count { due, .. } => this.alarm.poll_until(&this.hedge.clock, due, cx),
+        }
+    }
+
+    /// A start has failed: another takes its place at once, if it may. Or the call ends, if nothing runs any more.
+    #[cold]
+    fn failed<F, E>(mut self: Pin<&mut Self>, error: E, operation: &mut F) -> Option<HedgeError<E>>
+    where
+        F: Operation<Run = R>,
+        J: Judge<E>,
+    {
+        let attempts = self.count.started;
+        if self.hedge.judge.is_fatal(&error) {
+            self.end();
+            return Some(HedgeError::Fatal { attempts, error });
+        }
+        self.as_mut().start_another(Cause::Failed, operation);
+        if self.count.running > 0 {
+            return None;
+        }
+        self.end();
+        Some(HedgeError::Failed { attempts, error })
+    }
+
+    /// Starts it once more, if it may, and if the budget bears it.
+    #[cold]
+    fn start_another<F: Operation<Run = R>>(self: Pin<&mut Self>, cause: Cause, operation: &mut F) {
+        let this = self.project();
+        let (hedge, count) = (*this.hedge, this.count);
+        if count.left == 0 {
+            return;
+        }
+        let Some(mut place) = this.hedges.make(place_of(count.started)) else {
+            // There are as many places as hedges.
+            count.left = 0;
+            return;
+        };
+        if !hedge.pay() {
+            count.left = 0;
+            hedge.observer.observe(&Event::BudgetEmpty { cause });
+            return;
+        }
+        count.left = count.left.saturating_sub(1);
+        place.set(Some(operation.start()));
+        count.started = count.started.saturating_add(1);
+        count.running = count.running.saturating_add(1);
+        if count.left > 0 && count.delay > 0 {
+            // What was due has come, whatever a coarser clock says.
+            let earliest = if cause == Cause::Late { count.due } else { Instant::ORIGIN };
+            count.due = hedge.clock.now().max(earliest).saturating_add_nanos(count.delay);
+        }
+        hedge.observer.observe(&Event::Hedged { start: count.started, cause });
+    }
+
+    /// That start has succeeded first: the others are dropped before anybody learns of it.
+    fn won_by(mut self: Pin<&mut Self>, start: u32) {
+        // If the first one was dropped, it would have taken longer still.
+        let is_measured = D::MEASURES && (start == 0 || self.first.is_some());
+        self.as_mut().end();
+        let hedge = self.hedge;
+        let took = is_measured.then(|| hedge.clock.now().saturating_duration_since(self.count.since));
+        hedge.succeeded(start > 0, took.map(nanos));
+        if start > 0 {
+            hedge.observer.observe(&Event::Won { start: start.saturating_add(1) });
+        }
+    }
+}
+
+/// In which place that start lies, if it is not the first.
+const fn place_of(start: u32) -> usize {
+    start.saturating_sub(1) as usize
+}
+
+impl<P: Platform, D: Delay, S: PinnedStorage, J, O, F: Operation> fmt::Debug for Run<'_, P, D, S, J, O, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Count { stage, started, running, .. } = self.progress.count;
+        f.debug_struct("Run").field("stage", &stage).field("started", &started).field("running", &running).finish_non_exhaustive()
+    }
+}
