@@ -28,6 +28,7 @@
 //! # Patterns
 //!
 //! - [`timeout`]: so long, and no longer.
+//! - [`fallback`](mod@fallback): what fails has an alternative.
 //! - [`hedge`]: once more beside what is late; what succeeds first counts.
 //! - [`single_flight`]: of calls with one key that come together one runs, and all have its result.
 //! - [`batcher`]: single calls made into one, and each has its own result.
@@ -85,6 +86,7 @@ mod config;
 mod deadline;
 pub mod debounce;
 pub mod edge;
+pub mod fallback;
 pub mod hedge;
 pub mod key;
 pub mod level;
@@ -124,6 +126,7 @@ pub use config::ConfigError;
 pub use deadline::Deadline;
 pub use debounce::Debounce;
 pub use edge::EdgeError;
+pub use fallback::Fallback;
 pub use hedge::{Hedge, HedgeError};
 pub use memoize::Memoize;
 pub use operation::{Fallible, InfallibleFuture, Lending, Operation, infallible};

@@ -6,6 +6,7 @@ pub use crate::batcher::BatchError;
 pub use crate::bulkhead::BulkheadError;
 pub use crate::circuit_breaker::{BreakerError, Consecutive, LastCalls, LastTime};
 pub use crate::edge::{EdgeError, Trigger};
+pub use crate::fallback::{fallback, fallback_value};
 pub use crate::hedge::{After, HedgeError, Percentile};
 pub use crate::parallel::ParallelError;
 pub use crate::pipeline::PipelineError;

@@ -106,6 +106,10 @@ fn begin_of(bucket: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
+    use std::vec::Vec;
+
     use super::*;
     use crate::ratio::percent;
 
@@ -131,7 +135,8 @@ mod tests {
 
     /// Of any octave up to 34 s, the smaller ones as often as the larger.
     fn latency(random: &mut fastrand::Rng) -> u64 {
-        random.u64(0..1 << random.u32(1..36))
+        let longest = 1 << random.u32(1..36);
+        random.u64(0..longest)
     }
 
     #[test]

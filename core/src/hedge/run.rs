@@ -241,11 +241,7 @@ impl<'h, P: Platform, D: Delay, S: PinnedStorage, J, O: SharedObserver<Event>, R
 
     /// Starts it for the first time, and polls it. If it has not ended the call, there is more to poll.
     #[inline]
-    fn poll_first<F, T, E>(
-        mut self: Pin<&mut Self>,
-        operation: &mut F,
-        cx: &mut Context<'_>,
-    ) -> Option<Result<T, HedgeError<E>>>
+    fn poll_first<F, T, E>(mut self: Pin<&mut Self>, operation: &mut F, cx: &mut Context<'_>) -> Option<Result<T, HedgeError<E>>>
     where
         F: Operation<Run = R, Output = Result<T, E>>,
         J: Judge<E>,
