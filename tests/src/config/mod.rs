@@ -7,6 +7,8 @@ mod bulkhead;
 mod cache;
 mod circuit_breaker;
 mod edges;
+mod fallback;
+mod hedge;
 mod memoize;
 mod parallel;
 mod pipeline;
@@ -27,6 +29,8 @@ pub(crate) use self::cache::CacheConfig;
 pub(crate) use self::circuit_breaker::{CircuitBreakerConfig, SlowCallConfig, TripConfig, failure_rate};
 use self::edges::{DebounceConfig, ThrottleConfig};
 pub(crate) use self::edges::{EdgesConfig, StreamConfig, Superseded};
+pub(crate) use self::fallback::FallbackConfig;
+pub(crate) use self::hedge::HedgeConfig;
 pub(crate) use self::memoize::MemoizeConfig;
 pub(crate) use self::parallel::{OnError, Order, ParallelConfig};
 pub(crate) use self::pipeline::{LayerConfig, PipelineConfig};
@@ -78,6 +82,10 @@ pub enum Pattern {
     CircuitBreaker(Box<CircuitBreakerConfig>),
     /// `pipeline`.
     Pipeline(PipelineConfig),
+    /// `hedge`.
+    Hedge(HedgeConfig),
+    /// `fallback`.
+    Fallback(FallbackConfig),
 }
 
 impl Pattern {
@@ -110,6 +118,8 @@ impl Pattern {
                 .and_then(CircuitBreakerConfig::check)
                 .map(|breaker| Self::CircuitBreaker(Box::new(breaker))),
             "pipeline" => strictly(config, "config").and_then(PipelineConfig::check).map(Self::Pipeline),
+            "hedge" => strictly(config, "config").and_then(HedgeConfig::check).map(Self::Hedge),
+            "fallback" => strictly(config, "config").map(Self::Fallback),
             _ => Err(format!("pattern: unknown pattern `{name}`")),
         }
     }
@@ -134,6 +144,8 @@ impl Pattern {
             Self::Memoize(_) => "memoize",
             Self::CircuitBreaker(_) => "circuit_breaker",
             Self::Pipeline(_) => "pipeline",
+            Self::Hedge(_) => "hedge",
+            Self::Fallback(_) => "fallback",
             Self::Edges(EdgesConfig { debounces: true, .. }) => "debounce",
             Self::Edges(EdgesConfig { debounces: false, .. }) => "throttle",
             Self::Stream(StreamConfig { debounces: true, .. }) => "debounce_stream",
@@ -153,8 +165,10 @@ impl Pattern {
             | Self::ParallelStream(_)
             | Self::Pool(_)
             | Self::SingleFlight(_)
+            | Self::Fallback(_)
             | Self::Memoize(_) => Vec::new(),
             Self::Batcher(batcher) => vec![batcher.max_wait],
+            Self::Hedge(hedge) => hedge.times(),
             Self::Bulkhead(bulkhead) => bulkhead.times(),
             Self::AdaptiveLimit(limit) => limit.times(),
             Self::Cache(cache) => cache.times(),
@@ -187,9 +201,14 @@ impl Pattern {
             Self::Cache(_) => &["invalidate", "clear", "insert"],
             Self::Memoize(_) => &["forget", "clear"],
             Self::CircuitBreaker(_) => &["force_open", "force_closed", "disable", "reset"],
-            Self::Timeout(_) | Self::Retry(_) | Self::Polling(_) | Self::Waterfall(_) | Self::Parallel(_) | Self::Pipeline(_) => {
-                &[]
-            }
+            Self::Timeout(_)
+            | Self::Retry(_)
+            | Self::Polling(_)
+            | Self::Waterfall(_)
+            | Self::Parallel(_)
+            | Self::Hedge(_)
+            | Self::Fallback(_)
+            | Self::Pipeline(_) => &[],
         }
     }
 
@@ -211,6 +230,8 @@ impl Pattern {
             | Self::Polling(_)
             | Self::Waterfall(_)
             | Self::Pipeline(_)
+            | Self::Hedge(_)
+            | Self::Fallback(_)
             | Self::ParallelStream(_) => &[],
         }
     }
@@ -218,7 +239,7 @@ impl Pattern {
     /// Whether a call of it, or the stream that it is, has several operations under way at once.
     #[must_use]
     pub fn runs_several_at_once(&self) -> bool {
-        matches!(self, Self::Parallel(_) | Self::ParallelStream(_))
+        matches!(self, Self::Parallel(_) | Self::ParallelStream(_) | Self::Hedge(_))
     }
 
     /// Whether it has items, and no callers.

@@ -6,7 +6,9 @@ mod bulkhead;
 mod cache;
 mod circuit_breaker;
 mod edges;
+mod fallback;
 mod feed;
+mod hedge;
 mod memoize;
 mod parallel;
 mod pipeline;
@@ -103,6 +105,8 @@ pub(crate) fn set_up<S: Stage + 'static>(pattern: &Pattern, form: Form) -> Rc<dy
         Pattern::Pool(config) => Rc::new(Jobs::<S::Platform>::new(config)),
         Pattern::Waterfall(config) => Rc::new(config.clone()),
         Pattern::RateLimiter(config) => rate_limiter::set_up(config),
+        Pattern::Hedge(config) => hedge::set_up(config),
+        Pattern::Fallback(config) => Rc::new(config.clone()),
         Pattern::CircuitBreaker(config) => circuit_breaker::set_up(config),
         Pattern::Pipeline(config) => Rc::new(Piping::<S::Platform>::new(config)),
         Pattern::Parallel(config) => Rc::new(*config),
