@@ -5,12 +5,14 @@ use serde_json::Value;
 use super::backoff::ratio;
 use super::never;
 use crate::millis::Millis;
+use crate::scenario::present;
 
 /// Of `hedge`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HedgeConfig {
-    /// When a start is late.
+    /// When a start is late; null: never.
+    #[serde(default, deserialize_with = "present")]
     pub after: Option<Millis>,
     /// Instead of that: by what was seen.
     pub percentile: Option<PercentileConfig>,
