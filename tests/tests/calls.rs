@@ -44,6 +44,27 @@ static BUDGET: RetryBudget = RetryBudget::new(500);
 static RETRY: Retry = checked!(Retry::standard(&BUDGET).max_attempts(4).deadline(secs(10)));
 static AT_ONCE: Retry<Constant> = checked!(Retry::new().backoff(Constant::every(Duration::ZERO)));
 
+static HEDGE: Hedge = checked!(Hedge::after(ms(50)));
+static FOLLOWED: Hedge<Percentile, Inline<3>> = checked!(Hedge::percentile(percent(95)).max_hedges(3).budget(percent(5)));
+
+#[test]
+fn hedges_and_fallbacks_are_called_on_threads() {
+    let user = on_threads(async {
+        let id = 7;
+        let user = HEDGE.run(|| fetch_user(id)).await?;
+        assert_eq!(user, User(7));
+        let hosts = [1, 2, 3, 4];
+        let user = FOLLOWED.run_numbered(|start| fetch_user(hosts[start as usize - 1])).await?;
+        assert_eq!(user, User(1));
+        let user = fallback(fetch_user(id), |error| async move { if error.is_server_error() { Ok(User(0)) } else { Err(error) } });
+        assert_eq!(user.await?, User(7));
+        let broken = timeout(secs(1), async { Err::<User, _>(HttpError(503)) });
+        let user = fallback_value(broken, User(0)).fallback_if(|error| !error.is_timeout()).await?;
+        Ok::<_, Anything>(user)
+    });
+    assert_eq!(user.unwrap(), User(0));
+}
+
 #[test]
 fn the_lines_of_the_design_compile_as_written() {
     let user = on_threads(async {

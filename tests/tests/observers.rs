@@ -5,11 +5,13 @@ use std::cell::RefCell;
 use std::future::{Future, pending};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use aplomb::adaptive_limit::{self, AdaptiveLimit, Aimd, IgnoreErrors};
 use aplomb::batcher::{self, Batcher};
 use aplomb::bulkhead::{self, Bulkhead};
+use aplomb::hedge::{self, After, Cause, Hedge, NoneFatal};
 use aplomb::pool::{self, JobSet, Pool};
 use aplomb::rate_limiter::{self, Rate, RateLimiter, TokenBucket};
 use aplomb::time::ms;
@@ -285,6 +287,48 @@ fn a_set_tells_what_becomes_of_jobs() {
         set.close();
         assert_eq!(seen.take(), [waiting(0, 1), Cancelled, Closed]);
         assert_eq!(results.next().await, None);
+    });
+}
+
+#[test]
+fn a_hedge_tells_who_starts_who_wins_and_what_the_budget_does_not_bear() {
+    use hedge::Event::{BudgetEmpty, Hedged, Won};
+    let seen = Seen::new();
+    let built = Hedge::<Sim, After, Inline<2>>::after(ms(10)).max_hedges(2).burst(3);
+    let hedge: Hedge<Sim, After, Inline<2>, NoneFatal, _> = built.observed_by(|event: &hedge::Event| seen.note(event));
+    let (late, failed) = (Cause::Late, Cause::Failed);
+    let call = |winner: u32, takes| {
+        hedge.run_numbered(move |start| async move {
+            aplomb_sim::sleep(ms(if start == winner { takes } else { 1_000 })).await;
+            Ok::<_, ()>(())
+        })
+    };
+    aplomb_sim::block_on(async {
+        assert_eq!(call(1, 5).await, Ok(()));
+        assert_eq!(seen.take(), [], "of one that is in time, nothing");
+        assert_eq!(call(1, 15).await, Ok(()));
+        assert_eq!(seen.take(), [Hedged { start: 2, cause: late }]);
+        let fails = hedge.run_numbered(|start| async move { if start == 1 { Err(()) } else { Ok(()) } });
+        assert_eq!(fails.await, Ok(()));
+        assert_eq!(seen.take(), [Hedged { start: 2, cause: failed }, Won { start: 2 }]);
+        assert_eq!(call(2, 50).await, Ok(()));
+        assert_eq!(seen.take(), [Hedged { start: 2, cause: late }, BudgetEmpty { cause: late }, Won { start: 2 }]);
+    });
+}
+
+#[test]
+fn a_hedge_drops_all_if_the_observer_panics() {
+    let built = Hedge::<Sim>::after(ms(0));
+    let hedge: Hedge<Sim, After, Inline<1>, NoneFatal, _> = built.observed_by(|_: &hedge::Event| panic!("on purpose"));
+    aplomb_sim::block_on(async {
+        let held = Rc::new(());
+        let mut call = pin!(hedge.run(|| {
+            let held = Rc::clone(&held);
+            async move { pending::<Result<Rc<()>, ()>>().await.map(|_| held) }
+        }));
+        assert!(catch_unwind(AssertUnwindSafe(|| poll(call.as_mut()).is_ready())).is_err());
+        assert_eq!((Rc::strong_count(&held), hedge.snapshot().hedges), (1, 1));
+        assert!(poll(call).is_pending());
     });
 }
 

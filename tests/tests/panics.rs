@@ -1,7 +1,7 @@
 //! An operation that panics, and whose future is kept: a task that catches the panic goes on, and what the call held is free all the same.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
-use std::future::{Future, IntoFuture, Ready, ready};
+use std::future::{Future, IntoFuture, Ready, pending, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -9,9 +9,12 @@ use std::task::{Context, Poll, Waker};
 
 use aplomb::backoff::Constant;
 use aplomb::edge::{Share, Trigger};
+use aplomb::fallback::fallback;
+use aplomb::hedge::After;
 use aplomb::rate_limiter::Rate;
 use aplomb::time::ms;
 use aplomb::{AdaptiveLimit, Bulkhead, Heap, KeyedRateLimiter, Pool, RateLimiter, Retry, RetryBudget, Throttle};
+use aplomb::{Bulkhead, Heap, Hedge, Inline, KeyedRateLimiter, Pool, RateLimiter, Retry, RetryBudget, Throttle};
 use aplomb_sim::Sim;
 use futures_lite::future::yield_now;
 
@@ -167,6 +170,35 @@ fn another_may_drive() {
         assert_eq!(knob.next().await, Ok(2));
         assert!(poll(kept).is_pending(), "it goes on");
     });
+}
+
+#[test]
+fn a_hedge_has_dropped_all_its_starts() {
+    let hedge: Hedge<Sim, After, Inline<2>> = Hedge::after(ms(0)).max_hedges(2);
+    aplomb_sim::block_on(async {
+        check("run", |held| hedge.run(move || explodes(Rc::clone(&held))), || hedge.run(never_starts), || true);
+        let held = Rc::new(());
+        let mut others = pin!(hedge.run_numbered(|start| {
+            let held = Rc::clone(&held);
+            async move { if start == 3 { explodes(held).await } else { pending().await } }
+        }));
+        panics(others.as_mut());
+        assert_eq!(Rc::strong_count(&held), 2, "that of the closure, which lies in the future, and ours");
+        assert!(poll(others).is_pending());
+        let mut unborn = pin!(hedge.run_numbered(|start| {
+            assert!(start < 2, "on purpose");
+            pending::<Outcome>()
+        }));
+        panics(unborn.as_mut());
+        assert!(poll(unborn).is_pending());
+    });
+}
+
+#[test]
+fn a_fallback_has_dropped_what_ran() {
+    let fails = || ready(Outcome::Err("down"));
+    check("operation", |held| fallback(explodes(held), |_| fails()), || fallback(fails(), |_| never_starts()), || true);
+    check("alternative", |held| fallback(fails(), |_| explodes(held)), || fallback(fails(), |_| never_starts()), || true);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use aplomb::time::ms;
 use aplomb::{
     BatchError, BulkheadError, ConfigError, LimitError, ParallelError, PollError, PoolError, RateLimitError, RetryError,
     TimeoutError, WaterfallError,
+    BulkheadError, ConfigError, HedgeError, ParallelError, PollError, PoolError, RateLimitError, RetryError, TimeoutError, WaterfallError,
 };
 
 /// A table of errors, and what they answer.
@@ -68,6 +69,9 @@ fn errors_of_patterns() {
         LimitError::<u32>::Closed => REJECTED,
         LimitError::<u32>::Config(NONSENSE) => OTHERWISE,
         LimitError::Failed(1) => OTHERWISE,
+        HedgeError::Failed { attempts: 2, error: 1 } => OTHERWISE,
+        HedgeError::Fatal { attempts: 1, error: 1 } => OTHERWISE,
+        HedgeError::<u32>::Config(NONSENSE) => OTHERWISE,
         ParallelError::<u32>::Full { capacity: 1 } => REJECTED,
         ParallelError::Failed { index: 0, error: 1 } => OTHERWISE,
         PoolError::<u32>::QueueFull { waiting: 1 } => REJECTED,

@@ -75,6 +75,7 @@ mod batchers;
 mod breakers;
 mod caches;
 mod errors;
+mod hedges;
 mod several;
 
 type Op = Ready<Result<u32, u32>>;
