@@ -56,7 +56,8 @@ fn hedges_and_fallbacks_are_called_on_threads() {
         let hosts = [1, 2, 3, 4];
         let user = FOLLOWED.run_numbered(|start| fetch_user(hosts[start as usize - 1])).await?;
         assert_eq!(user, User(1));
-        let user = fallback(fetch_user(id), |error| async move { if error.is_server_error() { Ok(User(0)) } else { Err(error) } });
+        let user =
+            fallback(fetch_user(id), |error| async move { if error.is_server_error() { Ok(User(0)) } else { Err(error) } });
         assert_eq!(user.await?, User(7));
         let broken = timeout(secs(1), async { Err::<User, _>(HttpError(503)) });
         let user = fallback_value(broken, User(0)).fallback_if(|error| !error.is_timeout()).await?;

@@ -11,6 +11,8 @@ use aplomb::{
     BatchError, BulkheadError, ConfigError, LimitError, ParallelError, PollError, PoolError, RateLimitError, RetryError,
     TimeoutError, WaterfallError,
     BulkheadError, ConfigError, HedgeError, ParallelError, PollError, PoolError, RateLimitError, RetryError, TimeoutError, WaterfallError,
+    BulkheadError, ConfigError, HedgeError, ParallelError, PollError, PoolError, RateLimitError, RetryError, TimeoutError,
+    WaterfallError,
 };
 
 /// A table of errors, and what they answer.
