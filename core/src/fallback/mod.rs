@@ -28,7 +28,7 @@
 //!
 //! # How others differ
 //!
-//! Polly's and Failsafe's fallbacks are these. `or_else` of futures-util has the closure too; it makes a future of one that can fail, and has no way to hand an error on as it is but to make another future of it.
+//! Polly's and Failsafe's fallbacks are these. futures-util's `or_else` is the closure alone: an error that is to be handed on has to be made a future again.
 
 mod alternative;
 mod future;
