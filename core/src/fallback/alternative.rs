@@ -2,7 +2,7 @@ use core::future::{Future, Ready, ready};
 
 /// What takes the place of an operation that has failed: every `FnOnce(E) -> impl Future`, a [`Value`], and both [for some errors only](OnlyIf).
 ///
-/// A reference to one is one as well, if it can be used again and again: to a closure that is `Fn`, to a value that is `Clone`.
+/// A reference to a closure that is `Fn`, or to a value that is `Clone`, is one as well: so a [pipeline](crate::pipeline::Pipeline::fallback) has one for all calls.
 pub trait Alternative<T, E>: Sized {
     /// One run of it.
     type Future: Future<Output = Result<T, E>>;
@@ -30,7 +30,7 @@ where
 
 /// A value that is there already; made by [`fallback_value`](super::fallback_value).
 #[derive(Debug, Clone, Copy)]
-pub struct Value<T>(pub(super) T);
+pub struct Value<T>(pub(crate) T);
 
 impl<T, E> Alternative<T, E> for Value<T> {
     type Future = Ready<Result<T, E>>;
@@ -66,19 +66,6 @@ where
 
     #[inline]
     fn begin(self, error: E) -> Result<A::Future, E> {
-        if (self.predicate)(&error) { self.alternative.begin(error) } else { Err(error) }
-    }
-}
-
-impl<'a, A, C, T, E> Alternative<T, E> for &'a OnlyIf<A, C>
-where
-    &'a A: Alternative<T, E>,
-    C: Fn(&E) -> bool,
-{
-    type Future = <&'a A as Alternative<T, E>>::Future;
-
-    #[inline]
-    fn begin(self, error: E) -> Result<Self::Future, E> {
         if (self.predicate)(&error) { self.alternative.begin(error) } else { Err(error) }
     }
 }

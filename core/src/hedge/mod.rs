@@ -33,7 +33,7 @@
 //! - Most errors are the caller's own (not found, invalid), and each costs a hedge: say so by [`fatal_if`](Hedge::fatal_if).
 //! - There is but one machine that answers, and it answers in order: the second question waits behind the first.
 //!
-//! A [timeout](crate::timeout) belongs outside, for the whole call, and perhaps inside as well, for each start. A [retry](crate::retry) outside starts hedged calls; one inside multiplies.
+//! A [timeout](crate::timeout) belongs outside, for the whole call, and perhaps inside as well, for each start. A [retry](crate::retry) outside starts hedged calls; one inside multiplies. In a [pipeline](crate::pipeline), what a layer within has rejected is not started again: hedges are a favour to callers, not a way around a limit.
 //!
 //! # The form of a call
 //!
@@ -64,4 +64,5 @@ pub use error::HedgeError;
 pub use event::{Cause, Event, Snapshot};
 pub use judge::{FatalIf, Judge, NoneFatal};
 pub use run::{Numbered, Run};
+pub(crate) use run::{Progress, Verdict};
 pub use settings::Hedge;

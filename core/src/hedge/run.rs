@@ -162,6 +162,17 @@ struct Count {
     since: Instant,
 }
 
+/// What follows an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The call ends.
+    Fatal,
+    /// Another start takes its place.
+    Failed,
+    /// It never came to the operation, and no other would: nothing more starts.
+    Rejected,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Unpolled,
@@ -183,7 +194,8 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        this.progress.poll_call(this.operation, cx)
+        let verdict = |judge: &J, error: &E| if judge.is_fatal(error) { Verdict::Fatal } else { Verdict::Failed };
+        this.progress.poll_call(this.operation, verdict, cx)
     }
 }
 
@@ -203,27 +215,27 @@ impl<'h, P: Platform, D: Delay, S: PinnedStorage, J, O: SharedObserver<Event>, R
         Self { hedge, first: None, hedges: Places::new(expected), alarm: Alarm::new(), count }
     }
 
-    /// Goes on with the call, which is the same at each poll.
+    /// Goes on with the call, which is the same at each poll. `verdict` tells what the judge thinks of an error.
     #[inline]
     pub(crate) fn poll_call<F, T, E>(
         self: Pin<&mut Self>,
         operation: &mut F,
+        verdict: impl Fn(&J, &E) -> Verdict,
         cx: &mut Context<'_>,
     ) -> Poll<Result<T, HedgeError<E>>>
     where
         F: Operation<Run = R, Output = Result<T, E>>,
-        J: Judge<E>,
     {
         clear_at_panic(self, Self::end, |mut progress| {
             let next = match progress.count.stage {
-                Stage::Unpolled => match progress.as_mut().poll_first(operation, cx) {
+                Stage::Unpolled => match progress.as_mut().poll_first(operation, &verdict, cx) {
                     Some(result) => return Poll::Ready(result),
                     None => 1,
                 },
                 Stage::Running => 0,
                 Stage::Ended => return Poll::Pending,
             };
-            progress.poll_from(next, operation, cx)
+            progress.poll_from(next, operation, &verdict, cx)
         })
     }
 
@@ -241,10 +253,14 @@ impl<'h, P: Platform, D: Delay, S: PinnedStorage, J, O: SharedObserver<Event>, R
 
     /// Starts it for the first time, and polls it. If it has not ended the call, there is more to poll.
     #[inline]
-    fn poll_first<F, T, E>(mut self: Pin<&mut Self>, operation: &mut F, cx: &mut Context<'_>) -> Option<Result<T, HedgeError<E>>>
+    fn poll_first<F, T, E>(
+        mut self: Pin<&mut Self>,
+        operation: &mut F,
+        verdict: &impl Fn(&J, &E) -> Verdict,
+        cx: &mut Context<'_>,
+    ) -> Option<Result<T, HedgeError<E>>>
     where
         F: Operation<Run = R, Output = Result<T, E>>,
-        J: Judge<E>,
     {
         let mut this = self.as_mut().project();
         if let Some(error) = this.hedge.wrong() {
@@ -263,7 +279,7 @@ impl<'h, P: Platform, D: Delay, S: PinnedStorage, J, O: SharedObserver<Event>, R
                 this.count.stage = Stage::Ended;
                 Some(Ok(value))
             }
-            Poll::Ready(Err(error)) => self.failed(error, operation).map(Err),
+            Poll::Ready(Err(error)) => self.failed(error, operation, verdict).map(Err),
             Poll::Pending => {
                 let now = this.hedge.clock.now();
                 (this.count.since, this.count.due) = (now, now.saturating_add_nanos(this.count.delay));
@@ -277,11 +293,11 @@ impl<'h, P: Platform, D: Delay, S: PinnedStorage, J, O: SharedObserver<Event>, R
         mut self: Pin<&mut Self>,
         mut next: u32,
         operation: &mut F,
+        verdict: &impl Fn(&J, &E) -> Verdict,
         cx: &mut Context<'_>,
     ) -> Poll<Result<T, HedgeError<E>>>
     where
         F: Operation<Run = R, Output = Result<T, E>>,
-        J: Judge<E>,
     {
         loop {
             while next < self.count.started {
@@ -291,7 +307,7 @@ impl<'h, P: Platform, D: Delay, S: PinnedStorage, J, O: SharedObserver<Event>, R
                         return Poll::Ready(Ok(value));
                     }
                     Poll::Ready(Err(error)) => {
-                        if let Some(error) = self.as_mut().failed(error, operation) {
+                        if let Some(error) = self.as_mut().failed(error, operation, verdict) {
                             return Poll::Ready(Err(error));
                         }
                     }
@@ -340,17 +356,24 @@ impl<'h, P: Platform, D: Delay, S: PinnedStorage, J, O: SharedObserver<Event>, R
 
     /// A start has failed: another takes its place at once, if it may. Or the call ends, if nothing runs any more.
     #[cold]
-    fn failed<F, E>(mut self: Pin<&mut Self>, error: E, operation: &mut F) -> Option<HedgeError<E>>
+    fn failed<F, E>(
+        mut self: Pin<&mut Self>,
+        error: E,
+        operation: &mut F,
+        verdict: &impl Fn(&J, &E) -> Verdict,
+    ) -> Option<HedgeError<E>>
     where
         F: Operation<Run = R>,
-        J: Judge<E>,
     {
         let attempts = self.count.started;
-        if self.hedge.judge.is_fatal(&error) {
-            self.end();
-            return Some(HedgeError::Fatal { attempts, error });
+        match verdict(&self.hedge.judge, &error) {
+            Verdict::Fatal => {
+                self.end();
+                return Some(HedgeError::Fatal { attempts, error });
+            }
+            Verdict::Failed => self.as_mut().start_another(Cause::Failed, operation),
+            Verdict::Rejected => self.as_mut().project().count.left = 0,
         }
-        self.as_mut().start_another(Cause::Failed, operation);
         if self.count.running > 0 {
             return None;
         }

@@ -6,12 +6,14 @@ use core::time::Duration;
 
 use super::error::PipelineError;
 use super::layer::{Innermost, Layer, Stack};
-use super::layers::{CircuitOf, LineOf, RetryRejected, TimeoutLayer};
+use super::layers::{CircuitOf, FallbackLayer, LineOf, RetryRejected, TimeoutLayer};
 use super::run::Run;
 use crate::backoff::Backoff;
 use crate::bulkhead::Bulkhead;
 use crate::circuit_breaker::{CircuitBreaker, KeyedCircuitBreaker, OfKey, Trip};
 use crate::deadline::Deadline;
+use crate::fallback::Value;
+use crate::hedge::{Delay, Hedge};
 use crate::key::{KeyHash, ToKey};
 use crate::operation::Operation;
 use crate::platform::{Ambient, Platform};
@@ -163,6 +165,80 @@ impl<P: Platform<Clock: Copy>, L: Copy> Pipeline<P, L> {
         Q: Hash + Eq + ToKey<K> + ?Sized,
     {
         self.layer(CircuitOf { circuit: breaker.of(key) })
+    }
+
+    /// Starts what is within once more when it is late or has failed, and takes what succeeds first. See [`hedge`](crate::hedge).
+    ///
+    /// The hedge's judge has the operation's own errors. What a timeout within has cut off has failed. When a layer within has rejected a start, no other is made; what runs may succeed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static HEDGE: Hedge = checked!(Hedge::after(ms(50)));
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let guarded = Pipeline::new().timeout(secs(10)).hedge(&HEDGE);
+    ///     let mut starts = 0;
+    ///     let answer = guarded.run(|| {
+    ///         starts += 1;
+    ///         let takes = if starts == 1 { secs(5) } else { ms(10) };
+    ///         async move { aplomb_sim::sleep(takes).await; Ok::<_, std::io::Error>(42) }
+    ///     });
+    ///     assert_eq!(answer.await.ok(), Some(42));
+    ///     assert_eq!(aplomb_sim::now().as_nanos(), 60_000_000);
+    /// });
+    /// ```
+    #[must_use]
+    pub const fn hedge<R: Platform, D: Delay, S, J, V>(
+        self,
+        hedge: &Hedge<R, D, S, J, V>,
+    ) -> With<P, L, &'_ Hedge<R, D, S, J, V>> {
+        self.layer(hedge)
+    }
+
+    /// When what is within fails, runs what `alternative` makes of the error. See [`fallback`](mod@crate::fallback). What it is not for, it hands back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static BREAKER: CircuitBreaker = checked!(CircuitBreaker::consecutive(5));
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     BREAKER.force_open();
+    ///     let guarded = Pipeline::new()
+    ///         .fallback(|error| async move { if error.is_rejected() { Ok("as of yesterday") } else { Err(error) } })
+    ///         .circuit_breaker(&BREAKER);
+    ///     let news = guarded.run(|| async { Err::<_, std::io::Error>(std::io::ErrorKind::NotFound.into()) }).await;
+    ///     assert_eq!(news.ok(), Some("as of yesterday"));
+    /// });
+    /// ```
+    #[must_use]
+    pub const fn fallback<A, Fut, T, E>(self, alternative: A) -> With<P, L, FallbackLayer<A>>
+    where
+        A: Fn(PipelineError<E>) -> Fut + Copy,
+        Fut: Future<Output = Result<T, PipelineError<E>>>,
+    {
+        self.layer(FallbackLayer { alternative })
+    }
+
+    /// When what is within fails, ends with `value`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// let guarded = Pipeline::new().fallback_value(0).timeout(ms(10));
+    /// let count = aplomb_sim::block_on(guarded.run(|| std::future::pending::<Result<u32, std::io::Error>>()));
+    /// assert_eq!(count.ok(), Some(0));
+    /// ```
+    #[must_use]
+    pub const fn fallback_value<T: Copy>(self, value: T) -> With<P, L, FallbackLayer<Value<T>>> {
+        self.layer(FallbackLayer { alternative: Value(value) })
     }
 
     /// Waits for a place. See [`bulkhead`](crate::bulkhead).

@@ -5,6 +5,7 @@ use core::time::Duration;
 use crate::bulkhead::BulkheadError;
 use crate::circuit_breaker::BreakerError;
 use crate::config::ConfigError;
+use crate::hedge::HedgeError;
 use crate::rate_limiter::RateLimitError;
 use crate::retry::{RetryError, StopReason};
 use crate::timeout::TimeoutError;
@@ -77,7 +78,7 @@ pub enum Cause<E> {
     Config(ConfigError),
 }
 
-/// A retry has given up.
+/// A retry, or a hedge, has given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct GaveUp {
@@ -123,6 +124,16 @@ impl<E> PipelineError<E> {
         Self { gave_up: Some(gave_up), ..Self::of_timeout(last, layer) }
     }
 
+    pub(super) fn of_hedge(error: HedgeError<Self>, layer: LayerId) -> Self {
+        match error {
+            HedgeError::Failed { attempts: 1, error } | HedgeError::Fatal { error, .. } => error,
+            HedgeError::Failed { attempts, error } => {
+                Self { gave_up: Some(GaveUp { layer, attempts, reason: StopReason::Exhausted }), ..error }
+            }
+            HedgeError::Config(error) => Self::raised(Cause::Config(error), layer),
+        }
+    }
+
     pub(super) fn of_rate_limiter(error: RateLimitError<Self>, layer: LayerId) -> Self {
         match error.split() {
             Ok(within) => within,
@@ -162,7 +173,7 @@ impl<E> PipelineError<E> {
         self.raised_by
     }
 
-    /// Which layer ended the call: the outermost retry that gave up, or the one that the cause comes from; none if the operation's own error went through all.
+    /// Which layer ended the call: the outermost retry or hedge that gave up, or the one that the cause comes from; none if the operation's own error went through all.
     pub const fn layer(&self) -> Option<LayerId> {
         match self.gave_up {
             Some(gave_up) => Some(gave_up.layer),
@@ -170,7 +181,7 @@ impl<E> PipelineError<E> {
         }
     }
 
-    /// How many attempts the outermost retry made that gave up; 1 if none did.
+    /// How many attempts the outermost retry or hedge made that gave up; 1 if none did.
     pub const fn attempts(&self) -> u32 {
         match self.gave_up {
             Some(gave_up) => gave_up.attempts,
@@ -178,7 +189,7 @@ impl<E> PipelineError<E> {
         }
     }
 
-    /// Why the outermost retry gave up; none if none did.
+    /// Why the outermost retry or hedge gave up; none if none did.
     pub const fn stop_reason(&self) -> Option<StopReason> {
         match self.gave_up {
             Some(gave_up) => Some(gave_up.reason),

@@ -28,6 +28,9 @@
 //! | `circuit_breaker(B).timeout(2 s)` | what hangs is a failure. With the timeout outside, an attempt that is cut off is dropped, and counts as nothing |
 //! | `bulkhead(H).timeout(2 s)` | the time counts from when there is a place. The other way round, it includes the queue |
 //! | `bulkhead(H).retry(R)` | a call keeps its place during pauses, which bounds callers. `retry(R).bulkhead(H)` gives it to others meanwhile, which bounds the service's load |
+//! | `hedge(H).timeout(2 s)` | each start has 2 s. With the timeout outside, the call has; what is late there is hedged all the same |
+//! | `hedge(H).circuit_breaker(B)` | starts that lose are dropped, and count as nothing. The other way round, the breaker sees calls |
+//! | `fallback(F)`, outermost | whatever the layers within say has an alternative |
 //!
 //! What is to be all around, written outermost first, for a call to a service: `timeout`, `retry`, `circuit_breaker`, `rate_limiter`, `bulkhead`, `timeout`.
 //!
@@ -64,5 +67,5 @@ mod run;
 pub use builder::Pipeline;
 pub use error::{Cause, LayerId, PipelineError};
 pub use layer::{Innermost, Layer, Layered, Stack};
-pub use layers::{CircuitOf, LineOf, RetryRejected, TimeoutLayer, Within};
+pub use layers::{CircuitOf, FallbackLayer, LineOf, RetryRejected, TimeoutLayer, Within};
 pub use run::Run;

@@ -1,0 +1,47 @@
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use crate::fallback::{Alternative, Fallback};
+use crate::operation::Operation;
+use crate::pipeline::error::PipelineError;
+use crate::pipeline::layer::{Layer, Layered};
+
+/// What takes the place of what is within when that fails; made by [`Pipeline::fallback`](crate::pipeline::Pipeline::fallback) and [`fallback_value`](crate::pipeline::Pipeline::fallback_value).
+#[derive(Debug, Clone, Copy)]
+pub struct FallbackLayer<A> {
+    pub(in crate::pipeline) alternative: A,
+}
+
+impl<'p, A, O> Layer<'p, O> for FallbackLayer<A>
+where
+    A: 'p,
+    O: Operation,
+    Layered<&'p Self, O>: Operation,
+{
+    type Operation = Layered<&'p Self, O>;
+
+    #[inline]
+    fn wrap(&'p self, index: usize, operation: O) -> Layered<&'p Self, O> {
+        Layered { layer: self, index, operation }
+    }
+}
+
+impl<'p, A, O, T, E> Operation for Layered<&'p FallbackLayer<A>, O>
+where
+    &'p A: Alternative<T, PipelineError<E>>,
+    O: Operation<Output = Result<T, PipelineError<E>>>,
+{
+    type Output = O::Output;
+    type Run = Fallback<O::Run, &'p A, <&'p A as Alternative<T, PipelineError<E>>>::Future>;
+
+    #[inline]
+    fn start(&mut self) -> Self::Run {
+        Fallback::of_run(self.operation.start(), &self.layer.alternative)
+    }
+
+    #[inline]
+    fn poll_run(&mut self, run: Pin<&mut Self::Run>, cx: &mut Context<'_>) -> Poll<O::Output> {
+        let operation = &mut self.operation;
+        run.poll_by(|run, cx| operation.poll_run(run, cx), cx)
+    }
+}
