@@ -366,19 +366,20 @@ impl<'h, P: Platform, D: Delay, S: PinnedStorage, J, O: SharedObserver<Event>, R
         F: Operation<Run = R>,
     {
         let attempts = self.count.started;
-        match verdict(&self.hedge.judge, &error) {
-            Verdict::Fatal => {
-                self.end();
-                return Some(HedgeError::Fatal { attempts, error });
-            }
+        let verdict = verdict(&self.hedge.judge, &error);
+        match verdict {
+            Verdict::Fatal => {}
             Verdict::Failed => self.as_mut().start_another(Cause::Failed, operation),
             Verdict::Rejected => self.as_mut().project().count.left = 0,
         }
-        if self.count.running > 0 {
+        if verdict != Verdict::Fatal && self.count.running > 0 {
             return None;
         }
         self.end();
-        Some(HedgeError::Failed { attempts, error })
+        Some(match verdict {
+            Verdict::Failed => HedgeError::Failed { attempts, error },
+            Verdict::Fatal | Verdict::Rejected => HedgeError::Fatal { attempts, error },
+        })
     }
 
     /// Starts it once more, if it may, and if the budget bears it.

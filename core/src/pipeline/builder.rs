@@ -222,7 +222,7 @@ impl<P: Platform<Clock: Copy>, L: Copy> Pipeline<P, L> {
         A: Fn(PipelineError<E>) -> Fut + Copy,
         Fut: Future<Output = Result<T, PipelineError<E>>>,
     {
-        self.layer(FallbackLayer { alternative })
+        self.layer(FallbackLayer::new(alternative))
     }
 
     /// When what is within fails, ends with `value`.
@@ -238,7 +238,7 @@ impl<P: Platform<Clock: Copy>, L: Copy> Pipeline<P, L> {
     /// ```
     #[must_use]
     pub const fn fallback_value<T: Copy>(self, value: T) -> With<P, L, FallbackLayer<Value<T>>> {
-        self.layer(FallbackLayer { alternative: Value(value) })
+        self.layer(FallbackLayer::new(Value(value)))
     }
 
     /// Waits for a place. See [`bulkhead`](crate::bulkhead).

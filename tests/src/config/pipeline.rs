@@ -1,6 +1,6 @@
 use serde::Deserialize;
 
-use super::{BulkheadConfig, CircuitBreakerConfig, RateLimiterConfig, RetryConfig, TimeoutConfig};
+use super::{BulkheadConfig, CircuitBreakerConfig, FallbackConfig, HedgeConfig, RateLimiterConfig, RetryConfig, TimeoutConfig};
 use crate::millis::Millis;
 
 /// Of `pipeline`.
@@ -27,6 +27,10 @@ pub enum LayerConfig {
     CircuitBreaker(Box<CircuitBreakerConfig>),
     /// `bulkhead`.
     Bulkhead(BulkheadConfig),
+    /// `hedge`.
+    Hedge(HedgeConfig),
+    /// `fallback`, to a value. What it is for may be named by its kind too.
+    Fallback(FallbackConfig),
 }
 
 impl LayerConfig {
@@ -37,6 +41,8 @@ impl LayerConfig {
             Self::RateLimiter(limiter) => limiter.times(),
             Self::CircuitBreaker(breaker) => breaker.times(),
             Self::Bulkhead(bulkhead) => bulkhead.times(),
+            Self::Hedge(hedge) => hedge.times(),
+            Self::Fallback(_) => Vec::new(),
         }
     }
 
@@ -45,6 +51,8 @@ impl LayerConfig {
             Self::RateLimiter(limiter) => limiter.check().map(Self::RateLimiter),
             Self::CircuitBreaker(breaker) if breaker.keyed => Err("config: a layer has one breaker".into()),
             Self::CircuitBreaker(breaker) => breaker.check().map(|breaker| Self::CircuitBreaker(Box::new(breaker))),
+            Self::Hedge(hedge) => hedge.check().map(Self::Hedge),
+            Self::Fallback(FallbackConfig { value: None, .. }) => Err("config: a layer falls back to a `value`".into()),
             _ => Ok(self),
         }
     }

@@ -1,5 +1,6 @@
 //! The hedge, at a fixed delay or at a percentile.
 
+use std::marker::PhantomData;
 use std::rc::Rc;
 
 use aplomb::hedge::{After, Delay, Judge, Percentile};
@@ -15,11 +16,11 @@ use crate::scenario::Request;
 use crate::stage::Stage;
 
 /// A hedge, which its callers share.
-struct Hedging<P: Platform, D: Delay>(Rc<Hedge<P, D, Inline<4>, Listed>>);
+struct Hedging<P: Platform, D: Delay>(Rc<Written<P, D>>);
 
 /// The errors that are fatal. It leaks, a list for each scenario.
 #[derive(Clone, Copy)]
-struct Listed(&'static [Value]);
+pub(super) struct Listed(&'static [Value]);
 
 impl Judge<Failure> for Listed {
     fn is_fatal(&self, failure: &Failure) -> bool {
@@ -27,26 +28,49 @@ impl Judge<Failure> for Listed {
     }
 }
 
+/// A hedge as a scenario says.
+pub(super) type Written<P, D> = Hedge<P, D, Inline<4>, Listed>;
+
+/// What is done with a hedge, whatever its delay is.
+pub(super) trait Use<P: Platform> {
+    type Output;
+
+    fn of<D: Delay + 'static>(self, hedge: Written<P, D>) -> Self::Output;
+}
+
 /// The hedge of a scenario.
 pub(super) fn set_up<S: Stage + 'static>(config: &HedgeConfig) -> Rc<dyn Subject<S>> {
+    with::<S::Platform, _>(config, AsSubject(PhantomData))
+}
+
+struct AsSubject<S>(PhantomData<S>);
+
+impl<S: Stage + 'static> Use<S::Platform> for AsSubject<S> {
+    type Output = Rc<dyn Subject<S>>;
+
+    fn of<D: Delay + 'static>(self, hedge: Written<S::Platform, D>) -> Rc<dyn Subject<S>> {
+        Rc::new(Hedging(Rc::new(hedge)))
+    }
+}
+
+pub(super) fn with<P: Platform<Clock: Ambient + Copy>, U: Use<P>>(config: &HedgeConfig, user: U) -> U::Output {
     match config.percentile {
-        None => build::<S, _>(config, After::new(config.after.map_or(Millis::NEVER, |after| after).duration())),
+        None => user.of(build(config, After::new(config.after.unwrap_or(Millis::NEVER).duration()))),
         Some(percentile) => {
             let delay = Percentile::new(percentile.share())
                 .initial_delay(percentile.initial.duration())
                 .max_delay(percentile.max.duration());
             let delay = percentile.min_samples.into_iter().fold(delay, Percentile::min_samples);
-            build::<S, _>(config, percentile.min.map(Millis::duration).into_iter().fold(delay, Percentile::min_delay))
+            let delay = percentile.min.map(Millis::duration).into_iter().fold(delay, Percentile::min_delay);
+            user.of(build(config, delay))
         }
     }
 }
 
-fn build<S: Stage + 'static, D: Delay + 'static>(config: &HedgeConfig, delay: D) -> Rc<dyn Subject<S>> {
-    let clock = <S::Platform as Platform>::Clock::CLOCK;
-    let hedge = Hedge::with_clock(clock, delay).max_hedges(config.max_hedges);
+fn build<P: Platform<Clock: Ambient + Copy>, D: Delay>(config: &HedgeConfig, delay: D) -> Written<P, D> {
+    let hedge = Hedge::with_clock(P::Clock::CLOCK, delay).max_hedges(config.max_hedges);
     let hedge = config.budget.into_iter().fold(hedge, |hedge, budget| hedge.budget(budget.share()).burst(budget.burst));
-    let hedge = hedge.judged_by(Listed(config.fatal_if.clone().leak()));
-    Rc::new(Hedging::<S::Platform, D>(Rc::new(hedge)))
+    hedge.judged_by(Listed(config.fatal_if.clone().leak()))
 }
 
 impl<S: Stage + 'static, D: Delay + 'static> Subject<S> for Hedging<S::Platform, D> {

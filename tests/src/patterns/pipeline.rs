@@ -1,12 +1,14 @@
 //! The pipeline. Its layers are known when the scenario has been read, and so they are put together in boxes here, one by one, as `Pipeline` does without.
 
 use std::any::Any;
+use std::future::{Ready, ready};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use aplomb::circuit_breaker::Trip;
-use aplomb::pipeline::{Cause, Layer, RetryRejected, TimeoutLayer};
+use aplomb::hedge::Delay;
+use aplomb::pipeline::{Cause, FallbackLayer, Layer, RetryRejected, TimeoutLayer};
 use aplomb::rate_limiter::Algorithm;
 use aplomb::retry::StopReason;
 use aplomb::{
@@ -15,8 +17,8 @@ use aplomb::{
 use serde_json::{Map, Value, json};
 
 use super::circuit_breaker::{self, Unobserved};
-use super::{Ending, Subject, bulkhead, details, rate_limiter, retry};
-use crate::config::{LayerConfig, PipelineConfig, RateSetting};
+use super::{Ending, Subject, bulkhead, details, hedge, rate_limiter, retry};
+use crate::config::{FallbackConfig, LayerConfig, PipelineConfig, RateSetting};
 use crate::interpreter::World;
 use crate::millis::Millis;
 use crate::operation::Failure;
@@ -116,10 +118,30 @@ fn layer<P: Platform<Clock: Ambient + Copy> + 'static>(config: &LayerConfig) -> 
         LayerConfig::Bulkhead(config) => Box::new(leak(bulkhead::build::<P>(config))),
         LayerConfig::RateLimiter(config) => rate_limiter::with::<P, _>(config, AsLayer),
         LayerConfig::CircuitBreaker(config) => circuit_breaker::with::<P, _>(config, AsLayer),
+        LayerConfig::Hedge(config) => hedge::with::<P, _>(config, AsLayer),
+        LayerConfig::Fallback(config) => Box::new(fallback(config.clone())),
     }
 }
 
+/// To a value, for the errors that are listed: by what they are, or by their kind.
+fn fallback(config: FallbackConfig) -> FallbackLayer<impl Fn(PipelineError<Failure>) -> Ready<Ended>> {
+    FallbackLayer::new(move |error: PipelineError<Failure>| {
+        let own = error.inner().map(|failure| &failure.value);
+        let kind = json!(cause(error.cause()).0);
+        let is_for = config.fallback_if.as_ref().is_none_or(|listed| listed.contains(own.unwrap_or(&kind)));
+        ready(if is_for { Ok(config.value.clone().unwrap_or_default()) } else { Err(error) })
+    })
+}
+
 struct AsLayer;
+
+impl<P: Platform + 'static> hedge::Use<P> for AsLayer {
+    type Output = Box<dyn Boxed>;
+
+    fn of<D: Delay + 'static>(self, hedge: hedge::Written<P, D>) -> Box<dyn Boxed> {
+        Box::new(leak(hedge))
+    }
+}
 
 impl<P: Platform + 'static> rate_limiter::Use<P> for AsLayer {
     type Output = Box<dyn Boxed>;

@@ -9,7 +9,15 @@ use crate::pipeline::layer::{Layer, Layered};
 /// What takes the place of what is within when that fails; made by [`Pipeline::fallback`](crate::pipeline::Pipeline::fallback) and [`fallback_value`](crate::pipeline::Pipeline::fallback_value).
 #[derive(Debug, Clone, Copy)]
 pub struct FallbackLayer<A> {
-    pub(in crate::pipeline) alternative: A,
+    alternative: A,
+}
+
+impl<A> FallbackLayer<A> {
+    /// That takes its place.
+    #[must_use]
+    pub const fn new(alternative: A) -> Self {
+        Self { alternative }
+    }
 }
 
 impl<'p, A, O> Layer<'p, O> for FallbackLayer<A>
