@@ -13,8 +13,7 @@ use aplomb::fallback::fallback;
 use aplomb::hedge::After;
 use aplomb::rate_limiter::Rate;
 use aplomb::time::ms;
-use aplomb::{AdaptiveLimit, Bulkhead, Heap, KeyedRateLimiter, Pool, RateLimiter, Retry, RetryBudget, Throttle};
-use aplomb::{Bulkhead, Heap, Hedge, Inline, KeyedRateLimiter, Pool, RateLimiter, Retry, RetryBudget, Throttle};
+use aplomb::{AdaptiveLimit, Bulkhead, Heap, Hedge, Inline, KeyedRateLimiter, Pool, RateLimiter, Retry, RetryBudget, Throttle};
 use aplomb_sim::Sim;
 use futures_lite::future::yield_now;
 

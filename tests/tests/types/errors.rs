@@ -8,11 +8,8 @@ use aplomb::pool::Rejected;
 use aplomb::sync::{AcquireError, TryAcquireError};
 use aplomb::time::ms;
 use aplomb::{
-    BatchError, BulkheadError, ConfigError, LimitError, ParallelError, PollError, PoolError, RateLimitError, RetryError,
-    TimeoutError, WaterfallError,
-    BulkheadError, ConfigError, HedgeError, ParallelError, PollError, PoolError, RateLimitError, RetryError, TimeoutError, WaterfallError,
-    BulkheadError, ConfigError, HedgeError, ParallelError, PollError, PoolError, RateLimitError, RetryError, TimeoutError,
-    WaterfallError,
+    BatchError, BulkheadError, ConfigError, HedgeError, LimitError, ParallelError, PollError, PoolError, RateLimitError,
+    RetryError, TimeoutError, WaterfallError,
 };
 
 /// A table of errors, and what they answer.
