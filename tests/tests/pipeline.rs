@@ -150,6 +150,31 @@ fn a_retrys_observer_is_told_of_the_operations_own_errors() {
 }
 
 #[test]
+fn an_adaptive_limit_takes_a_timeout_within_for_overload_and_a_rejection_for_nothing() {
+    let limit = AdaptiveLimit::new().initial_limit(20).window(ms(10)).min_calls(1);
+    let full: Bulkhead = Bulkhead::new(1).max_waiting(0);
+    aplomb_sim::block_on(async {
+        let _taken = full.acquire().await;
+        let rejecting = Pipeline::new().adaptive_limit(&limit).bulkhead(&full);
+        let hanging = Pipeline::new().adaptive_limit(&limit).timeout(ms(20));
+        for _ in 0..20 {
+            let error = rejecting.run(|| async { Ok::<(), &str>(()) }).await.unwrap_err();
+            assert!(matches!(error.cause(), Cause::Bulkhead(_)), "{error:?}");
+            aplomb_sim::sleep(ms(20)).await;
+        }
+        assert_eq!(limit.limit(), 20);
+        for _ in 0..3 {
+            assert!(hanging.run(pending::<Result<(), &str>>).await.unwrap_err().is_timeout());
+        }
+        assert!(limit.limit() < 20, "{}", limit.limit());
+        limit.close();
+        let error = hanging.run(pending::<Result<(), &str>>).await.unwrap_err();
+        assert_eq!(error.to_string(), "layer 0 (adaptive limit): closed");
+        assert!(error.is_rejected());
+    });
+}
+
+#[test]
 fn a_panic_frees_all_that_is_held_also_where_the_call_is_kept() {
     let bulkhead: Bulkhead = Bulkhead::new(1);
     let guarded = Pipeline::new().timeout(secs(1)).bulkhead(&bulkhead).timeout(secs(1));

@@ -76,6 +76,18 @@ impl<E> LimitError<E> {
             Self::QueueFull { .. } | Self::TimedOut { .. } | Self::Busy | Self::Closed | Self::Config(_) => None,
         }
     }
+
+    /// The operation's own error, or why it has not run.
+    pub(crate) fn split(self) -> Result<E, LimitError> {
+        Err(match self {
+            Self::Failed(error) => return Ok(error),
+            Self::QueueFull { waiting } => LimitError::QueueFull { waiting },
+            Self::TimedOut { after } => LimitError::TimedOut { after },
+            Self::Busy => LimitError::Busy,
+            Self::Closed => LimitError::Closed,
+            Self::Config(error) => LimitError::Config(error),
+        })
+    }
 }
 
 impl LimitError {

@@ -79,17 +79,14 @@ impl<B: Deref<Target: Settle>> Permit<B> {
     where
         <B::Target as Settle>::Judge: Judge<T, E>,
     {
-        self.note(outcome);
+        self.note(|judge| judge.judge(outcome.as_ref()));
     }
 
     /// As [`record`](Permit::record), but the place is kept for the time being.
     #[inline]
-    pub(super) fn note<T, E>(&mut self, outcome: &Result<T, E>)
-    where
-        <B::Target as Settle>::Judge: Judge<T, E>,
-    {
+    pub(super) fn note(&mut self, verdict: impl FnOnce(&<B::Target as Settle>::Judge) -> Verdict) {
         let ended = self.limit.now();
-        self.end = match self.limit.judge().judge(outcome.as_ref()) {
+        self.end = match verdict(self.limit.judge()) {
             Verdict::Success => End::Success(ended),
             Verdict::Overload => End::Overload(ended),
             Verdict::Ignored => End::Ignored,

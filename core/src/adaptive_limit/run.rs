@@ -10,10 +10,11 @@ use super::acquire::Acquire;
 use super::algorithm::Algorithm;
 use super::error::LimitError;
 use super::event::Event;
-use super::judge::Judge;
+use super::judge::{Judge, Verdict};
 use super::limit::AdaptiveLimit;
 use super::permit::{Permit, Settle};
 use crate::observe::SharedObserver;
+use crate::operation::{Drive, Held};
 use crate::panicking::clear_at_panic;
 use crate::platform::Platform;
 use crate::storage::Storage;
@@ -53,7 +54,7 @@ pin_project! {
 
 impl<B: Deref<Target: Settle>, F, Fut> Run<B, F, Fut> {
     #[inline]
-    pub(super) const fn new(limit: B, waits: bool, operation: F) -> Self {
+    pub(crate) const fn new(limit: B, waits: bool, operation: F) -> Self {
         Self { stage: Stage::Start { limit: Some(limit), waits, operation: Some(operation) } }
     }
 }
@@ -71,16 +72,38 @@ where
 {
     type Output = Result<T, LimitError<E>>;
 
-    // The way of one who finds a place is straight, and that of one who has to wait stands aside.
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_driven(&mut Held, Judge::judge, cx)
+    }
+}
+
+impl<P, A, J, S, O, B, F, Fut> Run<B, F, Fut>
+where
+    P: Platform,
+    A: Algorithm,
+    S: Storage,
+    O: SharedObserver<Event>,
+    B: Deref<Target = AdaptiveLimit<P, A, J, S, O>>,
+{
+    // The way of one who finds a place is straight, and that of one who has to wait stands aside.
+    #[inline]
+    pub(crate) fn poll_driven<D, T, E>(
+        self: Pin<&mut Self>,
+        drive: &mut D,
+        verdict: impl FnOnce(&J, Result<&T, &E>) -> Verdict,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<T, LimitError<E>>>
+    where
+        D: Drive<F, Fut, Output = Result<T, E>>,
+    {
         let mut stage = self.project().stage;
         if let StageProjection::Start { limit, waits, operation } = stage.as_mut().project() {
             let (Some(limit), Some(operation)) = (limit.take(), operation.take()) else { return Poll::Pending };
             match limit.enter(*waits) {
                 Ok(true) => {
                     let permit = Permit::new(limit);
-                    stage.set(Stage::Running { operation: operation(), permit });
+                    stage.set(Stage::Running { operation: drive.start(operation), permit });
                 }
                 Ok(false) => stage.set(Stage::Wait { acquire: Acquire::new(limit), operation: Some(operation) }),
                 Err(error) => return Poll::Ready(Err(error.of_operation())),
@@ -89,15 +112,15 @@ where
         if let StageProjection::Wait { acquire, operation } = stage.as_mut().project() {
             let permit = ready!(acquire.poll(cx)).map_err(LimitError::of_operation)?;
             let Some(operation) = operation.take() else { return Poll::Pending };
-            stage.set(Stage::Running { operation: operation(), permit });
+            stage.set(Stage::Running { operation: drive.start(operation), permit });
         }
         let outcome = ready!(clear_at_panic(
             stage.as_mut(),
             |mut stage| stage.set(Stage::Ended),
             |stage| match stage.project() {
                 StageProjection::Running { operation, permit } => {
-                    operation.poll(cx).map(|outcome| {
-                        permit.note(&outcome);
+                    drive.poll_run(operation, cx).map(|outcome| {
+                        permit.note(|judge| verdict(judge, outcome.as_ref()));
                         outcome
                     })
                 }

@@ -8,6 +8,7 @@ use super::error::PipelineError;
 use super::layer::{Innermost, Layer, Stack};
 use super::layers::{CircuitOf, FallbackLayer, LineOf, RetryRejected, TimeoutLayer};
 use super::run::Run;
+use crate::adaptive_limit::{self, AdaptiveLimit};
 use crate::backoff::Backoff;
 use crate::bulkhead::Bulkhead;
 use crate::circuit_breaker::{CircuitBreaker, KeyedCircuitBreaker, OfKey, Trip};
@@ -15,6 +16,7 @@ use crate::deadline::Deadline;
 use crate::fallback::Value;
 use crate::hedge::{Delay, Hedge};
 use crate::key::{KeyHash, ToKey};
+use crate::observe::SharedObserver;
 use crate::operation::Operation;
 use crate::platform::{Ambient, Platform};
 use crate::rate_limiter::{Algorithm, Find, Lines, RateLimiter};
@@ -239,6 +241,23 @@ impl<P: Platform<Clock: Copy>, L: Copy> Pipeline<P, L> {
     #[must_use]
     pub const fn fallback_value<T: Copy>(self, value: T) -> With<P, L, FallbackLayer<Value<T>>> {
         self.layer(FallbackLayer::new(Value(value)))
+    }
+
+    /// Waits for a place, of as many as the service bears. See [`adaptive_limit`](crate::adaptive_limit).
+    ///
+    /// The limit's judge has the operation's own values and errors. What a timeout within has cut off is a sign of overload; what a layer within has rejected counts as nothing.
+    #[must_use]
+    pub const fn adaptive_limit<
+        R: Platform,
+        A: adaptive_limit::Algorithm,
+        J,
+        S: Storage,
+        V: SharedObserver<adaptive_limit::Event>,
+    >(
+        self,
+        limit: &AdaptiveLimit<R, A, J, S, V>,
+    ) -> With<P, L, &'_ AdaptiveLimit<R, A, J, S, V>> {
+        self.layer(limit)
     }
 
     /// Waits for a place. See [`bulkhead`](crate::bulkhead).

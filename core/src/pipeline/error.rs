@@ -2,6 +2,7 @@ use core::error::Error;
 use core::fmt;
 use core::time::Duration;
 
+use crate::adaptive_limit::LimitError;
 use crate::bulkhead::BulkheadError;
 use crate::circuit_breaker::BreakerError;
 use crate::config::ConfigError;
@@ -67,6 +68,8 @@ pub enum Cause<E> {
     CircuitBreaker(BreakerError),
     /// A bulkhead has not let it through.
     Bulkhead(BulkheadError),
+    /// An adaptive limit has not let it through.
+    AdaptiveLimit(LimitError),
     /// A layer of your own has not let it through.
     Rejected {
         /// Why.
@@ -158,6 +161,14 @@ impl<E> PipelineError<E> {
         }
     }
 
+    pub(super) fn of_adaptive_limit(error: LimitError<Self>, layer: LayerId) -> Self {
+        match error.split() {
+            Ok(within) => within,
+            Err(LimitError::Config(error)) => Self::raised(Cause::Config(error), layer),
+            Err(reason) => Self::raised(Cause::AdaptiveLimit(reason), layer),
+        }
+    }
+
     /// How the last attempt ended.
     pub const fn cause(&self) -> &Cause<E> {
         &self.cause
@@ -206,6 +217,7 @@ impl<E> PipelineError<E> {
             Cause::TimedOut { .. } => true,
             Cause::RateLimiter(reason) => reason.is_timeout(),
             Cause::Bulkhead(reason) => reason.is_timeout(),
+            Cause::AdaptiveLimit(reason) => reason.is_timeout(),
             _ => false,
         }
     }
@@ -248,7 +260,10 @@ impl<E> PipelineError<E> {
 impl<E> Cause<E> {
     /// Whether a layer has not let it through.
     pub const fn is_rejected(&self) -> bool {
-        matches!(self, Self::RateLimiter(_) | Self::CircuitBreaker(_) | Self::Bulkhead(_) | Self::Rejected { .. })
+        matches!(
+            self,
+            Self::RateLimiter(_) | Self::CircuitBreaker(_) | Self::Bulkhead(_) | Self::AdaptiveLimit(_) | Self::Rejected { .. }
+        )
     }
 }
 
@@ -267,6 +282,7 @@ impl<E: fmt::Display> fmt::Display for Cause<E> {
             Self::RateLimiter(reason) => reason.fmt(f),
             Self::CircuitBreaker(reason) => reason.fmt(f),
             Self::Bulkhead(reason) => reason.fmt(f),
+            Self::AdaptiveLimit(reason) => reason.fmt(f),
             Self::Rejected { reason, retry_after: Some(after) } => write!(f, "rejected: {reason}, try again in {after:?}"),
             Self::Rejected { reason, retry_after: None } => write!(f, "rejected: {reason}"),
             Self::Config(error) => error.fmt(f),

@@ -1,5 +1,6 @@
 //! The patterns, each as a layer.
 
+mod adaptive_limit;
 mod bulkhead;
 mod circuit_breaker;
 mod fallback;

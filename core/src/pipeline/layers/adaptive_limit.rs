@@ -1,0 +1,65 @@
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use crate::adaptive_limit::{AdaptiveLimit, Algorithm, Event, Judge, Run, Verdict};
+use crate::observe::SharedObserver;
+use crate::operation::{Lent, Operation};
+use crate::pipeline::error::{Cause, LayerId, PipelineError};
+use crate::pipeline::layer::{Layer, Layered};
+use crate::platform::Platform;
+use crate::storage::Storage;
+
+impl<P, A, J, S, V, O> Layer<'_, O> for &AdaptiveLimit<P, A, J, S, V>
+where
+    P: Platform,
+    A: Algorithm,
+    S: Storage,
+    V: SharedObserver<Event>,
+    O: Operation,
+    Layered<Self, O>: Operation,
+{
+    type Operation = Layered<Self, O>;
+
+    #[inline]
+    fn wrap(&self, index: usize, operation: O) -> Layered<Self, O> {
+        Layered { layer: *self, index, operation }
+    }
+}
+
+impl<'b, P, A, J, S, V, O, T, E> Operation for Layered<&'b AdaptiveLimit<P, A, J, S, V>, O>
+where
+    P: Platform,
+    A: Algorithm,
+    J: Judge<T, E>,
+    S: Storage,
+    V: SharedObserver<Event>,
+    O: Operation<Output = Result<T, PipelineError<E>>>,
+{
+    type Output = O::Output;
+    type Run = Run<&'b AdaptiveLimit<P, A, J, S, V>, (), O::Run>;
+
+    #[inline]
+    fn start(&mut self) -> Self::Run {
+        Run::new(self.layer, true, ())
+    }
+
+    #[inline]
+    fn poll_run(&mut self, run: Pin<&mut Self::Run>, cx: &mut Context<'_>) -> Poll<O::Output> {
+        let index = self.index;
+        run.poll_driven(&mut Lent(&mut self.operation), verdict, cx)
+            .map_err(|error| PipelineError::of_adaptive_limit(error, LayerId { index, name: "adaptive limit" }))
+    }
+}
+
+/// The judge has what the operation ended with. What took too long is a sign of overload; what a layer within has not let through says nothing of the service.
+#[inline]
+fn verdict<T, E, J: Judge<T, E>>(judge: &J, outcome: Result<&T, &PipelineError<E>>) -> Verdict {
+    match outcome {
+        Ok(value) => judge.judge(Ok(value)),
+        Err(error) => match error.cause() {
+            Cause::Failed(error) => judge.judge(Err(error)),
+            Cause::TimedOut { .. } => Verdict::Overload,
+            _ => Verdict::Ignored,
+        },
+    }
+}
