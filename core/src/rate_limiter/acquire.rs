@@ -15,6 +15,7 @@ use super::line::{Asked, Joined, Turn};
 use super::lines::{Find, Lines, LinkOf, SpotOf, wake};
 use super::permit::Permit;
 use crate::alarm::Alarm;
+use crate::deadline::Deadline;
 use crate::observe::SharedObserver;
 use crate::platform::Platform;
 use crate::storage::Storage;
@@ -46,7 +47,32 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
     /// # Ok::<_, RateLimitError>(())
     /// ```
     pub const fn acquire_owned<B: Deref<Target = Self>>(this: B, n: u32) -> Acquire<B, ()> {
-        Acquire::new(this, (), n, Instant::MAX)
+        Self::acquire_owned_by(this, n, Deadline::NEVER)
+    }
+
+    /// As [`acquire_owned`](RateLimiter::acquire_owned), and waits no longer than until `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire_by`](RateLimiter::acquire_by).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use std::sync::Arc;
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let api: Arc<RateLimiter> = Arc::new(RateLimiter::new(Rate::per_second(1)));
+    ///     RateLimiter::acquire_owned_by(Arc::clone(&api), 1, deadline(ms(500))).await?;
+    ///     let late = RateLimiter::acquire_owned_by(api, 1, deadline(ms(500))).await;
+    ///     assert!(late.unwrap_err().is_timeout());
+    ///     Ok::<_, RateLimitError>(())
+    /// })?;
+    /// # Ok::<_, RateLimitError>(())
+    /// ```
+    pub const fn acquire_owned_by<B: Deref<Target = Self>>(this: B, n: u32, deadline: Deadline) -> Acquire<B, ()> {
+        Acquire::new(this, (), n, deadline.instant())
     }
 }
 
