@@ -20,18 +20,20 @@ impl<A: Future<Output = Result<G, X>>, G, X> Turn<A, G, X> {
         let outcome = match self {
             Self::Granted(_) => return Poll::Ready(()),
             Self::Waiting(acquire) => acquire.as_mut().poll(cx),
-            // Most find their permit there, and need no box.
-            Self::Unasked | Self::Refused(_) => match pin!(ask()).poll(cx) {
-                Poll::Pending => {
-                    let mut acquire = Box::pin(ask());
-                    let outcome = acquire.as_mut().poll(cx);
-                    *self = Self::Waiting(acquire);
-                    outcome
-                }
-                outcome => outcome,
-            },
+            Self::Unasked | Self::Refused(_) => {
+                // Most find their permit there, and need no box. Who has to wait gives up this place before it takes another.
+                let outcome = pin!(ask()).poll(cx);
+                if outcome.is_ready() { outcome } else { self.wait(ask(), cx) }
+            }
         };
         outcome.map(|outcome| self.settle(outcome))
+    }
+
+    fn wait(&mut self, acquire: A, cx: &mut Context<'_>) -> Poll<Result<G, X>> {
+        let mut acquire = Box::pin(acquire);
+        let outcome = acquire.as_mut().poll(cx);
+        *self = Self::Waiting(acquire);
+        outcome
     }
 }
 

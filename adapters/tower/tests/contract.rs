@@ -174,6 +174,18 @@ async fn a_clone_that_waits_and_is_dropped_makes_way() {
     assert!(is_ready(&mut second));
 }
 
+/// Whoever waits has one place, and no other is full for it.
+#[tokio::test(start_paused = true)]
+async fn the_last_waiting_place_can_be_had() {
+    static PLACES: Bulkhead = Bulkhead::new(1).max_waiting(1);
+    let held = PLACES.try_acquire().unwrap();
+    let mut waits = BulkheadLayer::new(&PLACES).layer(Strict::new().0);
+    assert!(!is_ready(&mut waits));
+    assert_eq!(PLACES.snapshot().waiting, 1);
+    drop(held);
+    waits.ready().await.unwrap().call(()).await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn those_who_wait_are_served_in_order() {
     static LIMITER: RateLimiter = RateLimiter::with_burst(Rate::per_second(10), 1);
