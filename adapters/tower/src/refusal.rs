@@ -13,6 +13,9 @@ pub trait Refusal: Sized {
     /// The service within has failed.
     fn failed(inner: Self::Inner) -> Self;
 
+    /// Whether the pattern has turned the call away, for the sake of what it guards.
+    fn is_rejected(&self) -> bool;
+
     /// What the pattern has decided.
     ///
     /// # Errors
@@ -103,6 +106,10 @@ impl<E> Refusal for RateLimitError<E> {
         Self::Failed(inner)
     }
 
+    fn is_rejected(&self) -> bool {
+        self.is_rejected()
+    }
+
     fn rejection(self) -> Result<Rejection, E> {
         let retry_after = self.retry_after();
         let reason = match self {
@@ -122,6 +129,10 @@ impl<E> Refusal for BulkheadError<E> {
         Self::Failed(inner)
     }
 
+    fn is_rejected(&self) -> bool {
+        self.is_rejected()
+    }
+
     fn rejection(self) -> Result<Rejection, E> {
         let retry_after = self.retry_after();
         let reason = match self {
@@ -138,6 +149,10 @@ impl<E> Refusal for BreakerError<E> {
 
     fn failed(inner: E) -> Self {
         Self::Failed(inner)
+    }
+
+    fn is_rejected(&self) -> bool {
+        self.is_rejected()
     }
 
     fn rejection(self) -> Result<Rejection, E> {
@@ -159,6 +174,10 @@ impl<E> Refusal for TimeoutError<E> {
         Self::Failed(inner)
     }
 
+    fn is_rejected(&self) -> bool {
+        self.is_rejected()
+    }
+
     fn rejection(self) -> Result<Rejection, E> {
         match self {
             Self::Failed(error) => Err(error),
@@ -173,6 +192,10 @@ impl<E> Refusal for RetryError<E> {
 
     fn failed(inner: E) -> Self {
         Self::Refused { attempts: 0, error: inner }
+    }
+
+    fn is_rejected(&self) -> bool {
+        self.is_rejected()
     }
 
     fn rejection(self) -> Result<Rejection, E> {

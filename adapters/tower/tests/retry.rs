@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 use aplomb_tokio::circuit_breaker::Judge;
 use aplomb_tokio::circuit_breaker::Verdict;
 use aplomb_tokio::prelude::*;
-use aplomb_tower::http::{HttpStatus, Idempotent, ServerErrors, Transient};
-use aplomb_tower::{RetryLayer, TimeoutLayer};
+use aplomb_tower::http::{HttpStatus, Idempotent, NotRejected, ServerErrors, Transient};
+use aplomb_tower::{CircuitBreakerLayer, RetryLayer, TimeoutLayer};
 use http::{Method, Request, Response, StatusCode};
 use tokio::time::Instant;
 use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
@@ -96,6 +96,20 @@ async fn timeouts_inside_and_outside() {
     let late = RetryLayer::new(RETRY.deadline(ms(1_500))).respond(HttpStatus::new()).layer(hangs);
     let response: Result<_, Infallible> = late.oneshot(Request::new(String::new())).await;
     assert_eq!((response.unwrap().status(), began.elapsed()), (StatusCode::GATEWAY_TIMEOUT, ms(1_500)));
+}
+
+/// What a breaker below rejects is not asked for again, unless that is wanted.
+#[tokio::test(start_paused = true)]
+async fn rejections_may_be_left_alone() {
+    static BREAKER: CircuitBreaker = CircuitBreaker::consecutive(2).open_for(secs(60));
+    let service = CircuitBreakerLayer::new(&BREAKER)
+        .layer(service_fn(async |_: Request<String>| Err::<Response<()>, _>(std::io::Error::other("reset"))));
+    let patient = Retry::new().max_attempts(5).backoff(Constant::every(ms(100)));
+    let retried = RetryLayer::new(patient.rules(Transient::new().errors(NotRejected))).layer(service.clone());
+    let gave_up = retried.oneshot(Request::new(String::new())).await.unwrap_err();
+    assert_eq!(gave_up.attempts(), 3, "two that fail, and one that is rejected");
+    let retried = RetryLayer::new(patient.rules(Transient::new())).layer(service);
+    assert_eq!(retried.oneshot(Request::new(String::new())).await.unwrap_err().attempts(), 5);
 }
 
 /// The last error is handed on as it was.

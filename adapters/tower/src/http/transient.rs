@@ -6,8 +6,9 @@ use aplomb::retry::Rules;
 use http::{Response, StatusCode};
 
 use super::retry_after;
+use crate::Refusal;
 
-/// Rules of a retry that look at the response: 429, 502, 503 and 504 are retried, and every error of the service; when, the response may say itself by `Retry-After`, in both its forms.
+/// Rules of a retry that look at the response: 429, 502, 503 and 504 are retried, and every [error](Transient::errors) of the service; when, the response may say itself by `Retry-After`, in both its forms.
 ///
 /// A response that asks for more [patience](Transient::patience) than there is, 60 s unless said otherwise, is not retried but handed on: to come sooner than it says would be no use. (To come sooner all the same, set [`Retry::retry_after_max`](aplomb::Retry::retry_after_max).)
 ///
@@ -25,16 +26,44 @@ use super::retry_after;
 /// # let _ = layer;
 /// ```
 #[derive(Clone, Copy)]
-pub struct Transient {
+pub struct Transient<V = EveryError> {
     patience: Duration,
     now: fn() -> SystemTime,
+    errors: V,
 }
 
 impl Transient {
-    /// With a patience of 60 s, by the system's clock.
+    /// Every error, with a patience of 60 s, by the system's clock.
     #[must_use]
     pub const fn new() -> Self {
-        Self { patience: Duration::from_mins(1), now: SystemTime::now }
+        Self { patience: Duration::from_mins(1), now: SystemTime::now, errors: EveryError }
+    }
+}
+
+impl<V: Copy> Transient<V> {
+    /// Retries only such errors. Default: [`EveryError`].
+    ///
+    /// # Examples
+    ///
+    /// Above a breaker, so that what that rejects is not asked for again:
+    ///
+    /// ```
+    /// use aplomb_tokio::prelude::*;
+    /// use aplomb_tower::http::{Idempotent, NotRejected, ServerErrors, Transient};
+    /// use aplomb_tower::{CircuitBreakerLayer, RetryLayer};
+    /// use tower::ServiceBuilder;
+    ///
+    /// static RETRY: Retry<Exponential, Transient<NotRejected>> = Retry::new().rules(Transient::new().errors(NotRejected));
+    /// static BREAKER: CircuitBreaker<Consecutive, Constant, ServerErrors> = CircuitBreaker::consecutive(5).judged_by(ServerErrors);
+    ///
+    /// let layers = ServiceBuilder::new()
+    ///     .layer(RetryLayer::new(RETRY).replay(Idempotent))
+    ///     .layer(CircuitBreakerLayer::new(&BREAKER));
+    /// # let _ = layers;
+    /// ```
+    #[must_use]
+    pub const fn errors<V2>(self, errors: V2) -> Transient<V2> {
+        Transient { patience: self.patience, now: self.now, errors }
     }
 
     /// Retries no response that asks to wait for longer than that.
@@ -58,16 +87,52 @@ impl Default for Transient {
     }
 }
 
-impl fmt::Debug for Transient {
+impl<V> fmt::Debug for Transient<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Transient").field("patience", &self.patience).finish_non_exhaustive()
     }
 }
 
-impl<B, E> Rules<Response<B>, E> for Transient {
+/// Which errors of a service are retried. Every `Fn(&E) -> bool` says so.
+pub trait RetryErrors<E> {
+    /// Whether that one is.
+    fn retries(&self, error: &E) -> bool;
+}
+
+impl<E, F: Fn(&E) -> bool> RetryErrors<E> for F {
+    fn retries(&self, error: &E) -> bool {
+        self(error)
+    }
+}
+
+/// All are.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EveryError;
+
+impl<E> RetryErrors<E> for EveryError {
+    fn retries(&self, _error: &E) -> bool {
+        true
+    }
+}
+
+/// All but rejections by the pattern right below, as by a breaker that is open.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NotRejected;
+
+impl<E: Refusal> RetryErrors<E> for NotRejected {
+    fn retries(&self, error: &E) -> bool {
+        !error.is_rejected()
+    }
+}
+
+impl<B, E, V: RetryErrors<E>> Rules<Response<B>, E> for Transient<V> {
     fn retries(&mut self, outcome: &Result<Response<B>, E>) -> bool {
-        let Ok(response) = outcome else { return true };
-        is_transient(response.status()) && self.asked_by(response).is_none_or(|time| time <= self.patience)
+        match outcome {
+            Err(error) => self.errors.retries(error),
+            Ok(response) => {
+                is_transient(response.status()) && self.asked_by(response).is_none_or(|time| time <= self.patience)
+            }
+        }
     }
 
     fn retry_after(&mut self, outcome: &Result<Response<B>, E>) -> Option<Duration> {
@@ -75,7 +140,7 @@ impl<B, E> Rules<Response<B>, E> for Transient {
     }
 }
 
-impl Transient {
+impl<V> Transient<V> {
     fn asked_by<B>(&self, response: &Response<B>) -> Option<Duration> {
         retry_after(response.headers(), (self.now)())
     }
