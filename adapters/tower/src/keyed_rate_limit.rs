@@ -119,23 +119,23 @@ where
 
     fn call(&mut self, request: Q) -> Self::Future {
         let (key, limiter, mut mode) = (self.key_of.key(&request), &self.limiter, self.mode.clone());
-        let taken = KeyedRateLimiter::try_acquire_owned(limiter.clone(), &key, 1);
-        match (taken, self.patience) {
-            (Ok(permit), _) => {
-                mode.admitted(|| limiter.snapshot(&key).available);
-                InTurn::guarded(Guarded::running(self.inner.call(request), permit, mode))
-            }
-            (Err(RateLimitError::Limited { .. }), Patience::AtMost(time)) if !time.is_zero() => {
-                let deadline = self.patience.deadline(&<P::Clock as Ambient>::CLOCK);
-                let announced = mode.announces().then(|| key.clone());
-                let acquire = KeyedRateLimiter::acquire_own(limiter.clone(), key, 1, deadline);
-                // The clone that is ready is the one that is called.
-                let fresh = self.inner.clone();
-                let call = Waiting { service: replace(&mut self.inner, fresh), request, announced, limiter: limiter.clone(), mode };
-                InTurn { stage: Stage::Waiting { acquire, call: Some(call) } }
-            }
-            (Err(error), _) => InTurn::guarded(Guarded::refused(error.of_operation(), mode)),
+        if let Patience::AtMost(_) = self.patience {
+            let deadline = self.patience.deadline(&<P::Clock as Ambient>::CLOCK);
+            let announced = mode.announces().then(|| key.clone());
+            let acquire = KeyedRateLimiter::acquire_own(limiter.clone(), key, 1, deadline);
+            // The clone that is ready is the one that is called.
+            let fresh = self.inner.clone();
+            let service = replace(&mut self.inner, fresh);
+            let call = Waiting { service, request, announced, limiter: limiter.clone(), mode };
+            return InTurn { stage: Stage::Waiting { acquire, call: Some(call) } };
         }
+        InTurn::guarded(match KeyedRateLimiter::try_acquire_owned(limiter.clone(), &key, 1) {
+            Ok(permit) => {
+                mode.admitted(|| limiter.snapshot(&key).available);
+                Guarded::running(self.inner.call(request), permit, mode)
+            }
+            Err(error) => Guarded::refused(error.of_operation(), mode),
+        })
     }
 }
 

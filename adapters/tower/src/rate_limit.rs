@@ -149,7 +149,7 @@ where
         }
         ready!(inner.poll_ready(cx)).map_err(|error| mode.failed(error))?;
         let ask = || RateLimiter::acquire_owned_by(limiter.clone(), 1, patience.deadline(&<P::Clock as aplomb::Ambient>::CLOCK));
-        turn.poll(ask, cx).map(Ok)
+        turn.poll(ask, Acquire::at_once, cx).map(Ok)
     }
 
     fn call(&mut self, request: Q) -> Self::Future {
@@ -168,13 +168,7 @@ where
 impl<S: Clone, L: Deref<Target: Lines> + Clone, M: Clone> Clone for RateLimit<S, L, M> {
     fn clone(&self) -> Self {
         let Self { inner, limiter, patience, mode, .. } = self;
-        Self {
-            inner: inner.clone(),
-            limiter: limiter.clone(),
-            patience: *patience,
-            mode: mode.clone(),
-            turn: Turn::Unasked,
-        }
+        Self { inner: inner.clone(), limiter: limiter.clone(), patience: *patience, mode: mode.clone(), turn: Turn::Unasked }
     }
 }
 

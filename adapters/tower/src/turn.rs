@@ -1,6 +1,6 @@
 use core::future::Future;
 use core::mem::take;
-use core::pin::{Pin, pin};
+use core::pin::Pin;
 use core::task::{Context, Poll};
 
 /// What a service knows of its permit between `poll_ready` and `call`.
@@ -8,7 +8,7 @@ use core::task::{Context, Poll};
 /// Each clone has its own, and a clone of it has none yet: what one has been granted, no other spends.
 pub(crate) enum Turn<A, G, X> {
     Unasked,
-    /// The first time that it has to wait, it is put into a box: it has to stay where it is, and a service may move.
+    /// In a box: what waits has to stay where it is, and a service may move. Most find their permit there, and need none.
     Waiting(Pin<Box<A>>),
     Granted(G),
     Refused(X),
@@ -16,24 +16,26 @@ pub(crate) enum Turn<A, G, X> {
 
 impl<A: Future<Output = Result<G, X>>, G, X> Turn<A, G, X> {
     /// Waits for the permit; one that is there is kept. Who was refused asks again.
-    pub(crate) fn poll(&mut self, ask: impl Fn() -> A, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll(
+        &mut self,
+        ask: impl FnOnce() -> A,
+        at_once: impl FnOnce(A) -> Result<Result<G, X>, A>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
         let outcome = match self {
             Self::Granted(_) => return Poll::Ready(()),
             Self::Waiting(acquire) => acquire.as_mut().poll(cx),
-            Self::Unasked | Self::Refused(_) => {
-                // Most find their permit there, and need no box. Who has to wait gives up this place before it takes another.
-                let outcome = pin!(ask()).poll(cx);
-                if outcome.is_ready() { outcome } else { self.wait(ask(), cx) }
-            }
+            Self::Unasked | Self::Refused(_) => match at_once(ask()) {
+                Ok(outcome) => Poll::Ready(outcome),
+                Err(acquire) => {
+                    let mut acquire = Box::pin(acquire);
+                    let outcome = acquire.as_mut().poll(cx);
+                    *self = Self::Waiting(acquire);
+                    outcome
+                }
+            },
         };
         outcome.map(|outcome| self.settle(outcome))
-    }
-
-    fn wait(&mut self, acquire: A, cx: &mut Context<'_>) -> Poll<Result<G, X>> {
-        let mut acquire = Box::pin(acquire);
-        let outcome = acquire.as_mut().poll(cx);
-        *self = Self::Waiting(acquire);
-        outcome
     }
 }
 

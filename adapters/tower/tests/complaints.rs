@@ -128,9 +128,8 @@ async fn iota_12137_shedding_keeps_the_error_infallible() {
 async fn ray_65193_shedding_may_be_told_by_429() {
     static PLACES: Bulkhead = Bulkhead::new(1).max_waiting(0);
     let _place = PLACES.try_acquire().unwrap();
-    let shedding = |responder| {
-        Router::new().route("/", get(async || "hello")).layer(BulkheadLayer::new(&PLACES).respond(responder))
-    };
+    let shedding =
+        |responder| Router::new().route("/", get(async || "hello")).layer(BulkheadLayer::new(&PLACES).respond(responder));
     assert_eq!(status(&shedding(HttpStatus::new())).await, StatusCode::SERVICE_UNAVAILABLE);
     let responder = HttpStatus::new().overloaded(StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(status(&shedding(responder)).await, StatusCode::TOO_MANY_REQUESTS);

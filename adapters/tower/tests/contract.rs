@@ -4,14 +4,16 @@ use std::convert::Infallible;
 use std::future::{Future, pending};
 use std::marker::PhantomData;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use aplomb_tokio::circuit_breaker::State;
+use aplomb_tokio::key::FoldHash;
+use aplomb_tokio::rate_limiter::TokenBucket;
 use aplomb_tokio::{Tokio, prelude::*};
 use aplomb_tower::{
-    BulkheadLayer, CircuitBreakerLayer, KeyedCircuitBreakerLayer, KeyedRateLimitLayer, Reason, Rejection, RateLimitLayer,
+    BulkheadLayer, CircuitBreakerLayer, KeyedCircuitBreakerLayer, KeyedRateLimitLayer, RateLimitLayer, Reason, Rejection,
     RetryLayer, TimeoutLayer,
 };
 use futures_lite::FutureExt;
@@ -184,6 +186,47 @@ async fn the_last_waiting_place_can_be_had() {
     assert_eq!(PLACES.snapshot().waiting, 1);
     drop(held);
     waits.ready().await.unwrap().call(()).await.unwrap();
+}
+
+/// Whoever listens hears of each wait once, and of nobody turned away who was not.
+#[tokio::test(start_paused = true)]
+async fn a_wait_is_told_once() {
+    use aplomb_tokio::bulkhead::Event as Place;
+    use aplomb_tokio::rate_limiter::Event;
+    static TOLD: Mutex<Vec<&str>> = Mutex::new(Vec::new());
+    fn permits(event: &Event) {
+        TOLD.lock().unwrap().push(match event {
+            Event::Waiting { .. } => "waits",
+            Event::Admitted { .. } => "admitted",
+            _ => "rejected",
+        });
+    }
+    fn places(event: &Place) {
+        TOLD.lock().unwrap().push(if matches!(event, Place::Waiting { .. }) { "waits" } else { "admitted" });
+    }
+    static LIMITER: RateLimiter<TokenBucket, Heap, fn(&Event)> =
+        RateLimiter::with_burst(Rate::per_second(1), 1).observed_by(permits as fn(&Event));
+    static KEYED: KeyedRateLimiter<u8, TokenBucket, Heap, FoldHash, 1, fn(&Event)> =
+        KeyedRateLimiter::with_burst(Rate::per_second(1), 1).observed_by(permits as fn(&Event));
+    static PLACES: Bulkhead<Heap, fn(&Place)> = Bulkhead::new(1).observed_by(places as fn(&Place));
+    let told = || std::mem::take(&mut *TOLD.lock().unwrap());
+
+    let service = RateLimitLayer::new(&LIMITER).layer(Strict::new().0);
+    let (first, second) = tokio::join!(service.clone().oneshot(()), service.oneshot(()));
+    assert!(first.is_ok() && second.is_ok());
+    assert_eq!(told(), ["waits", "admitted"]);
+
+    let service = KeyedRateLimitLayer::new(&KEYED, |_: &()| 7).max_wait(secs(2)).layer(Strict::new().0);
+    let (first, second) = tokio::join!(service.clone().oneshot(()), service.oneshot(()));
+    assert!(first.is_ok() && second.is_ok());
+    assert_eq!(told(), ["waits", "admitted"]);
+
+    let held = PLACES.try_acquire().unwrap();
+    let mut service = BulkheadLayer::new(&PLACES).layer(Strict::new().0);
+    assert!(!is_ready(&mut service));
+    drop(held);
+    service.ready().await.unwrap().call(()).await.unwrap();
+    assert_eq!(told(), ["waits", "admitted"]);
 }
 
 #[tokio::test(start_paused = true)]

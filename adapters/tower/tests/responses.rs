@@ -18,8 +18,11 @@ const RATE: Rate = Rate::per_minute(2);
 /// The fields of a response that are ours, as text.
 fn fields(fields: &HeaderMap) -> Vec<String> {
     let ours = |name: &str| name == "retry-after" || name.contains("ratelimit") || name.starts_with("grpc");
-    let mut told: Vec<_> =
-        fields.iter().filter(|(name, _)| ours(name.as_str())).map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+    let mut told: Vec<_> = fields
+        .iter()
+        .filter(|(name, _)| ours(name.as_str()))
+        .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+        .collect();
     told.sort();
     told
 }
@@ -59,9 +62,8 @@ async fn a_quota_is_told_with_each_response() {
 async fn and_by_the_older_names() {
     static LIMITER: RateLimiter = RateLimiter::with_burst(RATE, 1);
     let responder = HttpStatus::new().policy("default", RATE).legacy();
-    let app: Router = Router::new()
-        .route("/", get(async || "hello"))
-        .layer(RateLimitLayer::new(&LIMITER).without_waiting().respond(responder));
+    let app: Router =
+        Router::new().route("/", get(async || "hello")).layer(RateLimitLayer::new(&LIMITER).without_waiting().respond(responder));
     let older = |told: Vec<String>| told.into_iter().filter(|field| field.starts_with("x-")).collect::<Vec<_>>();
     assert_eq!(older(get_root(&app, |_| {}).await.1), ["x-ratelimit-limit: 2", "x-ratelimit-remaining: 0"]);
     assert_eq!(
@@ -131,7 +133,13 @@ async fn a_circuit_that_is_open() {
 #[tokio::test(start_paused = true)]
 async fn time_that_runs_out() {
     let app: Router = Router::new()
-        .route("/", get(async || { tokio::time::sleep(secs(60)).await; "at last" }))
+        .route(
+            "/",
+            get(async || {
+                tokio::time::sleep(secs(60)).await;
+                "at last"
+            }),
+        )
         .layer(TimeoutLayer::<Tokio>::new(secs(2)).deadline(InExtensions).respond(HttpStatus::new()))
         .layer(DeadlineLayer::<Tokio>::new());
     let began = tokio::time::Instant::now();
@@ -152,7 +160,14 @@ async fn in_the_terms_of_grpc() {
     drop(LIMITER.try_acquire(1).unwrap());
     let _place = PLACES.try_acquire().unwrap();
     BREAKER.permit().unwrap().failure();
-    let app = || Router::new().route("/", get(async || { tokio::time::sleep(secs(60)).await; }));
+    let app = || {
+        Router::new().route(
+            "/",
+            get(async || {
+                tokio::time::sleep(secs(60)).await;
+            }),
+        )
+    };
     let told = async |app: Router| {
         let (status, told, body) = get_root(&app, |_| {}).await;
         assert_eq!((status.as_u16(), body.as_str()), (200, ""));

@@ -42,9 +42,17 @@ async fn by_status() {
 
 #[tokio::test(start_paused = true)]
 async fn by_method() {
-    for (method, attempts) in
-        [("GET", 3), ("HEAD", 3), ("OPTIONS", 3), ("PUT", 3), ("DELETE", 3), ("POST", 1), ("PATCH", 1), ("CONNECT", 1), ("SPLICE", 1)]
-    {
+    for (method, attempts) in [
+        ("GET", 3),
+        ("HEAD", 3),
+        ("OPTIONS", 3),
+        ("PUT", 3),
+        ("DELETE", 3),
+        ("POST", 1),
+        ("PATCH", 1),
+        ("CONNECT", 1),
+        ("SPLICE", 1),
+    ] {
         assert_eq!(asked(503, None, method.parse().unwrap()).await.0, attempts, "{method}");
     }
 }

@@ -14,10 +14,8 @@ use hyper_util::rt::TokioExecutor;
 use tower::{Service, ServiceBuilder, ServiceExt};
 
 static BUDGET: RetryBudget = RetryBudget::new(500);
-static RETRY: Retry<Exponential, Transient<NotRejected>> = Retry::standard(&BUDGET)
-    .max_attempts(5)
-    .attempt_timeout(secs(5))
-    .rules(Transient::new().errors(NotRejected));
+static RETRY: Retry<Exponential, Transient<NotRejected>> =
+    Retry::standard(&BUDGET).max_attempts(5).attempt_timeout(secs(5)).rules(Transient::new().errors(NotRejected));
 static BREAKER: CircuitBreaker<Consecutive, Constant, ServerErrors> =
     CircuitBreaker::consecutive(3).open_for(secs(30)).judged_by(ServerErrors);
 static PACE: RateLimiter = checked!(RateLimiter::with_burst(Rate::per_second(40), 4));

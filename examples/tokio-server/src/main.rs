@@ -20,7 +20,11 @@ async fn main() -> io::Result<()> {
         println!("{name:<36}{:>6}{:>6}{:>6}{others:>9}", told[0], told[1], told[2]);
     }
     let rejected = report.down.iter().filter(|ending| **ending == Ending::Rejected).count();
-    println!("\n{} requests to what is down, by a breaker: {} reached it, {rejected} were rejected", report.down.len(), report.reached);
+    println!(
+        "\n{} requests to what is down, by a breaker: {} reached it, {rejected} were rejected",
+        report.down.len(),
+        report.reached
+    );
     Ok(())
 }
 

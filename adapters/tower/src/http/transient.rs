@@ -129,9 +129,7 @@ impl<B, E, V: RetryErrors<E>> Rules<Response<B>, E> for Transient<V> {
     fn retries(&mut self, outcome: &Result<Response<B>, E>) -> bool {
         match outcome {
             Err(error) => self.errors.retries(error),
-            Ok(response) => {
-                is_transient(response.status()) && self.asked_by(response).is_none_or(|time| time <= self.patience)
-            }
+            Ok(response) => is_transient(response.status()) && self.asked_by(response).is_none_or(|time| time <= self.patience),
         }
     }
 
@@ -149,10 +147,7 @@ impl<V> Transient<V> {
 const fn is_transient(status: StatusCode) -> bool {
     matches!(
         status,
-        StatusCode::TOO_MANY_REQUESTS
-            | StatusCode::BAD_GATEWAY
-            | StatusCode::SERVICE_UNAVAILABLE
-            | StatusCode::GATEWAY_TIMEOUT
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
     )
 }
 
