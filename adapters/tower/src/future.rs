@@ -12,7 +12,6 @@ use aplomb::rate_limiter::{self, Lines};
 use aplomb::sync;
 use aplomb::{BreakerError, BulkheadError, RateLimitError};
 use pin_project_lite::pin_project;
-use tower_service::Service;
 
 use crate::mode::Mode;
 use crate::refusal::Refusal;
@@ -187,77 +186,6 @@ where
 impl<F, M> fmt::Debug for Concluded<F, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Concluded").finish_non_exhaustive()
-    }
-}
-
-pin_project! {
-    /// A call of a service: when that is ready, if it is not yet.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping it drops the service or the call, whichever there is. Polled after its end, it is pending for ever.
-    #[must_use = "futures do nothing unless polled"]
-    pub struct Attempt<S, Q>
-    where
-        S: Service<Q>,
-    {
-        #[pin]
-        stage: AttemptStage<S, Q, S::Future>,
-    }
-}
-
-pin_project! {
-    #[project = AttemptProjection]
-    enum AttemptStage<S, Q, F> {
-        Waiting { service: S, request: Option<Q> },
-        Called { #[pin] call: F },
-        Ended,
-    }
-}
-
-impl<S: Service<Q>, Q> Attempt<S, Q> {
-    pub(crate) const fn when_ready(service: S, request: Q) -> Self {
-        Self { stage: AttemptStage::Waiting { service, request: Some(request) } }
-    }
-
-    pub(crate) const fn called(call: S::Future) -> Self {
-        Self { stage: AttemptStage::Called { call } }
-    }
-
-    pub(crate) const fn none() -> Self {
-        Self { stage: AttemptStage::Ended }
-    }
-}
-
-impl<S: Service<Q>, Q> Future for Attempt<S, Q> {
-    type Output = Result<S::Response, S::Error>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut stage = self.project().stage;
-        if let AttemptProjection::Waiting { service, request } = stage.as_mut().project() {
-            if let Err(error) = ready!(service.poll_ready(cx)) {
-                stage.set(AttemptStage::Ended);
-                return Poll::Ready(Err(error));
-            }
-            let Some(request) = request.take() else { return Poll::Pending };
-            let call = service.call(request);
-            stage.set(AttemptStage::Called { call });
-        }
-        let AttemptProjection::Called { call } = stage.as_mut().project() else { return Poll::Pending };
-        let outcome = ready!(call.poll(cx));
-        stage.set(AttemptStage::Ended);
-        Poll::Ready(outcome)
-    }
-}
-
-impl<S: Service<Q>, Q> fmt::Debug for Attempt<S, Q> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stage = match self.stage {
-            AttemptStage::Waiting { .. } => "waiting",
-            AttemptStage::Called { .. } => "called",
-            AttemptStage::Ended => "ended",
-        };
-        f.debug_struct("Attempt").field("stage", &stage).finish()
     }
 }
 

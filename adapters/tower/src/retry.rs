@@ -1,15 +1,17 @@
 use core::fmt;
-use core::future::IntoFuture;
+use core::future::{Future, IntoFuture};
 use core::mem::replace;
-use core::task::{Context, Poll};
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
 
 use aplomb::retry::{Nothing, Plain, Policy, RetryAll, Rules, Run};
 use aplomb::{Backoff, Deadline, Operation, Platform, Retry as RetryPolicy, RetryError};
+use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::deadline::{DeadlineOf, NoDeadline};
-use crate::future::{Attempt, Concluded};
+use crate::future::Concluded;
 use crate::mode::{Mode, Respond, Typed};
 
 /// Calls a service again as a [`Retry`](RetryPolicy) policy says. Its rules see the response, so that a status is retried, and a `Retry-After` is heeded: `http::Transient` is such rules.
@@ -20,7 +22,7 @@ use crate::mode::{Mode, Respond, Typed};
 /// | [`deadline`](RetryLayer::deadline) | the policy's own |
 /// | [`respond`](RetryLayer::respond) | the error is [`RetryError`] |
 ///
-/// The first attempt is the clone's that was ready; each further one is made by a clone of it, once that is ready. So a limiter or breaker below it counts, and may reject, every attempt; put the one that counts calls above it.
+/// All attempts are made by the clone that was ready for the first, each when it is ready again. So a limiter or breaker below it counts, and may reject, every attempt; put the one that counts calls above it.
 /// A response that was to be retried, and came to no better, is handed on as it is.
 ///
 /// # Examples
@@ -168,7 +170,7 @@ where
     }
 }
 
-/// The attempts at a call, as an [`Operation`].
+/// The attempts at a call, as an [`Operation`]: each waits until the service is ready for it.
 #[derive(Debug)]
 pub struct Attempts<S, Q, Y: Replay<Q>> {
     service: S,
@@ -179,23 +181,39 @@ pub struct Attempts<S, Q, Y: Replay<Q>> {
     number: u32,
 }
 
+pin_project! {
+    /// An attempt: a request that the service is to be ready for, and then the call.
+    #[derive(Debug)]
+    pub struct Attempt<Q, F> {
+        request: Option<Q>,
+        #[pin]
+        call: Option<F>,
+    }
+}
+
 impl<S, Q, Y> Operation for Attempts<S, Q, Y>
 where
-    S: Service<Q> + Clone,
+    S: Service<Q>,
     Y: Replay<Q>,
 {
     type Output = Result<S::Response, S::Error>;
-    type Future = Attempt<S, Q>;
+    type Run = Attempt<Q, S::Future>;
 
-    fn start(&mut self) -> Attempt<S, Q> {
+    fn start(&mut self) -> Self::Run {
         self.number = self.number.saturating_add(1);
-        if let Some(request) = self.first.take() {
-            return Attempt::called(self.service.call(request));
+        let again = || self.kept.as_ref().map(|kept| self.replay.again(kept, self.number));
+        Attempt { request: self.first.take().or_else(again), call: None }
+    }
+
+    fn poll_run(&mut self, run: Pin<&mut Self::Run>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut run = run.project();
+        if run.request.is_some() {
+            ready!(self.service.poll_ready(cx))?;
+            if let Some(request) = run.request.take() {
+                run.call.set(Some(self.service.call(request)));
+            }
         }
-        match &self.kept {
-            Some(kept) => Attempt::when_ready(self.service.clone(), self.replay.again(kept, self.number)),
-            None => Attempt::none(),
-        }
+        run.call.as_pin_mut().map_or(Poll::Pending, |call| call.poll(cx))
     }
 }
 

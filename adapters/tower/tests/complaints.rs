@@ -73,11 +73,11 @@ async fn axum_278_a_retry_above_a_limit_sees_its_error() {
     #[derive(Clone, Copy)]
     struct WhenLimited;
     impl aplomb_tokio::retry::Rules<(), Refused> for WhenLimited {
-        fn retries(&mut self, outcome: &Result<(), Refused>) -> bool {
-            outcome.as_ref().is_err_and(RateLimitError::is_rejected)
+        fn retries(&mut self, outcome: Result<&(), &Refused>) -> bool {
+            outcome.is_err_and(RateLimitError::is_rejected)
         }
-        fn retry_after(&mut self, outcome: &Result<(), Refused>) -> Option<Duration> {
-            outcome.as_ref().err()?.retry_after()
+        fn retry_after(&mut self, outcome: Result<&(), &Refused>) -> Option<Duration> {
+            outcome.err()?.retry_after()
         }
     }
     let service = ServiceBuilder::new()

@@ -133,10 +133,10 @@ async fn in_the_other_mode_the_error_is_the_services_own() {
 fn what_counts_as_a_failure() {
     let judged = |status| {
         let response = Response::builder().status(status).body(()).unwrap();
-        ServerErrors.judge(&Ok::<_, Infallible>(response))
+        ServerErrors.judge(Ok::<_, &Infallible>(&response))
     };
     assert_eq!([200, 304, 404, 408].map(judged), [Verdict::Success; 4]);
     assert_eq!([500, 502, 503, 504].map(judged), [Verdict::Failure; 4]);
     assert_eq!(judged(429), Verdict::Ignored);
-    assert_eq!(Judge::<Response<()>, _>::judge(&ServerErrors, &Err("reset")), Verdict::Failure);
+    assert_eq!(Judge::<Response<()>, _>::judge(&ServerErrors, Err(&"reset")), Verdict::Failure);
 }

@@ -257,20 +257,22 @@ impl<'b, P: Platform, B: Backoff, R> Retry<'b, P, B, R> {
     /// ```
     /// use aplomb::Operation;
     /// use aplomb_sim::prelude::*;
-    /// use core::future::{Ready, ready};
+    /// use core::{pin::Pin, task::{Context, Poll}};
     ///
     /// /// Answers when it has been asked often enough.
     /// struct Reluctant { refusals: u32 }
     ///
     /// impl Operation for Reluctant {
     ///     type Output = Result<u32, &'static str>;
-    ///     type Future = Ready<Self::Output>;
+    ///     type Run = ();
     ///
-    ///     fn start(&mut self) -> Self::Future {
-    ///         match self.refusals.checked_sub(1) {
-    ///             None => ready(Ok(42)),
-    ///             Some(left) => { self.refusals = left; ready(Err("not yet")) }
-    ///         }
+    ///     fn start(&mut self) {}
+    ///
+    ///     fn poll_run(&mut self, _run: Pin<&mut ()>, _cx: &mut Context<'_>) -> Poll<Self::Output> {
+    ///         Poll::Ready(match self.refusals.checked_sub(1) {
+    ///             None => Ok(42),
+    ///             Some(left) => { self.refusals = left; Err("not yet") }
+    ///         })
     ///     }
     /// }
     ///

@@ -126,15 +126,15 @@ impl<E: Refusal> RetryErrors<E> for NotRejected {
 }
 
 impl<B, E, V: RetryErrors<E>> Rules<Response<B>, E> for Transient<V> {
-    fn retries(&mut self, outcome: &Result<Response<B>, E>) -> bool {
+    fn retries(&mut self, outcome: Result<&Response<B>, &E>) -> bool {
         match outcome {
             Err(error) => self.errors.retries(error),
             Ok(response) => is_transient(response.status()) && self.asked_by(response).is_none_or(|time| time <= self.patience),
         }
     }
 
-    fn retry_after(&mut self, outcome: &Result<Response<B>, E>) -> Option<Duration> {
-        self.asked_by(outcome.as_ref().ok()?)
+    fn retry_after(&mut self, outcome: Result<&Response<B>, &E>) -> Option<Duration> {
+        self.asked_by(outcome.ok()?)
     }
 }
 
@@ -170,8 +170,8 @@ const fn is_transient(status: StatusCode) -> bool {
 pub struct ServerErrors;
 
 impl<B, E> Judge<Response<B>, E> for ServerErrors {
-    fn judge(&self, outcome: &Result<Response<B>, E>) -> Verdict {
-        match outcome.as_ref().map(Response::status) {
+    fn judge(&self, outcome: Result<&Response<B>, &E>) -> Verdict {
+        match outcome.map(Response::status) {
             Err(_) => Verdict::Failure,
             Ok(status) if status.is_server_error() => Verdict::Failure,
             Ok(StatusCode::TOO_MANY_REQUESTS) => Verdict::Ignored,
