@@ -6,7 +6,9 @@ use core::task::{Context, Poll};
 /// What a service knows of its permit between `poll_ready` and `call`.
 ///
 /// Each clone has its own, and a clone of it has none yet: what one has been granted, no other spends.
+#[derive(Default)]
 pub(crate) enum Turn<A, G, X> {
+    #[default]
     Unasked,
     /// In a box: what waits has to stay where it is, and a service may move. Most find their permit there, and need none.
     Waiting(Pin<Box<A>>),
@@ -55,11 +57,5 @@ impl<A, G, X> Turn<A, G, X> {
 
     pub(crate) const fn is_refused(&self) -> bool {
         matches!(self, Self::Refused(_))
-    }
-}
-
-impl<A, G, X> Default for Turn<A, G, X> {
-    fn default() -> Self {
-        Self::Unasked
     }
 }

@@ -185,7 +185,11 @@ where
     O: SharedObserver<Event>,
     B: Deref<Target = Bulkhead<P, S, O>>,
 {
-    /// Ends at once, if a place is free, or none is to be had; else it is handed back, for its owner to pin or box, and to await. So only who has to wait pays for that.
+    /// Ends at once, if a place is free and nobody waits, or none is to be had; else it is handed back, for its owner to pin or box, and to await. So only who has to wait pays for that.
+    ///
+    /// # Errors
+    ///
+    /// Itself, if it has to wait. Within, those of [`acquire`](Bulkhead::acquire).
     ///
     /// # Examples
     ///

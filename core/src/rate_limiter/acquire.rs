@@ -203,7 +203,11 @@ where
     B: Deref<Target: Lines>,
     K: Find<B::Target>,
 {
-    /// Ends at once, if the permits are there, or their key can't be; else it is handed back, for its owner to pin or box, and to await. So only who has to wait pays for that.
+    /// Ends at once, if the permits are there and nobody waits, or there is no room for their key; else it is handed back, for its owner to pin or box, and to await. So only who has to wait pays for that.
+    ///
+    /// # Errors
+    ///
+    /// Itself, if it has to wait. Within, [`RateLimitError::TableFull`] of a keyed limiter.
     ///
     /// # Examples
     ///

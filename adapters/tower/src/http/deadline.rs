@@ -196,9 +196,9 @@ mod tests {
     #[test]
     fn timeouts_of_grpc() {
         for (text, expected) in [
-            ("1H", Some(Duration::from_secs(3_600))),
-            ("99999999H", Some(Duration::from_secs(99_999_999 * 3_600))),
-            ("2M", Some(Duration::from_secs(120))),
+            ("1H", Some(Duration::from_hours(1))),
+            ("99999999H", Some(Duration::from_hours(99_999_999))),
+            ("2M", Some(Duration::from_mins(2))),
             ("10S", Some(Duration::from_secs(10))),
             ("250m", Some(Duration::from_millis(250))),
             ("7u", Some(Duration::from_micros(7))),

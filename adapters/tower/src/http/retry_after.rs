@@ -16,7 +16,7 @@ use http::header::RETRY_AFTER;
 /// let mut fields = HeaderMap::new();
 /// assert_eq!(retry_after(&fields, now), None);
 /// fields.insert("retry-after", "120".parse().unwrap());
-/// assert_eq!(retry_after(&fields, now), Some(Duration::from_secs(120)));
+/// assert_eq!(retry_after(&fields, now), Some(Duration::from_mins(2)));
 /// fields.insert("retry-after", "Sun, 06 Nov 1994 08:49:40 GMT".parse().unwrap());
 /// assert_eq!(retry_after(&fields, now), Some(Duration::from_secs(3)));
 /// ```
@@ -54,7 +54,7 @@ mod tests {
             ("soon", None),
             ("Sun, 06 Nov 1994 08:49:37 GMT", long_ago),
             ("Sun, 06 Nov 1994 08:00:00 GMT", long_ago),
-            ("Sun, 06 Nov 1994 09:49:37 GMT", Some(Duration::from_secs(3_600))),
+            ("Sun, 06 Nov 1994 09:49:37 GMT", Some(Duration::from_hours(1))),
             ("Sunday, 06-Nov-94 08:49:38 GMT", Some(Duration::from_secs(1))), // the obsolete forms of RFC 850 and of asctime
             ("Sun Nov  6 08:49:38 1994", Some(Duration::from_secs(1))),
         ] {
