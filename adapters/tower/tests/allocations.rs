@@ -4,12 +4,13 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Waker};
 
 use aplomb_tokio::{Tokio, prelude::*};
 use aplomb_tower::{
     BulkheadLayer, CircuitBreakerLayer, KeyedRateLimitLayer, RateLimitLayer, Rejection, RetryLayer, TimeoutLayer,
 };
-use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
 struct Counting;
 
@@ -44,6 +45,7 @@ async fn nothing_is_allocated_for_a_call() {
     static BREAKER: CircuitBreaker = CircuitBreaker::consecutive(5);
     static BUDGET: RetryBudget = RetryBudget::new(500);
     static RETRY: Retry = Retry::standard(&BUDGET);
+    static SLOW: RateLimiter = RateLimiter::with_burst(Rate::per_second(10), 1);
     let respond = |_: &Rejection| "rejected";
     let mut service = ServiceBuilder::new()
         .layer(BulkheadLayer::new(&PLACES).respond(respond))
@@ -65,4 +67,18 @@ async fn nothing_is_allocated_for_a_call() {
     }
     assert_eq!(ALLOCATIONS.load(Ordering::Relaxed), before);
     drop(places);
+
+    let service = RateLimitLayer::new(&SLOW).layer(service_fn(served));
+    assert_eq!(service.clone().oneshot(()).await, Ok("served"));
+    let wait = || {
+        let mut waits = service.clone();
+        assert!(waits.poll_ready(&mut Context::from_waker(Waker::noop())).is_pending());
+        waits
+    };
+    // The first who waits makes the queue.
+    drop(wait());
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    let mut waits = wait();
+    assert_eq!(waits.ready().await.unwrap().call(()).await, Ok("served"));
+    assert_eq!(ALLOCATIONS.load(Ordering::Relaxed), before + 1);
 }

@@ -97,7 +97,7 @@ async fn each_layer_calls_the_clone_that_was_ready() {
     static BREAKER: CircuitBreaker = CircuitBreaker::consecutive(5);
     static BREAKERS: KeyedCircuitBreaker<u32> = KeyedCircuitBreaker::new(CircuitBreaker::consecutive(5));
     let (strict, counts) = Strict::new();
-    let key = |_: &()| 7;
+    let key = |(): &()| 7;
     let mut service = ServiceBuilder::new()
         .layer(TimeoutLayer::<Tokio>::new(secs(1)))
         .layer(RetryLayer::new(Retry::new()))
@@ -216,7 +216,7 @@ async fn a_wait_is_told_once() {
     assert!(first.is_ok() && second.is_ok());
     assert_eq!(told(), ["waits", "admitted"]);
 
-    let service = KeyedRateLimitLayer::new(&KEYED, |_: &()| 7).max_wait(secs(2)).layer(Strict::new().0);
+    let service = KeyedRateLimitLayer::new(&KEYED, |(): &()| 7).max_wait(secs(2)).layer(Strict::new().0);
     let (first, second) = tokio::join!(service.clone().oneshot(()), service.oneshot(()));
     assert!(first.is_ok() && second.is_ok());
     assert_eq!(told(), ["waits", "admitted"]);
@@ -471,7 +471,7 @@ fn services_and_futures_go_to_other_threads() {
         .layer(RetryLayer::new(Retry::new()))
         .layer(BulkheadLayer::new(&PLACES))
         .layer(RateLimitLayer::new(&LIMITER))
-        .layer(KeyedRateLimitLayer::new(&KEYED, |_: &()| 7))
+        .layer(KeyedRateLimitLayer::new(&KEYED, |(): &()| 7))
         .layer(CircuitBreakerLayer::new(&BREAKER))
         .service(Strict::new().0);
     is_send_and_sync(&service);

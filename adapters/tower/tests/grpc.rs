@@ -37,8 +37,8 @@ impl Service<Request<Body>> for Orders {
 }
 
 async fn list(routes: &Routes) -> Status {
-    let request = Request::post("/shop.Orders/List").body(Body::empty()).unwrap();
-    let response = routes.clone().oneshot(request).await.unwrap();
+    let request = Request::post("/shop.Orders/List").body(Body::empty()).expect("a request");
+    let response = routes.clone().oneshot(request).await.expect("no error");
     Status::from_header_map(response.headers()).expect("a status among the headers")
 }
 

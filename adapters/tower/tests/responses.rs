@@ -21,7 +21,7 @@ fn fields(fields: &HeaderMap) -> Vec<String> {
     let mut told: Vec<_> = fields
         .iter()
         .filter(|(name, _)| ours(name.as_str()))
-        .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+        .map(|(name, value)| format!("{name}: {}", value.to_str().expect("text")))
         .collect();
     told.sort();
     told
@@ -30,10 +30,10 @@ fn fields(fields: &HeaderMap) -> Vec<String> {
 async fn get_root(app: &Router, change: impl FnOnce(&mut Request<Body>)) -> (StatusCode, Vec<String>, String) {
     let mut request = Request::new(Body::empty());
     change(&mut request);
-    let response = app.clone().oneshot(request).await.unwrap();
+    let response = app.clone().oneshot(request).await.expect("no error");
     let (status, told) = (response.status(), fields(response.headers()));
-    let body = response.into_body().collect().await.unwrap().to_bytes();
-    (status, told, String::from_utf8(body.into()).unwrap())
+    let body = response.into_body().collect().await.expect("a body").to_bytes();
+    (status, told, String::from_utf8(body.into()).expect("text"))
 }
 
 #[tokio::test(start_paused = true)]

@@ -25,10 +25,11 @@ async fn asked(status: u16, retry_after: Option<&'static str>, method: Method) -
         if let Some(value) = retry_after {
             response = response.header("retry-after", value);
         }
-        std::future::ready(Ok::<_, Infallible>(response.body(()).unwrap()))
+        std::future::ready(Ok::<_, Infallible>(response.body(()).expect("a response")))
     }));
     let began = Instant::now();
-    let response = service.oneshot(Request::builder().method(method).body(String::new()).unwrap()).await.unwrap();
+    let request = Request::builder().method(method).body(String::new()).expect("a request");
+    let response = service.oneshot(request).await.expect("no error");
     (count.load(Ordering::Relaxed), began.elapsed(), response.status().as_u16())
 }
 
