@@ -10,7 +10,7 @@ use core::time::Duration;
 use aplomb::key::KeyHash;
 use aplomb::observe::SharedObserver;
 use aplomb::rate_limiter::{Acquire, Algorithm, Event, Lines, Own, Permit};
-use aplomb::{Ambient, KeyedRateLimiter, Platform, RateLimitError, Storage};
+use aplomb::{KeyedRateLimiter, Platform, RateLimitError, Storage};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -101,7 +101,7 @@ where
     S: Service<Q> + Clone,
     L: Deref<Target = KeyedRateLimiter<P, K, A, W, H, SHARDS, O>> + Clone,
     X: KeyOf<Q, Key = K>,
-    P: Platform<Clock: Ambient>,
+    P: Platform,
     K: Hash + Eq + Clone,
     A: Algorithm + Copy,
     W: Storage,
@@ -120,7 +120,7 @@ where
     fn call(&mut self, request: Q) -> Self::Future {
         let (key, limiter, mut mode) = (self.key_of.key(&request), &self.limiter, self.mode.clone());
         if let Patience::AtMost(_) = self.patience {
-            let deadline = self.patience.deadline(&<P::Clock as Ambient>::CLOCK);
+            let deadline = self.patience.deadline(limiter.clock());
             let announced = mode.announces().then(|| key.clone());
             let acquire = KeyedRateLimiter::acquire_own(limiter.clone(), key, 1, deadline);
             // The clone that is ready is the one that is called.

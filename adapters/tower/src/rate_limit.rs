@@ -127,7 +127,7 @@ impl<S, L, M, P, A, W, O, Q> Service<Q> for RateLimit<S, L, M>
 where
     S: Service<Q>,
     L: Deref<Target = RateLimiter<P, A, W, O>> + Clone,
-    P: Platform<Clock: aplomb::Ambient>,
+    P: Platform,
     A: Algorithm,
     W: Storage,
     O: SharedObserver<Event>,
@@ -148,7 +148,7 @@ where
             }
         }
         ready!(inner.poll_ready(cx)).map_err(|error| mode.failed(error))?;
-        let ask = || RateLimiter::acquire_owned_by(limiter.clone(), 1, patience.deadline(&<P::Clock as aplomb::Ambient>::CLOCK));
+        let ask = || RateLimiter::acquire_owned_by(limiter.clone(), 1, patience.deadline(limiter.clock()));
         turn.poll(ask, Acquire::at_once, cx).map(Ok)
     }
 

@@ -457,6 +457,24 @@ fn in_simulation() {
     });
 }
 
+/// On a clock that is moved by hand, too.
+#[test]
+fn by_hand() {
+    use aplomb_sim::rate_limiter::RateLimiter;
+    use aplomb_sim::{Manual, ManualClock};
+    let time = ManualClock::<4>::new();
+    let limiter: RateLimiter<Manual<'_, 4>> = RateLimiter::with_clock(&time, TokenBucket::new(Rate::per_second(1)));
+    let mut service = RateLimitLayer::new(&limiter).max_wait(secs(2)).layer(Strict::new().0);
+    for now in [true, false] {
+        assert_eq!(is_ready(&mut service), now);
+        if now {
+            assert!(poll(pin!(service.call(()))).is_ready());
+        }
+    }
+    time.advance(secs(1));
+    assert!(is_ready(&mut service));
+}
+
 /// What goes into a router has to be so.
 #[test]
 fn services_and_futures_go_to_other_threads() {
