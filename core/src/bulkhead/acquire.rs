@@ -178,6 +178,41 @@ where
     }
 }
 
+impl<P, S, O, B> Acquire<B>
+where
+    P: Platform,
+    S: Storage,
+    O: SharedObserver<Event>,
+    B: Deref<Target = Bulkhead<P, S, O>>,
+{
+    /// Ends at once, if a place is free and nobody waits, or none is to be had; else it is handed back, for its owner to pin or box, and to await. So only who has to wait pays for that.
+    ///
+    /// # Errors
+    ///
+    /// Itself, if it has to wait. Within, those of [`acquire`](Bulkhead::acquire).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// let desk: Bulkhead = Bulkhead::new(1);
+    /// let first = desk.acquire().at_once();
+    /// assert!(matches!(first, Ok(Ok(_))));
+    /// let second = desk.acquire().at_once().unwrap_err();
+    /// drop(first);
+    /// assert!(aplomb_sim::block_on(second).is_ok());
+    /// ```
+    pub fn at_once(mut self) -> Result<Result<Permit<B>, BulkheadError>, Self> {
+        let Some(bulkhead) = self.permit.lender().filter(|_| !self.permit.waits()) else { return Err(self) };
+        match bulkhead.enter(true) {
+            Ok(true) => self.permit.end().map(|bulkhead| Ok(Permit::new(bulkhead, 1))).ok_or(self),
+            Ok(false) => Err(self),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+}
+
 impl<P: Platform, S: Storage, O: SharedObserver<Event>> Patient for Bulkhead<P, S, O> {
     type Error = BulkheadError;
     const LISTENS: bool = O::LISTENS;

@@ -94,8 +94,22 @@ impl<E> BulkheadError<E> {
 }
 
 impl BulkheadError {
-    /// The same, of an operation that has not even started.
-    pub(super) fn of_operation<E>(self) -> BulkheadError<E> {
+    /// The same, of an operation that has not even started: for code that acquires places by hand and fails as [`run`](crate::Bulkhead::run) does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// async fn query(database: &Bulkhead) -> Result<u32, BulkheadError<std::io::Error>> {
+    ///     let _place = database.acquire().await.map_err(BulkheadError::of_operation)?;
+    ///     Ok(7)
+    /// }
+    ///
+    /// assert_eq!(aplomb_sim::block_on(query(&Bulkhead::new(1))).unwrap(), 7);
+    /// ```
+    #[must_use]
+    pub fn of_operation<E>(self) -> BulkheadError<E> {
         match self {
             Self::QueueFull { waiting } => BulkheadError::QueueFull { waiting },
             Self::TimedOut { after } => BulkheadError::TimedOut { after },

@@ -82,7 +82,7 @@ pub use changed::Changed;
 pub use circuit::{Circuit, Ticket};
 pub use error::BreakerError;
 pub use judge::{AnyError, FailureIf, Judge, Verdict};
-pub use keyed::{KeyedCircuitBreaker, OfKey};
+pub use keyed::{KeyedCircuitBreaker, OfKey, OfOwnedKey};
 pub use permit::Permit;
 pub use run::Run;
 pub use state::{Event, Snapshot, State};

@@ -15,6 +15,7 @@ use super::line::{Asked, Joined, Turn};
 use super::lines::{Find, Lines, LinkOf, SpotOf, wake};
 use super::permit::Permit;
 use crate::alarm::Alarm;
+use crate::deadline::Deadline;
 use crate::observe::SharedObserver;
 use crate::platform::Platform;
 use crate::storage::Storage;
@@ -46,7 +47,32 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
     /// # Ok::<_, RateLimitError>(())
     /// ```
     pub const fn acquire_owned<B: Deref<Target = Self>>(this: B, n: u32) -> Acquire<B, ()> {
-        Acquire::new(this, (), n, Instant::MAX)
+        Self::acquire_owned_by(this, n, Deadline::NEVER)
+    }
+
+    /// As [`acquire_owned`](RateLimiter::acquire_owned), and waits no longer than until `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire_by`](RateLimiter::acquire_by).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use std::sync::Arc;
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let api: Arc<RateLimiter> = Arc::new(RateLimiter::new(Rate::per_second(1)));
+    ///     RateLimiter::acquire_owned_by(Arc::clone(&api), 1, deadline(ms(500))).await?;
+    ///     let late = RateLimiter::acquire_owned_by(api, 1, deadline(ms(500))).await;
+    ///     assert!(late.unwrap_err().is_timeout());
+    ///     Ok::<_, RateLimitError>(())
+    /// })?;
+    /// # Ok::<_, RateLimitError>(())
+    /// ```
+    pub const fn acquire_owned_by<B: Deref<Target = Self>>(this: B, n: u32, deadline: Deadline) -> Acquire<B, ()> {
+        Acquire::new(this, (), n, deadline.instant())
     }
 }
 
@@ -155,12 +181,11 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(lines) = &self.lines else { return Poll::Pending };
         let now = lines.clock().now();
-        let permits = self.permits;
         if self.place.is_none() {
             // Without a waker first: most find their permits there. Their way is straight, and all else stands aside.
-            let taken = self.key.try_take(&**lines, now, permits).map(|spot| Ok((spot, true)));
-            match taken.unwrap_or_else(|| self.key.find(&**lines, now, |desk| desk.takes(permits))) {
+            match self.take(&**lines, now) {
                 Ok((spot, true)) => {
+                    let permits = self.permits;
                     let Some(lines) = self.end() else { return Poll::Pending };
                     return Poll::Ready(Ok(Permit::new(lines, spot, permits)));
                 }
@@ -178,6 +203,49 @@ where
     B: Deref<Target: Lines>,
     K: Find<B::Target>,
 {
+    /// Ends at once, if the permits are there and nobody waits, or there is no room for their key; else it is handed back, for its owner to pin or box, and to await. So only who has to wait pays for that.
+    ///
+    /// # Errors
+    ///
+    /// Itself, if it has to wait. Within, [`RateLimitError::TableFull`] of a keyed limiter.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let limiter: RateLimiter = RateLimiter::with_burst(Rate::per_second(10), 1);
+    ///     let first = limiter.acquire(1).at_once();
+    ///     assert!(matches!(first, Ok(Ok(_))));
+    ///     if let Err(second) = limiter.acquire(1).at_once() {
+    ///         Box::pin(second).await.unwrap();
+    ///     }
+    ///     assert_eq!(aplomb_sim::now().as_nanos(), 100_000_000);
+    /// });
+    /// ```
+    pub fn at_once(mut self) -> Result<Result<Permit<B>, RateLimitError>, Self> {
+        let Some(lines) = self.lines.as_ref().filter(|_| self.place.is_none()) else { return Err(self) };
+        match self.take(&**lines, lines.clock().now()) {
+            Ok((spot, true)) => self.lines.take().map(|lines| Ok(Permit::new(lines, spot, self.permits))).ok_or(self),
+            Ok((_, false)) => Err(self),
+            Err(reason) => {
+                lines.observer().observe(&Event::Rejected { reason });
+                Ok(Err(reason))
+            }
+        }
+    }
+
+    /// Takes the permits, if they are there and nobody waits.
+    #[inline]
+    fn take(&self, lines: &B::Target, now: Instant) -> Result<(SpotOf<B>, bool), RateLimitError> {
+        let permits = self.permits;
+        match self.key.try_take(lines, now, permits) {
+            Some(spot) => Ok((spot, true)),
+            None => self.key.find(lines, now, |desk| desk.takes(permits)),
+        }
+    }
+
     /// It has ended: whoever is first now is woken, and the observer told.
     #[inline(never)]
     fn conclude(self: Pin<&mut Self>, waited: Waited<B>) -> Poll<Result<Permit<B>, RateLimitError>> {

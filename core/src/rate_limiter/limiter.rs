@@ -358,7 +358,7 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> Lines for 
 impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> Find<RateLimiter<P, A, S, O>> for () {
     #[inline]
     fn find<R>(
-        self,
+        &self,
         lines: &RateLimiter<P, A, S, O>,
         read: Instant,
         act: impl FnOnce(&mut Desk<'_, A, S>) -> R,
@@ -367,7 +367,7 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> Find<RateL
     }
 
     #[inline]
-    fn try_take(self, lines: &RateLimiter<P, A, S, O>, read: Instant, permits: u32) -> Option<()> {
+    fn try_take(&self, lines: &RateLimiter<P, A, S, O>, read: Instant, permits: u32) -> Option<()> {
         lines.outside.try_take(&lines.algorithm, read, permits)?.ok()
     }
 }

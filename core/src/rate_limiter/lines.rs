@@ -50,11 +50,11 @@ pub trait Lines: Sized {
 }
 
 /// What says which line is meant: nothing, or a key.
-pub trait Find<L: Lines>: Copy {
+pub trait Find<L: Lines> {
     /// Finds the line, or makes a new one, and does something with it under the lock.
     #[doc(hidden)]
     fn find<R>(
-        self,
+        &self,
         lines: &L,
         read: Instant,
         act: impl FnOnce(&mut Desk<'_, L::Algorithm, L::Storage>) -> R,
@@ -62,7 +62,7 @@ pub trait Find<L: Lines>: Copy {
 
     /// Takes permits without the lock, if they are there and that can be done.
     #[doc(hidden)]
-    fn try_take(self, _lines: &L, _read: Instant, _permits: u32) -> Option<L::Spot> {
+    fn try_take(&self, _lines: &L, _read: Instant, _permits: u32) -> Option<L::Spot> {
         None
     }
 }

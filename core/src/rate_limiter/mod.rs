@@ -71,7 +71,7 @@ pub use acquire::Acquire;
 pub use algorithm::{Algorithm, Bucket, Counters, FixedWindow, Log, Refused, SlidingCounter, SlidingWindow, TokenBucket, Window};
 pub use error::RateLimitError;
 pub use event::Event;
-pub use keyed::KeyedRateLimiter;
+pub use keyed::{KeyedRateLimiter, Own};
 pub use limiter::RateLimiter;
 pub use line::Snapshot;
 pub use lines::{Find, Lines};

@@ -14,7 +14,7 @@ use super::session::{DeadlinePassed, Session, Step};
 use crate::attempts::Terms;
 use crate::backoff::Backoff;
 use crate::observe::Observer;
-use crate::operation::Lending;
+use crate::operation::{Lending, Operation};
 use crate::platform::Platform;
 use crate::timeout::TimeoutError;
 
@@ -248,6 +248,44 @@ impl<'b, P: Platform, B: Backoff, R> Retry<'b, P, B, R> {
         Fut: Future<Output = Result<T, E>>,
     {
         self.with_call(Call { operation: Numbered(operation), between: Nothing })
+    }
+
+    /// As [`call`](Retry::call), with an [`Operation`] that is no closure: the call's future has a name then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb::Operation;
+    /// use aplomb_sim::prelude::*;
+    /// use core::{pin::Pin, task::{Context, Poll}};
+    ///
+    /// /// Answers when it has been asked often enough.
+    /// struct Reluctant { refusals: u32 }
+    ///
+    /// impl Operation for Reluctant {
+    ///     type Output = Result<u32, &'static str>;
+    ///     type Run = ();
+    ///
+    ///     fn start(&mut self) {}
+    ///
+    ///     fn poll_run(&mut self, _run: Pin<&mut ()>, _cx: &mut Context<'_>) -> Poll<Self::Output> {
+    ///         Poll::Ready(match self.refusals.checked_sub(1) {
+    ///             None => Ok(42),
+    ///             Some(left) => { self.refusals = left; Err("not yet") }
+    ///         })
+    ///     }
+    /// }
+    ///
+    /// static RETRY: Retry = Retry::new();
+    ///
+    /// let answer = aplomb_sim::block_on(async { RETRY.call_operation(Reluctant { refusals: 2 }).await });
+    /// assert_eq!(answer, Ok(42));
+    /// ```
+    pub fn call_operation<O, T, E>(self, operation: O) -> Retry<'b, P, B, R, Call<Plain<O>>>
+    where
+        O: Operation<Output = Result<T, E>>,
+    {
+        self.with_call(Call { operation: Plain(operation), between: Nothing })
     }
 
     fn with_call<O>(self, call: O) -> Retry<'b, P, B, R, O> {

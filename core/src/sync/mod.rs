@@ -8,7 +8,7 @@ mod word;
 
 pub use mutex::raw_impls::local::LocalRawMutex;
 pub use mutex::{ConstInit, ScopedRawMutex};
-pub use semaphore::{Acquire, AcquireError, MergeError, Permit, Semaphore, TryAcquireError};
+pub use semaphore::{Acquire, AcquireError, Lender, MergeError, Permit, Semaphore, TryAcquireError};
 pub use shared::Shared;
 pub use wait_list::WaitList;
 #[cfg(target_has_atomic = "64")]

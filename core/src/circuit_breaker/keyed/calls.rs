@@ -3,9 +3,10 @@
 use core::borrow::Borrow;
 use core::future::Future;
 use core::hash::Hash;
+use core::ops::Deref;
 
 use super::KeyedCircuitBreaker;
-use super::of_key::OfKey;
+use super::of_key::{OfKey, OfOwnedKey};
 use super::shard::Flow;
 use crate::backoff::Backoff;
 use crate::circuit_breaker::error::BreakerError;
@@ -70,6 +71,38 @@ where
         Q: Hash + Eq + ToKey<K> + ?Sized,
     {
         Permit::of(self.of(key))
+    }
+
+    /// As [`permit`](KeyedCircuitBreaker::permit), of breakers that `this` points to, and with a key that the permit keeps: it goes wherever its owner goes.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](KeyedCircuitBreaker::run).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static HOSTS: KeyedCircuitBreaker<String> = checked!(KeyedCircuitBreaker::new(CircuitBreaker::consecutive(1)));
+    ///
+    /// # aplomb_sim::block_on(async {
+    /// let permit = KeyedCircuitBreaker::permit_owned(&HOSTS, String::from("down.example")).unwrap();
+    /// aplomb_sim::spawn("call", async move { permit.failure() }).await.unwrap();
+    /// assert!(HOSTS.state("down.example").is_open());
+    /// # });
+    /// ```
+    pub fn permit_owned<C: Deref<Target = Self>>(this: C, key: K) -> Result<Permit<OfOwnedKey<C, K>>, BreakerError>
+    where
+        P: 'static,
+        K: Hash + Eq + Clone,
+        T: 'static,
+        B: 'static,
+        S: 'static,
+        H: 'static,
+    {
+        let hash = hash::<H, K>(P::hash_seed(), &key);
+        Permit::of(OfOwnedKey { breakers: this, key, hash })
     }
 
     /// What the next call with that key would find.

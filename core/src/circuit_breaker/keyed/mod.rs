@@ -6,7 +6,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::mem::forget;
 
-pub use self::of_key::OfKey;
+pub use self::of_key::{OfKey, OfOwnedKey};
 use self::shard::{Locked, Shard};
 use super::breaker::CircuitBreaker;
 use super::judge::AnyError;

@@ -1,5 +1,6 @@
 use core::borrow::Borrow;
 use core::hash::Hash;
+use core::ops::Deref;
 
 use super::KeyedCircuitBreaker;
 use super::shard::Flow;
@@ -145,5 +146,58 @@ where
             machine.abandon(ticket.epoch);
             ((), Flow::Ended)
         });
+    }
+}
+
+/// The breaker of a key that it has itself, in a table that `C` points to.
+#[derive(Debug)]
+pub struct OfOwnedKey<C, K> {
+    pub(super) breakers: C,
+    pub(super) key: K,
+    pub(super) hash: u64,
+}
+
+impl<P, K, T, B, J, S, H, C, const SHARDS: usize> OfOwnedKey<C, K>
+where
+    P: Platform,
+    K: Hash + Eq + Clone,
+    T: Trip,
+    B: Backoff<State: Copy>,
+    S: Storage,
+    H: KeyHash,
+    C: Deref<Target = KeyedCircuitBreaker<P, K, T, B, J, S, H, SHARDS>>,
+{
+    fn borrowed(&self) -> OfKey<'_, C::Target, K> {
+        OfKey { breakers: &*self.breakers, key: &self.key, hash: self.hash }
+    }
+}
+
+// The judge is lent for as long as the pointer is: of what it points to, the compiler has to know that it lasts.
+impl<P, K, T, B, J, S, H, C, const SHARDS: usize> Circuit for OfOwnedKey<C, K>
+where
+    P: Platform + 'static,
+    K: Hash + Eq + Clone,
+    T: Trip + 'static,
+    B: Backoff<State: Copy> + 'static,
+    S: Storage + 'static,
+    H: KeyHash + 'static,
+    C: Deref<Target = KeyedCircuitBreaker<P, K, T, B, J, S, H, SHARDS>>,
+{
+    type Judge = J;
+
+    fn judge(&self) -> &J {
+        &self.breakers.judge
+    }
+
+    fn admit(&self) -> Result<Ticket, BreakerError> {
+        self.borrowed().admit()
+    }
+
+    fn settle(&self, ticket: Ticket, failed: bool) {
+        self.borrowed().settle(ticket, failed);
+    }
+
+    fn abandon(&self, ticket: Ticket) {
+        self.borrowed().abandon(ticket);
     }
 }

@@ -59,7 +59,7 @@ where
 impl<'b, L, K, O, T, E> Operation for Layered<LineOf<'b, L, K>, O>
 where
     L: Lines,
-    K: Find<L>,
+    K: Find<L> + Copy,
     O: Operation<Output = Result<T, PipelineError<E>>>,
 {
     type Output = O::Output;

@@ -6,7 +6,7 @@ use core::hash::Hash;
 use core::ops::Deref;
 
 use super::KeyedRateLimiter;
-use super::serve::Spot;
+use super::serve::{Own, Spot};
 use crate::config::ConfigError;
 use crate::deadline::Deadline;
 use crate::key::{KeyHash, ToKey};
@@ -140,6 +140,32 @@ where
         Q: Hash + Eq + ToKey<K> + ?Sized,
     {
         Acquire::new(this, key, n, Instant::MAX)
+    }
+
+    /// As [`acquire_owned`](KeyedRateLimiter::acquire_owned), with a key that whoever waits has itself, and until `deadline` at the longest: nothing is borrowed.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire_by`](KeyedRateLimiter::acquire_by).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static HOSTS: KeyedRateLimiter<String> = checked!(KeyedRateLimiter::new(Rate::per_second(10)));
+    ///
+    /// # aplomb_sim::block_on(async {
+    /// let permits = KeyedRateLimiter::acquire_own(&HOSTS, String::from("example.org"), 4, Deadline::NEVER);
+    /// aplomb_sim::spawn("call", async move { permits.await.unwrap(); }).await.unwrap();
+    /// assert_eq!(HOSTS.snapshot("example.org").available, 6);
+    /// # });
+    /// ```
+    pub const fn acquire_own<B: Deref<Target = Self>>(this: B, key: K, n: u32, deadline: Deadline) -> Acquire<B, Own<K>>
+    where
+        K: Hash + Eq + Clone,
+    {
+        Acquire::new(this, Own(key), n, deadline.instant())
     }
 
     /// As [`acquire`](KeyedRateLimiter::acquire), and waits no longer than until `deadline`. What can't be there by then is refused at once, as far as the rule can tell.

@@ -7,6 +7,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::mem::forget;
 
+pub use self::serve::Own;
 use self::shard::Shard;
 use super::algorithm::{Algorithm, FixedWindow, SlidingCounter, SlidingWindow, TokenBucket};
 use super::event::Event;

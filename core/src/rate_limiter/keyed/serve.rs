@@ -116,17 +116,17 @@ where
 {
     #[inline]
     fn find<R>(
-        self,
+        &self,
         lines: &KeyedRateLimiter<P, K, A, S, H, SHARDS, O>,
         read: Instant,
         act: impl FnOnce(&mut Desk<'_, A, S>) -> R,
     ) -> Result<(Spot<S::Link>, R), RateLimitError> {
-        let (hash, house) = (KeyedRateLimiter::<P, K, A, S, H, SHARDS, O>::hash(self), lines.house());
+        let (hash, house) = (KeyedRateLimiter::<P, K, A, S, H, SHARDS, O>::hash(*self), lines.house());
         let Some(Home { index, shard }) = lines.shard(hash) else { return lines.admit(self, hash, read, Some(act)) };
         // It stays here if the key is new: nothing of a caller's is dropped under the lock.
         let mut act = Some(act);
         let served = shard.with(|shard| {
-            let place = shard.table.find(hash, |known| known.borrow() == self)?;
+            let place = shard.table.find(hash, |known| known.borrow() == *self)?;
             let now = shard.steady.advance(read, &lines.clock);
             shard.with(house, place, now, act.take()?)
         });
@@ -134,6 +134,30 @@ where
             Some(Served { result, crowd }) => Ok((Spot { shard: index, crowd }, result)),
             None => lines.admit(self, hash, read, act),
         }
+    }
+}
+
+/// A key that whoever waits has itself.
+#[derive(Debug)]
+pub struct Own<K>(pub(super) K);
+
+impl<P, K, A, S, H, O, const SHARDS: usize> Find<KeyedRateLimiter<P, K, A, S, H, SHARDS, O>> for Own<K>
+where
+    P: Platform,
+    K: Hash + Eq + Clone,
+    A: Algorithm + Copy,
+    S: Storage,
+    H: KeyHash,
+    O: SharedObserver<Event>,
+{
+    #[inline]
+    fn find<R>(
+        &self,
+        lines: &KeyedRateLimiter<P, K, A, S, H, SHARDS, O>,
+        read: Instant,
+        act: impl FnOnce(&mut Desk<'_, A, S>) -> R,
+    ) -> Result<(Spot<S::Link>, R), RateLimitError> {
+        (&self.0).find(lines, read, act)
     }
 }
 

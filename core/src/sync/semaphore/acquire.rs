@@ -34,6 +34,11 @@ impl<B: Deref<Target: Lender>> Acquire<B> {
         self.lender.as_ref()
     }
 
+    /// Whether it has a place in the queue.
+    pub(crate) const fn waits(&self) -> bool {
+        self.place.is_some()
+    }
+
     /// Ends it, and hands on of whom it wanted permits.
     #[inline]
     pub(crate) const fn end(&mut self) -> Option<B> {

@@ -1,0 +1,123 @@
+use core::ops::Deref;
+use core::task::{Context, Poll};
+
+use aplomb::circuit_breaker::{Event, Judge, Permit, Trip};
+use aplomb::observe::SharedObserver;
+use aplomb::{Backoff, BreakerError, CircuitBreaker as Breaker, Platform, Storage};
+use core::time::Duration;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::future::Guarded;
+use crate::mode::{Mode, Respond, Typed};
+
+/// Lets calls through until too many of them fail, and then none for a while. All clones of its services share that breaker.
+///
+/// What is a failure is the breaker's [`Judge`]'s to say, who sees the response: by default, only an error of the service is one. For HTTP, see `http::ServerErrors`.
+///
+/// # Readiness
+///
+/// While the circuit is open, it is ready at once, whether the service within is or not: a call is not to wait for what it will not reach. The call itself is let through, or not, when it is made: so a clone that is ready, and never called, keeps no probe from being sent.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb_tokio::prelude::*;
+/// use aplomb_tower::CircuitBreakerLayer;
+/// use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+///
+/// static SEARCH: CircuitBreaker = checked!(CircuitBreaker::consecutive(2).open_for(secs(10)));
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() {
+/// let search = ServiceBuilder::new()
+///     .layer(CircuitBreakerLayer::new(&SEARCH))
+///     .service(service_fn(async |_: &str| Err::<u32, _>(std::io::Error::other("down"))));
+///
+/// for _ in 0..2 {
+///     assert!(!search.clone().oneshot("rust").await.unwrap_err().is_rejected());
+/// }
+/// let rejected = search.oneshot("rust").await.unwrap_err();
+/// assert_eq!(rejected.retry_after(), Some(secs(10)));
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct CircuitBreakerLayer<L, M = Typed> {
+    breaker: L,
+    mode: M,
+}
+
+impl<L> CircuitBreakerLayer<L> {
+    /// Calls go through the breaker that `breaker` points to: a `static`, or an `Arc`.
+    pub const fn new(breaker: L) -> Self {
+        Self { breaker, mode: Typed }
+    }
+
+    /// A rejection becomes a response, and the error is that of the service within.
+    pub fn respond<R>(self, responder: R) -> CircuitBreakerLayer<L, Respond<R>> {
+        CircuitBreakerLayer { breaker: self.breaker, mode: Respond::by(responder) }
+    }
+}
+
+impl<S, L: Clone, M: Clone> Layer<S> for CircuitBreakerLayer<L, M> {
+    type Service = CircuitBreaker<S, L, M>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        CircuitBreaker { inner, breaker: self.breaker.clone(), mode: self.mode.clone(), is_ready: false }
+    }
+}
+
+/// A service behind a breaker; made by [`CircuitBreakerLayer`].
+#[derive(Debug)]
+pub struct CircuitBreaker<S, L, M = Typed> {
+    inner: S,
+    breaker: L,
+    mode: M,
+    /// Whether the service within may be called. It has not been asked, while the circuit was open.
+    is_ready: bool,
+}
+
+impl<S, L, M, P, T, B, J, W, O, Q> Service<Q> for CircuitBreaker<S, L, M>
+where
+    S: Service<Q>,
+    L: Deref<Target = Breaker<P, T, B, J, W, O>> + Clone,
+    P: Platform,
+    T: Trip,
+    B: Backoff<State: Copy>,
+    J: Judge<S::Response, S::Error>,
+    W: Storage,
+    O: SharedObserver<Event>,
+    M: Mode<S::Response, BreakerError<S::Error>> + Clone,
+{
+    type Response = S::Response;
+    type Error = M::Error;
+    type Future = Guarded<S::Future, Permit<L>, BreakerError<S::Error>, M>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        if self.breaker.state().is_open() {
+            return Poll::Ready(Ok(()));
+        }
+        let ready = self.inner.poll_ready(cx);
+        self.is_ready = matches!(ready, Poll::Ready(Ok(())));
+        ready.map_err(|error| self.mode.failed(error))
+    }
+
+    fn call(&mut self, request: Q) -> Self::Future {
+        let mode = self.mode.clone();
+        match Breaker::permit_owned(self.breaker.clone()) {
+            Ok(permit) if self.is_ready => {
+                self.is_ready = false;
+                Guarded::running(self.inner.call(request), permit, mode)
+            }
+            // It was open when it was asked. Who comes again finds it no longer so, and waits for what is within.
+            Ok(_unused) => Guarded::refused(BreakerError::Open { retry_after: Some(Duration::ZERO) }, mode),
+            Err(error) => Guarded::refused(error.of_operation(), mode),
+        }
+    }
+}
+
+impl<S: Clone, L: Clone, M: Clone> Clone for CircuitBreaker<S, L, M> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), breaker: self.breaker.clone(), mode: self.mode.clone(), is_ready: false }
+    }
+}

@@ -1,0 +1,18 @@
+//! What HTTP has to say: statuses and fields for what is rejected ([`HttpStatus`], [`GrpcStatus`]), rules by which a response is retried ([`Transient`], [`retry_after`]) or counts as a failure ([`ServerErrors`]),
+//! which requests may be sent twice ([`Idempotent`]), keys ([`PeerAddress`], [`ForwardedFor`], [`Header`]), and deadlines that come with a request ([`DeadlineLayer`], [`InExtensions`]).
+
+mod deadline;
+mod grpc;
+mod key;
+mod replay;
+mod retry_after;
+mod status;
+mod transient;
+
+pub use deadline::{DeadlineLayer, Deadlines, GrpcTimeout, InExtensions, TimeOf, grpc_timeout};
+pub use grpc::GrpcStatus;
+pub use key::{ForwardedFor, Header, PeerAddress};
+pub use replay::{AttemptNumber, Idempotent, is_idempotent};
+pub use retry_after::retry_after;
+pub use status::HttpStatus;
+pub use transient::{EveryError, NotRejected, RetryErrors, ServerErrors, Transient};

@@ -1,0 +1,181 @@
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use aplomb::circuit_breaker::{Judge, Verdict};
+use aplomb::retry::Rules;
+use http::{Response, StatusCode};
+
+use super::retry_after;
+use crate::Refusal;
+
+/// Rules of a retry that look at the response: 429, 502, 503 and 504 are retried, and every [error](Transient::errors) of the service; when, the response may say itself by `Retry-After`, in both its forms.
+///
+/// A response that asks for more [patience](Transient::patience) than there is, 60 s unless said otherwise, is not retried but handed on: to come sooner than it says would be no use. (To come sooner all the same, set [`Retry::retry_after_max`](aplomb::Retry::retry_after_max).)
+///
+/// # Examples
+///
+/// ```
+/// use aplomb_tokio::prelude::*;
+/// use aplomb_tower::RetryLayer;
+/// use aplomb_tower::http::{Idempotent, Transient};
+///
+/// static BUDGET: RetryBudget = RetryBudget::new(500);
+/// static RETRY: Retry<Exponential, Transient> = Retry::standard(&BUDGET).rules(Transient::new().patience(secs(10)));
+///
+/// let layer = RetryLayer::new(RETRY).replay(Idempotent);
+/// # let _ = layer;
+/// ```
+#[derive(Clone, Copy)]
+pub struct Transient<V = EveryError> {
+    patience: Duration,
+    now: fn() -> SystemTime,
+    errors: V,
+}
+
+impl Transient {
+    /// Every error, with a patience of 60 s, by the system's clock.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { patience: Duration::from_mins(1), now: SystemTime::now, errors: EveryError }
+    }
+}
+
+impl<V: Copy> Transient<V> {
+    /// Retries only such errors. Default: [`EveryError`].
+    ///
+    /// # Examples
+    ///
+    /// Above a breaker, so that what that rejects is not asked for again:
+    ///
+    /// ```
+    /// use aplomb_tokio::prelude::*;
+    /// use aplomb_tower::http::{Idempotent, NotRejected, ServerErrors, Transient};
+    /// use aplomb_tower::{CircuitBreakerLayer, RetryLayer};
+    /// use tower::ServiceBuilder;
+    ///
+    /// static RETRY: Retry<Exponential, Transient<NotRejected>> = Retry::new().rules(Transient::new().errors(NotRejected));
+    /// static BREAKER: CircuitBreaker<Consecutive, Constant, ServerErrors> = CircuitBreaker::consecutive(5).judged_by(ServerErrors);
+    ///
+    /// let layers = ServiceBuilder::new()
+    ///     .layer(RetryLayer::new(RETRY).replay(Idempotent))
+    ///     .layer(CircuitBreakerLayer::new(&BREAKER));
+    /// # let _ = layers;
+    /// ```
+    #[must_use]
+    pub const fn errors<V2>(self, errors: V2) -> Transient<V2> {
+        Transient { patience: self.patience, now: self.now, errors }
+    }
+
+    /// Retries no response that asks to wait for longer than that.
+    #[must_use]
+    pub const fn patience(mut self, longest: Duration) -> Self {
+        self.patience = longest;
+        self
+    }
+
+    /// Takes dates from another clock than the system's.
+    #[must_use]
+    pub const fn clock(mut self, now: fn() -> SystemTime) -> Self {
+        self.now = now;
+        self
+    }
+}
+
+impl Default for Transient {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<V> fmt::Debug for Transient<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transient").field("patience", &self.patience).finish_non_exhaustive()
+    }
+}
+
+/// Which errors of a service are retried. Every `Fn(&E) -> bool` says so.
+pub trait RetryErrors<E> {
+    /// Whether that one is.
+    fn retries(&self, error: &E) -> bool;
+}
+
+impl<E, F: Fn(&E) -> bool> RetryErrors<E> for F {
+    fn retries(&self, error: &E) -> bool {
+        self(error)
+    }
+}
+
+/// All are.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EveryError;
+
+impl<E> RetryErrors<E> for EveryError {
+    fn retries(&self, _error: &E) -> bool {
+        true
+    }
+}
+
+/// All but rejections by the pattern right below, as by a breaker that is open.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NotRejected;
+
+impl<E: Refusal> RetryErrors<E> for NotRejected {
+    fn retries(&self, error: &E) -> bool {
+        !error.is_rejected()
+    }
+}
+
+impl<B, E, V: RetryErrors<E>> Rules<Response<B>, E> for Transient<V> {
+    fn retries(&mut self, outcome: Result<&Response<B>, &E>) -> bool {
+        match outcome {
+            Err(error) => self.errors.retries(error),
+            Ok(response) => is_transient(response.status()) && self.asked_by(response).is_none_or(|time| time <= self.patience),
+        }
+    }
+
+    fn retry_after(&mut self, outcome: Result<&Response<B>, &E>) -> Option<Duration> {
+        self.asked_by(outcome.ok()?)
+    }
+}
+
+impl<V> Transient<V> {
+    fn asked_by<B>(&self, response: &Response<B>) -> Option<Duration> {
+        retry_after(response.headers(), (self.now)())
+    }
+}
+
+const fn is_transient(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
+    )
+}
+
+/// What counts as a failure of an HTTP service, for a breaker: errors, and statuses from 500 on. 429 counts as nothing: it says that there were too many calls, and not how the service is. All else is a success, a 404 too: the service did answer.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb_tokio::prelude::*;
+/// use aplomb_tower::CircuitBreakerLayer;
+/// use aplomb_tower::http::ServerErrors;
+///
+/// static SEARCH: CircuitBreaker<Consecutive, Constant, ServerErrors> =
+///     CircuitBreaker::consecutive(5).judged_by(ServerErrors);
+///
+/// let layer = CircuitBreakerLayer::new(&SEARCH);
+/// # let _ = layer;
+/// ```
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ServerErrors;
+
+impl<B, E> Judge<Response<B>, E> for ServerErrors {
+    fn judge(&self, outcome: Result<&Response<B>, &E>) -> Verdict {
+        match outcome.map(Response::status) {
+            Err(_) => Verdict::Failure,
+            Ok(status) if status.is_server_error() => Verdict::Failure,
+            Ok(StatusCode::TOO_MANY_REQUESTS) => Verdict::Ignored,
+            Ok(_) => Verdict::Success,
+        }
+    }
+}

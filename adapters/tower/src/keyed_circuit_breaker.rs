@@ -1,0 +1,103 @@
+use core::hash::Hash;
+use core::ops::Deref;
+use core::task::{Context, Poll};
+
+use aplomb::circuit_breaker::{Judge, OfOwnedKey, Permit, Trip};
+use aplomb::key::KeyHash;
+use aplomb::{Backoff, BreakerError, KeyedCircuitBreaker as Breakers, Platform, Storage};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::future::Guarded;
+use crate::key::KeyOf;
+use crate::mode::{Mode, Respond, Typed};
+
+/// Lets calls through by a breaker for each key: of many hosts, only the one that is down is left alone. All clones of its services share those breakers.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb_tokio::prelude::*;
+/// use aplomb_tower::KeyedCircuitBreakerLayer;
+/// use tower::{ServiceBuilder, ServiceExt, service_fn};
+///
+/// static HOSTS: KeyedCircuitBreaker<&str> = checked!(KeyedCircuitBreaker::new(CircuitBreaker::consecutive(1)));
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() {
+/// let pages = ServiceBuilder::new()
+///     .layer(KeyedCircuitBreakerLayer::new(&HOSTS, |host: &&'static str| *host))
+///     .service(service_fn(async |host: &'static str| if host == "down" { Err(std::io::Error::other(host)) } else { Ok(host) }));
+///
+/// assert!(!pages.clone().oneshot("down").await.unwrap_err().is_rejected());
+/// assert!(pages.clone().oneshot("down").await.unwrap_err().is_rejected());
+/// assert_eq!(pages.oneshot("up").await.unwrap(), "up");
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct KeyedCircuitBreakerLayer<L, K, M = Typed> {
+    breakers: L,
+    key_of: K,
+    mode: M,
+}
+
+impl<L, K> KeyedCircuitBreakerLayer<L, K> {
+    /// Calls go through the breakers that `breakers` points to, a `static` or an `Arc`, by the key that `key_of` finds.
+    pub const fn new(breakers: L, key_of: K) -> Self {
+        Self { breakers, key_of, mode: Typed }
+    }
+
+    /// A rejection becomes a response, and the error is that of the service within.
+    pub fn respond<R>(self, responder: R) -> KeyedCircuitBreakerLayer<L, K, Respond<R>> {
+        KeyedCircuitBreakerLayer { breakers: self.breakers, key_of: self.key_of, mode: Respond::by(responder) }
+    }
+}
+
+impl<S, L: Clone, K: Clone, M: Clone> Layer<S> for KeyedCircuitBreakerLayer<L, K, M> {
+    type Service = KeyedCircuitBreaker<S, L, K, M>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        let Self { breakers, key_of, mode } = self.clone();
+        KeyedCircuitBreaker { inner, breakers, key_of, mode }
+    }
+}
+
+/// A service behind a breaker for each key; made by [`KeyedCircuitBreakerLayer`].
+#[derive(Debug, Clone)]
+pub struct KeyedCircuitBreaker<S, L, K, M = Typed> {
+    inner: S,
+    breakers: L,
+    key_of: K,
+    mode: M,
+}
+
+impl<S, L, X, M, P, K, T, B, J, W, H, Q, const SHARDS: usize> Service<Q> for KeyedCircuitBreaker<S, L, X, M>
+where
+    S: Service<Q>,
+    L: Deref<Target = Breakers<P, K, T, B, J, W, H, SHARDS>> + Clone,
+    X: KeyOf<Q, Key = K>,
+    P: Platform + 'static,
+    K: Hash + Eq + Clone,
+    T: Trip + 'static,
+    B: Backoff<State: Copy> + 'static,
+    J: Judge<S::Response, S::Error>,
+    W: Storage + 'static,
+    H: KeyHash + 'static,
+    M: Mode<S::Response, BreakerError<S::Error>> + Clone,
+{
+    type Response = S::Response;
+    type Error = M::Error;
+    type Future = Guarded<S::Future, Permit<OfOwnedKey<L, K>>, BreakerError<S::Error>, M>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx).map_err(|error| self.mode.failed(error))
+    }
+
+    fn call(&mut self, request: Q) -> Self::Future {
+        let mode = self.mode.clone();
+        match Breakers::permit_owned(self.breakers.clone(), self.key_of.key(&request)) {
+            Ok(permit) => Guarded::running(self.inner.call(request), permit, mode),
+            Err(error) => Guarded::refused(error.of_operation(), mode),
+        }
+    }
+}

@@ -1,0 +1,33 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod bulkhead;
+mod circuit_breaker;
+mod deadline;
+mod future;
+#[cfg(feature = "http")]
+pub mod http;
+mod key;
+mod keyed_circuit_breaker;
+mod keyed_rate_limit;
+mod mode;
+#[cfg(feature = "tonic")]
+mod named;
+mod rate_limit;
+mod refusal;
+mod retry;
+mod timeout;
+mod turn;
+
+pub use bulkhead::{Bulkhead, BulkheadLayer};
+pub use circuit_breaker::{CircuitBreaker, CircuitBreakerLayer};
+pub use deadline::{DeadlineOf, NoDeadline};
+pub use future::{Concluded, Guard, Guarded};
+pub use key::KeyOf;
+pub use keyed_circuit_breaker::{KeyedCircuitBreaker, KeyedCircuitBreakerLayer};
+pub use keyed_rate_limit::{InTurn, KeyedRateLimit, KeyedRateLimitLayer};
+pub use mode::{Mode, Respond, Responder, Typed};
+pub use rate_limit::{RateLimit, RateLimitLayer};
+pub use refusal::{Reason, Refusal, Rejection};
+pub use retry::{Attempt, Attempts, Cloned, Replay, Retry, RetryLayer};
+pub use timeout::{Timeout, TimeoutLayer};

@@ -1,0 +1,30 @@
+//! tonic routes by the name of a service: a layer around one has that too.
+
+use core::ops::Deref;
+
+use aplomb::Platform;
+use aplomb::rate_limiter::Lines;
+use aplomb::sync::Lender;
+use tonic::server::NamedService;
+
+use crate::http::Deadlines;
+use crate::{Bulkhead, CircuitBreaker, KeyedCircuitBreaker, KeyedRateLimit, RateLimit, Retry, Timeout};
+
+macro_rules! named {
+    ($([$($parameter:tt)*] $service:ty;)+) => { $(
+        impl<S: NamedService, $($parameter)*> NamedService for $service {
+            const NAME: &'static str = S::NAME;
+        }
+    )+ };
+}
+
+named! {
+    [L: Deref<Target: Lines>, M] RateLimit<S, L, M>;
+    [L, K, M] KeyedRateLimit<S, L, K, M>;
+    [L: Deref<Target: Lender>, M] Bulkhead<S, L, M>;
+    [L, M] CircuitBreaker<S, L, M>;
+    [L, K, M] KeyedCircuitBreaker<S, L, K, M>;
+    [P: Platform, D, M] Timeout<S, P, D, M>;
+    [P: Platform + 'static, B, R, Y, D, M] Retry<S, P, B, R, Y, D, M>;
+    [P: Platform, F] Deadlines<S, P, F>;
+}

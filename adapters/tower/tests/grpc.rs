@@ -1,0 +1,67 @@
+//! Around tonic's services, which have names by which they are routed.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::task::{Context, Poll};
+
+use aplomb_tokio::{Tokio, prelude::*};
+use aplomb_tower::http::{DeadlineLayer, GrpcStatus, InExtensions};
+use aplomb_tower::{BulkheadLayer, CircuitBreakerLayer, KeyedRateLimitLayer, RateLimitLayer, TimeoutLayer};
+use http::{Request, Response};
+use tonic::body::Body;
+use tonic::server::NamedService;
+use tonic::service::Routes;
+use tonic::{Code, Status};
+use tower::{Service, ServiceBuilder, ServiceExt};
+
+/// What a generated server looks like.
+#[derive(Debug, Clone)]
+struct Orders;
+
+impl NamedService for Orders {
+    const NAME: &'static str = "shop.Orders";
+}
+
+impl Service<Request<Body>> for Orders {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _request: Request<Body>) -> Self::Future {
+        ready(Ok(Status::ok("served").into_http()))
+    }
+}
+
+async fn list(routes: &Routes) -> Status {
+    let request = Request::post("/shop.Orders/List").body(Body::empty()).expect("a request");
+    let response = routes.clone().oneshot(request).await.expect("no error");
+    Status::from_header_map(response.headers()).expect("a status among the headers")
+}
+
+/// No limiter of tower's hands on the name, and what is too much became `INTERNAL` (grpc-rust#1616).
+#[tokio::test(start_paused = true)]
+async fn iota_12137_grpc_rust_1616_a_limited_service_is_routed_and_rejects_by_resource_exhausted() {
+    static LIMITER: RateLimiter = RateLimiter::with_burst(Rate::per_minute(6), 2);
+    static CLIENTS: KeyedRateLimiter<u8> = KeyedRateLimiter::new(Rate::per_second(10));
+    static PLACES: Bulkhead = Bulkhead::new(10);
+    static BREAKER: CircuitBreaker = CircuitBreaker::consecutive(5);
+    let orders = ServiceBuilder::new()
+        .layer(DeadlineLayer::<Tokio>::new())
+        .layer(TimeoutLayer::<Tokio>::new(secs(5)).deadline(InExtensions).respond(GrpcStatus))
+        .layer(BulkheadLayer::new(&PLACES).respond(GrpcStatus))
+        .layer(CircuitBreakerLayer::new(&BREAKER).respond(GrpcStatus))
+        .layer(KeyedRateLimitLayer::new(&CLIENTS, |_: &Request<Body>| 0).respond(GrpcStatus))
+        .layer(RateLimitLayer::new(&LIMITER).without_waiting().respond(GrpcStatus))
+        .service(Orders);
+    let routes = Routes::new(orders);
+    for _ in 0..2 {
+        assert_eq!(list(&routes).await.code(), Code::Ok);
+    }
+    let rejected = list(&routes).await;
+    assert_eq!((rejected.code(), rejected.message()), (Code::ResourceExhausted, "rate limited, try again in 10 s"));
+    assert_eq!(rejected.metadata().get("grpc-retry-pushback-ms").unwrap(), "10000");
+}
