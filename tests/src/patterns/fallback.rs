@@ -19,12 +19,11 @@ impl<S: Stage + 'static> Subject<S> for FallbackConfig {
             let is_for = |failure: &Failure| fallback_if.as_ref().is_none_or(|listed| listed.contains(&failure.value));
             // Started at the first poll, as all of it is.
             let operation = async { world.start(&id, arg.as_ref()).await };
-            let outcome = match value {
-                Some(value) => fallback_value(operation, value).fallback_if(is_for).await,
-                None => {
-                    let alternative = |failure: Failure| world.start(&id, Some(&failure.value));
-                    fallback(operation, alternative).fallback_if(is_for).await
-                }
+            let outcome = if let Some(value) = value {
+                fallback_value(operation, value).fallback_if(is_for).await
+            } else {
+                let alternative = |failure: Failure| world.start(&id, Some(&failure.value));
+                fallback(operation, alternative).fallback_if(is_for).await
             };
             outcome.map_err(|failure| ("operation", details(json!({ "value": failure.value }))))
         })
