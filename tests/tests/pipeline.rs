@@ -151,7 +151,7 @@ fn a_retrys_observer_is_told_of_the_operations_own_errors() {
 
 #[test]
 fn an_adaptive_limit_takes_a_timeout_within_for_overload_and_a_rejection_for_nothing() {
-    let limit = AdaptiveLimit::new().initial_limit(20).window(ms(10)).min_calls(1);
+    let limit: AdaptiveLimit = AdaptiveLimit::new().initial_limit(20).window(ms(10)).min_calls(1);
     let full: Bulkhead = Bulkhead::new(1).max_waiting(0);
     aplomb_sim::block_on(async {
         let _taken = full.acquire().await;
