@@ -23,15 +23,11 @@ const COMMON: u32 = gcd(CORE_HZ, TICK_HZ as u32);
 const PARTS: u32 = TICK_HZ as u32 / COMMON;
 const WHOLE: u32 = CORE_HZ / COMMON;
 
-/// What is counted in parts must fit in 32 bits, even if an interrupt comes a period late.
-const LONGEST: u32 = min(1 << 23, (1 << 30) / PARTS);
+/// As many as `SysTick` can count.
+const LONGEST: u32 = 1 << 24;
 
 const fn gcd(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { gcd(b, a % b) }
-}
-
-const fn min(a: u32, b: u32) -> u32 {
-    if a < b { a } else { b }
 }
 
 struct Time(Mutex<RefCell<State>>);
@@ -43,6 +39,9 @@ struct State {
     /// What `SysTick` stood at when it was looked at last; it counts down, from `period - 1` to 0.
     counter: u32,
     period: u32,
+    /// The tick in which the period ends, once it has been set.
+    reach: Option<u64>,
+    is_running: bool,
     queue: Queue,
     /// Nobody is woken.
     held: bool,
@@ -55,6 +54,8 @@ embassy_time_driver::time_driver_impl!(static DRIVER: Time = Time(Mutex::new(Ref
     parts: 0,
     counter: 0,
     period: LONGEST,
+    reach: None,
+    is_running: false,
     queue: Queue::new(),
     held: false,
     awaited: u64::MAX,
@@ -93,12 +94,23 @@ impl State {
         let passed_zero = systick().has_wrapped();
         let counter = if passed_zero { SYST::get_current() } else { before };
         let whole_period = counter > self.counter || (passed_zero && counter != 0);
+        // The counter stands at zero before its first period, too.
+        if (passed_zero || counter == 0) && self.counter != 0 {
+            self.reach = None;
+        }
         let cycles = if whole_period { self.counter + self.period - counter } else { self.counter - counter };
         self.counter = counter;
-        let parts = self.parts + cycles * PARTS;
-        self.ticks += u64::from(parts / WHOLE);
-        self.parts = parts % WHOLE;
+        let (ticks, parts) = self.ahead(cycles);
+        self.ticks += ticks;
+        self.parts = parts;
         self.ticks
+    }
+
+    /// What so many cycles are, in ticks and parts.
+    #[allow(clippy::cast_possible_truncation, reason = "a remainder is less than what it is divided by")]
+    fn ahead(&self, cycles: u32) -> (u64, u32) {
+        let parts = u64::from(self.parts) + u64::from(cycles) * u64::from(PARTS);
+        (parts / u64::from(WHOLE), (parts % u64::from(WHOLE)) as u32)
     }
 
     /// Wakes whose time has come, and sets the alarm for the next.
@@ -108,30 +120,35 @@ impl State {
             let now = self.now();
             next = next.min(self.queue.next_expiration(now));
         }
-        // An alarm that is due goes off at once.
         self.set_alarm(next);
     }
 
+    /// The emulator also interrupts at the beginning of the first period, when there is nothing to do.
     fn set_alarm(&mut self, at: u64) {
-        let ahead = at.saturating_sub(self.now());
-        let parts = u32::try_from(ahead).unwrap_or(u32::MAX).saturating_mul(WHOLE).saturating_sub(self.parts);
-        let cycles = parts.div_ceil(PARTS).clamp(2, LONGEST);
+        let now = self.now();
+        if self.reach.is_some_and(|reach| reach <= at) {
+            return;
+        }
+        // An alarm that is due goes off at once.
+        let parts = at.saturating_sub(now).saturating_mul(u64::from(WHOLE)).saturating_sub(u64::from(self.parts));
+        let cycles = u32::try_from(parts.div_ceil(u64::from(PARTS))).unwrap_or(LONGEST).clamp(2, LONGEST);
+        self.reach = Some(now + self.ahead(cycles).0);
+        if cycles == LONGEST && self.period == LONGEST && self.is_running {
+            // It has begun anew by itself.
+            return;
+        }
         let mut systick = systick();
-        systick.disable_counter();
         systick.set_reload(cycles - 1);
         systick.clear_current();
-        systick.enable_counter();
-        cortex_m::peripheral::SCB::clear_pendst();
         self.counter = 0;
         self.period = cycles;
+        self.is_running = true;
     }
 }
 
 #[exception]
 fn SysTick() {
-    let a = SYST::get_current();
     DRIVER.with(State::wake);
-    DRIVER.with(|s| crate::hprintln!("irq {} ticks {} parts {} period {} cur {}", a, s.ticks, s.parts, s.period, SYST::get_current()));
 }
 
 /// Starts the clock. A firmware does so before anything else.
@@ -139,6 +156,7 @@ pub fn start() {
     let mut systick = systick();
     systick.set_clock_source(SystClkSource::Core);
     DRIVER.with(|state| state.set_alarm(u64::MAX));
+    systick.enable_counter();
     systick.enable_interrupt();
 }
 
