@@ -178,11 +178,30 @@ pub fn release() {
     });
 }
 
+/// The tick of the next alarm, if one is set.
+pub fn next_alarm() -> Option<u64> {
+    // As of the beginning, lest it wake those whose time has come.
+    let next = DRIVER.with(|state| state.queue.next_expiration(0));
+    (next != u64::MAX).then_some(next)
+}
+
+/// Forgets all alarms, and begins anew at tick zero.
+pub fn restart() {
+    DRIVER.with(|state| {
+        state.now();
+        state.queue = Queue::new();
+        (state.ticks, state.parts, state.held) = (0, 0, false);
+        state.reach = None;
+        state.wake();
+    });
+}
+
 /// Sets the clock to the beginning of a tick, forward or back.
 pub fn set(ticks: u64) {
     DRIVER.with(|state| {
         state.now();
         (state.ticks, state.parts) = (ticks, 0);
+        state.reach = None;
         state.wake();
     });
 }
