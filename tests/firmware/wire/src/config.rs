@@ -20,7 +20,7 @@ pub enum Config {
     ParallelStream(Parallel),
     Pool { concurrency: u32, max_queued: Option<u32> },
     Bulkhead { max_concurrent: u32, max_waiting: Option<u32>, max_wait: Nanos },
-    SingleFlight { capacity: Option<u32>, max_waiting: Option<u32>, survives: bool, tells_shared: bool },
+    SingleFlight { capacity: Option<u32>, max_waiting: Option<u32>, tells_shared: bool },
     Cache(Cache),
     Memoize { capacity: Option<u32>, max_waiting: Option<u32> },
     CircuitBreaker(CircuitBreaker),
