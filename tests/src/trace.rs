@@ -162,7 +162,7 @@ impl At {
     }
 }
 
-const ERROR_KINDS: [&str; 14] = [
+pub(crate) const ERROR_KINDS: [&str; 14] = [
     "operation",
     "timeout",
     "superseded",
@@ -180,7 +180,7 @@ const ERROR_KINDS: [&str; 14] = [
 ];
 
 /// The states of a circuit breaker.
-const STATES: [&str; 5] = ["closed", "open", "half_open", "forced_open", "disabled"];
+pub(crate) const STATES: [&str; 5] = ["closed", "open", "half_open", "forced_open", "disabled"];
 
 impl Expected {
     /// The kind of entry.

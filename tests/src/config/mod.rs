@@ -16,10 +16,10 @@ mod waterfall;
 
 use serde_json::{Map, Value};
 
-pub(crate) use self::backoff::{AnyBackoff, BackoffConfig};
+pub(crate) use self::backoff::{AnyBackoff, BackoffConfig, JitterConfig, fraction};
 pub(crate) use self::bulkhead::BulkheadConfig;
 pub(crate) use self::cache::CacheConfig;
-pub(crate) use self::circuit_breaker::{CircuitBreakerConfig, SlowCallConfig, TripConfig, failure_rate};
+pub(crate) use self::circuit_breaker::{CircuitBreakerConfig, SlowCallConfig, TripConfig, failure_rate, FAILURE_RATE};
 use self::edges::{DebounceConfig, ThrottleConfig};
 pub(crate) use self::edges::{EdgesConfig, StreamConfig, Superseded};
 pub(crate) use self::memoize::MemoizeConfig;
@@ -118,8 +118,8 @@ impl Pattern {
             Self::CircuitBreaker(_) => "circuit_breaker",
             Self::Edges(EdgesConfig { debounces: true, .. }) => "debounce",
             Self::Edges(EdgesConfig { debounces: false, .. }) => "throttle",
-            Self::Stream(StreamConfig { debounces: true, .. }) => "debounce_stream",
-            Self::Stream(StreamConfig { debounces: false, .. }) => "throttle_stream",
+            Self::Stream(stream) if stream.edges.debounces => "debounce_stream",
+            Self::Stream(_) => "throttle_stream",
         }
     }
 }
@@ -145,7 +145,8 @@ impl Pattern {
                 times.extend(polling.backoff.iter().flat_map(BackoffConfig::times));
                 times
             }
-            Self::Edges(EdgesConfig { times, .. }) | Self::Stream(StreamConfig { times, .. }) => times.to_vec(),
+            Self::Edges(edges) => edges.times.to_vec(),
+            Self::Stream(stream) => stream.edges.times.to_vec(),
             Self::Retry(retry) => {
                 let mut times = vec![retry.attempt_timeout, retry.deadline, retry.retry_after_max, retry.reset_after];
                 times.push(retry.between);
