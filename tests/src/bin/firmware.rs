@@ -71,7 +71,11 @@ fn run(board: &str, image: &str, folder: &Path) -> Result<bool, String> {
                     *tally.skipped.entry(reason.to_string()).or_default() += 1;
                     break;
                 }
-                Err(error) => return Err(format!("{}: {:?}: {error}", file.display(), scenario.name)),
+                Err(error) => {
+                    println!("FAILED {}: {:?}: {error}", file.display(), scenario.name);
+                    tally.failed += 1;
+                    break;
+                }
             }
         }
     }
