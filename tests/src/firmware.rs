@@ -298,9 +298,7 @@ impl Writer {
                 max_fetches: count(cache.max_fetches),
                 max_waiting: cache.max_waiting,
             }),
-            Pattern::Memoize(memoize) => {
-                Config::Memoize { capacity: count(memoize.capacity), max_waiting: memoize.max_waiting }
-            }
+            Pattern::Memoize(memoize) => Config::Memoize { capacity: count(memoize.capacity), max_waiting: memoize.max_waiting },
             Pattern::CircuitBreaker(breaker) => Config::CircuitBreaker(self.breaker(breaker)?),
         })
     }

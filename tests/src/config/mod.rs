@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 pub(crate) use self::backoff::{AnyBackoff, BackoffConfig, JitterConfig, fraction};
 pub(crate) use self::bulkhead::BulkheadConfig;
 pub(crate) use self::cache::CacheConfig;
-pub(crate) use self::circuit_breaker::{CircuitBreakerConfig, SlowCallConfig, TripConfig, failure_rate, FAILURE_RATE};
+pub(crate) use self::circuit_breaker::{CircuitBreakerConfig, FAILURE_RATE, SlowCallConfig, TripConfig, failure_rate};
 use self::edges::{DebounceConfig, ThrottleConfig};
 pub(crate) use self::edges::{EdgesConfig, StreamConfig, Superseded};
 pub(crate) use self::memoize::MemoizeConfig;

@@ -145,9 +145,7 @@ pub fn play(scenario: Scenario<'static>) {
             world.executor.settle();
         }
     }
-    let alive = || {
-        callers.iter().any(|caller| caller.future.borrow().is_some()) || subject.is_busy() || world.running.get() > 0
-    };
+    let alive = || callers.iter().any(|caller| caller.future.borrow().is_some()) || subject.is_busy() || world.running.get() > 0;
     finish(world, alive);
     world.over.set(true);
     for caller in &callers {

@@ -172,7 +172,11 @@ impl fmt::Display for Told {
     }
 }
 
-fn list<T>(f: &mut fmt::Formatter<'_>, items: &[T], mut one: impl FnMut(&mut fmt::Formatter<'_>, &T) -> fmt::Result) -> fmt::Result {
+fn list<T>(
+    f: &mut fmt::Formatter<'_>,
+    items: &[T],
+    mut one: impl FnMut(&mut fmt::Formatter<'_>, &T) -> fmt::Result,
+) -> fmt::Result {
     f.write_str("[")?;
     for (index, item) in items.iter().enumerate() {
         if index > 0 {
@@ -256,7 +260,8 @@ impl Future for Running {
         }
         if self.takes != 0 {
             let takes = self.takes;
-            let sleep = self.sleep.get_or_insert_with(|| EmbassyClock.sleep_until(EmbassyClock.now().saturating_add_nanos(takes)));
+            let sleep =
+                self.sleep.get_or_insert_with(|| EmbassyClock.sleep_until(EmbassyClock.now().saturating_add_nanos(takes)));
             if Pin::new(sleep).poll(cx).is_pending() {
                 return Poll::Pending;
             }

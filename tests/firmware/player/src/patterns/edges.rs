@@ -51,11 +51,8 @@ impl<M: Mode> Kind<M> {
 /// What the machine is told.
 pub fn terms(config: config::Edges) -> Terms {
     let wait = time::duration(config.wait);
-    let terms = if config.debounces {
-        Terms::debounce(wait).max_wait(time::duration(config.max_wait))
-    } else {
-        Terms::throttle(wait)
-    };
+    let terms =
+        if config.debounces { Terms::debounce(wait).max_wait(time::duration(config.max_wait)) } else { Terms::throttle(wait) };
     terms.leading(config.leading).trailing(config.trailing)
 }
 

@@ -20,7 +20,9 @@ struct Limiting<A: Algorithm> {
 /// The limiter of a scenario.
 pub fn set_up(config: config::RateLimiter) -> &'static dyn Subject {
     match config.algorithm {
-        config::Algorithm::TokenBucket => Limiting::placed(config, |setting| TokenBucket::new(rate(setting)).burst(setting.burst)),
+        config::Algorithm::TokenBucket => {
+            Limiting::placed(config, |setting| TokenBucket::new(rate(setting)).burst(setting.burst))
+        }
         config::Algorithm::FixedWindow => Limiting::placed(config, |setting| FixedWindow::new(rate(setting))),
         config::Algorithm::SlidingWindow => Limiting::placed(config, |setting| SlidingWindow::<Inline<16>>::new(rate(setting))),
         config::Algorithm::SlidingCounter => Limiting::placed(config, |setting| SlidingCounter::new(rate(setting))),
@@ -83,4 +85,3 @@ fn explain<E>(error: &RateLimitError<E>) -> Error {
         _ => Error::unknown(),
     }
 }
-

@@ -20,7 +20,8 @@ pub struct Retrying {
 
 impl Retrying {
     pub fn new(config: &'static config::Retry, form: Form) -> Self {
-        let budget = config.budget.map(|(capacity, cost, refund)| RetryBudget::new(capacity).retry_cost(cost).success_refund(refund));
+        let budget =
+            config.budget.map(|(capacity, cost, refund)| RetryBudget::new(capacity).retry_cost(cost).success_refund(refund));
         Self { config, form, budget }
     }
 
