@@ -7,7 +7,7 @@ use core::pin::Pin;
 use core::ptr;
 use core::task::{Context, Poll};
 
-const SIZE: usize = if cfg!(target_has_atomic = "ptr") { 32 * 1_024 } else { 8 * 1_024 };
+const SIZE: usize = if cfg!(target_has_atomic = "ptr") { 32 * 1_024 } else { 5 * 1_024 };
 const LINE: usize = 8;
 
 #[repr(align(8))]

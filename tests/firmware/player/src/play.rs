@@ -7,6 +7,7 @@ use core::task::{Context, Poll, Waker};
 
 use board::{Executor, time};
 use embassy_executor::raw::TaskStorage;
+use embassy_time_driver::TICK_HZ;
 use heapless::Vec;
 use wire::{Action, Entries, Line, Nanos, Order, Scenario, Token};
 
@@ -81,10 +82,22 @@ impl World {
         self.spawn(Task::Driver(Owned::new(driver)));
     }
 
-    /// Lets time go on up to that instant, and all that is due settle.
+    /// Lets time go on up to that instant, and all that is due settle. Of a long time in which nothing is due, only the end is played.
     fn advance_to(&self, at: Nanos) {
+        const LONG: u64 = 60 * TICK_HZ;
+        let last = at / NANOS_PER_TICK;
         time::release();
-        self.executor.run_until(at / NANOS_PER_TICK);
+        loop {
+            self.executor.settle();
+            let next = time::next_alarm().unwrap_or(last).min(last);
+            if next > time::now().saturating_add(LONG) {
+                time::set(next - TICK_HZ);
+            }
+            self.executor.run_until(next);
+            if time::now() >= last {
+                break;
+            }
+        }
         time::hold();
     }
 
