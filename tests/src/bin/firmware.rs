@@ -98,7 +98,7 @@ fn run(board: &str, image: &str, folder: &Path) -> Result<bool, String> {
             lines.push("stopped");
             judge(stuck, &lines, &mut tallies);
             rest = others;
-        } else if let Some(memory) = lines.last() {
+        } else if let Some(memory) = told.lines().find_map(|line| line.strip_prefix("memory ")) {
             println!("{board}: {memory} bytes placed at most");
         }
     }
