@@ -7,7 +7,7 @@ use core::pin::Pin;
 use core::ptr;
 use core::task::{Context, Poll};
 
-const SIZE: usize = if cfg!(target_has_atomic = "ptr") { 32 * 1_024 } else { 5 * 1_024 };
+const SIZE: usize = if cfg!(target_has_atomic = "ptr") { 32 * 1_024 } else { 5_632 };
 const LINE: usize = 8;
 
 #[repr(align(8))]
@@ -43,11 +43,7 @@ pub fn most() -> usize {
     MOST.0.get()
 }
 
-/// Places a value for the time of the scenario.
-///
-/// # Panics
-///
-/// If there is no room.
+/// Places a value for the time of the scenario; if there is no room, it is the last.
 pub fn place<T>(value: T) -> &'static mut T {
     const { assert!(align_of::<T>() <= LINE) };
     let size = size_of::<T>().next_multiple_of(LINE);
@@ -67,7 +63,11 @@ fn take(size: usize) -> *mut u8 {
         return found;
     }
     let begin = USED.0.get();
-    assert!(begin + size <= SIZE, "no room");
+    if begin + size > SIZE {
+        // The host counts it among those that the board cannot play, and goes on behind it.
+        board::hprintln!("no room");
+        board::exit(false);
+    }
     USED.0.set(begin + size);
     MOST.0.set(MOST.0.get().max(begin + size));
     // SAFETY: it lies within the memory.

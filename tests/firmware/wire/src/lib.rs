@@ -31,7 +31,7 @@ impl Token {
 pub type Nanos = u64;
 
 /// The longest scenario, in bytes.
-pub const LONGEST: usize = 2_560;
+pub const LONGEST: usize = 2_304;
 
 /// A scenario.
 #[derive(Debug, Clone, Serialize, Deserialize)]
