@@ -15,7 +15,7 @@ use crate::stage::Stage;
 use crate::trace::{Entry, What};
 
 /// Where a scenario ends at the latest: after a day.
-const LONGEST: u64 = 24 * 3_600 * 1_000_000_000;
+pub(crate) const LONGEST: u64 = 24 * 3_600 * 1_000_000_000;
 
 /// A scenario being played.
 pub(crate) struct World<S> {

@@ -3,6 +3,7 @@
 //! A scenario is a pattern with its configuration, an operation, a script, and the exact trace that must come out, in virtual time. [`scenario`] reads them, [`play`] plays them, [`trace`] compares.
 
 mod config;
+pub mod firmware;
 mod interpreter;
 pub mod millis;
 mod names;

@@ -111,7 +111,7 @@ impl Operation {
 }
 
 /// The name of an entry: a string as it is, and anything else as it is written.
-fn name_of(value: &Value) -> String {
+pub(crate) fn name_of(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 

@@ -173,7 +173,7 @@ impl At {
     }
 }
 
-const ERROR_KINDS: [&str; 16] = [
+pub(crate) const ERROR_KINDS: [&str; 16] = [
     "operation",
     "timeout",
     "superseded",
@@ -193,7 +193,7 @@ const ERROR_KINDS: [&str; 16] = [
 ];
 
 /// The states of a circuit breaker.
-const STATES: [&str; 5] = ["closed", "open", "half_open", "forced_open", "disabled"];
+pub(crate) const STATES: [&str; 5] = ["closed", "open", "half_open", "forced_open", "disabled"];
 
 impl Expected {
     /// The kind of entry.

@@ -157,13 +157,14 @@ fn bounded<G: Copy>(schedule: Schedule<G>, max: Option<Millis>, jitter: Option<J
     })
 }
 
+pub(super) fn ratio(number: f64) -> Ratio {
+    let (numerator, denominator) = fraction(number);
+    Ratio::new(numerator, denominator)
+}
+
 /// A number as a fraction, exact to six places.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
-pub(super) fn ratio(number: f64) -> Ratio {
+pub(crate) fn fraction(number: f64) -> (u32, u32) {
     const PLACES: u32 = 1_000_000;
-    if number.fract() == 0.0 {
-        Ratio::new(number as u32, 1)
-    } else {
-        Ratio::new((number * f64::from(PLACES)).round() as u32, PLACES)
-    }
+    if number.fract() == 0.0 { (number as u32, 1) } else { ((number * f64::from(PLACES)).round() as u32, PLACES) }
 }

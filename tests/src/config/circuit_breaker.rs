@@ -68,7 +68,7 @@ pub struct SlowCallConfig {
     /// Those that take longer than that.
     pub longer_than: Millis,
     /// Which share of them trips.
-    rate: f64,
+    pub(crate) rate: f64,
 }
 
 impl SlowCallConfig {
@@ -77,15 +77,23 @@ impl SlowCallConfig {
     }
 }
 
+/// Which share of the calls trips it, unless said otherwise.
+pub(crate) const FAILURE_RATE: f64 = 0.5;
+
 /// How many of the calls trip it.
 pub(crate) fn failure_rate(share: Option<f64>) -> Ratio {
-    ratio(share.unwrap_or(0.5))
+    ratio(share.unwrap_or(FAILURE_RATE))
 }
 
 impl CircuitBreakerConfig {
     pub(crate) fn open(&self) -> AnyBackoff {
-        let constant = BackoffConfig::Constant { delay: self.open_for, jitter: None, seed: None };
-        self.open_backoff.as_ref().unwrap_or(&constant).build().0
+        self.opens().build().0
+    }
+
+    /// How long it opens, each time.
+    pub(crate) fn opens(&self) -> BackoffConfig {
+        let constant = || BackoffConfig::Constant { delay: self.open_for, jitter: None, seed: None };
+        self.open_backoff.clone().unwrap_or_else(constant)
     }
 
     pub(super) fn times(&self) -> Vec<Millis> {

@@ -64,45 +64,49 @@ pub struct EdgesConfig {
     pub terms: Terms,
     /// What becomes of callers.
     pub superseded: Superseded,
-    pub(super) times: [Millis; 2],
+    pub(crate) leading: bool,
+    pub(crate) trailing: bool,
+    /// `wait` and `max_wait`, or `interval` twice.
+    pub(crate) times: [Millis; 2],
 }
 
 /// Of `debounce_stream` and `throttle_stream`.
 #[derive(Debug, Clone, Copy)]
 pub struct StreamConfig {
-    pub(super) debounces: bool,
+    pub(crate) edges: EdgesConfig,
     /// What the machine is told.
     pub terms: Terms,
     /// The interval, if all items come through.
     pub pace: Option<Millis>,
-    pub(super) times: [Millis; 2],
+    pub(crate) audits: bool,
 }
 
 impl DebounceConfig {
     pub(super) fn edges(self) -> EdgesConfig {
         let terms = Terms::debounce(self.wait.duration()).max_wait(self.max_wait.duration());
-        let terms = terms.leading(self.leading).trailing(self.trailing);
-        EdgesConfig { debounces: true, terms, superseded: self.superseded, times: [self.wait, self.max_wait] }
+        let Self { wait, leading, trailing, max_wait, superseded } = self;
+        let terms = terms.leading(leading).trailing(trailing);
+        EdgesConfig { debounces: true, terms, superseded, leading, trailing, times: [wait, max_wait] }
     }
 
     pub(super) fn stream(self) -> StreamConfig {
-        let EdgesConfig { terms, times, .. } = self.edges();
-        StreamConfig { debounces: true, terms, pace: None, times }
+        let edges = self.edges();
+        StreamConfig { edges, terms: edges.terms, pace: None, audits: false }
     }
 }
 
 impl ThrottleConfig {
     pub(super) fn edges(self) -> EdgesConfig {
-        let terms = Terms::throttle(self.interval.duration()).leading(self.leading).trailing(self.trailing);
-        EdgesConfig { debounces: false, terms, superseded: self.superseded, times: [self.interval; 2] }
+        let Self { interval, leading, trailing, superseded, .. } = self;
+        let terms = Terms::throttle(interval.duration()).leading(leading).trailing(trailing);
+        EdgesConfig { debounces: false, terms, superseded, leading, trailing, times: [interval; 2] }
     }
 
     pub(super) fn stream(self) -> StreamConfig {
-        let EdgesConfig { mut terms, times, .. } = self.edges();
-        if self.mode == Some(StreamMode::Audit) {
-            terms = Terms::audit(self.interval.duration());
-        }
+        let edges = self.edges();
+        let audits = self.mode == Some(StreamMode::Audit);
+        let terms = if audits { Terms::audit(self.interval.duration()) } else { edges.terms };
         let pace = (self.mode == Some(StreamMode::Pace)).then_some(self.interval);
-        StreamConfig { debounces: false, terms, pace, times }
+        StreamConfig { edges, terms, pace, audits }
     }
 }

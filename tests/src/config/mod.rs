@@ -22,11 +22,11 @@ mod waterfall;
 use serde_json::{Map, Value};
 
 pub(crate) use self::adaptive_limit::{AdaptiveLimitConfig, LimitRule};
-pub(crate) use self::backoff::{AnyBackoff, BackoffConfig};
+pub(crate) use self::backoff::{AnyBackoff, BackoffConfig, JitterConfig, fraction};
 pub(crate) use self::batcher::BatcherConfig;
 pub(crate) use self::bulkhead::BulkheadConfig;
 pub(crate) use self::cache::CacheConfig;
-pub(crate) use self::circuit_breaker::{CircuitBreakerConfig, SlowCallConfig, TripConfig, failure_rate};
+pub(crate) use self::circuit_breaker::{CircuitBreakerConfig, FAILURE_RATE, SlowCallConfig, TripConfig, failure_rate};
 use self::edges::{DebounceConfig, ThrottleConfig};
 pub(crate) use self::edges::{EdgesConfig, StreamConfig, Superseded};
 pub(crate) use self::fallback::FallbackConfig;
@@ -148,8 +148,8 @@ impl Pattern {
             Self::Fallback(_) => "fallback",
             Self::Edges(EdgesConfig { debounces: true, .. }) => "debounce",
             Self::Edges(EdgesConfig { debounces: false, .. }) => "throttle",
-            Self::Stream(StreamConfig { debounces: true, .. }) => "debounce_stream",
-            Self::Stream(StreamConfig { debounces: false, .. }) => "throttle_stream",
+            Self::Stream(stream) if stream.edges.debounces => "debounce_stream",
+            Self::Stream(_) => "throttle_stream",
         }
     }
 }
@@ -180,7 +180,8 @@ impl Pattern {
                 times.extend(polling.backoff.iter().flat_map(BackoffConfig::times));
                 times
             }
-            Self::Edges(EdgesConfig { times, .. }) | Self::Stream(StreamConfig { times, .. }) => times.to_vec(),
+            Self::Edges(edges) => edges.times.to_vec(),
+            Self::Stream(stream) => stream.edges.times.to_vec(),
             Self::Retry(retry) => retry.times(),
         }
     }

@@ -42,8 +42,8 @@ pub enum RateLimiterAlgorithm {
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RateSetting {
-    permits: u32,
-    per: Millis,
+    pub(crate) permits: u32,
+    pub(crate) per: Millis,
     burst: Option<u32>,
 }
 

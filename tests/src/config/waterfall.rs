@@ -30,6 +30,14 @@ impl Steps {
 }
 
 impl WaterfallConfig {
+    /// The names of its steps, if they have any.
+    pub(crate) fn names(&self) -> Vec<String> {
+        match &self.steps {
+            Steps::Number(_) => Vec::new(),
+            Steps::Names(names) => names.clone(),
+        }
+    }
+
     pub(super) fn check(self) -> Result<Self, String> {
         // Each number of steps is a type of its own.
         if (1..=5).contains(&self.steps.number()) { Ok(self) } else { Err("config.steps: from 1 to 5 can be played".into()) }

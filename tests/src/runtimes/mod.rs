@@ -113,7 +113,11 @@ pub fn play(runtime: Runtime, scenario: &Scenario, form: Form) -> Result<Played,
 
 /// Whether a stage can play it.
 fn playable<S: Stage>(scenario: &Scenario) -> Result<(), Unplayable> {
-    let grid = S::TOLERANCE.grid;
+    playable_on(scenario, S::TOLERANCE.grid, S::JUMPS, S::IN_ORDER)
+}
+
+/// Whether it can be played on such a grid, with such jumps, and by an executor that keeps the order of tasks, or does not.
+pub(crate) fn playable_on(scenario: &Scenario, grid: u64, can_jump: Jumps, in_order: bool) -> Result<(), Unplayable> {
     let instants = scenario.instants();
     if !instants.into_iter().all(|instant| instant.is_on(grid)) {
         return Err(Unplayable::Resolution);
@@ -127,12 +131,12 @@ fn playable<S: Stage>(scenario: &Scenario) -> Result<(), Unplayable> {
             _ => {}
         }
     }
-    if jumps > S::JUMPS {
+    if jumps > can_jump {
         return Err(Unplayable::Jump);
     }
     // An item is in its stream at once; all else is done in a task.
     let hangs_on_order = scenario.script.iter().any(|line| line.together && line.item.is_none());
-    if hangs_on_order && !S::IN_ORDER { Err(Unplayable::Order) } else { Ok(()) }
+    if hangs_on_order && !in_order { Err(Unplayable::Order) } else { Ok(()) }
 }
 
 fn verdict(scenario: &Scenario, trace: Vec<Entry>, tolerance: &Tolerance) -> Played {

@@ -88,7 +88,9 @@ impl TokenBucket {
     )]
     const fn of(rate: Rate, burst: u32, burst_is_set: bool) -> Self {
         let per = if rate.per_nanos() < LONGEST { rate.per_nanos() } else { LONGEST };
-        let (permits, per) = (rate.permits() as u128, per as u128);
+        // Zero is wrong, as is found below; a division by it has a panic.
+        let permits = if rate.permits() == 0 { 1 } else { rate.permits() as u128 };
+        let per = per as u128;
         let wrong = Self { rate, burst, interval: Span::ZERO, depth: Span::ZERO, is_whole: false, burst_is_set };
         if wrong.config_error().is_some() {
             return wrong;

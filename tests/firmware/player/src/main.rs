@@ -1,0 +1,49 @@
+//! Plays the scenarios of a file of the host, `scenarios`, and tells it what happened: a line for each entry of the trace. How they compare with what should have happened, the host says.
+
+#![no_std]
+#![no_main]
+
+mod arena;
+mod patterns;
+mod play;
+mod world;
+
+use core::cell::UnsafeCell;
+
+use board::files::File;
+use board::hprintln;
+use panic_semihosting as _;
+use wire::{LONGEST, postcard};
+
+struct Buffer(UnsafeCell<[u8; LONGEST]>);
+
+// SAFETY: a board has one thread, and interrupts don't know it.
+unsafe impl Sync for Buffer {}
+
+static BUFFER: Buffer = Buffer(UnsafeCell::new([0; LONGEST]));
+
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    board::time::start();
+    let Some(mut file) = File::open(b"scenarios\0") else {
+        hprintln!("there is no file `scenarios`");
+        board::exit(false)
+    };
+    let mut length = [0; 2];
+    while file.read(&mut length) == 2 {
+        let length = usize::from(u16::from_le_bytes(length)).min(LONGEST);
+        // SAFETY: what the scenario before has placed, and read, is not used any more; `play` has dropped all that runs.
+        let bytes: &'static mut [u8] = unsafe {
+            arena::reset();
+            &mut (&mut *BUFFER.0.get())[..length]
+        };
+        file.read(bytes);
+        match postcard::from_bytes(bytes) {
+            Ok(scenario) => play::play(scenario),
+            Err(error) => hprintln!("not a scenario: {:?}", error),
+        }
+        hprintln!("done");
+    }
+    hprintln!("memory {}", arena::most());
+    board::exit(true)
+}

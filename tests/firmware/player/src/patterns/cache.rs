@@ -1,0 +1,97 @@
+//! The cache: calls, looks, and the task that fetches anew what is due.
+
+use core::cell::Cell;
+use core::time::Duration;
+
+use aplomb::{Cache, FlightError, time};
+use aplomb_embassy::Embassy;
+use wire::{Order, Request, Token, Verb, config};
+
+use super::{Ending, Subject};
+use crate::world::{Error, Failure, Output, World};
+
+type Kept = Cache<Embassy, Token, Token, Failure>;
+
+/// A cache, which its callers share.
+pub struct Caching(Kept);
+
+/// Where numbers are found, by functions that have no captures.
+struct Numbers(Cell<Option<&'static World>>);
+
+// SAFETY: a board has one thread, and interrupts don't know it.
+unsafe impl Sync for Numbers {}
+
+static NUMBERS: Numbers = Numbers(Cell::new(None));
+
+impl Caching {
+    pub fn new(config: config::Cache, world: &'static World) -> Self {
+        NUMBERS.0.set(Some(world));
+        // Counted from the end; what has none is refreshed by being served after one.
+        let (ttl, refresh_after) = (time::duration(config.ttl), time::duration(config.refresh_after));
+        let (ttl, stale) = if ttl == Duration::MAX && refresh_after < ttl {
+            (refresh_after, Duration::MAX)
+        } else {
+            (ttl, time::duration(config.stale_while_revalidate))
+        };
+        let cache = Kept::new()
+            .ttl(ttl)
+            .time_to_idle(time::duration(config.time_to_idle))
+            .refresh_ahead(ttl.saturating_sub(refresh_after))
+            .stale_while_revalidate(stale)
+            .stale_if_error(time::duration(config.stale_if_error));
+        let cache = config.error_ttl.into_iter().fold(cache, |cache, ttl| cache.error_ttl(time::duration(ttl)));
+        let cache = if config.ttl_by_value { cache.ttl_by(its_millis) } else { cache };
+        let cache = config.max_weight.into_iter().fold(cache, |cache, most| cache.max_weight(most).weigh_by(its_number));
+        let cache = config.capacity.into_iter().fold(cache, |cache, most| cache.capacity(most as usize));
+        let cache = config.max_fetches.into_iter().fold(cache, |cache, most| cache.max_fetches(most as usize));
+        Self(config.max_waiting.into_iter().fold(cache, Kept::max_waiting))
+    }
+}
+
+fn its_millis(_key: &Token, value: &Token) -> Duration {
+    let number = NUMBERS.0.get().and_then(|world| world.number(*value));
+    number.map_or(Duration::MAX, |number| time::duration(number.time))
+}
+
+fn its_number(_key: &Token, value: &Token) -> u32 {
+    let number = NUMBERS.0.get().and_then(|world| world.number(*value));
+    number.and_then(|number| number.weight).unwrap_or(1)
+}
+
+impl Subject for Caching {
+    fn call(&'static self, world: &'static World, Request { id, arg, key, waits, .. }: Request) -> Ending {
+        Ending::new(async move {
+            if waits {
+                self.0.get(&key, || world.start(id, arg)).await.map(Output::One).map_err(explain)
+            } else {
+                Ok(Output::One(self.0.peek(&key).unwrap_or(Token::NULL)))
+            }
+        })
+    }
+
+    fn drive(&'static self, world: &'static World) {
+        world.drive(async move {
+            // It ends only if the configuration makes no sense, which callers learn too.
+            let _ended = self.0.run(|key: Token| world.start(Token::DRIVER, Some(key))).await;
+        });
+    }
+
+    fn act(&self, Order { verb, key, value, .. }: Order) {
+        match verb {
+            Verb::Insert => self.0.insert(key, value),
+            Verb::Invalidate => _ = self.0.invalidate(&key),
+            Verb::Clear => self.0.clear(),
+            _ => {}
+        }
+    }
+}
+
+pub fn explain(error: FlightError<Failure>) -> Error {
+    match error {
+        FlightError::Full { .. } => Error::new("full"),
+        FlightError::QueueFull { .. } => Error::new("queue_full"),
+        FlightError::Failed(failure) => Error::operation(failure),
+        FlightError::Config(error) => Error::config(error),
+        _ => Error::unknown(),
+    }
+}
