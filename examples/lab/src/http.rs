@@ -27,14 +27,6 @@ pub(crate) enum HttpError {
 }
 
 impl HttpError {
-    /// Whether it may go better another time.
-    pub(crate) fn is_transient(&self) -> bool {
-        match self {
-            Self::Status { status, .. } => status.is_server_error(),
-            Self::Connection(_) => true,
-        }
-    }
-
     /// Whether the service has no more for this client now.
     pub(crate) fn is_too_many_requests(&self) -> bool {
         matches!(self, Self::Status { status: StatusCode::TOO_MANY_REQUESTS, .. })

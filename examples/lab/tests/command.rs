@@ -149,37 +149,142 @@ fn a_timeline_can_be_drawn_in_plain_ascii() {
     assert!(run.status.success() && out.is_ascii() && out.contains("timeout"), "{out}");
 }
 
-/// The main job, with fewer calls; what its table says is what it measured.
+/// The main job, in less time; what its table says is what the service has counted, and its callers.
 #[test]
-fn guarding_lets_more_calls_succeed() {
-    let run = lab(&["--requests", "120", "--seconds", "1"]);
+fn a_budget_and_a_breaker_spare_a_service_in_trouble() {
+    let _alone = alone();
+    let run = lab(&["--time", "6s"]);
     let out = told(&run.stdout);
     assert_eq!(run.status.code(), Some(0), "{out}\n{}", told(&run.stderr));
     assert!(!out.contains('\u{1b}'), "piped output is plain");
-    let successes: Vec<f64> = out
-        .lines()
-        .filter(|line| line.starts_with("tokio ") || line.starts_with("smol "))
-        .filter_map(|line| line.split(" %").next()?.split_whitespace().last()?.parse().ok())
-        .collect();
-    let [tokio_bare, tokio_guarded, smol_bare, smol_guarded] = successes[..] else { panic!("{out}") };
-    assert!(tokio_guarded > tokio_bare && smol_guarded > smol_bare, "{out}");
+    assert!(out.contains("the service answers with errors") && out.contains("the service is well again"), "{out}");
+    let rows = policies(&out);
+    assert!(rows.len() >= 4, "{out}");
+    let requests_per_call = |policy: &str| -> f64 {
+        rows.iter().find(|row| row.policy == policy).unwrap_or_else(|| panic!("no {policy} in {out}")).requests_per_call
+    };
+    let storm = requests_per_call("retry(4, exp 25ms..250ms, full)");
+    assert!(requests_per_call("none") < 1.01, "{out}");
+    for spared in
+        ["retry(4, exp 25ms..250ms, full) | budget(10%, 20)", "retry(4, exp 25ms..250ms, full) | breaker(5, open 500ms)"]
+    {
+        assert!(requests_per_call(spared) < storm, "{out}");
+    }
 }
 
-/// What the errands after the main job print is what they measured too.
+/// A row of a table of policies.
+struct Row {
+    /// The share of calls that succeeded, in hundredths.
+    success: f64,
+    requests_per_call: f64,
+    /// As it is printed.
+    normal_again: String,
+    policy: String,
+}
+
+/// The medians of all policies.
+fn policies(out: &str) -> Vec<Row> {
+    // Between columns are at least three blanks, within one at most one.
+    let rows = out.lines().map(|line| line.split("   ").map(str::trim).filter(|cell| !cell.is_empty()).collect::<Vec<_>>());
+    let number = |cell: &str| cell.split_whitespace().next()?.parse::<f64>().ok();
+    rows.filter_map(|cells| {
+        let [success, requests, .., normal_again, policy] = cells[..] else { return None };
+        let (success, requests_per_call) = (number(success)?, number(requests)?);
+        Some(Row { success, requests_per_call, normal_again: normal_again.into(), policy: policy.into() })
+    })
+    .collect()
+}
+
+/// The point of it all. It is what the patterns do in virtual time, the same at every run.
+#[test]
+fn retries_alone_keep_a_service_down_and_a_budget_or_a_breaker_lets_it_recover() {
+    let run = lab(&["whatif", "--seeds", "3", "--time", "40s", "--rps", "250", "--capacity", "400", "--outage", "10s..15s"]);
+    let out = told(&run.stdout);
+    assert_eq!(run.status.code(), Some(0), "{out}\n{}", told(&run.stderr));
+    let [none, retry, budget, breaker, hedge, adaptive] = &policies(&out)[..] else { panic!("{out}") };
+    assert!(none.policy == "none" && none.requests_per_call < 1.01 && none.normal_again.contains(" s"), "{out}");
+    assert!(retry.success < 50.0 && retry.normal_again == "never", "{out}");
+    for better in [budget, breaker] {
+        assert!(better.policy.contains(&retry.policy) && better.success > retry.success + 20.0, "{out}");
+        assert!(better.requests_per_call < 1.2 && !better.normal_again.contains("never"), "{out}");
+    }
+    assert!(hedge.policy == "hedge(p95)" && hedge.requests_per_call > 1.0 && hedge.requests_per_call < 1.15, "{out}");
+    assert!(adaptive.success > none.success && !adaptive.normal_again.contains("never"), "{out}");
+}
+
+#[test]
+fn jitter_does_not_help_and_a_closed_loop_of_few_clients_does() {
+    let policy = ["--policy", "retry(4, every 100ms, full)"];
+    let open = lab(&[&["whatif", "--seeds", "1", "--time", "40s"], &policy[..]].concat());
+    let closed = lab(&[&["whatif", "--seeds", "1", "--time", "40s", "--clients", "50"], &policy[..]].concat());
+    let [open, closed] = [open, closed].map(|run| policies(&told(&run.stdout)).remove(0));
+    assert_eq!(open.normal_again, "never");
+    assert!(
+        closed.normal_again.ends_with(" s") && closed.success > open.success,
+        "fifty clients have no more than fifty requests"
+    );
+}
+
+#[test]
+fn the_same_seeds_give_the_same_table_and_the_same_page() {
+    let page = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("whatif.html");
+    let arguments =
+        ["whatif", "--seeds", "2", "--time", "20s", "--outage", "5s..7s", "--outage", "8s..9s:fail", "--ascii", "--html"];
+    let run = |seed: &str| {
+        let run = lab(&[&arguments[..], &[page.to_str().unwrap(), "--seed", seed]].concat());
+        assert_eq!(run.status.code(), Some(0), "{}", told(&run.stderr));
+        (told(&run.stdout), fs::read_to_string(&page).unwrap())
+    };
+    let first = run("1");
+    assert_eq!(first, run("1"));
+    assert_ne!(first.0, run("2").0);
+    assert!(first.0.is_ascii(), "{}", first.0);
+    assert_eq!(first.1.matches("<svg").count(), 4);
+    assert!(!first.1.contains("http") && !first.1.contains("<script"), "it needs nothing else");
+}
+
+#[test]
+fn a_policy_that_makes_no_sense_is_told_with_its_place() {
+    for (policy, complaint, column) in [
+        ("retry(3, exp 100..1s)", "expected a time such as 250ms, 1.5s or 2m, found \"100..1s\"", 14),
+        ("retry(3 full)", "how many attempts, the first included", 7),
+        ("retry(3) breaker(5)", "expected \"|\" or the end, found \"breaker\"", 10),
+        ("retry(3", "expected \",\" or \")\", but the policy ends here", 8),
+        ("retries(3)", "expected one of deadline, timeout, retry, hedge", 1),
+        ("retry(3) |", "expected one of deadline", 11),
+        ("budget(10%)", "a budget stands behind the retry or hedge that it is for", 1),
+        ("retry(3) | budget(110%)", "expected a share such as 10%", 19),
+        ("retry(0)", "max_attempts is 0, must be at least 1", 1),
+        ("timeout(1s) | breaker(0)", "consecutive is 0, must be at least 1", 15),
+        ("breaker(50% of 1000)", "last_calls is 1000, must be from 1 to 128", 1),
+        ("breaker", "expected breaker(how many failures in a row", 8),
+        ("bulkhead(10, queue many)", "expected a whole number, found \"many\"", 20),
+        ("none | retry(3)", "\"none\" stands alone", 1),
+    ] {
+        let run = lab(&["whatif", "--policy", policy]);
+        let error = told(&run.stderr);
+        assert_eq!(run.status.code(), Some(2), "{policy}: {error}");
+        assert!(error.contains(complaint) && error.contains(&format!("column {column}:")), "{policy}: {error}");
+        assert!(run.stdout.is_empty());
+    }
+}
+
+/// What the errands print is what they measured.
 #[test]
 fn debouncing_sends_fewer_requests_and_a_job_is_polled_until_done() {
-    let run = lab(&["--requests", "10", "--seconds", "0.5"]);
+    let run = lab(&["errands"]);
     let out = told(&run.stdout);
     assert_eq!(run.status.code(), Some(0), "{out}\n{}", told(&run.stderr));
     // Keystrokes, requests, stale results.
-    let figures = |name: &str| -> Vec<u32> {
-        let line = out.lines().find(|line| line.starts_with(name) && !line.contains('%'));
-        line.into_iter().flat_map(str::split_whitespace).filter_map(|word| word.parse().ok()).take(3).collect()
-    };
+    let figures = |name: &str| -> Vec<u32> { row(&out, name).into_iter().filter_map(|word| word.parse().ok()).take(3).collect() };
     let (bare, debounced) = (figures("bare "), figures("debounced "));
     assert_eq!(bare[..2], [22, 22], "{out}");
     assert!(debounced[1] < 22 && debounced[2] <= bare[2], "{out}");
     assert!(out.contains("A job that takes 650 ms") && out.contains("done after"), "{out}");
+    for (limit, name) in [(1, "1 at once "), (10, "10 at once ")] {
+        let [.., peak, in_order] = row(&out, name)[..] else { panic!("{out}") };
+        assert!(peak.parse::<u32>().unwrap() <= limit && in_order == "1000", "{out}");
+    }
 }
 
 /// The columns of the first row that begins so.
@@ -189,25 +294,16 @@ fn row<'o>(out: &'o str, name: &str) -> Vec<&'o str> {
 
 /// All of it is what the service has counted. How much of the quota is used hangs on the machine too, if that is much too busy: there the clients that ask at will fall behind as well.
 #[test]
-fn a_shared_limiter_keeps_to_the_quota_and_parallel_to_its_limit() {
+fn a_shared_limiter_keeps_to_the_quota() {
     let _alone = alone();
-    let run = lab(&["--requests", "10", "--seconds", "2"]);
+    let run = lab(&["quota", "--time", "2s"]);
     let out = told(&run.stdout);
     assert_eq!(run.status.code(), Some(0), "{out}\n{}", told(&run.stderr));
     let number = |word: &str| -> f64 { word.parse().unwrap() };
-
-    let [bare, limited] = ["bare      ", "limited "].map(|name| {
-        let quota = out.split_once("A quota").unwrap().1;
-        row(quota, name)
-    });
+    let [bare, limited] = ["bare      ", "limited "].map(|name| row(&out, name));
     assert!(number(bare[2]) > 0.0, "without a limiter they are refused: {out}");
     assert_eq!((limited[0], limited[2]), (limited[1], "0"), "no request is refused: {out}");
     assert!(number(limited[3]) > 0.9 * number(bare[3]), "{out}");
-
-    for (limit, name) in [(1.0, "1 at once "), (10.0, "10 at once ")] {
-        let [.., peak, in_order] = row(&out, name)[..] else { panic!("{out}") };
-        assert!(number(peak) <= limit && in_order == "1000", "{out}");
-    }
 }
 
 /// The stampede, and the outage beneath a cache; what its tables say is what the service has counted, and its callers.

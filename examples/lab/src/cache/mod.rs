@@ -23,8 +23,8 @@ use customers::Manner;
 use plan::TAKES;
 use service::Service;
 use stampede::Way;
-use timeline::Levels;
 
+use crate::levels::Levels;
 use crate::words::cannot;
 
 /// Callers on a service, bare and with a cache: a stampede, and an outage.
@@ -71,8 +71,7 @@ fn outage(runtime: &Runtime, options: &Options, out: &mut dyn Write) -> Result<(
     });
     let measured = measured.map_err(|error| error.to_string())?;
     words::conclude_outage(out, &measured).map_err(cannot("print"))?;
-    let levels = if options.ascii { Levels::ASCII } else { Levels::UNICODE };
-    timeline::print(out, &measured, &levels).map_err(cannot("print"))
+    timeline::print(out, &measured, Levels::new(options.ascii)).map_err(cannot("print"))
 }
 
 /// Shows how many requests the service had from each customer, and never ends.

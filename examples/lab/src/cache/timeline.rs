@@ -8,27 +8,10 @@ use console::style;
 use super::customers::Measured;
 use super::measured::Part;
 use super::plan::{DEMAND, OUTAGE, TAKES};
+use crate::levels::Levels;
 
 /// How long a column lasts.
 const STEP: Duration = ms(100);
-
-/// What a share is drawn with, from none to all.
-pub(super) struct Levels([char; 9]);
-
-impl Levels {
-    /// For most terminals.
-    pub(super) const UNICODE: Self = Self([' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']);
-
-    /// For all.
-    pub(super) const ASCII: Self = Self([' ', '.', ':', '-', '=', '+', '*', '%', '#']);
-
-    /// Something is never drawn as nothing, and only all of it as all.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is from 0 to 8")]
-    fn of(&self, share: f64) -> char {
-        let level = (share.clamp(0.0, 1.0) * 8.0) as usize;
-        self.0[if share > 0.0 { level.max(1) } else { 0 }]
-    }
-}
 
 /// Draws what each customer's callers got, and what the service had from them, over time.
 pub(super) fn print(out: &mut dyn Write, measured: &[Measured], levels: &Levels) -> io::Result<()> {
@@ -45,15 +28,4 @@ pub(super) fn print(out: &mut dyn Write, measured: &[Measured], levels: &Levels)
         writeln!(out, "{:12}{:12}{}", "", "requests", style(requests.trim_end()).yellow())?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn something_is_seen_and_less_than_all_too() {
-        let drawn = [0.0, 0.001, 0.5, 0.999, 1.0, 2.0].map(|share| Levels::ASCII.of(share));
-        assert_eq!(drawn, [' ', '.', '=', '%', '#', '#']);
-    }
 }

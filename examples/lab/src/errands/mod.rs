@@ -44,7 +44,7 @@ pub(crate) fn run(out: &mut dyn Write) -> Result<(), String> {
 
 fn tell_of_search(out: &mut dyn Write, rounds: &[(&str, search::Measured)]) -> io::Result<()> {
     let title = "A search box. The same keystrokes, bare and debounced.";
-    writeln!(out, "\n{}\n", style(title).bold())?;
+    writeln!(out, "{}\n", style(title).bold())?;
     writeln!(out, "{:10}{:>12}{:>10}{:>22}{:>16}", "", "keystrokes", "requests", "results that were", "last result")?;
     writeln!(out, "{:10}{:>12}{:>10}{:>22}{:>16}", "", "", "sent", "stale on arrival", "after last key")?;
     for (name, measured) in rounds {

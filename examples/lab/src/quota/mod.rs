@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use aplomb_tokio::prelude::*;
+use clap::Args;
 use console::style;
 use futures_lite::future::or;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -18,14 +19,31 @@ use clients::{AGAIN, CLIENTS, CLIENTS_BURST, Manner, Measured, SLACK};
 use ledger::{BURST, RATE};
 use service::Service;
 
+use crate::policy::parse_time;
 use crate::words::{cannot, time};
+
+/// A service with a hard quota, and clients that have more to ask.
+///
+/// Many clients of three customers ask a service on the loopback interface at the same time: at will, as its refusals tell them, and through a rate limiter that they share. Ends with what was measured.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// For how long they ask
+    #[arg(long, default_value = "3s", value_parser = lasting, value_name = "TIME")]
+    time: Duration,
+}
+
+fn lasting(text: &str) -> Result<Duration, String> {
+    let time = parse_time(text).ok().filter(|time| (ms(500)..=secs(600)).contains(time));
+    time.ok_or_else(|| "expected a time from 500ms to 10m".into())
+}
 
 /// Lets the clients of three customers ask for that long, each in its manner; prints what was measured.
 ///
 /// # Errors
 ///
 /// Whatever keeps it from that, in words.
-pub(crate) fn run(takes: Duration, out: &mut dyn Write) -> Result<(), String> {
+pub(crate) fn run(options: &Options, out: &mut dyn Write) -> Result<(), String> {
+    let takes = options.time;
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(cannot("start tokio"))?;
     let service = Service::start().map_err(cannot("start the service"))?;
     introduce(out, takes).map_err(cannot("print"))?;
@@ -58,7 +76,7 @@ fn progress() -> ProgressStyle {
 
 fn introduce(out: &mut dyn Write, takes: Duration) -> io::Result<()> {
     let title = format!("A quota: {RATE} requests a second, and {BURST} at once. Three customers, who always want more.");
-    writeln!(out, "\n{}\n", style(title).bold())?;
+    writeln!(out, "{}\n", style(title).bold())?;
     writeln!(out, "The service counts each request as it arrives, and refuses with a 429 and Retry-After what goes beyond.")?;
     writeln!(out, "The customers: {CLIENTS} clients each, at the same time, for {}", time(takes))?;
     let [again, slack] = [AGAIN, SLACK].map(time);
