@@ -37,6 +37,7 @@
 //! - [`circuit_breaker`]: a service that fails is left alone for a while.
 //! - [`cache`]: values by key, for as long as they are good; one fetch for all who ask. [`memoize`](mod@memoize): a function whose values are kept.
 //! - [`debounce`]: only the newest call of a burst; [`throttle`]: never closer than an interval. As calls, as triggers with one loop that runs, as streams.
+//! - [`guarded`]: a bus with timeout, retry and recovery; with the feature `embedded-hal`, one that existing drivers take for their own.
 //! - [`level`]: a contact that bounces, as edges and gestures. Machines for a driver of your own; with the feature `embedded-hal`, pins that are waited for.
 //! - [`pipeline`]: any of these around one operation, in the order written.
 //! - [`polling`]: asking again until the answer is there.
@@ -59,7 +60,7 @@
 //!
 //! - `alloc`: storage on the heap ([`storage`]), and wakers of their own for the children of a task ([`children`]).
 //! - `std`: implies `alloc`; conversions between the system's instants and ours.
-//! - `embedded-hal`: [contacts and buttons](level#pins) at the pins of `embedded-hal` and `embedded-hal-async`.
+//! - `embedded-hal`: [contacts and buttons](level#pins) at the pins of `embedded-hal` and `embedded-hal-async`, and guarded buses.
 //! - `defmt`: `defmt::Format` for configurations, errors and events.
 //! - `tracing`: an observer that writes events to `tracing`.
 
@@ -87,6 +88,7 @@ mod deadline;
 pub mod debounce;
 pub mod edge;
 pub mod fallback;
+pub mod guarded;
 pub mod hedge;
 pub mod key;
 pub mod level;
@@ -111,6 +113,7 @@ pub mod throttle;
 pub mod time;
 pub mod timeout;
 pub mod waterfall;
+mod wide;
 mod yielding;
 
 pub use adaptive_limit::{AdaptiveLimit, LimitError};

@@ -75,6 +75,7 @@ impl<Event, F: Fn(&Event)> SharedObserver<Event> for F {
 
 /// Listens to nothing.
 #[derive(Debug, Clone, Copy, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Silent;
 
 impl<Event> Observer<Event> for Silent {

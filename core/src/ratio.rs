@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::wide::{divided, scaled};
+
 /// A fraction of two integers: a growth factor, a share of a delay.
 ///
 /// # Examples
@@ -75,16 +77,16 @@ impl Ratio {
     /// This share of `whole`, rounded down; at most `u64::MAX`.
     #[must_use]
     #[allow(clippy::cast_lossless, reason = "`u64::from` is not const")]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     pub const fn of(self, whole: u64) -> u64 {
-        let (numerator, denominator) = (self.numerator as u64, self.denominator as u64);
-        if denominator == 1 {
-            return whole.saturating_mul(numerator);
+        if self.denominator == 1 {
+            return scaled(whole, self.numerator);
         }
         // In two parts, so that nothing overflows that doesn't have to.
-        let (Some(quotient), Some(rest)) = (whole.checked_div(denominator), whole.checked_rem(denominator)) else {
-            return 0;
-        };
-        quotient.saturating_mul(numerator).saturating_add(rest * numerator / denominator)
+        let denominator = self.denominator as u64;
+        let Some((quotient, rest)) = divided(whole, denominator) else { return 0 };
+        let Some((of_rest, _)) = divided(rest * self.numerator as u64, denominator) else { return 0 };
+        scaled(quotient, self.numerator).saturating_add(of_rest)
     }
 }
 

@@ -22,11 +22,16 @@ impl<const HZ: u64> Ticks<HZ> {
     const REST_PER_NANO: u64 = ((((HZ % NANOS_PER_SECOND) as u128) << 64) / NANOS_PER_SECOND as u128) as u64;
 
     /// The instant of a tick, rounded down.
-    #[inline]
+    // Kept out of line on small machines: each reading of the clock goes through it.
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     pub(crate) const fn instant(ticks: u64) -> Instant {
-        let whole = (ticks / Self::TICKS).saturating_mul(Self::NANOS);
+        let whole = ticks / Self::TICKS;
+        if whole > u64::MAX / Self::NANOS {
+            return Instant::MAX;
+        }
         let rest = (ticks % Self::TICKS) * Self::NANOS / Self::TICKS;
-        Instant::from_nanos(whole.saturating_add(rest))
+        Instant::from_nanos((whole * Self::NANOS).saturating_add(rest))
     }
 
     /// The first tick that is not before `at`: a sleep until then does not end early.

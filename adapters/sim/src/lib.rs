@@ -21,7 +21,7 @@ pub use simulation::{
     patterns::{
         AdaptiveLimit, Bulkhead, Debounce, EdgeStream, EdgeStreamExt, JobSet, KeyedRateLimiter, PaceStream, Parallel,
         ParallelArray, ParallelStreamExt, Polling, Pool, RateLimiter, Retry, RetryBudget, Semaphore, Share, Throttle, Timeout,
-        TimeoutExt, deadline, level, parallel, parallel_array, poll_until, prelude, retry, timeout, timeout_at,
+        TimeoutExt, deadline, guarded, level, parallel, parallel_array, poll_until, prelude, retry, timeout, timeout_at,
     },
     pool::SimTask,
     sim::{Sim, spawn},

@@ -7,6 +7,7 @@ use crate::time::{Instant, duration, nanos};
 
 /// What bounds the attempts of a call. Durations are nanoseconds, `u64::MAX` is never.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Limits {
     pub(crate) max_attempts: u32,
     pub(crate) attempt_timeout: u64,
@@ -48,6 +49,7 @@ impl Limits {
 
 /// What a policy says of attempts, to all its calls.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Terms<B> {
     pub(crate) limits: Limits,
     pub(crate) backoff: B,
@@ -169,7 +171,7 @@ impl<S> AttemptLoop<S> {
             return Err(Stop::Exhausted);
         }
         let (place, rng) = past.place.get_or_insert_with(|| (terms.backoff.start(), Rng::with_seed(seed())));
-        let Some(delay) = terms.backoff.delay(place, || rng.u64(..)) else { return Err(Stop::Exhausted) };
+        let Some(delay) = terms.backoff.delay(place, || draw(rng)) else { return Err(Stop::Exhausted) };
         let delay = match retry_after {
             Some(asked) => duration(nanos(asked).min(limits.retry_after_max)),
             None => delay,
@@ -195,6 +197,13 @@ impl<S> AttemptLoop<S> {
         }
         past
     }
+}
+
+/// The next number. Kept out of line on small machines, to which a multiplication of 64 bits is a long way.
+#[cfg_attr(target_pointer_width = "64", inline)]
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+fn draw(rng: &mut Rng) -> u64 {
+    rng.u64(..)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use crate::config::ConfigError;
 use crate::ratio::Ratio;
+use crate::wide::{high_half, scaled};
 
 /// How delays are spread, so that callers that failed together don't come back together.
 ///
@@ -31,26 +32,31 @@ impl Jitter {
 
     /// Spreads the delay; all in nanoseconds. `previous` is what this gave the last time, at first `initial`.
     pub(super) fn spread(self, delay: u64, initial: u64, previous: u64, max: u64, random: impl FnOnce() -> u64) -> u64 {
-        let spread = match self {
-            Self::None => delay,
-            Self::Full => between(0, delay, random()),
-            Self::Equal => between(delay / 2, delay, random()),
-            Self::Decorrelated => between(initial, previous.saturating_mul(3).min(max), random()),
+        if matches!(self, Self::None) { delay.min(max) } else { self.spread_by(random(), delay, initial, previous, max) }
+    }
+
+    // Kept out of line on small machines, where there are several who spread.
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+    fn spread_by(self, random: u64, delay: u64, initial: u64, previous: u64, max: u64) -> u64 {
+        let (low, high) = match self {
+            Self::None => (delay, delay),
+            Self::Full => (0, delay),
+            Self::Equal => (delay / 2, delay),
+            Self::Decorrelated => (initial, scaled(previous, 3).min(max)),
             Self::Proportional(share) => {
                 let share = share.of(delay);
-                between(delay.saturating_sub(share), delay.saturating_add(share), random())
+                (delay.saturating_sub(share), delay.saturating_add(share))
             }
         };
-        spread.min(max)
+        between(low, high, random).min(max)
     }
 }
 
 /// A number from `low` to `high`, both included, uniformly distributed if `random` is.
 fn between(low: u64, high: u64, random: u64) -> u64 {
-    let width = u128::from(high.saturating_sub(low)) + 1;
-    // The high half of a product of 64 bits by at most 65 fits into 64 bits.
-    let offset = u64::try_from((u128::from(random) * width) >> 64).unwrap_or(u64::MAX);
-    low.saturating_add(offset)
+    let width = high.saturating_sub(low).saturating_add(1);
+    low.saturating_add(high_half(random, width))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ mod streams;
 
 /// Fills a platform in: defines, in the module where it stands, the names that an adapter's users know.
 ///
-/// These are the types `Timeout`, `Retry`, `RetryBudget`, `Debounce`, `Throttle`, `EdgeStream`, `PaceStream`, `Polling`, `Parallel`, `Pool`, `JobSet`, `Pipeline`, `RateLimiter`, `KeyedRateLimiter`, `CircuitBreaker`, `KeyedCircuitBreaker`, `SingleFlight`, `Cache`, `Memoize`, `Batcher`, `Bulkhead` and `Semaphore`, the functions `timeout`, `timeout_at`, `deadline`, `poll_until`, `parallel`, `parallel_array`, `memoize` and `retry`, the traits `TimeoutExt`, `EdgeStreamExt` and `ParallelStreamExt`, and the modules `prelude` and `level`, the latter with `Contact` and `Button` if core has the feature `embedded-hal`. The crate has to hand on all of
+/// These are the types `Timeout`, `Retry`, `RetryBudget`, `Debounce`, `Throttle`, `EdgeStream`, `PaceStream`, `Polling`, `Parallel`, `Pool`, `JobSet`, `Pipeline`, `RateLimiter`, `KeyedRateLimiter`, `CircuitBreaker`, `KeyedCircuitBreaker`, `SingleFlight`, `Cache`, `Memoize`, `Batcher`, `Bulkhead` and `Semaphore`, the functions `timeout`, `timeout_at`, `deadline`, `poll_until`, `parallel`, `parallel_array`, `memoize` and `retry`, the traits `TimeoutExt`, `EdgeStreamExt` and `ParallelStreamExt`, and the modules `prelude`, `guarded` with `Guarded`, and `level`, with `Contact` and `Button` if core has the feature `embedded-hal`. The crate has to hand on all of
 /// core, by `pub use aplomb::*`. Docs and their examples come along: they are told the crate's name, and the lines that open and close an asynchronous `main`.
 ///
 /// # Examples
@@ -369,6 +369,15 @@ macro_rules! bind {
             pub use $crate::level::*;
 
             $crate::bind_contacts!(super::$platform);
+        }
+
+        /// Buses with timeout, retry and recovery: all of [`guarded`](mod@$crate::guarded), with this platform filled in.
+        pub mod guarded {
+            pub use $crate::guarded::*;
+
+            /// A [`Guarded`]($crate::guarded::Guarded) on this platform.
+            pub type Guarded<D, K = $crate::guarded::NoRecovery, B = $crate::backoff::Exponential, R = $crate::retry::RetryAll> =
+                $crate::guarded::Guarded<'static, super::$platform, D, K, B, R>;
         }
 
         /// What every user needs.

@@ -1,3 +1,5 @@
+use crate::wide::divided;
+
 /// A span of time in three bytes: six decimal digits, and by which power of ten nanoseconds they count. What has more is rounded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Compact([u8; 3]);
@@ -21,18 +23,19 @@ impl Compact {
     pub(super) const ZERO: Self = Self([0; 3]);
 
     pub(super) fn no_less(nanos: u64) -> Self {
-        Self::rounded(nanos, |digits| digits.div_ceil(10))
+        Self::rounded(nanos, |tenth, rest| tenth + u64::from(rest > 0))
     }
 
     pub(super) fn no_more(nanos: u64) -> Self {
-        Self::rounded(nanos, |digits| digits / 10)
+        Self::rounded(nanos, |tenth, _| tenth)
     }
 
-    fn rounded(nanos: u64, tenth: impl Fn(u64) -> u64) -> Self {
+    fn rounded(nanos: u64, round: impl Fn(u64, u64) -> u64) -> Self {
         let mut digits = nanos.min(LONGEST);
         let mut exponent = 0_u32;
         while digits >> DIGITS > 0 {
-            digits = tenth(digits);
+            let (tenth, rest) = divided(digits, 10).unwrap_or((0, 0));
+            digits = round(tenth, rest);
             exponent += 1;
         }
         let [_, a, b, c] = (u32::try_from(digits).unwrap_or(0) | exponent << DIGITS).to_be_bytes();

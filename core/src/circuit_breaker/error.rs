@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use super::machine::Rejected;
 use crate::config::ConfigError;
+use crate::time::duration;
 
 /// Why a call through a breaker has no value.
 ///
@@ -129,7 +130,7 @@ impl BreakerError {
 impl From<Rejected> for BreakerError {
     fn from(rejected: Rejected) -> Self {
         match rejected {
-            Rejected::Open { left } => Self::Open { retry_after: (left != u64::MAX).then(|| Duration::from_nanos(left)) },
+            Rejected::Open { left } => Self::Open { retry_after: (left != u64::MAX).then(|| duration(left)) },
             Rejected::HalfOpen => Self::HalfOpen,
         }
     }

@@ -45,6 +45,7 @@ pub enum Verdict {
 
 /// Every error is a failure, and every value a success.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct AnyError;
 
 impl<T, E> Judge<T, E> for AnyError {

@@ -8,6 +8,8 @@ use super::judge::{Judge, Verdict};
 ///
 /// One that is dropped without a word counts as nothing; if it was a probe's, another may go in its place.
 ///
+/// It may be taken, and told, in an interrupt handler too, if the platform's lock keeps those out.
+///
 /// # Examples
 ///
 /// ```

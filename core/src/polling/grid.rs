@@ -1,4 +1,5 @@
 use crate::time::Instant;
+use crate::wide::divided;
 
 /// Ticks at a fixed distance, from the first on.
 #[derive(Debug, Clone, Copy)]
@@ -24,8 +25,9 @@ impl Grid {
     /// The attempt has ended: the next tick that is not over.
     pub(super) fn next(&mut self, now: Instant) -> Instant {
         let late = now.as_nanos().saturating_sub(self.tick.as_nanos());
-        let ticks = late.div_ceil(self.interval.max(1)).max(1);
-        self.tick = self.tick.saturating_add_nanos(ticks.saturating_mul(self.interval));
+        let (ticks, over) = divided(late, self.interval).unwrap_or((0, 0));
+        let to_next = if over == 0 && ticks > 0 { 0 } else { self.interval };
+        self.tick = self.tick.saturating_add_nanos(late - over).saturating_add_nanos(to_next);
         self.tick
     }
 }

@@ -148,3 +148,10 @@ impl<J> fmt::Display for Rejected<J> {
 }
 
 impl<J> Error for Rejected<J> {}
+
+#[cfg(feature = "defmt")]
+impl<J> defmt::Format for Rejected<J> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Rejected {{ reason: {} }}", self.reason);
+    }
+}

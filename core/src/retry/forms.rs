@@ -8,11 +8,12 @@ use super::error::RetryError;
 use super::event::{Attempt, Cause, Event};
 use super::future::Run;
 use super::lent;
-use super::policy::{Policy, Retry};
+use super::policy::{Policy, Repeating, Repetition, Retry};
 use super::rules::{Notify, RetryAfter, RetryIf, RetryIfValue, Rules};
 use super::session::{DeadlinePassed, Session, Step};
 use crate::attempts::Terms;
 use crate::backoff::Backoff;
+use crate::config::ConfigError;
 use crate::observe::Observer;
 use crate::operation::{Lending, Operation};
 use crate::platform::Platform;
@@ -136,6 +137,28 @@ impl<'b, P: Platform, B: Backoff, R> Retry<'b, P, B, R> {
         R: Rules<T, E> + Clone,
     {
         lent::run(self.session(), context, operation, between)
+    }
+
+    /// As [`run_with_between`](Retry::run_with_between), for an operation of which only its caller knows whether it can be repeated.
+    pub(crate) fn run_repeating<C, F, K, T, E>(
+        &self,
+        repetition: Repetition,
+        context: &mut C,
+        operation: F,
+        between: K,
+    ) -> impl Future<Output = Result<T, RetryError<E>>>
+    where
+        F: for<'a> Lending<&'a mut C, Result<T, E>>,
+        K: for<'a> Lending<&'a mut C, ()>,
+        R: Rules<T, E> + Clone,
+    {
+        let policy = Repeating { policy: &self.policy, repetition };
+        lent::run(Session::new(policy, self.rules.clone()), context, operation, between)
+    }
+
+    /// Whether the settings make sense, the backoff's too.
+    pub(crate) fn check_settings(&self) -> Result<(), ConfigError> {
+        self.policy.check()
     }
 
     /// As [`run`](Retry::run), with an asynchronous closure that lends from what it has captured. For local executors; under `tokio::spawn`, where the compiler

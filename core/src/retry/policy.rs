@@ -72,6 +72,12 @@ pub trait AsPolicy {
 
     /// The policy.
     fn policy(&self) -> &Policy<'_, Self::Platform, Self::Backoff>;
+
+    /// Whether the operation can be repeated at all, whatever the policy allows.
+    #[inline]
+    fn may_repeat(&self) -> bool {
+        true
+    }
 }
 
 impl<P: Platform, B: Backoff> AsPolicy for Policy<'_, P, B> {
@@ -91,6 +97,32 @@ impl<P: Platform, B: Backoff> AsPolicy for &Policy<'_, P, B> {
     #[inline]
     fn policy(&self) -> &Policy<'_, P, B> {
         self
+    }
+}
+
+/// Whether an operation can be repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repetition {
+    Allowed,
+    Forbidden,
+}
+
+/// A policy, for an operation of which only its caller knows whether it can be repeated.
+pub(super) struct Repeating<'p, 'b, P: Platform, B> {
+    pub(super) policy: &'p Policy<'b, P, B>,
+    pub(super) repetition: Repetition,
+}
+
+impl<P: Platform, B: Backoff> AsPolicy for Repeating<'_, '_, P, B> {
+    type Platform = P;
+    type Backoff = B;
+
+    fn policy(&self) -> &Policy<'_, P, B> {
+        self.policy
+    }
+
+    fn may_repeat(&self) -> bool {
+        self.repetition == Repetition::Allowed
     }
 }
 
@@ -276,6 +308,13 @@ impl<P: Platform, B: fmt::Debug> fmt::Debug for Policy<'_, P, B> {
     }
 }
 
+#[cfg(feature = "defmt")]
+impl<P: Platform, B: defmt::Format> defmt::Format for Policy<'_, P, B> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Policy {{ terms: {}, budget: {} }}", self.terms, self.budget.is_some());
+    }
+}
+
 impl<P: Platform, B: Clone, R: Clone, O: Clone> Clone for Retry<'_, P, B, R, O> {
     fn clone(&self) -> Self {
         Self { policy: self.policy.clone(), rules: self.rules.clone(), call: self.call.clone() }
@@ -287,6 +326,13 @@ impl<P: Platform<Clock: Copy>, B: Copy, R: Copy, O: Copy> Copy for Retry<'_, P, 
 impl<P: Platform, B: fmt::Debug, R, O> fmt::Debug for Retry<'_, P, B, R, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Retry").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl<P: Platform, B: defmt::Format, R, O> defmt::Format for Retry<'_, P, B, R, O> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Retry {{ policy: {} }}", self.policy);
     }
 }
 

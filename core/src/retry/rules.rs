@@ -45,6 +45,7 @@ pub trait Rules<T, E> {
 
 /// Every error is retried, and no value.
 #[derive(Debug, Clone, Copy, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct RetryAll;
 
 impl<T, E> Rules<T, E> for RetryAll {

@@ -196,6 +196,9 @@ impl<Q: AsPolicy, R, E> Session<Q, R, E> {
 
     /// Another attempt, if the machine and the budget allow it.
     fn decide(&mut self, earliest: Instant, retry_after: Option<Duration>) -> Result<Pause, Stop> {
+        if !self.policy.may_repeat() {
+            return Err(Stop::Exhausted);
+        }
         let policy = self.policy.policy();
         let seed = || policy.seed.unwrap_or_else(Q::Platform::random);
         let pause = self.attempts.failed(&policy.terms, || policy.clock.now().max(earliest), retry_after, seed)?;

@@ -11,6 +11,7 @@ use core::time::Duration;
 
 pub(crate) use self::steady::LATE_READING;
 pub use self::steady::Steady;
+use crate::wide;
 
 /// A moment on a [`Clock`]: nanoseconds since that clock's own origin.
 ///
@@ -57,7 +58,7 @@ impl Instant {
     /// The time since `earlier`, or zero if that is later: time that runs backwards counts as no time.
     #[must_use]
     pub const fn saturating_duration_since(self, earlier: Self) -> Duration {
-        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+        wide::duration(self.0.saturating_sub(earlier.0))
     }
 
     /// This instant, `nanos` nanoseconds later; at most [`Instant::MAX`].
@@ -108,13 +109,13 @@ impl fmt::Debug for Instant {
 /// `Duration` counts seconds and nanoseconds apart, and its arithmetic costs accordingly. Machines keep this instead.
 #[must_use]
 pub const fn nanos(duration: Duration) -> u64 {
-    duration.as_secs().saturating_mul(1_000_000_000).saturating_add(duration.subsec_nanos() as u64)
+    wide::nanos(duration)
 }
 
 /// The inverse of [`nanos`]: `u64::MAX` becomes [`Duration::MAX`].
 #[must_use]
 pub const fn duration(nanos: u64) -> Duration {
-    if nanos == u64::MAX { Duration::MAX } else { Duration::from_nanos(nanos) }
+    if nanos == u64::MAX { Duration::MAX } else { wide::duration(nanos) }
 }
 
 /// So many seconds.

@@ -4,6 +4,7 @@ use super::sliding::Window;
 use super::{Call, Tally};
 use crate::config::ConfigError;
 use crate::time::{Instant, duration, nanos};
+use crate::wide::divided;
 
 /// The calls of the last so much time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +59,7 @@ impl<const BUCKETS: usize> TimeWindow<BUCKETS> {
         let Some(began) = ring.began else { return 0 };
         let since = now.as_nanos().saturating_sub(began.as_nanos());
         // Mostly none: a division saved.
-        if since < self.width { 0 } else { since.checked_div(self.width).unwrap_or(0) }
+        if since < self.width { 0 } else { divided(since, self.width).map_or(0, |(buckets, _)| buckets) }
     }
 }
 

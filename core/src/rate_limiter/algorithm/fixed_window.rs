@@ -2,6 +2,7 @@ use super::{Algorithm, Refused};
 use crate::config::ConfigError;
 use crate::rate_limiter::Rate;
 use crate::time::Instant;
+use crate::wide::divided;
 
 /// So many permits in each window of time. A window begins with the first permit that is taken after the last one has ended, and nothing accumulates while nothing is taken.
 ///
@@ -113,7 +114,7 @@ impl Algorithm for FixedWindow {
         let taken = u64::from(taken).min(permits);
         // Windows that are full before this one, if no permit of theirs is left over.
         let total = taken.saturating_add(ahead).saturating_add(u64::from(n));
-        let windows = total.saturating_sub(1) / permits;
+        let (windows, _) = divided(total.saturating_sub(1), permits).unwrap_or((0, 0));
         begins.saturating_add_nanos(windows.saturating_mul(self.rate.per_nanos())).max(now)
     }
 

@@ -6,6 +6,7 @@ use crate::config::ConfigError;
 use crate::rate_limiter::Rate;
 use crate::storage::{Slots, Storage};
 use crate::time::Instant;
+use crate::wide::divided;
 
 /// So many permits in any window of time, exactly: each is remembered until it has slid out.
 ///
@@ -206,7 +207,7 @@ impl<S: Storage> Algorithm for SlidingWindow<S> {
         let permits = u64::from(self.rate.permits().max(1));
         // So many permits are given one period after so many others.
         let total = ahead.saturating_add(u64::from(n));
-        let periods = total.saturating_sub(1) / permits;
+        let (periods, _) = divided(total.saturating_sub(1), permits).unwrap_or((0, 0));
         let rest = u32::try_from(total.saturating_sub(periods.saturating_mul(permits))).unwrap_or(u32::MAX);
         self.fits(state, now, rest).saturating_add_nanos(periods.saturating_mul(self.rate.per_nanos()))
     }
@@ -265,6 +266,13 @@ impl<S> Copy for SlidingWindow<S> {}
 impl<S> fmt::Debug for SlidingWindow<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SlidingWindow").field("rate", &self.rate).finish()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl<S> defmt::Format for SlidingWindow<S> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "SlidingWindow {{ rate: {} }}", self.rate);
     }
 }
 

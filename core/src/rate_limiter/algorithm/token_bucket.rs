@@ -4,7 +4,8 @@ use core::time::Duration;
 use super::{Algorithm, Refused};
 use crate::config::ConfigError;
 use crate::rate_limiter::Rate;
-use crate::time::{Instant, LATE_READING};
+use crate::time::{Instant, LATE_READING, duration};
+use crate::wide::divided;
 
 /// A bucket that holds up to `burst` permits, and into which they drip one by one at an even pace.
 ///
@@ -36,6 +37,8 @@ use crate::time::{Instant, LATE_READING};
 pub struct TokenBucket {
     rate: Rate,
     burst: u32,
+    /// The burst that fills again in the longest time that can be told, and never less than comes in one `per`. Kept, since to work it out takes a division of 128 bits.
+    largest_burst: u32,
     /// From one permit to the next; zero if the configuration makes no sense.
     interval: Span,
     /// From empty to full.
@@ -91,7 +94,9 @@ impl TokenBucket {
         // Zero is wrong, as is found below; a division by it has a panic.
         let permits = if rate.permits() == 0 { 1 } else { rate.permits() as u128 };
         let per = per as u128;
-        let wrong = Self { rate, burst, interval: Span::ZERO, depth: Span::ZERO, is_whole: false, burst_is_set };
+        let largest_burst = Self::largest_burst(rate);
+        let (interval, depth) = (Span::ZERO, Span::ZERO);
+        let wrong = Self { rate, burst, largest_burst, interval, depth, is_whole: false, burst_is_set };
         if wrong.config_error().is_some() {
             return wrong;
         }
@@ -100,6 +105,7 @@ impl TokenBucket {
         Self {
             rate,
             burst,
+            largest_burst,
             interval: Span { whole: (per / permits) as u64, parts: (per % permits) as u32 },
             depth: Span { whole: depth, parts: (total % permits) as u32 },
             is_whole: per.is_multiple_of(permits) && rate.per_nanos() < LONGEST,
@@ -110,7 +116,7 @@ impl TokenBucket {
     /// From one permit to the next, rounded down to nanoseconds.
     #[must_use]
     pub const fn interval(&self) -> Duration {
-        Duration::from_nanos(self.interval.whole)
+        duration(self.interval.whole)
     }
 
     /// The rate at which it fills.
@@ -124,19 +130,18 @@ impl TokenBucket {
     pub const fn config_error(&self) -> Option<ConfigError> {
         if let Some(error) = self.rate.config_error() {
             Some(error)
-        } else if self.burst == 0 || self.burst > self.largest_burst() {
-            Some(ConfigError::Burst { value: self.burst, most: self.largest_burst() })
+        } else if self.burst == 0 || self.burst > self.largest_burst {
+            Some(ConfigError::Burst { value: self.burst, most: self.largest_burst })
         } else {
             None
         }
     }
 
-    /// What fills again in the longest time that can be told, and never less than comes in one `per`.
     #[allow(clippy::cast_lossless, clippy::cast_possible_truncation, reason = "conversions are not const")]
-    const fn largest_burst(&self) -> u32 {
-        let (permits, per) = (self.rate.permits() as u128, self.rate.per_nanos() as u128);
+    const fn largest_burst(rate: Rate) -> u32 {
+        let (permits, per) = (rate.permits() as u128, rate.per_nanos() as u128);
         let Some(largest) = (LONGEST as u128 * permits).checked_div(per) else { return 0 };
-        let permits = self.rate.permits();
+        let permits = rate.permits();
         if largest >= u32::MAX as u128 {
             u32::MAX
         } else if largest < permits as u128 {
@@ -165,9 +170,9 @@ impl TokenBucket {
 
     /// So many parts as a whole number of nanoseconds, and the rest.
     fn carry(&self, parts: u64) -> (u64, u32) {
-        let permits = u64::from(self.rate.permits().max(1));
+        let (whole, rest) = divided(parts, u64::from(self.rate.permits())).unwrap_or((parts, 0));
         // The rest is less than a number of 32 bits.
-        (parts / permits, u32::try_from(parts % permits).unwrap_or(0))
+        (whole, u32::try_from(rest).unwrap_or(0))
     }
 
     #[inline]
@@ -333,7 +338,7 @@ impl Algorithm for TokenBucket {
     /// A burst that was set stays, unless another one is; as far as it can fill again.
     fn in_place_of(self, earlier: &Self) -> Self {
         if earlier.burst_is_set && !self.burst_is_set {
-            self.burst(earlier.burst.clamp(1, self.largest_burst().max(1)))
+            self.burst(earlier.burst.clamp(1, self.largest_burst.max(1)))
         } else {
             self
         }

@@ -136,6 +136,13 @@ impl<B: Deref<Target: Lender>> fmt::Debug for MergeError<B> {
     }
 }
 
+#[cfg(feature = "defmt")]
+impl<B: Deref<Target: Lender>> defmt::Format for MergeError<B> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "MergeError");
+    }
+}
+
 impl<B: Deref<Target: Lender>> fmt::Display for MergeError<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("permits of another semaphore")

@@ -1,0 +1,155 @@
+//! Arithmetic of 64 bits, by the processor's own instructions where it has them; elsewhere in little code, which is there once.
+//!
+//! On a Cortex-M0 the compiler's division of 64 bits takes 1.4 KiB, and a saturating multiplication is made of four others wherever it stands.
+
+use core::time::Duration;
+
+const NANOS_PER_SECOND: u32 = 1_000_000_000;
+
+/// The upper half of the product.
+#[cfg(target_pointer_width = "64")]
+#[allow(
+    clippy::cast_lossless,
+    clippy::cast_possible_truncation,
+    reason = "conversions are not const, and half of 128 bits are 64"
+)]
+#[inline]
+pub(crate) const fn high_half(a: u64, b: u64) -> u64 {
+    ((a as u128 * b as u128) >> 64) as u64
+}
+
+/// The upper half of the product, by four multiplications of 32 bits.
+#[cfg(not(target_pointer_width = "64"))]
+#[inline(never)]
+pub(crate) const fn high_half(a: u64, b: u64) -> u64 {
+    by_quarters(a, b)
+}
+
+#[cfg(any(test, not(target_pointer_width = "64")))]
+const fn by_quarters(a: u64, b: u64) -> u64 {
+    const LOW: u64 = 0xffff_ffff;
+    let (a1, a0, b1, b0) = (a >> 32, a & LOW, b >> 32, b & LOW);
+    let middle = a1 * b0 + ((a0 * b0) >> 32);
+    let carry = (middle & LOW) + a0 * b1;
+    a1 * b1 + (middle >> 32) + (carry >> 32)
+}
+
+/// Quotient and remainder; none if `divisor` is zero.
+#[cfg(target_pointer_width = "64")]
+#[inline]
+pub(crate) const fn divided(number: u64, divisor: u64) -> Option<(u64, u64)> {
+    match (number.checked_div(divisor), number.checked_rem(divisor)) {
+        (Some(quotient), Some(rest)) => Some((quotient, rest)),
+        _ => None,
+    }
+}
+
+/// Quotient and remainder; none if `divisor` is zero.
+#[cfg(not(target_pointer_width = "64"))]
+#[inline(never)]
+pub(crate) const fn divided(number: u64, divisor: u64) -> Option<(u64, u64)> {
+    if divisor == 0 { None } else { Some(bit_by_bit(number, divisor)) }
+}
+
+#[cfg(any(test, not(target_pointer_width = "64")))]
+const fn bit_by_bit(number: u64, divisor: u64) -> (u64, u64) {
+    let (mut quotient, mut rest, mut bits) = (number, 0_u64, 64);
+    while bits > 0 {
+        let carry = rest >> 63;
+        rest = (rest << 1) | (quotient >> 63);
+        quotient <<= 1;
+        if carry != 0 || rest >= divisor {
+            rest = rest.wrapping_sub(divisor);
+            quotient |= 1;
+        }
+        bits -= 1;
+    }
+    (quotient, rest)
+}
+
+/// The product; at most `u64::MAX`.
+#[cfg_attr(target_pointer_width = "64", inline)]
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+#[allow(clippy::cast_lossless, reason = "conversions are not const")]
+pub(crate) const fn scaled(number: u64, by: u32) -> u64 {
+    if cfg!(target_pointer_width = "64") {
+        return number.saturating_mul(by as u64);
+    }
+    let low = (number & 0xffff_ffff) * by as u64;
+    let high = (number >> 32) * by as u64 + (low >> 32);
+    if high >> 32 == 0 { (high << 32) | (low & 0xffff_ffff) } else { u64::MAX }
+}
+
+/// So many nanoseconds.
+#[cfg(target_pointer_width = "64")]
+#[inline]
+pub(crate) const fn duration(nanos: u64) -> Duration {
+    Duration::from_nanos(nanos)
+}
+
+/// So many nanoseconds, without a division.
+#[cfg(not(target_pointer_width = "64"))]
+#[inline(never)]
+pub(crate) const fn duration(nanos: u64) -> Duration {
+    by_reciprocal(nanos)
+}
+
+#[cfg(any(test, not(target_pointer_width = "64")))]
+#[allow(
+    clippy::cast_lossless,
+    clippy::cast_possible_truncation,
+    reason = "conversions are not const, and the rest is less than a second"
+)]
+const fn by_reciprocal(nanos: u64) -> Duration {
+    // A billion is 2^9 * 5^9, and this 2^75 / 5^9, rounded up: the sum of the errors is less than one for all 55 bits that are left.
+    const RECIPROCAL: u64 = 19_342_813_113_834_067;
+    let seconds = by_quarters(nanos >> 9, RECIPROCAL) >> 11;
+    let rest = nanos.wrapping_sub(seconds.wrapping_mul(NANOS_PER_SECOND as u64)) as u32;
+    // It always is; but the compiler has to see that nothing overflows.
+    if rest < NANOS_PER_SECOND { Duration::new(seconds, rest) } else { Duration::from_secs(seconds) }
+}
+
+/// The nanoseconds of a duration; at most `u64::MAX`.
+#[cfg_attr(target_pointer_width = "64", inline)]
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+#[allow(clippy::cast_lossless, reason = "conversions are not const")]
+pub(crate) const fn nanos(duration: Duration) -> u64 {
+    let seconds = duration.as_secs();
+    if seconds > u64::MAX / NANOS_PER_SECOND as u64 {
+        return u64::MAX;
+    }
+    (seconds * NANOS_PER_SECOND as u64).saturating_add(duration.subsec_nanos() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use fastrand::Rng;
+
+    use super::*;
+
+    /// The ends of everything, and numbers of all lengths.
+    fn numbers() -> impl Iterator<Item = u64> {
+        let mut rng = Rng::with_seed(7);
+        let ends = [0, 1, 999_999_999, 1_000_000_000, 1_000_000_001, 1 << 32, (1 << 32) - 1, u64::MAX - 1, u64::MAX];
+        let seconds = [18_446_744_073_u64, 18_446_744_072, 1 << 33].map(|second| second * 1_000_000_000);
+        ends.into_iter().chain(seconds).chain((0..2_000).map(move |_| rng.u64(..) >> rng.u32(..64)))
+    }
+
+    #[test]
+    fn a_duration_by_the_reciprocal_is_that_by_division() {
+        for nanos_ in numbers().flat_map(|n| [n.saturating_sub(1), n, n / 1_000_000_000 * 1_000_000_000]) {
+            assert_eq!(by_reciprocal(nanos_), Duration::from_nanos(nanos_), "{nanos_}");
+            assert_eq!(nanos(duration(nanos_)), nanos_);
+        }
+        assert_eq!(nanos(Duration::MAX), u64::MAX);
+        assert_eq!(nanos(Duration::new(18_446_744_073, 709_551_616)), u64::MAX);
+    }
+
+    #[test]
+    fn what_is_made_by_parts_is_what_the_processor_makes() {
+        for (a, b) in numbers().zip(numbers().skip(5)).chain(numbers().map(|n| (u64::MAX, n))) {
+            assert_eq!(by_quarters(a, b), high_half(a, b), "{a} * {b}");
+            assert_eq!((b != 0).then(|| bit_by_bit(a, b)), divided(a, b), "{a} / {b}");
+        }
+    }
+}
