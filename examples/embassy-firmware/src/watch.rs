@@ -1,0 +1,55 @@
+//! Tells what the patterns do, as it happens.
+
+use core::fmt::Display;
+
+use aplomb_embassy::observe::SharedObserver;
+use aplomb_embassy::retry::Rules;
+use aplomb_embassy::{circuit_breaker, rate_limiter, retry};
+use embassy_time::Instant;
+
+/// Prints a line with the time before it.
+pub fn tell(who: &str, what: impl Display) {
+    let now = Instant::now().as_millis();
+    board::hprintln!("{:3}.{:03} {}: {}", now / 1_000, now % 1_000, who, what);
+}
+
+/// Prints what the pattern of that name decides. Of a retry it makes the rules too: every error is retried, as without it.
+#[derive(Debug, Clone, Copy)]
+pub struct Watch(pub &'static str);
+
+impl<T, E: Display> Rules<T, E> for Watch {
+    fn retries(&mut self, outcome: Result<&T, &E>) -> bool {
+        outcome.is_err()
+    }
+
+    fn observe(&mut self, event: &retry::Event<'_, E>) {
+        match event {
+            retry::Event::Retrying { attempt, delay, cause } => {
+                tell(self.0, format_args!("attempt {attempt}: {cause}; again in {} ms", delay.as_millis()));
+            }
+            retry::Event::Succeeded { attempts: 2.. } => tell(self.0, "it worked after all"),
+            retry::Event::Stopped { attempts, .. } => tell(self.0, format_args!("gives up after {attempts} attempts")),
+            _ => {}
+        }
+    }
+}
+
+impl SharedObserver<circuit_breaker::Event> for Watch {
+    fn observe(&self, event: &circuit_breaker::Event) {
+        match event {
+            circuit_breaker::Event::Changed { from, to } => tell(self.0, format_args!("{from} -> {to}")),
+            circuit_breaker::Event::Rejected { retry_after: Some(after) } => {
+                tell(self.0, format_args!("rejected, for another {} ms", after.as_millis()));
+            }
+            _ => {}
+        }
+    }
+}
+
+impl SharedObserver<rate_limiter::Event> for Watch {
+    fn observe(&self, event: &rate_limiter::Event) {
+        if let rate_limiter::Event::Admitted { waited } = event {
+            tell(self.0, format_args!("had to wait for {} ms", waited.as_millis()));
+        }
+    }
+}
