@@ -40,7 +40,8 @@ pub trait Recovery<D, E> {
     ///
     /// # Cancel safety
     ///
-    /// Between two attempts the policy's [deadline](crate::Retry::deadline) cuts it off. A recovery that was dropped before its end is begun anew before the next transfer.
+    /// Between two attempts the policy's [deadline](crate::Retry::deadline) cuts it off; at the beginning of a call nothing does, so that one that may hang wants a timeout of its own. A recovery that was dropped before its end is begun anew before
+    /// the next transfer.
     #[allow(async_fn_in_trait, reason = "the traits of `embedded-hal-async`, inside which it runs, promise no `Send` either")]
     async fn recover(&mut self, bus: &mut D);
 }
