@@ -14,34 +14,21 @@ use crate::retry::{Repetition, Retry, RetryAll, RetryError, Rules};
 /// ```
 /// use aplomb_sim::guarded::Guarded; // or aplomb_embassy
 /// use aplomb_sim::prelude::*;
-/// use embedded_hal_async::i2c::I2c;
-/// # use embedded_hal_async::i2c::{ErrorKind, ErrorType, Operation};
 ///
-/// static POLICY: Retry = checked!(Retry::new().attempt_timeout(ms(5)));
+/// static POLICY: Retry = checked!(Retry::new().attempt_timeout(ms(50)));
 ///
-/// /// A driver, which has never heard of timeouts.
-/// async fn temperature(bus: &mut impl I2c) -> Option<i16> {
-///     let mut raw = [0; 2];
-///     bus.write_read(0x48, &[0], &mut raw).await.ok()?;
-///     Some(i16::from_be_bytes(raw) >> 8)
+/// #[derive(Default)]
+/// struct Radio { resets: u32 }
+///
+/// impl Radio {
+///     async fn reset(&mut self) { self.resets += 1; }
+///     async fn send(&mut self, _frame: &[u8]) -> Result<(), &'static str> { if self.resets == 0 { Err("no answer") } else { Ok(()) } }
 /// }
 ///
-/// # #[derive(Default)]
-/// # struct Bus { resets: u32 }
-/// # impl Bus { async fn reset(&mut self) { self.resets += 1; } }
-/// # impl ErrorType for Bus { type Error = ErrorKind; }
-/// # impl I2c for Bus {
-/// #     async fn transaction(&mut self, _: u8, operations: &mut [Operation<'_>]) -> Result<(), ErrorKind> {
-/// #         if self.resets == 0 { return std::future::pending().await }
-/// #         for operation in operations { if let Operation::Read(bytes) = operation { bytes.copy_from_slice(&[21, 0]) } }
-/// #         Ok(())
-/// #     }
-/// # }
 /// # aplomb_sim::block_on(async {
-/// # let bus = Bus::default(); // that hangs until it is reset
-/// let mut bus = Guarded::new(bus, &POLICY).recover(async |bus: &mut Bus| bus.reset().await);
-/// assert_eq!(temperature(&mut bus).await, Some(21));
-/// # assert_eq!(bus.release().resets, 1);
+/// let mut radio = Guarded::new(Radio::default(), &POLICY).recover(async |radio: &mut Radio| radio.reset().await);
+/// assert_eq!(radio.run(async |radio| radio.send(b"hello").await).await, Ok(()));
+/// assert_eq!(radio.release().resets, 1);
 /// # });
 /// ```
 #[must_use = "it is to be used in place of the bus"]

@@ -8,16 +8,17 @@
 ///
 /// ```
 /// use aplomb::guarded::Recovery;
-/// use embedded_hal::i2c::{Error, ErrorKind};
+///
+/// enum BusError { NoAcknowledge, Stuck }
 ///
 /// /// Nine clock pulses, after which no device holds the line.
 /// struct FreeTheLine;
 ///
 /// # struct Bus;
 /// # impl Bus { async fn clock_pulses(&mut self, _count: u32) {} }
-/// impl<E: Error> Recovery<Bus, E> for FreeTheLine {
-///     fn is_needed(&mut self, error: &E) -> bool {
-///         !matches!(error.kind(), ErrorKind::NoAcknowledge(_))
+/// impl Recovery<Bus, BusError> for FreeTheLine {
+///     fn is_needed(&mut self, error: &BusError) -> bool {
+///         matches!(error, BusError::Stuck)
 ///     }
 ///
 ///     async fn recover(&mut self, bus: &mut Bus) {
