@@ -30,6 +30,8 @@ pub enum Reason {
     Unplayable(Unplayable),
     /// What it shows exists only where there is an allocator.
     Allocator,
+    /// No board has been taught its pattern.
+    Pattern,
 }
 
 impl fmt::Display for Reason {
@@ -37,6 +39,7 @@ impl fmt::Display for Reason {
         match self {
             Self::Unplayable(unplayable) => unplayable.fmt(f),
             Self::Allocator => f.write_str("needs an allocator"),
+            Self::Pattern => f.write_str("no board plays its pattern"),
         }
     }
 }
@@ -62,6 +65,11 @@ pub fn encode(scenario: &Scenario, form: Form) -> Result<Result<Encoded, Reason>
     }
     if matches!(&scenario.pattern, Pattern::SingleFlight(config) if config.survives) {
         return Ok(Err(Reason::Allocator));
+    }
+    if let Pattern::AdaptiveLimit(_) | Pattern::Batcher(_) | Pattern::Fallback(_) | Pattern::Hedge(_) | Pattern::Pipeline(_) =
+        &scenario.pattern
+    {
+        return Ok(Err(Reason::Pattern));
     }
     let mut writer = Writer { values: vec![Value::Null, "=arg".into(), "driver".into()] };
     let lines = writer.lines(scenario)?;
@@ -300,6 +308,9 @@ impl Writer {
             }),
             Pattern::Memoize(memoize) => Config::Memoize { capacity: count(memoize.capacity), max_waiting: memoize.max_waiting },
             Pattern::CircuitBreaker(breaker) => Config::CircuitBreaker(self.breaker(breaker)?),
+            Pattern::AdaptiveLimit(_) | Pattern::Batcher(_) | Pattern::Fallback(_) | Pattern::Hedge(_) | Pattern::Pipeline(_) => {
+                return Err(format!("no board plays `{}`", pattern.name()));
+            }
         })
     }
 
