@@ -198,7 +198,7 @@ fn policies(out: &str) -> Vec<Row> {
 /// The point of it all. It is what the patterns do in virtual time, the same at every run.
 #[test]
 fn retries_alone_keep_a_service_down_and_a_budget_or_a_breaker_lets_it_recover() {
-    let run = lab(&["whatif", "--seeds", "3", "--time", "40s", "--rps", "250", "--capacity", "400", "--outage", "10s..15s"]);
+    let run = lab(&["whatif", "--seeds", "2", "--time", "40s", "--rps", "250", "--capacity", "400", "--outage", "10s..15s"]);
     let out = told(&run.stdout);
     assert_eq!(run.status.code(), Some(0), "{out}\n{}", told(&run.stderr));
     let [none, retry, budget, breaker, hedge, adaptive] = &policies(&out)[..] else { panic!("{out}") };

@@ -26,7 +26,7 @@ const CUSTOMERS: [&str; 6] = [
     "retry(4, exp 25ms..250ms, full)",
     "retry(4, exp 25ms..250ms, full) | budget(10%, 20)",
     "retry(4, exp 25ms..250ms, full) | breaker(5, open 500ms)",
-    "hedge(p95)",
+    "hedge(60ms)",
     "adaptive(gradient, wait 100ms)",
 ];
 

@@ -75,18 +75,27 @@ pub(crate) struct Options {
 const POLICY_HELP: &str = "\
 Policies: patterns with \"|\" between them, the outermost first
   none
-  deadline(TIME)                        all inside ends by then, and retries inside know
+  deadline(TIME)
+      all inside ends by then, and retries inside know
   timeout(TIME)
-  retry(ATTEMPTS, exp FROM..MAX, full)  the first attempt included; or \"every PAUSE\"; jitter: none, full, equal, decorrelated
-  hedge(TIME)                           a second request after that; or \"hedge(p95)\", after a percentile of what calls take
-  budget(SHARE, BURST)                  for the retry or hedge before it: so many for a hundred, and so many at once (100; 10 hedges)
+  retry(ATTEMPTS, exp FROM..MAX, JITTER)
+      the first attempt included; or \"every PAUSE\";
+      jitter is one of none, full, equal, decorrelated
+  hedge(TIME)
+      a second request after that; or \"p95\", a percentile of what calls take
+  budget(SHARE, BURST)
+      for the retry or hedge before it: so many for a hundred successes or
+      calls, and so many at once (100 retries, 10 hedges)
   breaker(FAILURES, open TIME, probes CALLS)
-                                        so many in a row; or \"50% of 100\" calls; or \"50% in 10s\"
-  limiter(RATE, burst CALLS, wait TIME) such as 300/s
+      so many in a row; or \"50% of 100\" calls; or \"50% in 10s\"
+  limiter(RATE, burst CALLS, wait TIME)
+      such as 300/s
   bulkhead(PLACES, queue CALLS, wait TIME)
-  adaptive(gradient, initial CALLS, queue CALLS, wait TIME)
-                                        a limit that is found; or \"vegas\", or \"aimd TIME\", the latency that is too long
-Retries and breakers count what the service did, and not what a pattern rejected.";
+  adaptive(RULE, initial CALLS, queue CALLS, wait TIME)
+      a limit that is found, by gradient, vegas, or \"aimd TIME\", the latency
+      that is too long
+Retries, hedges and breakers go by what the service does, and not by what a
+pattern inside rejects.";
 
 impl Options {
     /// What they come to.
