@@ -26,7 +26,7 @@ const BUCKETS: usize = 64;
 struct Listed(Option<&'static Few>);
 
 impl Judge<Token, Failure> for Listed {
-    fn judge(&self, outcome: &Result<Token, Failure>) -> Verdict {
+    fn judge(&self, outcome: Result<&Token, &Failure>) -> Verdict {
         match outcome {
             Err(failure) if self.0.is_none_or(|listed| listed.contains(&failure.value)) => Verdict::Failure,
             _ => Verdict::Success,
