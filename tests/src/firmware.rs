@@ -30,8 +30,8 @@ pub enum Reason {
     Unplayable(Unplayable),
     /// What it shows exists only where there is an allocator.
     Allocator,
-    /// No board has been taught its pattern.
-    Pattern,
+    /// The player does not know its pattern yet.
+    Unknown,
 }
 
 impl fmt::Display for Reason {
@@ -39,7 +39,7 @@ impl fmt::Display for Reason {
         match self {
             Self::Unplayable(unplayable) => unplayable.fmt(f),
             Self::Allocator => f.write_str("needs an allocator"),
-            Self::Pattern => f.write_str("no board plays its pattern"),
+            Self::Unknown => f.write_str("missing: the player does not know the pattern"),
         }
     }
 }
@@ -66,10 +66,8 @@ pub fn encode(scenario: &Scenario, form: Form) -> Result<Result<Encoded, Reason>
     if matches!(&scenario.pattern, Pattern::SingleFlight(config) if config.survives) {
         return Ok(Err(Reason::Allocator));
     }
-    if let Pattern::AdaptiveLimit(_) | Pattern::Batcher(_) | Pattern::Fallback(_) | Pattern::Hedge(_) | Pattern::Pipeline(_) =
-        &scenario.pattern
-    {
-        return Ok(Err(Reason::Pattern));
+    if is_unknown(&scenario.pattern) {
+        return Ok(Err(Reason::Unknown));
     }
     let mut writer = Writer { values: vec![Value::Null, "=arg".into(), "driver".into()] };
     let lines = writer.lines(scenario)?;
@@ -103,6 +101,14 @@ pub fn encode(scenario: &Scenario, form: Form) -> Result<Result<Encoded, Reason>
         _ => Vec::new(),
     };
     Ok(Ok(Encoded { bytes, values: writer.values, names }))
+}
+
+/// Whether the player has nothing for it.
+fn is_unknown(pattern: &Pattern) -> bool {
+    matches!(
+        pattern,
+        Pattern::Batcher(_) | Pattern::AdaptiveLimit(_) | Pattern::Pipeline(_) | Pattern::Hedge(_) | Pattern::Fallback(_)
+    )
 }
 
 /// One after another.
@@ -308,9 +314,7 @@ impl Writer {
             }),
             Pattern::Memoize(memoize) => Config::Memoize { capacity: count(memoize.capacity), max_waiting: memoize.max_waiting },
             Pattern::CircuitBreaker(breaker) => Config::CircuitBreaker(self.breaker(breaker)?),
-            Pattern::AdaptiveLimit(_) | Pattern::Batcher(_) | Pattern::Fallback(_) | Pattern::Hedge(_) | Pattern::Pipeline(_) => {
-                return Err(format!("no board plays `{}`", pattern.name()));
-            }
+            unknown => return Err(format!("the player does not know `{}`", unknown.name())),
         })
     }
 

@@ -107,6 +107,7 @@ impl World {
 }
 
 /// Plays a scenario.
+#[inline(never)]
 pub fn play(scenario: Scenario<'static>) {
     time::restart();
     time::hold();

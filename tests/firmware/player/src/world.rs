@@ -113,6 +113,7 @@ impl World {
         Running { world: self, number, takes: start.takes, result: Some(result), sleep: None }
     }
 
+    #[inline(never)]
     fn behaviour(&self, number: u32, by: Token, arg: Option<Token>) -> Start {
         let starts = || Entries::<Start>::of(self.scenario.starts);
         let named = |name: Token| starts().find(|start| start.name == name);
@@ -153,6 +154,7 @@ impl World {
     }
 
     /// A line of the trace.
+    #[inline(never)]
     fn tell(&self, what: fmt::Arguments<'_>) {
         if !self.over.get() {
             let mut line: String<512> = String::new();

@@ -26,7 +26,7 @@ const BUCKETS: usize = 64;
 struct Listed(Option<&'static Few>);
 
 impl Judge<Token, Failure> for Listed {
-    fn judge(&self, outcome: &Result<Token, Failure>) -> Verdict {
+    fn judge(&self, outcome: Result<&Token, &Failure>) -> Verdict {
         match outcome {
             Err(failure) if self.0.is_none_or(|listed| listed.contains(&failure.value)) => Verdict::Failure,
             _ => Verdict::Success,
@@ -35,6 +35,7 @@ impl Judge<Token, Failure> for Listed {
 }
 
 /// The breaker of a scenario.
+#[inline(never)]
 pub fn set_up(config: &'static config::CircuitBreaker, world: &'static World) -> &'static dyn Subject {
     match config.trip {
         config::Trip::Consecutive(failures) => {
@@ -79,6 +80,7 @@ fn configured<T: Trip + Copy>(
         .open_backoff(build(&config.open))
 }
 
+#[inline(never)]
 fn single<T: Trip + Copy + 'static>(
     config: &'static config::CircuitBreaker,
     breaker: Plain<T>,
@@ -94,6 +96,7 @@ fn single<T: Trip + Copy + 'static>(
     place(One { breaker, recording })
 }
 
+#[inline(never)]
 fn keyed<T: Trip + Copy + 'static>(config: &'static config::CircuitBreaker, breaker: Plain<T>) -> &'static dyn Subject {
     let keyed: Keyed<T> = KeyedCircuitBreaker::new(configured(config, breaker));
     place(Many(config.capacity.into_iter().fold(keyed, |keyed, most| keyed.capacity(most as usize))))

@@ -48,24 +48,30 @@ pub trait Subject {
 /// The pattern of a scenario.
 pub fn set_up(world: &'static World) -> &'static dyn Subject {
     match &world.scenario.config {
-        Config::Timeout { after } => place(timeout::Timing(*after)),
-        Config::Retry(config) => place(retry::Retrying::new(config, world.scenario.form)),
-        Config::Edges(config) => place(edges::Edges::new(*config)),
-        Config::Stream(config) => place(stream::Source::new(*config)),
-        Config::Waterfall { steps, named } => place(waterfall::Steps { steps: *steps, named: *named }),
-        Config::Polling(config) => place(polling::Asking(config)),
+        Config::Timeout { after } => placed(|| timeout::Timing(*after)),
+        Config::Retry(config) => placed(|| retry::Retrying::new(config, world.scenario.form)),
+        Config::Edges(config) => placed(|| edges::Edges::new(*config)),
+        Config::Stream(config) => placed(|| stream::Source::new(*config)),
+        Config::Waterfall { steps, named } => placed(|| waterfall::Steps { steps: *steps, named: *named }),
+        Config::Polling(config) => placed(|| polling::Asking(config)),
         Config::RateLimiter(config) => rate_limiter::set_up(*config),
-        Config::Parallel(config) => place(parallel::Many(*config)),
-        Config::ParallelStream(config) => place(parallel::Through::new(*config)),
-        Config::Pool { concurrency, max_queued } => place(pool::Jobs::new(*concurrency, *max_queued)),
+        Config::Parallel(config) => placed(|| parallel::Many(*config)),
+        Config::ParallelStream(config) => placed(|| parallel::Through::new(*config)),
+        Config::Pool { concurrency, max_queued } => placed(|| pool::Jobs::new(*concurrency, *max_queued)),
         Config::Bulkhead { max_concurrent, max_waiting, max_wait } => {
-            place(bulkhead::Guarding::new(*max_concurrent, *max_waiting, *max_wait))
+            placed(|| bulkhead::Guarding::new(*max_concurrent, *max_waiting, *max_wait))
         }
         Config::SingleFlight { capacity, max_waiting, tells_shared } => {
-            place(single_flight::Sharing::new(*capacity, *max_waiting, *tells_shared))
+            placed(|| single_flight::Sharing::new(*capacity, *max_waiting, *tells_shared))
         }
-        Config::Cache(config) => place(cache::Caching::new(*config, world)),
-        Config::Memoize { capacity, max_waiting } => place(memoize::Memoizing::new(*capacity, *max_waiting)),
+        Config::Cache(config) => placed(|| cache::Caching::new(*config, world)),
+        Config::Memoize { capacity, max_waiting } => placed(|| memoize::Memoizing::new(*capacity, *max_waiting)),
         Config::CircuitBreaker(config) => circuit_breaker::set_up(config, world),
     }
+}
+
+/// In a frame of its own: that of all patterns together would be more than the Cortex-M0 has.
+#[inline(never)]
+fn placed<S: Subject + 'static>(make: impl FnOnce() -> S) -> &'static dyn Subject {
+    place(make())
 }

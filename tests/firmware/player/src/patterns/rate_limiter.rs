@@ -18,6 +18,7 @@ struct Limiting<A: Algorithm> {
 }
 
 /// The limiter of a scenario.
+#[inline(never)]
 pub fn set_up(config: config::RateLimiter) -> &'static dyn Subject {
     match config.algorithm {
         config::Algorithm::TokenBucket => {
@@ -34,6 +35,7 @@ fn rate(setting: config::Rate) -> Rate {
 }
 
 impl<A: Algorithm + 'static> Limiting<A> {
+    #[inline(never)]
     fn placed(config: config::RateLimiter, rule: fn(config::Rate) -> A) -> &'static dyn Subject {
         let limiter = RateLimiter::with_clock(EmbassyClock, rule(config.rate));
         let limiter = config.max_concurrent.into_iter().fold(limiter, RateLimiter::max_concurrent);

@@ -78,7 +78,7 @@ impl Subject for Retrying {
                     .call(|| world.start(id, arg))
                     .retry_if(|failure| config.retry_if.as_ref().is_none_or(|retried| retried.contains(&failure.value)))
                     .retry_if_value(|value| config.retry_if_value.contains(value))
-                    .retry_after(|outcome| outcome.as_ref().err().and_then(|failure| failure.retry_after))
+                    .retry_after(|outcome| outcome.err().and_then(|failure| failure.retry_after))
                     .between(|_| pause(config.between))
                     .await;
                 result.map(Output::One).map_err(explain)
@@ -94,15 +94,15 @@ impl Subject for Retrying {
 struct Written(&'static config::Retry);
 
 impl Rules<Token, Failure> for Written {
-    fn retries(&mut self, outcome: &Result<Token, Failure>) -> bool {
+    fn retries(&mut self, outcome: Result<&Token, &Failure>) -> bool {
         match outcome {
             Ok(value) => self.0.retry_if_value.contains(value),
             Err(failure) => self.0.retry_if.as_ref().is_none_or(|retried| retried.contains(&failure.value)),
         }
     }
 
-    fn retry_after(&mut self, outcome: &Result<Token, Failure>) -> Option<Duration> {
-        outcome.as_ref().err().and_then(|failure| failure.retry_after)
+    fn retry_after(&mut self, outcome: Result<&Token, &Failure>) -> Option<Duration> {
+        outcome.err().and_then(|failure| failure.retry_after)
     }
 }
 
