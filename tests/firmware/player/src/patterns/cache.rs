@@ -8,12 +8,13 @@ use aplomb_embassy::Embassy;
 use wire::{Order, Request, Token, Verb, config};
 
 use super::{Ending, Subject};
+use crate::arena::place;
 use crate::world::{Error, Failure, Output, World};
 
 type Kept = Cache<Embassy, Token, Token, Failure>;
 
 /// A cache, which its callers share.
-pub struct Caching(Kept);
+pub struct Caching(&'static Kept);
 
 /// Where numbers are found, by functions that have no captures.
 struct Numbers(Cell<Option<&'static World>>);
@@ -33,19 +34,36 @@ impl Caching {
         } else {
             (ttl, time::duration(config.stale_while_revalidate))
         };
-        let cache = Kept::new()
-            .ttl(ttl)
-            .time_to_idle(time::duration(config.time_to_idle))
-            .refresh_ahead(ttl.saturating_sub(refresh_after))
-            .stale_while_revalidate(stale)
-            .stale_if_error(time::duration(config.stale_if_error));
-        let cache = config.error_ttl.into_iter().fold(cache, |cache, ttl| cache.error_ttl(time::duration(ttl)));
-        let cache = if config.ttl_by_value { cache.ttl_by(its_millis) } else { cache };
-        let cache = config.max_weight.into_iter().fold(cache, |cache, most| cache.max_weight(most).weigh_by(its_number));
-        let cache = config.capacity.into_iter().fold(cache, |cache, most| cache.capacity(most as usize));
-        let cache = config.max_fetches.into_iter().fold(cache, |cache, most| cache.max_fetches(most as usize));
-        Self(config.max_waiting.into_iter().fold(cache, Kept::max_waiting))
+        let place = place(Some(Kept::new()));
+        step(place, |cache| cache.ttl(ttl).time_to_idle(time::duration(config.time_to_idle)));
+        step(place, |cache| cache.refresh_ahead(ttl.saturating_sub(refresh_after)).stale_while_revalidate(stale));
+        step(place, |cache| cache.stale_if_error(time::duration(config.stale_if_error)));
+        if let Some(ttl) = config.error_ttl {
+            step(place, |cache| cache.error_ttl(time::duration(ttl)));
+        }
+        if config.ttl_by_value {
+            step(place, |cache| cache.ttl_by(its_millis));
+        }
+        if let Some(most) = config.max_weight {
+            step(place, |cache| cache.max_weight(most).weigh_by(its_number));
+        }
+        if let Some(most) = config.capacity {
+            step(place, |cache| cache.capacity(most as usize));
+        }
+        if let Some(most) = config.max_fetches {
+            step(place, |cache| cache.max_fetches(most as usize));
+        }
+        if let Some(most) = config.max_waiting {
+            step(place, |cache| cache.max_waiting(most));
+        }
+        Self(place.as_ref().unwrap_or_else(|| unreachable!("each step puts it back")))
     }
+}
+
+/// In a frame of its own, and where it lies: a cache is large, and the stack of a Cortex-M0 small.
+#[inline(never)]
+fn step(place: &mut Option<Kept>, set: impl FnOnce(Kept) -> Kept) {
+    *place = place.take().map(set);
 }
 
 fn its_millis(_key: &Token, value: &Token) -> Duration {
