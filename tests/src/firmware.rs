@@ -243,7 +243,7 @@ impl Writer {
                 // All values are known by now.
                 let values = self.values.iter().enumerate();
                 values
-                    .flat_map(|(index, value)| {
+                    .filter_map(|(index, value)| {
                         let token = Token(u16::try_from(index).unwrap_or(u16::MAX));
                         let of_value = named.iter().find(|(name, _)| **name == name_of(value));
                         of_value.map(|(_, start)| Start { name: token, ..*start })
