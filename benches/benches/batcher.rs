@@ -29,7 +29,9 @@ fn main() {
 }
 
 async fn double(mut items: Vec<u64>) -> Result<Vec<u64>, Infallible> {
-    items.iter_mut().for_each(|item| *item *= 2);
+    for item in &mut items {
+        *item *= 2;
+    }
     Ok(items)
 }
 

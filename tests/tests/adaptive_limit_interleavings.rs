@@ -67,11 +67,11 @@ fn who_waits_is_let_in_when_the_limit_grows() {
         let limit = limit::<Loom<Still>>(1);
         let held = limit.try_acquire().unwrap();
         let waits = loom::thread::spawn(|| leave(loom::future::block_on(limit.acquire()).unwrap()));
-        let mut passes = Box::pin(limit.acquire());
-        let passed = passes.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-        assert!(passed.is_pending(), "there is one permit, and it is held");
+        let mut third = Box::pin(limit.acquire());
+        let polled = third.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending(), "there is one permit, and it is held");
         held.success();
-        drop(passes);
+        drop(third);
         waits.join().unwrap();
         let end = limit.snapshot();
         assert_eq!((end.limit, end.in_flight, end.waiting), (2, 0, 0));

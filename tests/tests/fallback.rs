@@ -83,6 +83,7 @@ fn by_reference_an_alternative_serves_again_and_again() {
         let Poll::Ready(outcome) = poll(pin!(alternative.begin(error)?)) else { return Err("pending") };
         outcome
     }
-    let closure = |error: &'static str| ready(Ok::<_, &'static str>(u32::try_from(error.len()).unwrap()));
-    assert_eq!((begin(&closure, "four"), begin(&closure, "three")), (Ok(4), Ok(5)));
+    let prefix = String::from("not ");
+    let closure = move |error: &'static str| ready(Ok::<_, &'static str>(u32::try_from(prefix.len() + error.len()).unwrap()));
+    assert_eq!((begin(&closure, "four"), begin(&closure, "three")), (Ok(8), Ok(9)));
 }

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 use std::future::pending;
 use std::rc::Rc;
 
@@ -94,8 +95,8 @@ impl I2c for Flaky {
         let mut what = format!("{address:02x}");
         for operation in &mut *operations {
             match operation {
-                i2c::Operation::Write(bytes) => what.push_str(&format!(" w{bytes:02x?}")),
-                i2c::Operation::Read(bytes) => what.push_str(&format!(" r{}", bytes.len())),
+                i2c::Operation::Write(bytes) => write!(what, " w{bytes:02x?}").unwrap(),
+                i2c::Operation::Read(bytes) => write!(what, " r{}", bytes.len()).unwrap(),
             }
         }
         self.act(what).await?;
@@ -117,10 +118,10 @@ impl SpiDevice for Flaky {
         let mut what = String::from("select");
         for operation in &mut *operations {
             match operation {
-                spi::Operation::Write(bytes) => what.push_str(&format!(" w{bytes:02x?}")),
-                spi::Operation::Read(bytes) => what.push_str(&format!(" r{}", bytes.len())),
+                spi::Operation::Write(bytes) => write!(what, " w{bytes:02x?}").unwrap(),
+                spi::Operation::Read(bytes) => write!(what, " r{}", bytes.len()).unwrap(),
                 spi::Operation::TransferInPlace(bytes) => {
-                    what.push_str(&format!(" x{bytes:02x?}"));
+                    write!(what, " x{bytes:02x?}").unwrap();
                     // Received by halves, before it fails.
                     let half = bytes.len() / 2;
                     bytes[..half].fill(0xff);
