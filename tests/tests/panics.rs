@@ -7,14 +7,18 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use aplomb::adaptive_limit::{Algorithm, Sample};
 use aplomb::backoff::Constant;
 use aplomb::edge::{Share, Trigger};
 use aplomb::fallback::fallback;
 use aplomb::hedge::After;
 use aplomb::rate_limiter::Rate;
 use aplomb::time::ms;
-use aplomb::{AdaptiveLimit, Bulkhead, Heap, Hedge, Inline, KeyedRateLimiter, Pool, RateLimiter, Retry, RetryBudget, Throttle};
-use aplomb_sim::Sim;
+use aplomb::{
+    AdaptiveLimit, Bulkhead, CircuitBreaker, ConfigError, Heap, Hedge, Inline, KeyedRateLimiter, Pool, RateLimiter, Retry,
+    RetryBudget, Throttle,
+};
+use aplomb_sim::{Sim, SimClock};
 use futures_lite::future::yield_now;
 
 type Outcome = Result<u32, &'static str>;
@@ -58,6 +62,48 @@ fn check<A: Future, B: Future>(name: &str, call: impl FnOnce(Rc<()>) -> A, broke
     panics(unborn.as_mut());
     assert!(free(), "{name}: also if it never was one");
     assert!(poll(unborn.as_mut()).is_pending(), "{name}: and it never ends");
+}
+
+#[test]
+fn a_breaker_has_the_place_of_its_probe_back() {
+    aplomb_sim::block_on(async {
+        let breaker: CircuitBreaker<Sim> = CircuitBreaker::consecutive(1).open_for(ms(0));
+        breaker.permit().unwrap().failure();
+        let free = || breaker.permit().is_ok();
+        check("run", |held| breaker.run(|| explodes(held)), || breaker.run(never_starts), free);
+    });
+}
+
+#[test]
+fn a_limit_whose_rule_panics_has_its_place_back() {
+    #[derive(Clone, Copy)]
+    struct Panics;
+
+    impl Algorithm for Panics {
+        type State = ();
+        const START: () = ();
+
+        fn measured(&self, (): &mut (), _limit: u32, _sample: &Sample) -> u32 {
+            panic!("on purpose")
+        }
+
+        fn overloaded(&self, (): &mut (), _limit: u32) -> u32 {
+            panic!("on purpose")
+        }
+
+        fn config_error(&self) -> Option<ConfigError> {
+            None
+        }
+    }
+
+    aplomb_sim::block_on(async {
+        let limit: AdaptiveLimit<Sim, Panics> =
+            AdaptiveLimit::with_clock(SimClock, Panics).initial_limit(1).min_calls(1).window(ms(0));
+        let permit = limit.acquire().await.unwrap();
+        aplomb_sim::sleep(ms(1)).await;
+        assert!(catch_unwind(AssertUnwindSafe(|| permit.success())).is_err());
+        assert_eq!(limit.snapshot().in_flight, 0);
+    });
 }
 
 #[test]

@@ -175,6 +175,24 @@ fn an_adaptive_limit_takes_a_timeout_within_for_overload_and_a_rejection_for_not
 }
 
 #[test]
+fn a_hedge_tells_what_came_of_the_operation_and_not_that_another_start_was_rejected() {
+    let (outer, inner): (CircuitBreaker, CircuitBreaker) = (CircuitBreaker::consecutive(9), CircuitBreaker::consecutive(1));
+    let hedge: Hedge = Hedge::after(ms(50));
+    let guarded = Pipeline::new().circuit_breaker(&outer).hedge(&hedge).circuit_breaker(&inner);
+    let error = aplomb_sim::block_on(guarded.run(|| async { Err::<(), _>("refused") })).unwrap_err();
+    assert_eq!(error.inner(), Some(&"refused"), "{error:?}");
+    assert_eq!(outer.snapshot().tally.failures, 1, "it counts");
+}
+
+#[test]
+fn what_makes_no_sense_has_no_alternative() {
+    let senseless: CircuitBreaker = CircuitBreaker::consecutive(0);
+    let guarded = Pipeline::new().fallback_value(0).circuit_breaker(&senseless);
+    let error = aplomb_sim::block_on(guarded.run(|| async { Ok::<_, &str>(1) })).unwrap_err();
+    assert!(matches!(error.cause(), Cause::Config(_)), "{error:?}");
+}
+
+#[test]
 fn a_panic_frees_all_that_is_held_also_where_the_call_is_kept() {
     let bulkhead: Bulkhead = Bulkhead::new(1);
     let guarded = Pipeline::new().timeout(secs(1)).bulkhead(&bulkhead).timeout(secs(1));

@@ -292,10 +292,16 @@ where
             let goes_through = matches!(to, State::Closed | State::Disabled);
             let is_calm = machine.is_calm(&self.terms);
             self.gate.set(machine.epoch(), goes_through, is_calm, || self.terms.config_error().is_none());
-            (result, (machine.epoch() != epoch && from != to).then_some((from, to)))
+            (result, (machine.epoch() != epoch).then_some((from, to)))
         });
-        if let Some((from, to)) = change {
-            self.tell(from, to);
+        match change {
+            // Its probes' time was over, and then that of the opening.
+            Some((State::HalfOpen, State::HalfOpen)) => {
+                self.tell(State::HalfOpen, State::Open);
+                self.tell(State::Open, State::HalfOpen);
+            }
+            Some((from, to)) if from != to => self.tell(from, to),
+            _ => {}
         }
         result
     }

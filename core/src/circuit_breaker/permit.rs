@@ -93,7 +93,7 @@ impl<C: Circuit> Permit<C> {
     }
 
     #[inline]
-    fn abandon(&mut self) {
+    pub(super) fn abandon(&mut self) {
         if let Some(ticket) = self.ticket.take() {
             self.circuit.abandon(ticket);
         }

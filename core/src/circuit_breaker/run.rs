@@ -10,6 +10,7 @@ use super::error::BreakerError;
 use super::judge::{Judge, Verdict};
 use super::permit::Permit;
 use crate::operation::{Drive, Held};
+use crate::panicking::clear_at_panic;
 
 pin_project! {
     /// An operation that runs if the breaker lets it; made by [`CircuitBreaker::run`](super::CircuitBreaker::run) and [`KeyedCircuitBreaker::run`](super::KeyedCircuitBreaker::run).
@@ -60,6 +61,26 @@ where
 impl<C: Circuit, F, Fut> Run<C, F, Fut> {
     #[inline]
     pub(crate) fn poll_driven<D, T, E>(
+        self: Pin<&mut Self>,
+        drive: &mut D,
+        verdict: impl FnOnce(&C::Judge, Result<&T, &E>) -> Verdict,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<T, BreakerError<E>>>
+    where
+        D: Drive<F, Fut, Output = Result<T, E>>,
+    {
+        clear_at_panic(self, Self::give_up, |run| run.poll_result(drive, verdict, cx))
+    }
+
+    /// The operation is gone, and counts as nothing.
+    fn give_up(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        this.stage.set(Stage::Ended);
+        this.permit.abandon();
+    }
+
+    #[inline]
+    fn poll_result<D, T, E>(
         self: Pin<&mut Self>,
         drive: &mut D,
         verdict: impl FnOnce(&C::Judge, Result<&T, &E>) -> Verdict,

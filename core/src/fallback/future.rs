@@ -132,7 +132,7 @@ where
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.poll_by(|operation, cx| operation.poll(cx).map(Fallible::into_result), cx)
+        self.poll_by(|operation, cx| operation.poll(cx).map(Fallible::into_result), |_| true, cx)
     }
 }
 
@@ -147,6 +147,7 @@ impl<F, A, Fut> Fallback<F, A, Fut> {
     pub(crate) fn poll_by<T, E>(
         self: Pin<&mut Self>,
         poll: impl FnOnce(Pin<&mut F>, &mut Context<'_>) -> Poll<Result<T, E>>,
+        is_for: impl FnOnce(&E) -> bool,
         cx: &mut Context<'_>,
     ) -> Poll<Result<T, E>>
     where
@@ -160,7 +161,9 @@ impl<F, A, Fut> Fallback<F, A, Fut> {
                 // What it held is free before the alternative starts.
                 this.stage.set(Stage::Ended);
                 match (outcome, this.alternative.take()) {
-                    (Err(error), Some(alternative)) => this.stage.set(Stage::Alternative { run: alternative.begin(error)? }),
+                    (Err(error), Some(alternative)) if is_for(&error) => {
+                        this.stage.set(Stage::Alternative { run: alternative.begin(error)? })
+                    }
                     (outcome, _) => return Poll::Ready(outcome),
                 }
             }

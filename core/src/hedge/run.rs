@@ -13,7 +13,7 @@ use super::settings::Hedge;
 use crate::alarm::Alarm;
 use crate::children::{PinnedStorage, Places};
 use crate::observe::SharedObserver;
-use crate::operation::Operation;
+use crate::operation::{Fallible, Operation};
 use crate::panicking::clear_at_panic;
 use crate::platform::Platform;
 use crate::time::{Clock, Instant, nanos};
@@ -124,16 +124,19 @@ pin_project! {
     /// Dropping it drops all that has been started, and starts no more. What hedges have cost is spent. If the operation panics, all is dropped at once.
     /// Polled after its end, it is pending for ever.
     #[must_use = "futures do nothing unless polled"]
-    pub struct Run<'h, P: Platform, D: Delay, S: PinnedStorage, J, O, F: Operation> {
+    pub struct Run<'h, P: Platform, D: Delay, S: PinnedStorage, J, O, F: Operation>
+    where
+        F::Output: Fallible,
+    {
         operation: F,
         #[pin]
-        progress: Progress<'h, P, D, S, J, O, F::Run>,
+        progress: Progress<'h, P, D, S, J, O, F::Run, <F::Output as Fallible>::Error>,
     }
 }
 
 pin_project! {
     /// How far a call has come. What it calls lies elsewhere, and is lent to it.
-    pub struct Progress<'h, P: Platform, D: Delay, S: PinnedStorage, J, O, R> {
+    pub struct Progress<'h, P: Platform, D: Delay, S: PinnedStorage, J, O, R, E> {
         hedge: &'h Hedge<P, D, S, J, O>,
         #[pin]
         first: Option<R>,
@@ -143,6 +146,8 @@ pin_project! {
         #[pin]
         alarm: Alarm<SleepOf<P>>,
         count: Count,
+        // Of the operation itself, in case that no other start comes to it.
+        failed: Option<E>,
     }
 }
 
@@ -199,7 +204,7 @@ where
     }
 }
 
-impl<'h, P: Platform, D: Delay, S: PinnedStorage, J, O: SharedObserver<Event>, R> Progress<'h, P, D, S, J, O, R> {
+impl<'h, P: Platform, D: Delay, S: PinnedStorage, J, O: SharedObserver<Event>, R, E> Progress<'h, P, D, S, J, O, R, E> {
     #[inline]
     pub(crate) fn new(hedge: &'h Hedge<P, D, S, J, O>) -> Self {
         let count = Count {
@@ -212,12 +217,12 @@ impl<'h, P: Platform, D: Delay, S: PinnedStorage, J, O: SharedObserver<Event>, R
             since: Instant::MAX,
         };
         let expected = usize::try_from(hedge.terms.max_hedges).unwrap_or(usize::MAX);
-        Self { hedge, first: None, hedges: Places::new(expected), alarm: Alarm::new(), count }
+        Self { hedge, first: None, hedges: Places::new(expected), alarm: Alarm::new(), count, failed: None }
     }
 
     /// Goes on with the call, which is the same at each poll. `verdict` tells what the judge thinks of an error.
     #[inline]
-    pub(crate) fn poll_call<F, T, E>(
+    pub(crate) fn poll_call<F, T>(
         self: Pin<&mut Self>,
         operation: &mut F,
         verdict: impl Fn(&J, &E) -> Verdict,
@@ -243,6 +248,7 @@ impl<'h, P: Platform, D: Delay, S: PinnedStorage, J, O: SharedObserver<Event>, R
     fn end(self: Pin<&mut Self>) {
         let mut this = self.project();
         this.count.stage = Stage::Ended;
+        *this.failed = None;
         this.first.set(None);
         for hedge in 1..this.count.started {
             if let Some(mut place) = this.hedges.as_mut().place(place_of(hedge)) {
@@ -253,7 +259,7 @@ impl<'h, P: Platform, D: Delay, S: PinnedStorage, J, O: SharedObserver<Event>, R
 
     /// Starts it for the first time, and polls it. If it has not ended the call, there is more to poll.
     #[inline]
-    fn poll_first<F, T, E>(
+    fn poll_first<F, T>(
         mut self: Pin<&mut Self>,
         operation: &mut F,
         verdict: &impl Fn(&J, &E) -> Verdict,
@@ -289,7 +295,7 @@ impl<'h, P: Platform, D: Delay, S: PinnedStorage, J, O: SharedObserver<Event>, R
     }
 
     /// Polls what runs, in the order of starts and from that one on; then whether the newest is late.
-    fn poll_from<F, T, E>(
+    fn poll_from<F, T>(
         mut self: Pin<&mut Self>,
         mut next: u32,
         operation: &mut F,
@@ -356,7 +362,7 @@ impl<'h, P: Platform, D: Delay, S: PinnedStorage, J, O: SharedObserver<Event>, R
 
     /// A start has failed: another takes its place at once, if it may. Or the call ends, if nothing runs any more.
     #[cold]
-    fn failed<F, E>(
+    fn failed<F>(
         mut self: Pin<&mut Self>,
         error: E,
         operation: &mut F,
@@ -372,13 +378,20 @@ impl<'h, P: Platform, D: Delay, S: PinnedStorage, J, O: SharedObserver<Event>, R
             Verdict::Failed => self.as_mut().start_another(Cause::Failed, operation),
             Verdict::Rejected => self.as_mut().project().count.left = 0,
         }
-        if verdict != Verdict::Fatal && self.count.running > 0 {
+        let this = self.as_mut().project();
+        if verdict != Verdict::Fatal && this.count.running > 0 {
+            if verdict == Verdict::Failed {
+                *this.failed = Some(error);
+            }
             return None;
         }
+        let failed = this.failed.take();
         self.end();
-        Some(match verdict {
-            Verdict::Failed => HedgeError::Failed { attempts, error },
-            Verdict::Fatal | Verdict::Rejected => HedgeError::Fatal { attempts, error },
+        Some(match (verdict, failed) {
+            (Verdict::Failed, _) => HedgeError::Failed { attempts, error },
+            // What came of the operation says more than that another start was turned away.
+            (Verdict::Rejected, Some(error)) => HedgeError::Failed { attempts, error },
+            (Verdict::Fatal | Verdict::Rejected, _) => HedgeError::Fatal { attempts, error },
         })
     }
 
@@ -431,7 +444,7 @@ const fn place_of(start: u32) -> usize {
     start.saturating_sub(1) as usize
 }
 
-impl<P: Platform, D: Delay, S: PinnedStorage, J, O, F: Operation> fmt::Debug for Run<'_, P, D, S, J, O, F> {
+impl<P: Platform, D: Delay, S: PinnedStorage, J, O, F: Operation<Output: Fallible>> fmt::Debug for Run<'_, P, D, S, J, O, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Count { stage, started, running, .. } = self.progress.count;
         f.debug_struct("Run").field("stage", &stage).field("started", &started).field("running", &running).finish_non_exhaustive()

@@ -200,7 +200,7 @@ impl<P: Platform<Clock: Copy>, L: Copy> Pipeline<P, L> {
         self.layer(hedge)
     }
 
-    /// When what is within fails, runs what `alternative` makes of the error. See [`fallback`](mod@crate::fallback). What it is not for, it hands back.
+    /// When what is within fails, runs what `alternative` makes of the error. See [`fallback`](mod@crate::fallback). What it is not for, it hands back; a configuration that makes no sense has no alternative.
     ///
     /// # Examples
     ///
@@ -227,7 +227,7 @@ impl<P: Platform<Clock: Copy>, L: Copy> Pipeline<P, L> {
         self.layer(FallbackLayer::new(alternative))
     }
 
-    /// When what is within fails, ends with `value`.
+    /// When what is within fails, ends with `value`; but for a configuration that makes no sense.
     ///
     /// # Examples
     ///

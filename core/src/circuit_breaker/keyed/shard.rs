@@ -68,8 +68,11 @@ impl<K, T: Trip, B: Backoff<State: Copy>, S: Storage> Shard<K, T, B, S> {
         let known = &mut self.table.get_mut(index)?.value;
         let mut time = Time { steady: &mut self.steady, clock, read };
         let (result, flow) = act(&mut known.machine, &mut time);
-        self.uses = self.uses.saturating_add(1);
-        known.used = self.uses;
+        // Who is rejected, or only looks, does not use it: else a key that is open, and asked for, would be forgotten later than one that has opened after it.
+        if flow != Flow::Neither {
+            self.uses = self.uses.saturating_add(1);
+            known.used = self.uses;
+        }
         match flow {
             Flow::Began => known.under_way = known.under_way.saturating_add(1),
             Flow::Ended => known.under_way = known.under_way.saturating_sub(1),

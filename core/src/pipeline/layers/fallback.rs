@@ -3,7 +3,7 @@ use core::task::{Context, Poll};
 
 use crate::fallback::{Alternative, Fallback};
 use crate::operation::Operation;
-use crate::pipeline::error::PipelineError;
+use crate::pipeline::error::{Cause, PipelineError};
 use crate::pipeline::layer::{Layer, Layered};
 
 /// What takes the place of what is within when that fails; made by [`Pipeline::fallback`](crate::pipeline::Pipeline::fallback) and [`fallback_value`](crate::pipeline::Pipeline::fallback_value).
@@ -50,6 +50,6 @@ where
     #[inline]
     fn poll_run(&mut self, run: Pin<&mut Self::Run>, cx: &mut Context<'_>) -> Poll<O::Output> {
         let operation = &mut self.operation;
-        run.poll_by(|run, cx| operation.poll_run(run, cx), cx)
+        run.poll_by(|run, cx| operation.poll_run(run, cx), |error| !matches!(error.cause(), Cause::Config(_)), cx)
     }
 }

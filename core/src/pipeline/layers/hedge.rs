@@ -34,7 +34,7 @@ where
     O: Operation<Output = Result<T, PipelineError<E>>>,
 {
     type Output = O::Output;
-    type Run = Progress<'h, P, D, S, J, V, O::Run>;
+    type Run = Progress<'h, P, D, S, J, V, O::Run, PipelineError<E>>;
 
     #[inline]
     fn start(&mut self) -> Self::Run {

@@ -265,8 +265,9 @@ impl<P: Platform, S: Storage, X> Semaphore<P, S, X> {
         self.change(|state| {
             let before = state.permits();
             let taken = state.taken();
-            let after = act(&mut state.beside, before, taken);
+            // First, since a rule of the caller's own may panic.
             state.give_back(given_back);
+            let after = act(&mut state.beside, before, taken);
             state.set_permits(after);
             (before, after)
         })
