@@ -77,7 +77,7 @@ pub(super) struct Machine<T: Trip, B: Backoff> {
     record: T::State,
     /// Where it stands in the backoff; `None` since it closed.
     place: Option<B::State>,
-    /// How long it was open the last time, in nanoseconds: for ever so long, where the backoff ends.
+    /// How long it was open the last time, in nanoseconds: for ever so long, where the backoff ends. Of a half-open one whose time is limited: how long it will be the next time.
     pause: u64,
     opened: u32,
     rejected: u64,
@@ -118,9 +118,9 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
         &mut self,
         terms: &Terms<T, B>,
         mut now: impl FnMut() -> Instant,
-        random: impl FnOnce() -> u64,
+        random: impl Fn() -> u64,
     ) -> Result<Epoch, Rejected> {
-        self.end_half_open(terms, &mut now, random);
+        self.end_half_open(terms, &mut now, &random);
         let admitted = match &mut self.phase {
             Phase::Closed | Phase::Disabled => Ok(self.epoch),
             Phase::ForcedOpen => Err(Rejected::Open { left: u64::MAX }),
@@ -130,6 +130,10 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
                     return Err(rejected);
                 }
                 let until = now.saturating_add_nanos(terms.half_open.time);
+                if !until.is_never() {
+                    // Whoever asks what comes after that is told what will be.
+                    self.pause = self.next_pause(terms, random);
+                }
                 self.enter(Phase::HalfOpen { until, running: 1, successes: 0 });
                 Ok(self.epoch)
             }
@@ -230,7 +234,9 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
 
     #[cold]
     fn open(&mut self, terms: &Terms<T, B>, at: Instant, random: impl FnOnce() -> u64) {
-        self.pause = self.next_pause(terms, random);
+        if !matches!(self.phase, Phase::HalfOpen { until, .. } if !until.is_never()) {
+            self.pause = self.next_pause(terms, random);
+        }
         self.opened = self.opened.saturating_add(1);
         self.enter(Phase::Open { until: at.saturating_add_nanos(self.pause) });
     }
@@ -287,16 +293,13 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
         }
     }
 
-    /// What a call would find now, and when the time changes that. With jitter, the latter is the earliest that it may be.
-    pub(super) fn outlook(&self, terms: &Terms<T, B>, now: Instant) -> (State, Instant) {
+    /// What a call would find now, and when the time changes that.
+    pub(super) fn outlook(&self, now: Instant) -> (State, Instant) {
         match self.phase {
             Phase::Open { until } if now < until => (State::Open, until),
             Phase::Open { .. } => (State::HalfOpen, Instant::MAX),
             Phase::HalfOpen { until, .. } if now >= until && !until.is_never() => {
-                let mut place = self.place;
-                let place = place.get_or_insert_with(|| terms.open.start());
-                let pause = terms.open.delay(place, || 0).map_or(self.pause, nanos);
-                let until = until.saturating_add_nanos(pause);
+                let until = until.saturating_add_nanos(self.pause);
                 if now < until { (State::Open, until) } else { (State::HalfOpen, Instant::MAX) }
             }
             Phase::HalfOpen { until, .. } => (State::HalfOpen, until),
@@ -310,7 +313,7 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
     }
 
     pub(super) fn snapshot(&self, terms: &Terms<T, B>, now: Instant) -> Snapshot {
-        let (state, until) = self.outlook(terms, now);
+        let (state, until) = self.outlook(now);
         let probes = match self.phase {
             Phase::HalfOpen { running, .. } if state == State::HalfOpen => running,
             Phase::Closed | Phase::Open { .. } | Phase::HalfOpen { .. } | Phase::ForcedOpen | Phase::Disabled => 0,

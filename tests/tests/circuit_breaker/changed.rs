@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
+use aplomb::backoff::{Exponential, Jitter};
 use aplomb::circuit_breaker::{Consecutive, State};
 use aplomb::time::{ms, secs};
-use aplomb::{BreakerError, CircuitBreaker, Inline};
+use aplomb::{BreakerError, CircuitBreaker, Inline, Ratio};
 use aplomb_sim::{Sim, SimClock};
 
 fn breaker() -> Rc<CircuitBreaker<Sim>> {
@@ -84,4 +85,20 @@ fn there_is_room_for_so_many() {
         drop(first);
         assert!(futures_lite::future::poll_once(breaker.changed()).await.is_none());
     });
+}
+
+/// Of a breaker whose probes' time is over, what it tells is what the next call finds, though how long it is open then is drawn.
+#[test]
+fn what_is_drawn_is_told_before_a_call_comes() {
+    let report = aplomb_sim::Explore::new().seeds(0..50).run(|_sim| async {
+        let open = Exponential::from(ms(100)).factor(Ratio::new(3, 1)).jitter(Jitter::Equal);
+        let breaker = CircuitBreaker::<Sim>::consecutive(1).open_backoff(open).half_open_for(ms(10));
+        breaker.permit().unwrap().failure();
+        assert_eq!(breaker.changed().await.unwrap(), State::HalfOpen);
+        let _hangs = breaker.permit().unwrap();
+        assert_eq!(breaker.changed().await.unwrap(), State::Open, "its time is watched too");
+        let told = breaker.snapshot().retry_after;
+        assert_eq!(breaker.permit().unwrap_err().retry_after(), told);
+    });
+    assert_eq!(report.worlds, 50);
 }

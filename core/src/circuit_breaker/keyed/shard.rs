@@ -136,7 +136,7 @@ impl<K, T: Trip, B: Backoff<State: Copy>, S: Storage> Shard<K, T, B, S> {
             }
             match soonest {
                 Some((index, rank)) if rank <= first => {
-                    let (state, _) = self.table.get_mut(index)?.value.machine.outlook(terms, now);
+                    let (state, _) = self.table.get_mut(index)?.value.machine.outlook(now);
                     return if state.is_open() { None } else { self.remove(index) };
                 }
                 _ => self.order.set(block, soonest.map_or(Instant::MAX, |(_, rank)| rank)),
