@@ -162,7 +162,7 @@ impl<F, A, Fut> Fallback<F, A, Fut> {
                 this.stage.set(Stage::Ended);
                 match (outcome, this.alternative.take()) {
                     (Err(error), Some(alternative)) if is_for(&error) => {
-                        this.stage.set(Stage::Alternative { run: alternative.begin(error)? })
+                        this.stage.set(Stage::Alternative { run: alternative.begin(error)? });
                     }
                     (outcome, _) => return Poll::Ready(outcome),
                 }
