@@ -6,11 +6,12 @@ use core::mem::forget;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
+use aplomb::adaptive_limit::{self, Settle};
 use aplomb::bulkhead::Bulkhead;
 use aplomb::circuit_breaker::{self, Circuit, Judge};
 use aplomb::rate_limiter::{self, Lines};
 use aplomb::sync;
-use aplomb::{BreakerError, BulkheadError, RateLimitError};
+use aplomb::{BreakerError, BulkheadError, LimitError, RateLimitError};
 use pin_project_lite::pin_project;
 
 use crate::mode::Mode;
@@ -53,6 +54,18 @@ where
     }
 }
 
+impl<T, E, B> Guard<T, E> for adaptive_limit::Permit<B>
+where
+    B: core::ops::Deref<Target: Settle<Judge: adaptive_limit::Judge<T, E>>>,
+{
+    type Error = LimitError<E>;
+
+    fn settle(self, outcome: Result<T, E>) -> Result<T, LimitError<E>> {
+        self.record(&outcome);
+        outcome.map_err(LimitError::Failed)
+    }
+}
+
 impl<T, E, C> Guard<T, E> for circuit_breaker::Permit<C>
 where
     C: Circuit<Judge: Judge<T, E>>,
@@ -70,7 +83,7 @@ pin_project! {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it drops the call, and then gives its permit back; so does a panic in the call, at once. A place is free then, and for a breaker the call counts as nothing. What was taken from a rate is spent.
+    /// Dropping it drops the call, and then gives its permit back; so does a panic in the call, at once. A place is free then, and for a breaker or an adaptive limit the call counts as nothing. What was taken from a rate is spent.
     /// Polled after its end, it is pending for ever.
     #[must_use = "futures do nothing unless polled"]
     pub struct Guarded<F, G, X, M> {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod adaptive_limit;
 mod bulkhead;
 mod circuit_breaker;
 mod deadline;
@@ -19,6 +20,7 @@ mod retry;
 mod timeout;
 mod turn;
 
+pub use adaptive_limit::{AdaptiveLimit, AdaptiveLimitLayer};
 pub use bulkhead::{Bulkhead, BulkheadLayer};
 pub use circuit_breaker::{CircuitBreaker, CircuitBreakerLayer};
 pub use deadline::{DeadlineOf, NoDeadline};

@@ -3,12 +3,13 @@
 use core::ops::Deref;
 
 use aplomb::Platform;
+use aplomb::adaptive_limit::Settle;
 use aplomb::rate_limiter::Lines;
 use aplomb::sync::Lender;
 use tonic::server::NamedService;
 
 use crate::http::Deadlines;
-use crate::{Bulkhead, CircuitBreaker, KeyedCircuitBreaker, KeyedRateLimit, RateLimit, Retry, Timeout};
+use crate::{AdaptiveLimit, Bulkhead, CircuitBreaker, KeyedCircuitBreaker, KeyedRateLimit, RateLimit, Retry, Timeout};
 
 macro_rules! named {
     ($([$($parameter:tt)*] $service:ty;)+) => { $(
@@ -22,6 +23,7 @@ named! {
     [L: Deref<Target: Lines>, M] RateLimit<S, L, M>;
     [L, K, M] KeyedRateLimit<S, L, K, M>;
     [L: Deref<Target: Lender>, M] Bulkhead<S, L, M>;
+    [L: Deref<Target: Settle>, M] AdaptiveLimit<S, L, M>;
     [L, M] CircuitBreaker<S, L, M>;
     [L, K, M] KeyedCircuitBreaker<S, L, K, M>;
     [P: Platform, D, M] Timeout<S, P, D, M>;

@@ -1,7 +1,7 @@
 use core::fmt;
 use core::time::Duration;
 
-use aplomb::{BreakerError, BulkheadError, RateLimitError, RetryError, TimeoutError};
+use aplomb::{BreakerError, BulkheadError, LimitError, RateLimitError, RetryError, TimeoutError};
 
 /// The error of a pattern: either that of the service within, or the pattern's own, which may become a response.
 ///
@@ -123,6 +123,28 @@ impl<E> Refusal for RateLimitError<E> {
 }
 
 impl<E> Refusal for BulkheadError<E> {
+    type Inner = E;
+
+    fn failed(inner: E) -> Self {
+        Self::Failed(inner)
+    }
+
+    fn is_rejected(&self) -> bool {
+        self.is_rejected()
+    }
+
+    fn rejection(self) -> Result<Rejection, E> {
+        let retry_after = self.retry_after();
+        let reason = match self {
+            Self::Failed(error) => return Err(error),
+            Self::Config(_) => Reason::Misconfigured,
+            _ => Reason::Overloaded,
+        };
+        Ok(Rejection { reason, retry_after })
+    }
+}
+
+impl<E> Refusal for LimitError<E> {
     type Inner = E;
 
     fn failed(inner: E) -> Self {

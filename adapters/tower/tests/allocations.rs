@@ -1,4 +1,4 @@
-//! Layers allocate nothing for a call that goes through, or is turned away. One that waits in `poll_ready` allocates its place once.
+//! Layers allocate nothing for a call that goes through, or is turned away. One that waits in `poll_ready` allocates its place once, and so does each that asks an adaptive limit.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::convert::Infallible;
@@ -8,7 +8,8 @@ use std::task::{Context, Waker};
 
 use aplomb_tokio::{Tokio, prelude::*};
 use aplomb_tower::{
-    BulkheadLayer, CircuitBreakerLayer, KeyedRateLimitLayer, RateLimitLayer, Rejection, RetryLayer, TimeoutLayer,
+    AdaptiveLimitLayer, BulkheadLayer, CircuitBreakerLayer, KeyedRateLimitLayer, RateLimitLayer, Rejection, RetryLayer,
+    TimeoutLayer,
 };
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
@@ -45,6 +46,7 @@ async fn nothing_is_allocated_for_a_call() {
     static BREAKER: CircuitBreaker = CircuitBreaker::consecutive(5);
     static BUDGET: RetryBudget = RetryBudget::new(500);
     static RETRY: Retry = Retry::standard(&BUDGET);
+    static LIMIT: AdaptiveLimit = AdaptiveLimit::new();
     static SLOW: RateLimiter = RateLimiter::with_burst(Rate::per_second(10), 1);
     let respond = |_: &Rejection| "rejected";
     let mut service = ServiceBuilder::new()
@@ -67,6 +69,13 @@ async fn nothing_is_allocated_for_a_call() {
     }
     assert_eq!(ALLOCATIONS.load(Ordering::Relaxed), before);
     drop(places);
+
+    let service = AdaptiveLimitLayer::new(&LIMIT).respond(respond).layer(service_fn(served));
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    for _ in 0..100 {
+        assert_eq!(service.clone().oneshot(()).await, Ok("served"));
+    }
+    assert_eq!(ALLOCATIONS.load(Ordering::Relaxed), before + 100);
 
     let service = RateLimitLayer::new(&SLOW).layer(service_fn(served));
     assert_eq!(service.clone().oneshot(()).await, Ok("served"));

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use aplomb_tokio::{Tokio, prelude::*};
 use aplomb_tower::http::{DeadlineLayer, GrpcStatus, InExtensions};
-use aplomb_tower::{BulkheadLayer, CircuitBreakerLayer, KeyedRateLimitLayer, RateLimitLayer, TimeoutLayer};
+use aplomb_tower::{AdaptiveLimitLayer, BulkheadLayer, CircuitBreakerLayer, KeyedRateLimitLayer, RateLimitLayer, TimeoutLayer};
 use http::{Request, Response};
 use tonic::body::Body;
 use tonic::server::NamedService;
@@ -48,11 +48,13 @@ async fn iota_12137_grpc_rust_1616_a_limited_service_is_routed_and_rejects_by_re
     static LIMITER: RateLimiter = RateLimiter::with_burst(Rate::per_minute(6), 2);
     static CLIENTS: KeyedRateLimiter<u8> = KeyedRateLimiter::new(Rate::per_second(10));
     static PLACES: Bulkhead = Bulkhead::new(10);
+    static LIMIT: AdaptiveLimit = AdaptiveLimit::new();
     static BREAKER: CircuitBreaker = CircuitBreaker::consecutive(5);
     let orders = ServiceBuilder::new()
         .layer(DeadlineLayer::<Tokio>::new())
         .layer(TimeoutLayer::<Tokio>::new(secs(5)).deadline(InExtensions).respond(GrpcStatus))
         .layer(BulkheadLayer::new(&PLACES).respond(GrpcStatus))
+        .layer(AdaptiveLimitLayer::new(&LIMIT).respond(GrpcStatus))
         .layer(CircuitBreakerLayer::new(&BREAKER).respond(GrpcStatus))
         .layer(KeyedRateLimitLayer::new(&CLIENTS, |_: &Request<Body>| 0).respond(GrpcStatus))
         .layer(RateLimitLayer::new(&LIMITER).without_waiting().respond(GrpcStatus))

@@ -1,4 +1,4 @@
-//! What HTTP has to say: statuses and fields for what is rejected ([`HttpStatus`], [`GrpcStatus`]), rules by which a response is retried ([`Transient`], [`retry_after`]) or counts as a failure ([`ServerErrors`]),
+//! What HTTP has to say: statuses and fields for what is rejected ([`HttpStatus`], [`GrpcStatus`]), rules by which a response is retried ([`Transient`], [`retry_after`]) counts as a failure ([`ServerErrors`]) or as a sign of overload ([`Overloads`]),
 //! which requests may be sent twice ([`Idempotent`]), keys ([`PeerAddress`], [`ForwardedFor`], [`Header`]), and deadlines that come with a request ([`DeadlineLayer`], [`InExtensions`]).
 
 mod deadline;
@@ -15,4 +15,4 @@ pub use key::{ForwardedFor, Header, PeerAddress};
 pub use replay::{AttemptNumber, Idempotent, is_idempotent};
 pub use retry_after::retry_after;
 pub use status::HttpStatus;
-pub use transient::{EveryError, NotRejected, RetryErrors, ServerErrors, Transient};
+pub use transient::{EveryError, NotRejected, Overloads, RetryErrors, ServerErrors, Transient};

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use aplomb::adaptive_limit;
 use aplomb::circuit_breaker::{Judge, Verdict};
 use aplomb::retry::Rules;
 use http::{Response, StatusCode};
@@ -176,6 +177,37 @@ impl<B, E> Judge<Response<B>, E> for ServerErrors {
             Ok(status) if status.is_server_error() => Verdict::Failure,
             Ok(StatusCode::TOO_MANY_REQUESTS) => Verdict::Ignored,
             Ok(_) => Verdict::Success,
+        }
+    }
+}
+
+/// What is a sign of overload of an HTTP service, for an adaptive limit: 429, 503 and 504. Errors, and all other statuses from 500 on, count as nothing: the service broke off, at whatever point. All else is measured, a 404 too.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb_tokio::adaptive_limit::Gradient;
+/// use aplomb_tokio::prelude::*;
+/// use aplomb_tower::AdaptiveLimitLayer;
+/// use aplomb_tower::http::Overloads;
+///
+/// static SEARCH: AdaptiveLimit<Gradient, Overloads> = checked!(AdaptiveLimit::new().judged_by(Overloads));
+///
+/// let layer = AdaptiveLimitLayer::new(&SEARCH);
+/// # let _ = layer;
+/// ```
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Overloads;
+
+impl<B, E> adaptive_limit::Judge<Response<B>, E> for Overloads {
+    fn judge(&self, outcome: Result<&Response<B>, &E>) -> adaptive_limit::Verdict {
+        use adaptive_limit::Verdict;
+        match outcome.map(Response::status) {
+            Ok(StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT) => {
+                Verdict::Overload
+            }
+            Ok(status) if !status.is_server_error() => Verdict::Success,
+            Ok(_) | Err(_) => Verdict::Ignored,
         }
     }
 }
