@@ -5,6 +5,7 @@ mod adaptive_limit;
 mod bulkhead;
 mod circuit_breaker;
 mod deadline;
+mod fallback;
 mod future;
 #[cfg(feature = "http")]
 pub mod http;
@@ -24,6 +25,7 @@ pub use adaptive_limit::{AdaptiveLimit, AdaptiveLimitLayer};
 pub use bulkhead::{Bulkhead, BulkheadLayer};
 pub use circuit_breaker::{CircuitBreaker, CircuitBreakerLayer};
 pub use deadline::{DeadlineOf, NoDeadline};
+pub use fallback::{Condition, EveryFailure, Fallback, FallbackLayer, WithFallback};
 pub use future::{Concluded, Guard, Guarded};
 pub use key::KeyOf;
 pub use keyed_circuit_breaker::{KeyedCircuitBreaker, KeyedCircuitBreakerLayer};

@@ -9,7 +9,7 @@ use aplomb::sync::Lender;
 use tonic::server::NamedService;
 
 use crate::http::Deadlines;
-use crate::{AdaptiveLimit, Bulkhead, CircuitBreaker, KeyedCircuitBreaker, KeyedRateLimit, RateLimit, Retry, Timeout};
+use crate::{AdaptiveLimit, Bulkhead, CircuitBreaker, Fallback, KeyedCircuitBreaker, KeyedRateLimit, RateLimit, Retry, Timeout};
 
 macro_rules! named {
     ($([$($parameter:tt)*] $service:ty;)+) => { $(
@@ -26,6 +26,7 @@ named! {
     [L: Deref<Target: Settle>, M] AdaptiveLimit<S, L, M>;
     [L, M] CircuitBreaker<S, L, M>;
     [L, K, M] KeyedCircuitBreaker<S, L, K, M>;
+    [A, C] Fallback<S, A, C>;
     [P: Platform, D, M] Timeout<S, P, D, M>;
     [P: Platform + 'static, B, R, Y, D, M] Retry<S, P, B, R, Y, D, M>;
     [P: Platform, F] Deadlines<S, P, F>;

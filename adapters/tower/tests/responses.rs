@@ -1,14 +1,15 @@
 //! What a server says, through an axum router.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 
 use aplomb_tokio::{Tokio, prelude::*};
 use aplomb_tower::http::{DeadlineLayer, ForwardedFor, GrpcStatus, HttpStatus, InExtensions, PeerAddress, ServerErrors};
-use aplomb_tower::{BulkheadLayer, CircuitBreakerLayer, KeyedRateLimitLayer, RateLimitLayer, TimeoutLayer};
+use aplomb_tower::{BulkheadLayer, CircuitBreakerLayer, FallbackLayer, KeyedRateLimitLayer, RateLimitLayer, TimeoutLayer};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::{HeaderMap, Request, StatusCode};
+use axum::http::{HeaderMap, Request, Response, StatusCode};
 use axum::routing::get;
 use http_body_util::BodyExt;
 use tower::ServiceExt;
@@ -128,6 +129,22 @@ async fn a_circuit_that_is_open() {
     let (status, told, body) = get_root(&app, |_| {}).await;
     assert_eq!((status.as_u16(), body.as_str()), (503, "circuit open, try again in 10 s\n"));
     assert_eq!(told, ["retry-after: 10"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_in_place_of_a_rejection() {
+    static PLACES: Bulkhead = Bulkhead::new(1).max_waiting(0);
+    type Outcome = Result<Response<Body>, Infallible>;
+    let is_full = |outcome: Result<&Response<Body>, &Infallible>| {
+        outcome.is_ok_and(|response| response.status() == StatusCode::SERVICE_UNAVAILABLE)
+    };
+    let app: Router = Router::new()
+        .route("/", get(async || "hello"))
+        .layer(BulkheadLayer::new(&PLACES).respond(HttpStatus::new()))
+        .layer(FallbackLayer::new(async |_: Outcome| Ok(Response::new(Body::from("yesterday's")))).fallback_if(is_full));
+    assert_eq!(get_root(&app, |_| {}).await.2, "hello");
+    let _place = PLACES.try_acquire().unwrap();
+    assert_eq!(get_root(&app, |_| {}).await, (StatusCode::OK, vec![], "yesterday's".to_owned()));
 }
 
 #[tokio::test(start_paused = true)]
