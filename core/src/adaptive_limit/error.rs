@@ -92,7 +92,6 @@ impl<E> LimitError<E> {
 
 impl LimitError {
     /// The same, of an operation that has not even started.
-    /// The same, as the error of a call whose operation may fail with `E`.
     #[must_use]
     pub fn of_operation<E>(self) -> LimitError<E> {
         match self {
