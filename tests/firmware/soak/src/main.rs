@@ -27,7 +27,7 @@ const END: u64 = DAYS * 24 * 60 * 60 * TICK_HZ;
 const HOUR: u64 = 60 * 60 * TICK_HZ;
 
 /// How often the callers meet.
-const ROUND: Duration = Duration::from_secs(120);
+const ROUND: Duration = Duration::from_secs(300);
 const ROUNDS: u32 = (DAYS * 24 * 60 * 60 / ROUND.as_secs()) as u32;
 
 const CALLERS: usize = 6;
