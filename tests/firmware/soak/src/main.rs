@@ -8,6 +8,7 @@
 mod device;
 mod dice;
 mod patterns;
+mod stack;
 mod tally;
 
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -30,7 +31,7 @@ const HOUR: u64 = 60 * 60 * TICK_HZ;
 const ROUND: Duration = Duration::from_secs(300);
 const ROUNDS: u32 = (DAYS * 24 * 60 * 60 / ROUND.as_secs()) as u32;
 
-const CALLERS: usize = 6;
+const CALLERS: usize = 4;
 
 /// How many callers have been through all rounds.
 static ENDED: AtomicUsize = AtomicUsize::new(0);
@@ -50,9 +51,10 @@ fn main() -> ! {
 
 fn start(spawner: Spawner) {
     // Each has a place for itself, and is started once; a caller that is not is missed at the end.
-    if let (Ok(work), Ok(refresh)) = (patterns::work(), patterns::refresh()) {
+    if let (Ok(work), Ok(refresh), Ok(run_jobs)) = (patterns::work(), patterns::refresh(), patterns::run_jobs()) {
         spawner.spawn(work);
         spawner.spawn(refresh);
+        spawner.spawn(run_jobs);
     }
     for _ in 0..CALLERS {
         if let Ok(caller) = caller() {
@@ -94,7 +96,9 @@ fn report() -> bool {
         pattern.tally().print();
         pattern.check();
     }
-    let is_sound = ended == CALLERS && wraps == 19 && ALL.iter().all(|pattern| pattern.tally().is_sound());
+    let (used, unused) = stack::used();
+    hprintln!("{} bytes of stack were used, {} never", used, unused);
+    let is_sound = ended == CALLERS && wraps == 19 && unused > 0 && ALL.iter().all(|pattern| pattern.tally().is_sound());
     hprintln!("{}", if is_sound { "nothing is lost" } else { "something is lost" });
     is_sound
 }

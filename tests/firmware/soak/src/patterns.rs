@@ -1,12 +1,15 @@
 //! The patterns, each with its calls and what must hold of them.
 
+use core::future::poll_fn;
+use core::pin::Pin;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use aplomb_embassy::adaptive_limit::{Gradient, IgnoreErrors};
 use aplomb_embassy::circuit_breaker::{AnyError, State};
+use aplomb_embassy::edge::Stream;
 use aplomb_embassy::key::FoldHash;
 use aplomb_embassy::prelude::*;
-use aplomb_embassy::rate_limiter::{SlidingWindow, TokenBucket};
+use aplomb_embassy::rate_limiter::{SlidingCounter, SlidingWindow, TokenBucket};
 use aplomb_embassy::single_flight::Restarts;
 use aplomb_embassy::{EmbassyClock, Memoize};
 
@@ -27,6 +30,7 @@ static LIMITERS: KeyedRateLimiter<u8, SlidingWindow<Inline<4>>, Inline<4>> =
 static DEBOUNCE: Debounce = checked!(Debounce::new(ms(80)));
 static TRIGGER: Debounce<Trigger<u32>> = checked!(Debounce::triggered(ms(50)));
 static THROTTLE: Throttle = checked!(Throttle::new(ms(200)));
+static JOBS: JobSet<Operation, Inline<4>> = checked!(JobSet::new(1).max_queued(1));
 static BULKHEAD: Bulkhead<Inline<4>> = checked!(Bulkhead::new(1).max_waiting(1).max_wait(ms(300)));
 static POOL: Pool<Inline<4>> = checked!(Pool::new(1).max_queued(1));
 static FLIGHTS: SingleFlight<u8, u32, Fault, Restarts, Inline<4>> = checked!(SingleFlight::new());
@@ -38,9 +42,19 @@ static BATCHER: Batcher<u8, u8, Fault, Inline<4>> = checked!(Batcher::new(3).max
 static ADAPTIVE: AdaptiveLimit<Gradient, IgnoreErrors, Inline<4>> =
     checked!(AdaptiveLimit::new().initial_limit(2).max_limit(2).max_waiting(1));
 
+// What a pipeline goes through.
+static BY_RATE: CircuitBreaker<LastCalls<1>, Constant, AnyError, Inline<0>> =
+    checked!(CircuitBreaker::last_calls(20).failure_rate(percent(60)).min_calls(8).open_for(secs(100)));
+static BY_COUNTER: RateLimiter<SlidingCounter, Inline<4>> =
+    RateLimiter::with_clock(EmbassyClock, SlidingCounter::new(Rate::per_second(4)));
+static PLACES: Bulkhead<Inline<4>> = checked!(Bulkhead::new(2));
+
 /// The value that was triggered last, and the one that was worked on last.
 static TRIGGERED: AtomicU32 = AtomicU32::new(0);
 static WORKED_ON: AtomicU32 = AtomicU32::new(0);
+
+/// How many results of jobs there were.
+static RESULTS: AtomicU32 = AtomicU32::new(0);
 
 macro_rules! patterns {
     ($($name:ident),+) => {
@@ -76,7 +90,9 @@ patterns!(
     Waterfall,
     Hedge,
     Batcher,
-    Adaptive
+    Adaptive,
+    Pipeline,
+    Jobs
 );
 
 async fn next_step(_before: u32) -> Result<u32, Fault> {
@@ -108,6 +124,15 @@ pub async fn work() {
 pub async fn refresh() {
     // It ends only if the configuration makes no sense, which callers learn too.
     let _ended = CACHE.run(|_key| ask(Pattern::Cache.tally())).await;
+}
+
+/// Runs the jobs.
+#[embassy_executor::task]
+pub async fn run_jobs() {
+    let Ok(mut results) = JOBS.results() else { return };
+    while poll_fn(|cx| Pin::new(&mut results).poll_next(cx)).await.is_some() {
+        RESULTS.store(RESULTS.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
 }
 
 impl Pattern {
@@ -174,6 +199,21 @@ impl Pattern {
                 tally.must(own.is_none_or(|own| own == item), "each has its own result");
             }
             Self::Adaptive => _ = tally.call(ADAPTIVE.run(operation), |e| e.inner().is_some()).await,
+            Self::Pipeline => {
+                let guarded = Pipeline::new()
+                    .timeout(secs(5))
+                    .retry(RETRY)
+                    .circuit_breaker(&BY_RATE)
+                    .rate_limiter(&BY_COUNTER)
+                    .bulkhead(&PLACES)
+                    .timeout(ms(350));
+                tally.call(guarded.run(operation), |e| e.inner().is_some()).await;
+            }
+            Self::Jobs => {
+                tally.calls.add();
+                let added = JOBS.add(operation());
+                if added.is_ok() { tally.values.add() } else { tally.refusals.add() }
+            }
         }
     }
 
@@ -181,6 +221,8 @@ impl Pattern {
     pub fn check(self) {
         let tally = self.tally();
         tally.check();
+        // Nobody can drop a job.
+        tally.must(tally.dropped.get() > 0 || matches!(self, Self::Jobs), "there was something to lose");
         let (calls, values, starts) = (tally.calls.get(), tally.values.get(), tally.starts.get());
         match self {
             Self::Timeout => {
@@ -269,6 +311,18 @@ impl Pattern {
                 tally.check_one_to_one();
                 let end = ADAPTIVE.snapshot();
                 tally.must(end.in_flight == 0 && end.waiting == 0, "its places are free");
+            }
+            Self::Pipeline => {
+                let end = (BY_RATE.snapshot(), BY_COUNTER.snapshot(), PLACES.snapshot());
+                tally.must(end.0.opened > 0 && end.0.probes == 0, "no probe is left");
+                tally.must(end.1.waiting == 0 && end.2.running == 0 && end.2.waiting == 0, "its places are free");
+                tally.must(values == tally.done.get() && starts > calls, "each value is its caller's, and some are tried again");
+            }
+            Self::Jobs => {
+                let (end, ended) = (JOBS.snapshot(), tally.done.get() + tally.broken.get());
+                tally.must(end.running == 0 && end.waiting == 0, "its places are free");
+                tally.must(ended == values && RESULTS.load(Ordering::Relaxed) == values, "each job has its result");
+                tally.must(tally.refusals.get() > 0, "it had no room for some");
             }
         }
     }
