@@ -31,6 +31,7 @@ const HOUR: u64 = 60 * 60 * TICK_HZ;
 const ROUND: Duration = Duration::from_secs(300);
 const ROUNDS: u32 = (DAYS * 24 * 60 * 60 / ROUND.as_secs()) as u32;
 
+/// As many as the RAM of the Cortex-M0 has room for, with a stack beside them.
 const CALLERS: usize = 4;
 
 /// How many callers have been through all rounds.
