@@ -23,13 +23,13 @@ use panic_semihosting as _;
 use crate::patterns::ALL;
 use crate::tally::Tally;
 
-const DAYS: u64 = 30;
-const END: u64 = DAYS * 24 * 60 * 60 * TICK_HZ;
+const DAYS: u32 = 30;
+const END: u64 = DAYS as u64 * 24 * 60 * 60 * TICK_HZ;
 const HOUR: u64 = 60 * 60 * TICK_HZ;
 
 /// How often the callers meet.
-const ROUND: Duration = Duration::from_secs(300);
-const ROUNDS: u32 = (DAYS * 24 * 60 * 60 / ROUND.as_secs()) as u32;
+const ROUND: Duration = Duration::from_mins(5);
+const ROUNDS: u32 = DAYS * 24 * 60 / 5;
 
 /// As many as the RAM of the Cortex-M0 has room for, with a stack beside them.
 const CALLERS: usize = 4;

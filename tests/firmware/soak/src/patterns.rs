@@ -17,6 +17,8 @@ use crate::device::{Fault, Operation, ask};
 use crate::dice;
 use crate::tally::Tally;
 
+type Memoized<F> = Memoize<F, u8, u32, Fault, Inline<4>, FoldHash, Inline<4>>;
+
 static RETRY: Retry =
     checked!(Retry::new().backoff(Exponential::from(ms(50)).max(secs(1))).max_attempts(4).attempt_timeout(ms(250)));
 static BREAKER: CircuitBreaker<Consecutive, Constant, AnyError, Inline<0>> =
@@ -36,7 +38,7 @@ static POOL: Pool<Inline<4>> = checked!(Pool::new(1).max_queued(1));
 static FLIGHTS: SingleFlight<u8, u32, Fault, Restarts, Inline<4>> = checked!(SingleFlight::new());
 static CACHE: Cache<u8, u32, Fault, Inline<4>, FoldHash, Inline<4>> =
     checked!(Cache::new().ttl(secs(600)).refresh_ahead(secs(300)));
-static MEMOIZED: Memoize<fn(u8) -> Operation, u8, u32, Fault, Inline<4>, FoldHash, Inline<4>> = Memoize::new(of_channel);
+static MEMOIZED: Memoized<fn(u8) -> Operation> = Memoize::new(of_channel);
 static HEDGE: Hedge = checked!(Hedge::after(ms(200)));
 static BATCHER: Batcher<u8, u8, Fault, Inline<4>> = checked!(Batcher::new(3).max_wait(ms(100)));
 static ADAPTIVE: AdaptiveLimit<Gradient, IgnoreErrors, Inline<4>> =
@@ -218,6 +220,7 @@ impl Pattern {
     }
 
     /// What must hold of it, when all callers have ended and some time has gone by.
+    #[allow(clippy::too_many_lines, reason = "a few for each pattern")]
     pub fn check(self) {
         let tally = self.tally();
         tally.check();
