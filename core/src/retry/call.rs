@@ -1,4 +1,4 @@
-use core::future::{Future, Ready, ready};
+use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
@@ -82,15 +82,23 @@ where
     }
 }
 
-/// Nothing runs between two attempts.
+/// Nothing runs between two attempts: it is over at once. Unlike [`Ready`](core::future::Ready) it cannot panic.
 #[derive(Debug, Clone, Copy)]
 pub struct Nothing;
 
 impl<E> Between<E> for Nothing {
-    type Future = Ready<()>;
+    type Future = Self;
 
-    fn begin(&mut self, _cause: Cause<'_, E>) -> Ready<()> {
-        ready(())
+    fn begin(&mut self, _cause: Cause<'_, E>) -> Self {
+        Self
+    }
+}
+
+impl Future for Nothing {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
     }
 }
 

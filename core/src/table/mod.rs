@@ -123,7 +123,8 @@ impl<K, V, S: Storage> Table<K, V, S> {
             let home = home(entry.tag, count)?;
             if distance(home, next, count) >= distance(gap, next, count) {
                 moved(Moved { from: next, to: gap }, &entry.value);
-                slots.swap(gap, next);
+                let entry = slots.get_mut(next)?.take();
+                *slots.get_mut(gap)? = entry;
                 gap = next;
             }
             next = after(next, count);

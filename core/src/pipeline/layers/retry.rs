@@ -1,4 +1,3 @@
-use core::future::Ready;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
@@ -94,7 +93,7 @@ where
 }
 
 /// A call of the policy that `'p` refers to.
-type Run<'p, 'b, P, B, R, E, A> = Progress<&'p Policy<'b, P, B>, Within<R>, PipelineError<E>, A, Ready<()>>;
+type Run<'p, 'b, P, B, R, E, A> = Progress<&'p Policy<'b, P, B>, Within<R>, PipelineError<E>, A, Nothing>;
 
 #[inline]
 fn begin<'p, 'b, P: Platform, B: Backoff, R: Clone, E, A>(

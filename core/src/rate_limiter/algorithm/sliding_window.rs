@@ -143,8 +143,10 @@ impl<S: Storage> Log<S> {
 
     /// Every entry has a permit, so that there is room for those of a rate that was checked.
     fn append(&mut self, entry: Taken) {
-        if self.entries == self.ring.as_slice().len() {
-            self.ring.as_mut_slice().rotate_left(self.oldest);
+        let length = self.ring.as_slice().len();
+        if self.entries == length {
+            // The oldest lies within the ring: the compiler cannot know.
+            self.ring.as_mut_slice().rotate_left(self.oldest.min(length));
             self.oldest = 0;
             let _no_room = self.ring.try_push(entry);
         } else {

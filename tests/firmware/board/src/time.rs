@@ -63,7 +63,7 @@ embassy_time_driver::time_driver_impl!(static DRIVER: Time = Time(Mutex::new(Ref
 
 impl Driver for Time {
     fn now(&self) -> u64 {
-        self.with(|state| state.now())
+        self.with(State::now)
     }
 
     fn schedule_wake(&self, at: u64, waker: &Waker) {

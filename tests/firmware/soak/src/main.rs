@@ -1,0 +1,105 @@
+//! Thirty days of a device, with all patterns at once: a handful of tasks that call, lose patience, and meet. At the end all that was started has ended, and the counts add up.
+//!
+//! The clock has 32,768 ticks a second, so that what counts them in 32 bits begins anew every 36 hours, and 19 times in all.
+
+#![no_std]
+#![no_main]
+
+mod device;
+mod dice;
+mod patterns;
+mod stack;
+mod tally;
+
+use core::sync::atomic::{AtomicUsize, Ordering};
+use core::time::Duration;
+
+use aplomb_embassy::{Clock, EmbassyClock};
+use board::{Executor, hprintln};
+use embassy_executor::Spawner;
+use embassy_time_driver::TICK_HZ;
+use panic_semihosting as _;
+
+use crate::patterns::ALL;
+use crate::tally::Tally;
+
+const DAYS: u32 = 30;
+const END: u64 = DAYS as u64 * 24 * 60 * 60 * TICK_HZ;
+const HOUR: u64 = 60 * 60 * TICK_HZ;
+
+/// How often the callers meet.
+const ROUND: Duration = Duration::from_mins(5);
+const ROUNDS: u32 = DAYS * 24 * 60 / 5;
+
+/// As many as the RAM of the Cortex-M0 has room for, with a stack beside them.
+const CALLERS: usize = 4;
+
+/// How many callers have been through all rounds.
+static ENDED: AtomicUsize = AtomicUsize::new(0);
+
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    static mut EXECUTOR: Option<Executor> = None;
+    board::time::start();
+    aplomb_embassy::seed(7);
+    let executor: &'static Executor = EXECUTOR.insert(Executor::new());
+    start(executor.spawner());
+    executor.run_until(END);
+    // So that callers end, and permits come back.
+    executor.run_until(END + HOUR);
+    board::exit(report())
+}
+
+fn start(spawner: Spawner) {
+    // Each has a place for itself, and is started once; a caller that is not is missed at the end.
+    if let (Ok(work), Ok(refresh), Ok(run_jobs)) = (patterns::work(), patterns::refresh(), patterns::run_jobs()) {
+        spawner.spawn(work);
+        spawner.spawn(refresh);
+        spawner.spawn(run_jobs);
+    }
+    for _ in 0..CALLERS {
+        if let Ok(caller) = caller() {
+            spawner.spawn(caller);
+        }
+    }
+}
+
+/// Meets others at one of two patterns a round, and calls it once or twice.
+#[embassy_executor::task(pool_size = CALLERS)]
+async fn caller() {
+    let beginning = EmbassyClock.now();
+    for round in 1..ROUNDS {
+        let begins = beginning + ROUND * round;
+        EmbassyClock.sleep_until(begins + dice::millis_below(300)).await;
+        let pattern = ALL[dice::mix(2 * round + dice::below(2)) as usize % ALL.len()];
+        for _ in 0..=dice::below(2) {
+            pattern.call().await;
+        }
+    }
+    ENDED.store(ENDED.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+}
+
+/// Tells what was counted, and whether it adds up.
+fn report() -> bool {
+    let ended = ENDED.load(Ordering::Relaxed);
+    let now = board::time::now();
+    let wraps = now >> 32;
+    hprintln!(
+        "{} days, {} rounds, {} of {} callers ended, 32 bits of ticks began anew {} times",
+        DAYS,
+        ROUNDS,
+        ended,
+        CALLERS,
+        wraps
+    );
+    Tally::print_head();
+    for pattern in ALL {
+        pattern.tally().print();
+        pattern.check();
+    }
+    let (used, unused) = stack::used();
+    hprintln!("{} bytes of stack were used, {} never", used, unused);
+    let is_sound = ended == CALLERS && wraps == 19 && unused > 0 && ALL.iter().all(|pattern| pattern.tally().is_sound());
+    hprintln!("{}", if is_sound { "nothing is lost" } else { "something is lost" });
+    is_sound
+}
