@@ -1,18 +1,22 @@
 //! Tables by key, for all patterns that keep something for each: a hash table, and what comes first in it.
 
 mod earliest;
+mod marks;
 
 use core::num::NonZeroU32;
 
 use crate::storage::{Slots, Storage};
 
 pub(crate) use self::earliest::{BLOCK, Earliest};
+use self::marks::{Mark, Marks, Window};
 
-/// A hash table with open addressing: an entry is found where its hash points, or a little behind, so that a look-up mostly touches one line of the cache.
+/// A hash table with open addressing: an entry is found where its hash points, or a little behind. A look-up goes by a byte of each hash, and so mostly touches one entry.
 ///
 /// It is given hashes and asks for equality; it calls nothing else of the keys. Entries move when one before them is taken out, and whoever keeps an index is told. On the heap it grows with its entries, by a quarter, so that it is neither crowded nor large: what is looked up lies in a cache or it does not. Then all of them move.
 pub(crate) struct Table<K, V, S: Storage> {
     slots: S::Slots<Option<Entry<K, V>>>,
+    /// Of the slots.
+    marks: Marks<S>,
     len: usize,
 }
 
@@ -32,7 +36,7 @@ pub(crate) struct Moved {
 impl<K, V, S: Storage> Table<K, V, S> {
     /// A table without entries, which allocates nothing.
     pub(crate) const fn new() -> Self {
-        Self { slots: S::Slots::EMPTY, len: 0 }
+        Self { slots: S::Slots::EMPTY, marks: Marks::new(), len: 0 }
     }
 
     pub(crate) const fn len(&self) -> usize {
@@ -41,7 +45,7 @@ impl<K, V, S: Storage> Table<K, V, S> {
 
     /// How many slots there are.
     pub(crate) fn slots(&self) -> usize {
-        self.slots.as_slice().len()
+        self.marks.len()
     }
 
     /// Where an entry with that hash belongs.
@@ -53,16 +57,37 @@ impl<K, V, S: Storage> Table<K, V, S> {
     #[inline]
     pub(crate) fn find(&self, hash: u64, mut is_it: impl FnMut(&K) -> bool) -> Option<usize> {
         let (tag, slots) = (tag(hash), self.slots.as_slice());
-        let mut index = home(tag, slots.len())?;
-        // Each slot once, at the most.
-        for _ in 0..slots.len() {
-            let entry = slots.get(index)?.as_ref()?;
-            if entry.tag == tag && is_it(&entry.key) {
-                return Some(index);
+        for (start, window) in self.windows(tag) {
+            for index in window.marked(Mark::of(tag.get())).map(|behind| start + behind) {
+                if let Some(Some(entry)) = slots.get(index)
+                    && entry.tag == tag
+                    && is_it(&entry.key)
+                {
+                    return Some(index);
+                }
             }
-            index = after(index, slots.len());
+            if window.vacant().is_some() {
+                return None;
+            }
         }
         None
+    }
+
+    /// The marks from where that tag belongs, with the slot of each first one, until each has been seen.
+    #[inline]
+    fn windows(&self, tag: NonZeroU32) -> impl Iterator<Item = (usize, Window)> {
+        let slots = self.slots();
+        let (mut start, mut seen) = (home(tag, slots).unwrap_or(0), 0);
+        core::iter::from_fn(move || {
+            if seen >= slots {
+                return None;
+            }
+            let shown = start;
+            let count = Window::LEN.min(slots - start);
+            seen += count;
+            start = if start + count < slots { start + count } else { 0 };
+            Some((shown, self.marks.window(shown)))
+        })
     }
 
     #[inline]
@@ -76,8 +101,19 @@ impl<K, V, S: Storage> Table<K, V, S> {
         if self.len >= capacity {
             return Err(entry);
         }
-        let index = put(self.slots.as_mut_slice(), entry)?;
+        let index = self.put(entry)?;
         self.len += 1;
+        Ok(index)
+    }
+
+    /// Puts an entry into the first vacant slot from its home on.
+    fn put(&mut self, entry: Entry<K, V>) -> Result<usize, Entry<K, V>> {
+        let vacant = self.windows(entry.tag).find_map(|(start, window)| window.vacant().map(|behind| start + behind));
+        let Some((index, slot)) = vacant.and_then(|index| Some((index, self.slots.as_mut_slice().get_mut(index)?))) else {
+            return Err(entry);
+        };
+        self.marks.take(index, Mark::of(entry.tag.get()));
+        *slot = Some(entry);
         Ok(index)
     }
 
@@ -92,16 +128,16 @@ impl<K, V, S: Storage> Table<K, V, S> {
         if wanted <= slots {
             return false;
         }
-        let mut larger = S::Slots::EMPTY;
-        larger.reserve(wanted);
-        while larger.as_slice().len() < wanted && larger.try_push(None).is_ok() {}
+        let mut larger = Self { slots: S::Slots::EMPTY, marks: Marks::vacant(wanted), len: self.len };
+        larger.slots.reserve(wanted);
+        while larger.slots.as_slice().len() < wanted && larger.slots.try_push(None).is_ok() {}
         for slot in self.slots.as_mut_slice() {
             if let Some(entry) = slot.take() {
                 // There is room for more than there are.
-                let _moved = put(larger.as_mut_slice(), entry);
+                let _moved = larger.put(entry);
             }
         }
-        self.slots = larger;
+        *self = larger;
         true
     }
 
@@ -123,31 +159,16 @@ impl<K, V, S: Storage> Table<K, V, S> {
             let home = home(entry.tag, count)?;
             if distance(home, next, count) >= distance(gap, next, count) {
                 moved(Moved { from: next, to: gap }, &entry.value);
+                self.marks.take(gap, Mark::of(entry.tag.get()));
                 let entry = slots.get_mut(next)?.take();
                 *slots.get_mut(gap)? = entry;
                 gap = next;
             }
             next = after(next, count);
         }
+        self.marks.vacate(gap);
         Some(removed)
     }
-}
-
-/// Puts an entry into the first vacant slot from its home on.
-fn put<K, V>(slots: &mut [Option<Entry<K, V>>], entry: Entry<K, V>) -> Result<usize, Entry<K, V>> {
-    let count = slots.len();
-    let Some(mut index) = home(entry.tag, count) else { return Err(entry) };
-    for _ in 0..count {
-        match slots.get_mut(index) {
-            Some(slot @ None) => {
-                *slot = Some(entry);
-                return Ok(index);
-            }
-            Some(Some(_)) => index = after(index, count),
-            None => break,
-        }
-    }
-    Err(entry)
 }
 
 /// Where an entry belongs among so many, without a division.
@@ -238,8 +259,12 @@ mod tests {
     fn does_what_a_map_does() {
         for seed in 0..500 {
             play::<Inline<8>>(seed, 8);
+            // More than are looked at at once, and no multiple of that.
+            play::<Inline<11>>(seed, 11);
             #[cfg(feature = "alloc")]
             play::<crate::storage::Heap>(seed, 8);
+            #[cfg(feature = "alloc")]
+            play::<crate::storage::Heap>(seed, 12);
         }
     }
 }
