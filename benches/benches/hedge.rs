@@ -10,7 +10,7 @@ use futures_lite::future::or;
 type Outcome = Result<u32, u32>;
 
 static FIXED: Hedge = checked!(Hedge::after(ms(50)));
-static ON_THE_HEAP: Hedge<After, Heap> = checked!(Hedge::after(ms(50)).max_hedges(3));
+static ON_THE_HEAP: Hedge<After, Heap> = checked!(Hedge::after(ms(50)).storage().max_hedges(3));
 static FOLLOWED: Hedge<Percentile> = checked!(Hedge::percentile(percent(95)).min_delay(ms(50)));
 /// Each call may have its hedge.
 static AT_ONCE: Hedge = checked!(Hedge::after(ms(0)).budget(percent(100)));

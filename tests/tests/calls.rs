@@ -45,7 +45,8 @@ static RETRY: Retry = checked!(Retry::standard(&BUDGET).max_attempts(4).deadline
 static AT_ONCE: Retry<Constant> = checked!(Retry::new().backoff(Constant::every(Duration::ZERO)));
 
 static HEDGE: Hedge = checked!(Hedge::after(ms(50)));
-static FOLLOWED: Hedge<Percentile, Inline<3>> = checked!(Hedge::percentile(percent(95)).max_hedges(3).budget(percent(5)));
+static FOLLOWED: Hedge<Percentile, Inline<3>> =
+    checked!(Hedge::percentile(percent(95)).storage().max_hedges(3).budget(percent(5)));
 
 #[test]
 fn hedges_and_fallbacks_are_called_on_threads() {

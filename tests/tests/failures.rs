@@ -145,7 +145,7 @@ fn all_errors_answer_the_same_questions() {
 
 #[test]
 fn a_semaphore_says_what_it_lacks() {
-    let semaphore: Semaphore<Sim, Inline<0>> = Semaphore::new(1);
+    let semaphore: Semaphore<Sim, Inline<0>> = Semaphore::with_storage(1);
     let _held = semaphore.try_acquire(1).unwrap();
     let full = aplomb_sim::block_on(semaphore.acquire(1)).unwrap_err();
     assert_eq!(full, AcquireError::QueueFull { waiting: 0 });

@@ -111,7 +111,7 @@ fn a_call_goes_as_the_model_says() {
             })
             .collect();
         let seen = aplomb_sim::block_on(async {
-            let built = Hedge::<Sim, After, Inline<3>>::after(ms(delay)).max_hedges(u32::try_from(max_hedges).unwrap());
+            let built = Hedge::<Sim>::after(ms(delay)).storage::<Inline<3>>().max_hedges(u32::try_from(max_hedges).unwrap());
             let hedge = built.judged_by(ByFlag);
             let mut starts = Vec::new();
             let operation = |number: u32| {
@@ -138,7 +138,7 @@ fn there_are_never_more_hedges_than_the_budget_bears() {
         let (share, burst, max_hedges) = (random.u64(1..150), random.u64(1..20), random.u32(1..4));
         let calls: Vec<_> = (0..200).map(|_| (random.u64(0..3_000), random.u64(0..80), random.bool())).collect();
         aplomb_sim::block_on(async {
-            let built = Hedge::<Sim, After, Inline<3>>::after(ms(20)).max_hedges(max_hedges);
+            let built = Hedge::<Sim>::after(ms(20)).storage::<Inline<3>>().max_hedges(max_hedges);
             let hedge = built.budget(percent(u32::try_from(share).unwrap())).burst(u32::try_from(burst).unwrap());
             let hedge = Rc::new(hedge);
             let tasks: Vec<_> = calls
@@ -231,7 +231,7 @@ impl Drop for Held<'_> {
 fn who_has_lost_is_dropped_before_the_value_is_returned() {
     let dropped = RefCell::new(Vec::new());
     aplomb_sim::block_on(async {
-        let hedge: Hedge<Sim, After, Inline<2>> = Hedge::after(ms(10)).max_hedges(2);
+        let hedge: Hedge<Sim, After, Inline<2>> = Hedge::after(ms(10)).storage().max_hedges(2);
         let work = |start: u32| {
             let held = Held(start, &dropped);
             async move {
@@ -252,7 +252,7 @@ fn who_has_lost_is_dropped_before_the_value_is_returned() {
 #[test]
 fn polls_that_nobody_asked_for_start_nothing() {
     aplomb_sim::block_on(async {
-        let hedge: Hedge<Sim, After, Inline<2>> = Hedge::after(ms(10)).max_hedges(2);
+        let hedge: Hedge<Sim, After, Inline<2>> = Hedge::after(ms(10)).storage().max_hedges(2);
         let starts = Cell::new(0);
         let mut call = pin!(hedge.run(|| {
             starts.set(starts.get() + 1);

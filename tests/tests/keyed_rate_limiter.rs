@@ -147,7 +147,7 @@ fn each_key_has_a_queue_of_its_own() {
 #[test]
 fn a_new_rate_wakes_whoever_waits() {
     aplomb_sim::block_on(async {
-        let limiter: Keyed<u8, Heap, 4> = Keyed::with_burst(Rate::per_hour(1), 1);
+        let limiter: Keyed<u8, Heap, 4> = Keyed::with_burst(Rate::per_hour(1), 1).shards();
         for key in 0..6 {
             limiter.acquire(&key, 1).await.unwrap();
         }
@@ -212,7 +212,7 @@ fn a_new_rate_wakes_also_those_whose_keys_move_meanwhile() {
     }
 
     aplomb_sim::block_on(async {
-        let limiter: &'static Limiter = Box::leak(Box::new(Limiter::fixed_window(Rate::per_hour(1))));
+        let limiter: &'static Limiter = Box::leak(Box::new(KeyedRateLimiter::fixed_window(Rate::per_hour(1)).hasher()));
         for key in [1, 2, 3] {
             limiter.try_acquire(&key, 1).unwrap();
         }
@@ -236,7 +236,7 @@ fn a_new_rate_wakes_also_those_whose_keys_move_meanwhile() {
 
 #[test]
 fn a_shard_has_room_for_a_key_at_least() {
-    let limiter: Keyed<u32, Heap, 4> = Keyed::new(Rate::per_hour(2)).capacity(1).check().unwrap();
+    let limiter: Keyed<u32, Heap, 4> = Keyed::new(Rate::per_hour(2)).shards().capacity(1).check().unwrap();
     aplomb_sim::block_on(async {
         let admitted = (0..100).filter(|key| limiter.try_acquire(key, 1).is_ok()).count();
         assert_eq!((admitted, limiter.len()), (4, 4));
@@ -248,10 +248,10 @@ fn a_shard_has_room_for_a_key_at_least() {
 #[test]
 fn a_burst_that_was_set_stays_at_a_new_rate() {
     aplomb_sim::block_on(async {
-        let limiter: Keyed<u32, Heap, 4> = Keyed::with_burst(Rate::per_second(10), 3);
+        let limiter: Keyed<u32, Heap, 4> = Keyed::with_burst(Rate::per_second(10), 3).shards();
         limiter.set_rate(Rate::per_second(100)).unwrap();
         assert_eq!(limiter.snapshot(&7).available, 3);
-        let limiter: Keyed<u32, Heap, 4> = Keyed::new(Rate::per_second(10));
+        let limiter: Keyed<u32, Heap, 4> = Keyed::new(Rate::per_second(10)).shards();
         limiter.set_rate(Rate::per_second(100)).unwrap();
         assert_eq!(limiter.snapshot(&7).available, 100);
     });
@@ -260,7 +260,7 @@ fn a_burst_that_was_set_stays_at_a_new_rate() {
 #[test]
 fn two_calls_of_a_key_that_is_new_meet_in_one_line() {
     static LIMITER: KeyedRateLimiter<Tokio, u32, TokenBucket, Heap, FoldHash, 4> =
-        KeyedRateLimiter::with_burst(Rate::per_hour(1), 5);
+        KeyedRateLimiter::with_burst(Rate::per_hour(1), 5).shards();
     const KEYS: u32 = 2_000;
     let admitted: u32 = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..4)
@@ -303,7 +303,7 @@ fn keys_are_cloned_and_dropped_outside_the_lock() {
         }
     }
     aplomb_sim::block_on(async {
-        let limiter: &'static Keyed<Nosy, Inline<2>> = Box::leak(Box::new(Keyed::new(Rate::per_second(1))));
+        let limiter: &'static Keyed<Nosy, Inline<2>> = Box::leak(Box::new(Keyed::new(Rate::per_second(1)).storage()));
         LIMITER.set(Some(limiter));
         for key in 0..10 {
             let refused = limiter.try_acquire(&Nosy(key), 1).map(drop);
@@ -319,10 +319,10 @@ fn keys_are_cloned_and_dropped_outside_the_lock() {
 #[test]
 fn wrong_settings_are_refused() {
     let refused = |limiter: Keyed<u8, Inline<4>>| limiter.check().unwrap_err().to_string();
-    assert_eq!(refused(Keyed::new(Rate::per_second(1)).capacity(5)), "capacity is 5, must be from 1 to 4");
-    assert_eq!(refused(Keyed::new(Rate::per_second(1)).max_concurrent(0)), "max_concurrent is 0, must be at least 1");
-    assert_eq!(refused(Keyed::new(Rate::new(1, ms(0)))), "per is 0ns, must be longer than zero");
-    let unchecked: Keyed<u8, Inline<4>> = Keyed::new(Rate::per_second(0));
+    assert_eq!(refused(Keyed::new(Rate::per_second(1)).storage().capacity(5)), "capacity is 5, must be from 1 to 4");
+    assert_eq!(refused(Keyed::new(Rate::per_second(1)).storage().max_concurrent(0)), "max_concurrent is 0, must be at least 1");
+    assert_eq!(refused(Keyed::new(Rate::new(1, ms(0))).storage()), "per is 0ns, must be longer than zero");
+    let unchecked: Keyed<u8, Inline<4>> = Keyed::new(Rate::per_second(0)).storage();
     aplomb_sim::block_on(async {
         assert!(matches!(unchecked.try_acquire(&1, 1), Err(RateLimitError::Config(_))));
         assert!(matches!(unchecked.acquire(&1, 1).await, Err(RateLimitError::Config(_))));

@@ -183,7 +183,7 @@ fn a_keyed_rate_limiter_tells_the_same_of_all_keys() {
     use rate_limiter::Event::{Admitted, Rejected, Waiting};
     let seen = Seen::new();
     let built: KeyedRateLimiter<Sim, u32, TokenBucket, Inline<2>> =
-        KeyedRateLimiter::with_burst(Rate::per_second(10), 1).capacity(2);
+        KeyedRateLimiter::with_burst(Rate::per_second(10), 1).storage().capacity(2);
     let limiter = built.observed_by(|event: &rate_limiter::Event| seen.note(event));
     aplomb_sim::block_on(async {
         assert!(limiter.try_acquire(&1, 1).is_ok() && limiter.try_acquire(&1, 1).is_err());
@@ -294,7 +294,7 @@ fn a_set_tells_what_becomes_of_jobs() {
 fn a_hedge_tells_who_starts_who_wins_and_what_the_budget_does_not_bear() {
     use hedge::Event::{BudgetEmpty, Hedged, Won};
     let seen = Seen::new();
-    let built = Hedge::<Sim, After, Inline<2>>::after(ms(10)).max_hedges(2).burst(3);
+    let built = Hedge::<Sim>::after(ms(10)).storage::<Inline<2>>().max_hedges(2).burst(3);
     let hedge: Hedge<Sim, After, Inline<2>, NoneFatal, _> = built.observed_by(|event: &hedge::Event| seen.note(event));
     let (late, failed) = (Cause::Late, Cause::Failed);
     let call = |winner: u32, takes| {

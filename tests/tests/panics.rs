@@ -219,7 +219,7 @@ fn another_may_drive() {
 
 #[test]
 fn a_hedge_has_dropped_all_its_starts() {
-    let hedge: Hedge<Sim, After, Inline<2>> = Hedge::after(ms(0)).max_hedges(2);
+    let hedge: Hedge<Sim, After, Inline<2>> = Hedge::after(ms(0)).storage().max_hedges(2);
     aplomb_sim::block_on(async {
         let call = |held| {
             // The first start has it.

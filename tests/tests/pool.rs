@@ -83,7 +83,7 @@ fn a_newcomer_does_not_take_the_place_of_another() {
 
 #[test]
 fn who_leaves_frees_a_slot_at_once() {
-    let pool: Pool<Sim, Inline<2>> = Pool::new(1);
+    let pool: Pool<Sim, Inline<2>> = Pool::new(1).storage();
     let (_runs, _) = pending_job(&pool, pending());
     let (first, _) = pending_job(&pool, pending());
     let (_second, _) = pending_job(&pool, pending());

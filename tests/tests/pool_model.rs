@@ -235,7 +235,7 @@ impl<S: PinnedStorage> Play<'_, S> {
 fn play<S: PinnedStorage>(seed: u64, slots: usize) {
     let mut rng = fastrand::Rng::with_seed(seed);
     let (concurrency, max_queued) = (rng.u32(1..4), rng.u32(0..8));
-    let pool: Pool<Sim, S> = Pool::new(concurrency).max_queued(max_queued);
+    let pool: Pool<Sim, S> = Pool::new(concurrency).storage().max_queued(max_queued);
     let model = Model { concurrency: concurrency as usize, max_queued: max_queued as usize, slots, ..Model::default() };
     let mut play = Play { pool: &pool, model, all: Vec::new(), rng, what: String::new() };
     for id in 0..200 {

@@ -71,7 +71,7 @@ fn a_grant_that_nobody_lives_to_see_moves_on() {
 
 #[test]
 fn a_waiter_that_leaves_the_middle_frees_its_place_at_once() {
-    let semaphore: Semaphore<Sim, Inline<3>> = Semaphore::new(1);
+    let semaphore: Semaphore<Sim, Inline<3>> = Semaphore::with_storage(1);
     let held = semaphore.try_acquire(1).unwrap();
     let (mut first, _) = waiter(&semaphore, 1);
     let (middle, _) = waiter(&semaphore, 1);

@@ -240,7 +240,7 @@ impl<'s, S: Storage> Play<'s, S> {
 /// Does the same things to a semaphore and to the model, as a seed says.
 fn play<S: Storage>(seed: u64, max_waiting: u32, places: usize) {
     const PERMITS: u32 = 4;
-    let semaphore: Semaphore<Sim, S> = Semaphore::new(PERMITS).max_waiting(max_waiting);
+    let semaphore: Semaphore<Sim, S> = Semaphore::with_storage(PERMITS).max_waiting(max_waiting);
     let (queue, told) = (VecDeque::new(), Vec::new());
     let model = Model { permits: PERMITS, taken: 0, closed: false, queue, told, max_waiting, places };
     let rng = fastrand::Rng::with_seed(seed);

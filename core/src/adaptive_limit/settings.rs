@@ -15,7 +15,7 @@ use crate::storage::Storage;
 use crate::sync::Semaphore;
 use crate::time::{ms, nanos};
 
-impl<P: Platform<Clock: Ambient>, S: Storage> AdaptiveLimit<P, Gradient, IgnoreErrors, S> {
+impl<P: Platform<Clock: Ambient>> AdaptiveLimit<P> {
     /// A limit that is found by [`Gradient`].
     #[must_use]
     pub const fn new() -> Self {
@@ -23,7 +23,7 @@ impl<P: Platform<Clock: Ambient>, S: Storage> AdaptiveLimit<P, Gradient, IgnoreE
     }
 }
 
-impl<P: Platform<Clock: Ambient>, S: Storage> Default for AdaptiveLimit<P, Gradient, IgnoreErrors, S> {
+impl<P: Platform<Clock: Ambient>> Default for AdaptiveLimit<P> {
     fn default() -> Self {
         Self::new()
     }
@@ -133,6 +133,7 @@ impl<P: Platform, A: Algorithm, J, S: Storage, O> AdaptiveLimit<P, A, J, S, O> {
 }
 
 // Of what changes the type, nothing may be dropped, which a `const fn` can't: so it has to be `Copy`.
+/// Settings that change its type. Of a limit that has been used already, no more than its settings is kept.
 impl<P: Platform<Clock: Copy>, A: Algorithm + Copy, J: Copy, S: Storage, O: Copy> AdaptiveLimit<P, A, J, S, O> {
     /// Finds the limit by another rule: [`Vegas`], [`Aimd`], a [`Gradient`] with settings of its own, or [one of one's own](Algorithm). Default: [`Gradient`].
     ///
@@ -147,6 +148,22 @@ impl<P: Platform<Clock: Copy>, A: Algorithm + Copy, J: Copy, S: Storage, O: Copy
     #[must_use]
     pub const fn algorithm<A2: Algorithm>(self, algorithm: A2) -> AdaptiveLimit<P, A2, J, S, O> {
         let (judge, observer) = (self.judge, self.observer);
+        self.with(algorithm, judge, observer)
+    }
+
+    /// Keeps those who wait in `T`: in [`Inline<N>`](crate::storage::Inline), at most `N` of them. Default: the platform's storage.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb::adaptive_limit::{Gradient, IgnoreErrors};
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static BUS: AdaptiveLimit<Gradient, IgnoreErrors, Inline<4>> = checked!(AdaptiveLimit::new().storage());
+    /// ```
+    #[must_use]
+    pub const fn storage<T: Storage>(self) -> AdaptiveLimit<P, A, J, T, O> {
+        let (algorithm, judge, observer) = (self.terms.algorithm, self.judge, self.observer);
         self.with(algorithm, judge, observer)
     }
 
@@ -182,7 +199,7 @@ impl<P: Platform<Clock: Copy>, A: Algorithm + Copy, J: Copy, S: Storage, O: Copy
         self.judged_by(OverloadIf { predicate })
     }
 
-    /// Tells `observer` when the limit changes, who has to wait, for how long, and who is turned away. Of a limit that has been used already, no more than its settings is kept.
+    /// Tells `observer` when the limit changes, who has to wait, for how long, and who is turned away.
     ///
     /// # Examples
     ///
@@ -205,7 +222,12 @@ impl<P: Platform<Clock: Copy>, A: Algorithm + Copy, J: Copy, S: Storage, O: Copy
         self.with(algorithm, judge, observer)
     }
 
-    const fn with<A2: Algorithm, J2, O2>(self, algorithm: A2, judge: J2, observer: O2) -> AdaptiveLimit<P, A2, J2, S, O2> {
+    const fn with<A2: Algorithm, J2, T: Storage, O2>(
+        self,
+        algorithm: A2,
+        judge: J2,
+        observer: O2,
+    ) -> AdaptiveLimit<P, A2, J2, T, O2> {
         let Terms { initial, min, max, window, min_calls, .. } = self.terms;
         let queue = Queue { max_waiting: self.semaphore.max_waiting, max_wait: self.max_wait };
         let clock = self.clock;

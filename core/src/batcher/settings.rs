@@ -65,7 +65,7 @@ pub struct Snapshot {
     pub running: usize,
 }
 
-impl<P: Platform<Clock: Ambient>, I, T, E, S: Storage> Batcher<P, I, T, E, S> {
+impl<P: Platform<Clock: Ambient>, I, T, E> Batcher<P, I, T, E> {
     /// Makes batches of so many items at most: at least 1, and at most as many as there is room for.
     #[must_use]
     pub const fn new(max_items: u32) -> Self {
@@ -82,9 +82,24 @@ impl<P: Platform, I, T, E, S: Storage> Batcher<P, I, T, E, S> {
     }
 }
 
-/// Settings that change its type.
-impl<P: Platform<Clock: Copy>, I, T, E, S: Storage> Batcher<P, I, T, E, S> {
-    /// Tells `observer` which batches start, why then, and how they end. Of one that has been used already, no more than its settings is kept.
+/// Settings that change its type. Of one that has been used already, no more than its settings is kept.
+impl<P: Platform<Clock: Copy>, I, T, E, S: Storage, O: Copy> Batcher<P, I, T, E, S, O> {
+    /// Keeps items in `Q`: in [`Inline<N>`](crate::storage::Inline), at most `N` of them, those under way included. Default: the platform's storage.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static POINTS: Batcher<f32, (), &str, Inline<16>> = checked!(Batcher::new(8).storage());
+    /// ```
+    #[must_use]
+    pub const fn storage<Q: Storage>(self) -> Batcher<P, I, T, E, Q, O> {
+        let observer = self.observer;
+        self.with(observer)
+    }
+
+    /// Tells `observer` which batches start, why then, and how they end.
     ///
     /// # Examples
     ///
@@ -100,6 +115,10 @@ impl<P: Platform<Clock: Copy>, I, T, E, S: Storage> Batcher<P, I, T, E, S> {
     /// ```
     #[must_use]
     pub const fn observed_by<V: SharedObserver<Event>>(self, observer: V) -> Batcher<P, I, T, E, S, V> {
+        self.with(observer)
+    }
+
+    const fn with<Q: Storage, V>(self, observer: V) -> Batcher<P, I, T, E, Q, V> {
         let Self { clock, terms, weigh_by, .. } = self;
         // It has no callers yet, and a `const fn` drops nothing.
         forget(self);

@@ -18,8 +18,9 @@ use crate::time::{duration, nanos};
 /// | [`max_waiting`](Bulkhead::max_waiting) | as many as the storage has room for |
 /// | [`max_wait`](Bulkhead::max_wait) | without limit |
 /// | [`observed_by`](Bulkhead::observed_by) | nobody is told |
+/// | [`storage`](Bulkhead::storage) | the platform's |
 ///
-/// `S` says where waiters are kept: [`Inline<N>`](crate::storage::Inline) for at most `N` of them. `O` is who is told of its [events](Event).
+/// `S` says where waiters are kept, `O` who is told of its [events](Event).
 ///
 /// # Examples
 ///
@@ -61,7 +62,7 @@ pub struct Snapshot {
     pub waiting: u32,
 }
 
-impl<P: Platform<Clock: Ambient>, S: Storage> Bulkhead<P, S> {
+impl<P: Platform<Clock: Ambient>> Bulkhead<P> {
     /// Lets so many run at once, at least 1.
     #[must_use]
     pub const fn new(max_concurrent: u32) -> Self {
@@ -73,13 +74,28 @@ impl<P: Platform, S: Storage> Bulkhead<P, S> {
     /// As `new`, on a clock that is held in hand.
     #[must_use]
     pub const fn with_clock(clock: P::Clock, max_concurrent: u32) -> Self {
-        Self { semaphore: Semaphore::new(max_concurrent), clock, max_wait: u64::MAX, max_concurrent, observer: Silent }
+        Self { semaphore: Semaphore::with(max_concurrent, ()), clock, max_wait: u64::MAX, max_concurrent, observer: Silent }
     }
 }
 
-/// Settings that change its type.
-impl<P: Platform<Clock: Copy>, S: Storage> Bulkhead<P, S> {
-    /// Tells `observer` who has to wait, for how long, and who is turned away. Of one that has been used already, no more than its settings is kept.
+/// Settings that change its type. Of one that has been used already, no more than its settings is kept.
+impl<P: Platform<Clock: Copy>, S: Storage, O: Copy> Bulkhead<P, S, O> {
+    /// Keeps those who wait in `T`: in [`Inline<N>`](crate::storage::Inline), at most `N` of them. Default: the platform's storage.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static DB: Bulkhead<Inline<4>> = checked!(Bulkhead::new(2).storage());
+    /// ```
+    #[must_use]
+    pub const fn storage<T: Storage>(self) -> Bulkhead<P, T, O> {
+        let observer = self.observer;
+        self.with(observer)
+    }
+
+    /// Tells `observer` who has to wait, for how long, and who is turned away.
     ///
     /// # Examples
     ///
@@ -97,8 +113,12 @@ impl<P: Platform<Clock: Copy>, S: Storage> Bulkhead<P, S> {
     /// ```
     #[must_use]
     pub const fn observed_by<V: SharedObserver<Event>>(self, observer: V) -> Bulkhead<P, S, V> {
+        self.with(observer)
+    }
+
+    const fn with<T: Storage, V>(self, observer: V) -> Bulkhead<P, T, V> {
         let Self { clock, max_wait, max_concurrent, .. } = self;
-        let semaphore = Semaphore::new(max_concurrent).max_waiting(self.semaphore.max_waiting);
+        let semaphore = Semaphore::with(max_concurrent, ()).max_waiting(self.semaphore.max_waiting);
         // It has no waiters yet, and a `const fn` drops nothing.
         forget(self);
         Bulkhead { semaphore, clock, max_wait, max_concurrent, observer }

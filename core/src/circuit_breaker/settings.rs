@@ -17,7 +17,7 @@ use crate::time::{nanos, secs};
 
 const DEFAULT_OPEN: Constant = Constant::every(secs(60));
 
-impl<P: Platform<Clock: Ambient>, S: Storage> CircuitBreaker<P, Consecutive, Constant, AnyError, S> {
+impl<P: Platform<Clock: Ambient>> CircuitBreaker<P> {
     /// Trips when so many calls in a row have failed, at least 1.
     #[must_use]
     pub const fn consecutive(failures: u32) -> Self {
@@ -25,16 +25,16 @@ impl<P: Platform<Clock: Ambient>, S: Storage> CircuitBreaker<P, Consecutive, Con
     }
 }
 
-impl<P: Platform<Clock: Ambient>, S: Storage, const WORDS: usize> CircuitBreaker<P, LastCalls<WORDS>, Constant, AnyError, S> {
-    /// Trips when of the last `calls` too many have failed: by default half of them, when there are so many. At most 64 for each of the `WORDS`, of which there are 2 unless said otherwise.
+impl<P: Platform<Clock: Ambient>> CircuitBreaker<P, LastCalls> {
+    /// Trips when of the last `calls` too many have failed: by default half of them, when there are so many. At most 128; [`with_clock`](CircuitBreaker::with_clock) takes a [`LastCalls`] that has room for more.
     #[must_use]
     pub const fn last_calls(calls: u32) -> Self {
         Self::with_clock(Ambient::CLOCK, LastCalls::new(calls))
     }
 }
 
-impl<P: Platform<Clock: Ambient>, S: Storage, const BUCKETS: usize> CircuitBreaker<P, LastTime<BUCKETS>, Constant, AnyError, S> {
-    /// Trips when of the calls of the last `time` too many have failed: by default half of them, when there are at least 20. They are counted in `BUCKETS`, of which there are 10 unless said otherwise.
+impl<P: Platform<Clock: Ambient>> CircuitBreaker<P, LastTime> {
+    /// Trips when of the calls of the last `time` too many have failed: by default half of them, when there are at least 20. They are counted in at most ten [buckets](CircuitBreaker::buckets); [`with_clock`](CircuitBreaker::with_clock) takes a [`LastTime`] that has room for more.
     #[must_use]
     pub const fn last_time(time: Duration) -> Self {
         Self::with_clock(Ambient::CLOCK, LastTime::new(time))
@@ -125,6 +125,22 @@ where
     pub const fn open_backoff<B2: Backoff<State: Copy>>(self, backoff: B2) -> CircuitBreaker<P, T, B2, J, S, O> {
         let Parts { clock, terms: Terms { trip, half_open, .. }, judge, observer } = self.parts();
         CircuitBreaker::made(clock, Terms { trip, open: backoff, half_open }, judge, observer)
+    }
+
+    /// Keeps those who wait for a [change](CircuitBreaker::changed) in `Q`: in [`Inline<N>`](crate::storage::Inline), at most `N` of them. Default: the platform's storage.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb::circuit_breaker::AnyError;
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static MODEM: CircuitBreaker<Consecutive, Constant, AnyError, Inline<1>> = checked!(CircuitBreaker::consecutive(3).storage());
+    /// ```
+    #[must_use]
+    pub const fn storage<Q: Storage>(self) -> CircuitBreaker<P, T, B, J, Q, O> {
+        let Parts { clock, terms, judge, observer } = self.parts();
+        CircuitBreaker::made(clock, terms, judge, observer)
     }
 
     /// Counts by a judge of one's own.

@@ -92,7 +92,7 @@ struct Inner<Seen> {
     denied: u64,
 }
 
-impl<P: Platform<Clock: Ambient>, S> Hedge<P, After, S> {
+impl<P: Platform<Clock: Ambient>> Hedge<P> {
     /// Another start when one has taken so long. With zero, all start at once; with [`Duration::MAX`], none before another has failed.
     #[must_use]
     pub const fn after(delay: Duration) -> Self {
@@ -100,7 +100,7 @@ impl<P: Platform<Clock: Ambient>, S> Hedge<P, After, S> {
     }
 }
 
-impl<P: Platform<Clock: Ambient>, S> Hedge<P, Percentile, S> {
+impl<P: Platform<Clock: Ambient>> Hedge<P, Percentile> {
     /// Another start when one takes longer than that share of the calls took that were seen last; of 95 hundredths, it is every twentieth at most.
     ///
     /// # Examples
@@ -151,7 +151,7 @@ impl<P: Platform, D: Delay, S, J, O> Hedge<P, D, S, J, O> {
     /// use aplomb::hedge::After;
     /// use aplomb_sim::prelude::*;
     ///
-    /// static HEDGE: Hedge<After, Inline<3>> = checked!(Hedge::after(ms(50)).max_hedges(3));
+    /// static HEDGE: Hedge<After, Inline<3>> = checked!(Hedge::after(ms(50)).storage().max_hedges(3));
     /// ```
     #[must_use]
     pub const fn max_hedges(mut self, hedges: u32) -> Self {
@@ -337,6 +337,24 @@ impl<P: Platform, S, J, O> Hedge<P, Percentile, S, J, O> {
 
 /// Settings that change its type. Of one that has been used already, no more than its settings is kept.
 impl<P: Platform<Clock: Copy>, D: Delay, S, J: Copy, O: Copy> Hedge<P, D, S, J, O> {
+    /// Keeps the starts beside the first in `T`: in [`Inline<N>`](crate::storage::Inline), at most `N` of them. Default: in place, one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb::hedge::After;
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static HEDGE: Hedge<After, Inline<3>> = checked!(Hedge::after(ms(50)).storage().max_hedges(3));
+    /// ```
+    #[must_use]
+    pub const fn storage<T: PinnedStorage>(self) -> Hedge<P, D, T, J, O> {
+        let Self { terms, clock, judge, observer, .. } = self;
+        // A `const fn` drops nothing.
+        forget(self);
+        Hedge::made(clock, terms, judge, observer)
+    }
+
     /// Errors of which `predicate` is true end a call at once: the other starts would have them too. Default: none is.
     ///
     /// # Examples

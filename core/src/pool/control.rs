@@ -18,8 +18,9 @@ use crate::sync::Shared;
 /// | --- | --- |
 /// | [`max_queued`](Pool::max_queued) | what the storage holds |
 /// | [`observed_by`](Pool::observed_by) | nobody is told |
+/// | [`storage`](Pool::storage) | the platform's |
 ///
-/// `S` says where those are kept who wait: [`Inline<N>`](crate::storage::Inline) for at most `N` of them. `O` is who is told of its [events](Event).
+/// `S` says where those are kept who wait, `O` who is told of its [events](Event).
 ///
 /// # Examples
 ///
@@ -46,14 +47,34 @@ pub struct Pool<P: Platform, S: Storage = <P as Platform>::Storage, O = Silent> 
     observer: O,
 }
 
-impl<P: Platform, S: Storage> Pool<P, S> {
+impl<P: Platform> Pool<P> {
     /// A pool that runs so many jobs at once.
     #[must_use]
     pub const fn new(concurrency: u32) -> Self {
-        Self { concurrency, max_queued: u32::MAX, state: Shared::new(State::new(concurrency)), observer: Silent }
+        Self::made(concurrency, u32::MAX, Silent)
+    }
+}
+
+/// Settings that change its type. Of a pool that has been used already, no more than its settings is kept.
+impl<P: Platform, S: Storage, O: Copy> Pool<P, S, O> {
+    /// Keeps those who wait in `T`: in [`Inline<N>`](crate::storage::Inline), at most `N` of them. Default: the platform's storage.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static UPLOADS: Pool<Inline<4>> = checked!(Pool::new(2).storage());
+    /// ```
+    #[must_use]
+    pub const fn storage<T: Storage>(self) -> Pool<P, T, O> {
+        let Self { concurrency, max_queued, observer, .. } = self;
+        // It has no waiters yet, and a `const fn` drops nothing.
+        forget(self);
+        Pool::made(concurrency, max_queued, observer)
     }
 
-    /// Tells `observer` what becomes of jobs. Of a pool that has been used already, no more than its settings is kept.
+    /// Tells `observer` what becomes of jobs.
     ///
     /// # Examples
     ///
@@ -71,11 +92,15 @@ impl<P: Platform, S: Storage> Pool<P, S> {
         let Self { concurrency, max_queued, .. } = self;
         // It has no waiters yet, and a `const fn` drops nothing.
         forget(self);
-        Pool { concurrency, max_queued, state: Shared::new(State::new(concurrency)), observer }
+        Pool::made(concurrency, max_queued, observer)
     }
 }
 
 impl<P: Platform, S: Storage, O> Pool<P, S, O> {
+    const fn made(concurrency: u32, max_queued: u32, observer: O) -> Self {
+        Self { concurrency, max_queued, state: Shared::new(State::new(concurrency)), observer }
+    }
+
     /// Lets so many jobs wait, and turns others away. With zero none waits. Default: as many as the storage has room for; on the heap, set it.
     ///
     /// # Examples

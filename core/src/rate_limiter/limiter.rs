@@ -55,7 +55,7 @@ pub struct RateLimiter<P: Platform, A: Algorithm = TokenBucket, S: Storage = <P 
     /// What is wrong with the configuration, as far as it is known at compile time.
     pub(super) error: Option<ConfigError>,
     state: Shared<P::RawMutex, State<A, S>>,
-    observer: O,
+    pub(super) observer: O,
 }
 
 // In this order, what each call looks at lies together: where many call at once, that is what they wait for.

@@ -114,9 +114,25 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
     }
 }
 
-/// Settings that change its type.
-impl<P: Platform<Clock: Copy>, A: Algorithm + Copy, S: Storage> RateLimiter<P, A, S> {
-    /// Tells `observer` who has to wait, for how long, and who is turned away. Of a limiter that has been used already, no more than its settings is kept.
+/// Settings that change its type. Of a limiter that has been used already, no more than its settings is kept.
+impl<P: Platform<Clock: Copy>, A: Algorithm + Copy, S: Storage, O: Copy> RateLimiter<P, A, S, O> {
+    /// Keeps those who wait in `T`: in [`Inline<N>`](crate::storage::Inline), at most `N` of them. Default: the platform's storage.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb::rate_limiter::TokenBucket;
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static AIRTIME: RateLimiter<TokenBucket, Inline<4>> = checked!(RateLimiter::new(Rate::per_second(2)).storage());
+    /// ```
+    #[must_use]
+    pub const fn storage<T: Storage>(self) -> RateLimiter<P, A, T, O> {
+        let observer = self.observer;
+        self.with(observer)
+    }
+
+    /// Tells `observer` who has to wait, for how long, and who is turned away.
     ///
     /// # Examples
     ///
@@ -136,6 +152,10 @@ impl<P: Platform<Clock: Copy>, A: Algorithm + Copy, S: Storage> RateLimiter<P, A
     /// ```
     #[must_use]
     pub const fn observed_by<V: SharedObserver<Event>>(self, observer: V) -> RateLimiter<P, A, S, V> {
+        self.with(observer)
+    }
+
+    const fn with<T: Storage, V>(self, observer: V) -> RateLimiter<P, A, T, V> {
         let (clock, algorithm, limits, error) = (self.clock, self.algorithm, self.limits, self.error);
         // It has no waiters yet, and a `const fn` drops nothing.
         forget(self);

@@ -39,7 +39,7 @@ static RETRY: Retry<Exponential, Watch> = checked!(
 
 /// A modem that is gone is left alone for 1.5 s, after two commands that came to nothing.
 static MODEM: CircuitBreaker<Consecutive, Constant, AnyError, Inline<0>, Watch> =
-    checked!(CircuitBreaker::consecutive(2).open_for(ms(1_500)).observed_by(Watch("breaker")));
+    checked!(CircuitBreaker::consecutive(2).storage().open_for(ms(1_500)).observed_by(Watch("breaker")));
 
 /// What the sensor measures, triggered by its interrupt; taken at most every 100 ms, and the newest value then.
 static READINGS: Throttle<Trigger<i32>> = checked!(Throttle::triggered(ms(100)));

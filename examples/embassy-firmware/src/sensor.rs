@@ -20,7 +20,7 @@ const TIMED_OUT: u32 = 1;
 
 /// A sensor that is stuck is not listened to for a while.
 static SENSOR: CircuitBreaker<Consecutive, Constant, AnyError, Inline<0>, Watch> =
-    checked!(CircuitBreaker::consecutive(3).open_for(ms(80)).observed_by(Watch("sensor")));
+    checked!(CircuitBreaker::consecutive(3).storage().open_for(ms(80)).observed_by(Watch("sensor")));
 
 /// No such temperature can be.
 struct Stuck;

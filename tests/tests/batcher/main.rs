@@ -53,7 +53,7 @@ fn results_are_moved() {
 
 #[test]
 fn results_may_be_an_array() {
-    let pair: Batcher<Sim, u8, u16, &str, Inline<2>> = Batcher::new(2).max_wait(secs(1));
+    let pair: Batcher<Sim, u8, u16, &str, Inline<2>> = Batcher::new(2).storage().max_wait(secs(1));
     let sample = async |channels: heapless_vec<u8>| Ok([u16::from(channels[0]), u16::from(channels[1])]);
     let both = block_on(futures_lite::future::zip(pair.call(3, sample), pair.call(4, sample)));
     assert_eq!(both, (Ok(3), Ok(4)));
@@ -65,7 +65,7 @@ type heapless_vec<T> = <Inline<2> as aplomb::Storage>::Slots<T>;
 /// In place, all that wait or are under way share the places, without those who lead.
 #[test]
 fn places_run_out_and_come_back() {
-    let batcher: Batcher<Sim, u32, u32, &str, Inline<2>> = Batcher::new(2);
+    let batcher: Batcher<Sim, u32, u32, &str, Inline<2>> = Batcher::new(2).storage();
     let mut calls: Vec<_> = (0..4).map(|n| Box::pin(batcher.call(n, async |_| pending::<Result<[u32; 2], _>>().await))).collect();
     assert!(calls[..3].iter_mut().all(|call| poll_once(call.as_mut()).is_pending()), "the second leads, and has no place");
     assert_eq!((batcher.snapshot().waiting, batcher.snapshot().running), (1, 1));

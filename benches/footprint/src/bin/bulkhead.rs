@@ -6,6 +6,6 @@
 use aplomb_embassy::prelude::*;
 use footprint::{firmware, operation};
 
-static BUS: Bulkhead<Inline<4>> = checked!(Bulkhead::new(2));
+static BUS: Bulkhead<Inline<4>> = checked!(Bulkhead::new(2).storage());
 
 firmware!(BUS.run(operation).await.is_ok());

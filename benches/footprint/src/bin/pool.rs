@@ -6,6 +6,6 @@
 use aplomb_embassy::prelude::*;
 use footprint::{firmware, operation};
 
-static POOL: Pool<Inline<4>> = checked!(Pool::new(2));
+static POOL: Pool<Inline<4>> = checked!(Pool::new(2).storage());
 
 firmware!(POOL.run(operation).await.is_ok());

@@ -3,12 +3,10 @@
 #![no_std]
 #![no_main]
 
-use aplomb_embassy::EmbassyClock;
 use aplomb_embassy::prelude::*;
 use aplomb_embassy::rate_limiter::TokenBucket;
 use footprint::{firmware, operation};
 
-static LIMITER: RateLimiter<TokenBucket, Inline<4>> =
-    RateLimiter::with_clock(EmbassyClock, TokenBucket::new(Rate::per_second(10)));
+static LIMITER: RateLimiter<TokenBucket, Inline<4>> = checked!(RateLimiter::new(Rate::per_second(10)).storage());
 
 firmware!(LIMITER.run(operation).await.is_ok());

@@ -3,22 +3,21 @@
 #![no_std]
 #![no_main]
 
+use aplomb_embassy::Memoize;
 use aplomb_embassy::circuit_breaker::AnyError;
 use aplomb_embassy::key::FoldHash;
 use aplomb_embassy::prelude::*;
 use aplomb_embassy::rate_limiter::TokenBucket;
 use aplomb_embassy::single_flight::Restarts;
-use aplomb_embassy::{EmbassyClock, Memoize};
 use footprint::{Fault, operation, report};
 
 static RETRY: Retry = checked!(Retry::new().max_attempts(4).attempt_timeout(ms(200)));
 static BREAKER: CircuitBreaker<Consecutive, Constant, AnyError, Inline<0>> =
-    checked!(CircuitBreaker::consecutive(5).open_for(secs(60)));
-static LIMITER: RateLimiter<TokenBucket, Inline<4>> =
-    RateLimiter::with_clock(EmbassyClock, TokenBucket::new(Rate::per_second(10)));
+    checked!(CircuitBreaker::consecutive(5).storage().open_for(secs(60)));
+static LIMITER: RateLimiter<TokenBucket, Inline<4>> = checked!(RateLimiter::new(Rate::per_second(10)).storage());
 static SAVE: Debounce = checked!(Debounce::new(ms(50)));
 static SEND: Throttle = checked!(Throttle::new(ms(50)));
-static POOL: Pool<Inline<4>> = checked!(Pool::new(2));
+static POOL: Pool<Inline<4>> = checked!(Pool::new(2).storage());
 static FLIGHTS: SingleFlight<u8, u32, Fault, Restarts, Inline<4>> = checked!(SingleFlight::new());
 static READINGS: Cache<u8, u32, Fault, Inline<8>, FoldHash, Inline<4>> = checked!(Cache::new().ttl(secs(60)));
 

@@ -62,7 +62,8 @@ pub struct KeyedRateLimiter<
     clock: P::Clock,
     algorithm: A,
     limits: Limits,
-    capacity: usize,
+    /// Unless it is what there is room for.
+    capacity: Option<usize>,
     /// What is wrong with the configuration, as far as it is known at compile time.
     error: Option<ConfigError>,
     shards: [Shared<P::RawMutex, Shard<K, A, S>>; SHARDS],
@@ -70,7 +71,7 @@ pub struct KeyedRateLimiter<
     observer: O,
 }
 
-impl<P: Platform<Clock: Ambient>, K, S: Storage, H, const SHARDS: usize> KeyedRateLimiter<P, K, TokenBucket, S, H, SHARDS> {
+impl<P: Platform<Clock: Ambient>, K> KeyedRateLimiter<P, K> {
     /// A full [`TokenBucket`] for each key, which fills at this rate, and holds as many permits as come in one `per`.
     #[must_use]
     pub const fn new(rate: Rate) -> Self {
@@ -86,7 +87,7 @@ impl<P: Platform<Clock: Ambient>, K, S: Storage, H, const SHARDS: usize> KeyedRa
     }
 }
 
-impl<P: Platform<Clock: Ambient>, K, S: Storage, H, const SHARDS: usize> KeyedRateLimiter<P, K, FixedWindow, S, H, SHARDS> {
+impl<P: Platform<Clock: Ambient>, K> KeyedRateLimiter<P, K, FixedWindow> {
     /// So many permits in each window, by [`FixedWindow`].
     #[must_use]
     pub const fn fixed_window(rate: Rate) -> Self {
@@ -95,9 +96,7 @@ impl<P: Platform<Clock: Ambient>, K, S: Storage, H, const SHARDS: usize> KeyedRa
     }
 }
 
-impl<P: Platform<Clock: Ambient>, K, S: Storage, H, L: Storage, const SHARDS: usize>
-    KeyedRateLimiter<P, K, SlidingWindow<L>, S, H, SHARDS>
-{
+impl<P: Platform<Clock: Ambient>, K> KeyedRateLimiter<P, K, SlidingWindow<<P as Platform>::Storage>> {
     /// So many permits in any stretch of time, exactly, by [`SlidingWindow`]. Each key has a log of its own.
     #[must_use]
     pub const fn sliding_window(rate: Rate) -> Self {
@@ -106,7 +105,7 @@ impl<P: Platform<Clock: Ambient>, K, S: Storage, H, L: Storage, const SHARDS: us
     }
 }
 
-impl<P: Platform<Clock: Ambient>, K, S: Storage, H, const SHARDS: usize> KeyedRateLimiter<P, K, SlidingCounter, S, H, SHARDS> {
+impl<P: Platform<Clock: Ambient>, K> KeyedRateLimiter<P, K, SlidingCounter> {
     /// So many permits in any stretch of time, nearly, by [`SlidingCounter`].
     #[must_use]
     pub const fn sliding_counter(rate: Rate) -> Self {
@@ -116,9 +115,6 @@ impl<P: Platform<Clock: Ambient>, K, S: Storage, H, const SHARDS: usize> KeyedRa
 }
 
 impl<P: Platform, K, A: Algorithm + Copy, S: Storage, H, const SHARDS: usize> KeyedRateLimiter<P, K, A, S, H, SHARDS> {
-    /// How many keys there is room for, unless said otherwise, if the storage has room for so many.
-    pub const DEFAULT_CAPACITY: usize = 65_536;
-
     /// By any rule, one of one's own included, on a clock that is held in hand. What is wrong with the rule is told by the first call.
     #[must_use]
     pub const fn with_clock(clock: P::Clock, algorithm: A) -> Self {
@@ -126,19 +122,48 @@ impl<P: Platform, K, A: Algorithm + Copy, S: Storage, H, const SHARDS: usize> Ke
     }
 
     const fn made(clock: P::Clock, algorithm: A, error: Option<ConfigError>) -> Self {
-        const { assert!(SHARDS > 0, "a table has at least one shard") };
-        // In place, some slots are left free, without which who is not there would be looked for everywhere.
-        let room = (S::CAPACITY - S::CAPACITY / 4).saturating_mul(SHARDS);
-        let capacity = if room < Self::DEFAULT_CAPACITY { room } else { Self::DEFAULT_CAPACITY };
-        let shards = [const { Shared::new(Shard::NEW) }; SHARDS];
-        Self { clock, algorithm, limits: Limits::NONE, capacity, error, shards, hash: PhantomData, observer: Silent }
+        let shards = Self::vacant();
+        Self { clock, algorithm, limits: Limits::NONE, capacity: None, error, shards, hash: PhantomData, observer: Silent }
     }
 }
 
-/// Settings that change its type.
-impl<P: Platform<Clock: Copy>, K, A: Algorithm + Copy, S: Storage, H, const SHARDS: usize>
-    KeyedRateLimiter<P, K, A, S, H, SHARDS>
+/// Settings that change its type. Of one that has been used already, no more than its settings is kept.
+impl<P: Platform<Clock: Copy>, K, A: Algorithm + Copy, S: Storage, H, const SHARDS: usize, O: Copy>
+    KeyedRateLimiter<P, K, A, S, H, SHARDS, O>
 {
+    /// Divides the table into `N` shards with a lock each, at least 1. Default: one. On servers, take some four times as many as there are threads.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// let users = KeyedRateLimiter::new(Rate::per_second(1)).shards::<16>().capacity(100_000);
+    /// # aplomb_sim::block_on(async {
+    /// assert!(users.try_acquire("ann", 1).is_ok() && users.try_acquire("ann", 1).is_err());
+    /// # });
+    /// # let _: &KeyedRateLimiter<String, _, _, _, 16> = &users;
+    /// ```
+    #[must_use]
+    pub const fn shards<const N: usize>(self) -> KeyedRateLimiter<P, K, A, S, H, N, O> {
+        let observer = self.observer;
+        self.with(observer)
+    }
+
+    /// Keeps keys and callers in `T`: in [`Inline<N>`](crate::storage::Inline), at most `N` of each in each shard. Default: the platform's storage.
+    #[must_use]
+    pub const fn storage<T: Storage>(self) -> KeyedRateLimiter<P, K, A, T, H, SHARDS, O> {
+        let observer = self.observer;
+        self.with(observer)
+    }
+
+    /// Finds keys by another hash. Default: [`FoldHash`].
+    #[must_use]
+    pub const fn hasher<H2: KeyHash>(self) -> KeyedRateLimiter<P, K, A, S, H2, SHARDS, O> {
+        let observer = self.observer;
+        self.with(observer)
+    }
+
     /// As [`RateLimiter::observed_by`](super::RateLimiter::observed_by). Of which key it is, is not told.
     ///
     /// # Examples
@@ -151,20 +176,32 @@ impl<P: Platform<Clock: Copy>, K, A: Algorithm + Copy, S: Storage, H, const SHAR
     /// fn log(event: &Event) { println!("{event:?}"); }
     ///
     /// static USERS: KeyedRateLimiter<u32, TokenBucket, Heap, FoldHash, 16, fn(&Event)> =
-    ///     checked!(KeyedRateLimiter::new(Rate::per_second(10)).observed_by(log as fn(&Event)));
+    ///     checked!(KeyedRateLimiter::new(Rate::per_second(10)).shards().observed_by(log as fn(&Event)));
     /// # aplomb_sim::block_on(async { drop(USERS.try_acquire(&7, 1)) });
     /// ```
     #[must_use]
     pub const fn observed_by<V: SharedObserver<Event>>(self, observer: V) -> KeyedRateLimiter<P, K, A, S, H, SHARDS, V> {
-        let Self { clock, algorithm, limits, capacity, error, hash, .. } = self;
+        self.with(observer)
+    }
+
+    const fn with<T: Storage, H2, const N: usize, V>(self, observer: V) -> KeyedRateLimiter<P, K, A, T, H2, N, V> {
+        let Self { clock, algorithm, limits, capacity, error, .. } = self;
         // It has no keys yet, and a `const fn` drops nothing.
         forget(self);
-        let shards = [const { Shared::new(Shard::NEW) }; SHARDS];
-        KeyedRateLimiter { clock, algorithm, limits, capacity, error, shards, hash, observer }
+        let shards = KeyedRateLimiter::<P, K, A, T, H2, N>::vacant();
+        KeyedRateLimiter { clock, algorithm, limits, capacity, error, shards, hash: PhantomData, observer }
     }
 }
 
 impl<P: Platform, K, A: Algorithm + Copy, S: Storage, H, O, const SHARDS: usize> KeyedRateLimiter<P, K, A, S, H, SHARDS, O> {
+    /// How many keys there is room for, unless said otherwise, if the storage has room for so many.
+    pub const DEFAULT_CAPACITY: usize = 65_536;
+
+    const fn vacant() -> [Shared<P::RawMutex, Shard<K, A, S>>; SHARDS] {
+        const { assert!(SHARDS > 0, "a table has at least one shard") };
+        [const { Shared::new(Shard::NEW) }; SHARDS]
+    }
+
     /// How many keys there is room for; at least 1, and no more than the storage has room for. Default: three quarters of what the storage has room for, and at most [65,536](KeyedRateLimiter::DEFAULT_CAPACITY).
     ///
     /// Of several shards, each has room for its part, rounded up, and so for one key at least; one may be full while others are not. In place, where the capacity comes near to the storage's, a look-up for a key that is not there goes through more and more of the table, and through all of it
@@ -173,7 +210,7 @@ impl<P: Platform, K, A: Algorithm + Copy, S: Storage, H, O, const SHARDS: usize>
     /// On the heap, memory is taken as keys come, a quarter more of a shard's table at a time. Each key takes one and a quarter to one and two thirds times the size of the key, what was taken, and 8 bytes.
     #[must_use]
     pub const fn capacity(mut self, keys: usize) -> Self {
-        self.capacity = keys;
+        self.capacity = Some(keys);
         self
     }
 
@@ -191,10 +228,25 @@ impl<P: Platform, K, A: Algorithm + Copy, S: Storage, H, O, const SHARDS: usize>
         self
     }
 
+    /// For how many keys there is room in all.
+    #[inline]
+    const fn keys(&self) -> usize {
+        match self.capacity {
+            Some(capacity) => capacity,
+            None => {
+                const {
+                    // In place, some slots are left free, without which who is not there would be looked for everywhere.
+                    let room = (S::CAPACITY - S::CAPACITY / 4).saturating_mul(SHARDS);
+                    if room < Self::DEFAULT_CAPACITY { room } else { Self::DEFAULT_CAPACITY }
+                }
+            }
+        }
+    }
+
     const fn table_error(&self) -> Option<ConfigError> {
-        let room = S::CAPACITY.saturating_mul(SHARDS);
-        if self.capacity == 0 || self.capacity > room {
-            return Some(ConfigError::Capacity { value: self.capacity, most: room });
+        let (capacity, room) = (self.keys(), S::CAPACITY.saturating_mul(SHARDS));
+        if capacity == 0 || capacity > room {
+            return Some(ConfigError::Capacity { value: capacity, most: room });
         }
         self.limits.config_error()
     }
@@ -241,7 +293,7 @@ where
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeyedRateLimiter")
             .field("limits", &self.limits)
-            .field("capacity", &self.capacity)
+            .field("capacity", &self.keys())
             .field("len", &self.len())
             .finish_non_exhaustive()
     }

@@ -50,7 +50,7 @@ where
             algorithm: &self.algorithm,
             limits: self.limits,
             lateness: const { lateness(<P::Clock as Clock>::RESOLUTION) },
-            capacity: self.capacity.div_ceil(SHARDS).min(S::CAPACITY),
+            capacity: self.keys().div_ceil(SHARDS).min(S::CAPACITY),
         }
     }
 }

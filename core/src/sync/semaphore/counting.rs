@@ -71,10 +71,26 @@ impl<P: Platform, S: Storage, X> Lender for Semaphore<P, S, X> {
 /// How the waiters of what `B` points to are linked.
 pub(super) type LinkOf<B> = <<<B as Deref>::Target as Lender>::Storage as Storage>::Link;
 
-impl<P: Platform, S: Storage> Semaphore<P, S> {
+impl<P: Platform> Semaphore<P> {
     /// A semaphore of `permits` permits, all free.
     #[must_use]
     pub const fn new(permits: u32) -> Self {
+        Self::with(permits, ())
+    }
+}
+
+impl<P: Platform, S: Storage> Semaphore<P, S> {
+    /// As [`new`](Semaphore::new), with those who wait kept in `S`: in [`Inline<N>`](crate::storage::Inline), at most `N` of them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static BUFFERS: Semaphore<Inline<4>> = Semaphore::with_storage(8);
+    /// ```
+    #[must_use]
+    pub const fn with_storage(permits: u32) -> Self {
         Self::with(permits, ())
     }
 }
