@@ -207,7 +207,7 @@ impl<P: Platform, K, A: Algorithm + Copy, S: Storage, H, O, const SHARDS: usize>
     /// Of several shards, each has room for its part, rounded up, and so for one key at least; one may be full while others are not. In place, where the capacity comes near to the storage's, a look-up for a key that is not there goes through more and more of the table, and through all of it
     /// if it is full.
     ///
-    /// On the heap, memory is taken as keys come, a quarter more of a shard's table at a time. Each key takes one and a quarter to one and two thirds times the size of the key, what was taken, and 8 bytes.
+    /// On the heap, memory is taken as keys come, a quarter more of a shard's table at a time. Each key takes one and a quarter to one and two thirds times the size of the key, what was taken, and 9 bytes.
     #[must_use]
     pub const fn capacity(mut self, keys: usize) -> Self {
         self.capacity = Some(keys);
