@@ -2,9 +2,9 @@ use core::fmt;
 use core::ops::Deref;
 use core::task::{Context, Poll, ready};
 
-use aplomb::adaptive_limit::{Acquire, Algorithm, Event, Judge, Permit, Settle};
+use aplomb::adaptive_limit::{Acquire, Algorithm, Event, Permit, Settle, Verdict};
 use aplomb::observe::SharedObserver;
-use aplomb::{AdaptiveLimit as Limit, LimitError, Platform, Storage};
+use aplomb::{AdaptiveLimit as Limit, Judge, LimitError, Platform, Storage};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -84,7 +84,7 @@ where
     L: Deref<Target = Limit<P, A, J, W, O>> + Clone,
     P: Platform,
     A: Algorithm,
-    J: Judge<S::Response, S::Error>,
+    J: Judge<S::Response, S::Error, Verdict>,
     W: Storage,
     O: SharedObserver<Event>,
     M: Mode<S::Response, LimitError<S::Error>> + Clone,

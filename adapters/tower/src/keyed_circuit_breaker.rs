@@ -2,9 +2,9 @@ use core::hash::Hash;
 use core::ops::Deref;
 use core::task::{Context, Poll};
 
-use aplomb::circuit_breaker::{Judge, OfOwnedKey, Permit, Trip};
+use aplomb::circuit_breaker::{OfOwnedKey, Permit, Trip, Verdict};
 use aplomb::key::KeyHash;
-use aplomb::{Backoff, BreakerError, KeyedCircuitBreaker as Breakers, Platform, Storage};
+use aplomb::{Backoff, BreakerError, Judge, KeyedCircuitBreaker as Breakers, Platform, Storage};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -80,7 +80,7 @@ where
     K: Hash + Eq + Clone,
     T: Trip + 'static,
     B: Backoff<State: Copy> + 'static,
-    J: Judge<S::Response, S::Error>,
+    J: Judge<S::Response, S::Error, Verdict>,
     W: Storage + 'static,
     H: KeyHash + 'static,
     M: Mode<S::Response, BreakerError<S::Error>> + Clone,

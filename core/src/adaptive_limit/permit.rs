@@ -1,8 +1,9 @@
 use core::fmt;
 use core::ops::Deref;
 
-use super::judge::{Judge, Verdict};
+use super::judge::Verdict;
 use super::machine::End;
+use crate::judge::Judge;
 use crate::sync::semaphore::Lender;
 use crate::time::Instant;
 
@@ -77,7 +78,7 @@ impl<B: Deref<Target: Settle>> Permit<B> {
     #[inline]
     pub fn record<T, E>(mut self, outcome: &Result<T, E>)
     where
-        <B::Target as Settle>::Judge: Judge<T, E>,
+        <B::Target as Settle>::Judge: Judge<T, E, Verdict>,
     {
         self.note(|judge| judge.judge(outcome.as_ref()));
     }

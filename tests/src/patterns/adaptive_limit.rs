@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use aplomb::adaptive_limit::{Algorithm, Event, Judge, Verdict};
-use aplomb::{AdaptiveLimit, Ambient, LimitError, Platform};
+use aplomb::adaptive_limit::{Algorithm, Event, Verdict};
+use aplomb::{AdaptiveLimit, Ambient, Judge, LimitError, Platform};
 use serde_json::{Map, Value, json};
 
 use super::{Ending, Subject, details};
@@ -30,7 +30,7 @@ type Recorder<S> = Rc<RefCell<Option<Rc<World<S>>>>>;
 #[derive(Clone, Copy)]
 struct Listed(&'static [Value]);
 
-impl Judge<Value, Failure> for Listed {
+impl Judge<Value, Failure, Verdict> for Listed {
     fn judge(&self, outcome: Result<&Value, &Failure>) -> Verdict {
         match outcome {
             Ok(_) => Verdict::Success,

@@ -67,6 +67,7 @@ struct Erased(Box<dyn AnyOperation>);
 trait AnyOperation {
     fn start(&mut self) -> Box<dyn Any>;
     fn poll_run(&mut self, run: &mut dyn Any, cx: &mut Context<'_>) -> Poll<Ended>;
+    fn may_repeat(&self) -> bool;
 }
 
 impl<O: Operation<Output = Ended, Run: 'static>> AnyOperation for O {
@@ -77,6 +78,10 @@ impl<O: Operation<Output = Ended, Run: 'static>> AnyOperation for O {
     fn poll_run(&mut self, run: &mut dyn Any, cx: &mut Context<'_>) -> Poll<Ended> {
         let run: &mut Pin<Box<O::Run>> = run.downcast_mut().expect("a run of this operation");
         Operation::poll_run(self, run.as_mut(), cx)
+    }
+
+    fn may_repeat(&self) -> bool {
+        Operation::may_repeat(self)
     }
 }
 
@@ -96,6 +101,10 @@ impl Operation for Erased {
 
     fn poll_run(&mut self, mut run: Pin<&mut Box<dyn Any>>, cx: &mut Context<'_>) -> Poll<Ended> {
         self.0.poll_run(&mut **run, cx)
+    }
+
+    fn may_repeat(&self) -> bool {
+        self.0.may_repeat()
     }
 }
 

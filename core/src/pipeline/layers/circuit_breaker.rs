@@ -2,11 +2,13 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use crate::backoff::Backoff;
-use crate::circuit_breaker::{Circuit, CircuitBreaker, Event, Judge, Run, Trip, Verdict};
+use crate::circuit_breaker::{Circuit, CircuitBreaker, Event, Run, Trip, Verdict};
+use crate::judge::Judge;
 use crate::observe::SharedObserver;
 use crate::operation::{Lent, Operation};
-use crate::pipeline::error::{Cause, LayerId, PipelineError};
+use crate::pipeline::error::{LayerId, PipelineError};
 use crate::pipeline::layer::{Layer, Layered};
+use crate::pipeline::layers::verdict;
 use crate::platform::Platform;
 use crate::storage::Storage;
 
@@ -50,7 +52,7 @@ where
 
 impl<C, O, T, E> Operation for Layered<CircuitOf<C>, O>
 where
-    C: Circuit<Judge: Judge<T, E>> + Copy,
+    C: Circuit<Judge: Judge<T, E, Verdict>> + Copy,
     O: Operation<Output = Result<T, PipelineError<E>>>,
 {
     type Output = O::Output;
@@ -64,20 +66,14 @@ where
     #[inline]
     fn poll_run(&mut self, run: Pin<&mut Self::Run>, cx: &mut Context<'_>) -> Poll<O::Output> {
         let index = self.index;
-        run.poll_driven(&mut Lent(&mut self.operation), verdict, cx)
+        // What took too long has failed; what a layer within has not let through says nothing of the service.
+        let judged = |judge: &C::Judge, outcome: Result<&T, &PipelineError<E>>| verdict(judge, outcome, Verdict::Failure, Verdict::Ignored);
+        run.poll_driven(&mut Lent(&mut self.operation), judged, cx)
             .map_err(|error| PipelineError::of_circuit_breaker(error, LayerId { index, name: "circuit breaker" }))
     }
-}
 
-/// The judge has what the operation ended with. What took too long has failed; what a layer within has not let through says nothing of the service.
-#[inline]
-fn verdict<T, E, J: Judge<T, E>>(judge: &J, outcome: Result<&T, &PipelineError<E>>) -> Verdict {
-    match outcome {
-        Ok(value) => judge.judge(Ok(value)),
-        Err(error) => match error.cause() {
-            Cause::Failed(error) => judge.judge(Err(error)),
-            Cause::TimedOut { .. } => Verdict::Failure,
-            _ => Verdict::Ignored,
-        },
+    #[inline]
+    fn may_repeat(&self) -> bool {
+        self.operation.may_repeat()
     }
 }

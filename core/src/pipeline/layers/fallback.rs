@@ -52,4 +52,9 @@ where
         let operation = &mut self.operation;
         run.poll_by(|run, cx| operation.poll_run(run, cx), |error| !matches!(error.cause(), Cause::Config(_)), cx)
     }
+
+    #[inline]
+    fn may_repeat(&self) -> bool {
+        self.operation.may_repeat()
+    }
 }

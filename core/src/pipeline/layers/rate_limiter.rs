@@ -76,4 +76,9 @@ where
         run.poll_driven(&mut Lent(&mut self.operation), cx)
             .map_err(|error| PipelineError::of_rate_limiter(error, LayerId { index, name: "rate limiter" }))
     }
+
+    #[inline]
+    fn may_repeat(&self) -> bool {
+        self.operation.may_repeat()
+    }
 }
