@@ -24,7 +24,7 @@ pub trait Settle: Lender {
 
 /// Leave to make one call, which is told how that ended. Made by [`AdaptiveLimit::acquire`](super::AdaptiveLimit::acquire) and its likes.
 ///
-/// The call is measured from when there is a permit to when its end is told. One that is dropped without a word counts as nothing, and makes room all the same.
+/// The call is measured from when there is a permit, or from when it [begins](Permit::begin), to when its end is told. One that is dropped without a word counts as nothing, and makes room all the same.
 ///
 /// # Examples
 ///
@@ -60,6 +60,30 @@ impl<B: Deref<Target: Settle>> Permit<B> {
 
     pub(super) const fn limit(&self) -> &B {
         &self.limit
+    }
+
+    /// The call begins now. For a permit that was there before its call: what it has been kept for counts as nobody's latency.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb::adaptive_limit::Aimd;
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static API: AdaptiveLimit<Aimd> =
+    ///     checked!(AdaptiveLimit::new().algorithm(Aimd::new(ms(10))).initial_limit(2).window(ms(0)).min_calls(1));
+    ///
+    /// # aplomb_sim::block_on(async {
+    /// let mut permit = API.acquire().await?;
+    /// aplomb_sim::sleep(secs(1)).await; // nobody calls yet
+    /// permit.begin();
+    /// permit.success();
+    /// assert_eq!(API.limit(), 3, "it was a quick one");
+    /// # Ok::<_, LimitError>(()) }).unwrap();
+    /// ```
+    #[inline]
+    pub fn begin(&mut self) {
+        self.began = self.limit.now();
     }
 
     /// The call has done its work, and is measured.

@@ -63,6 +63,6 @@ pub use delay::{After, Delay, Percentile};
 pub use error::HedgeError;
 pub use event::{Cause, Event, Snapshot};
 pub use judge::{FatalIf, NoneFatal, Verdict};
-pub use run::{Numbered, Run};
 pub(crate) use run::Progress;
+pub use run::{Numbered, Run};
 pub use settings::{Hedge, Hedging};

@@ -296,6 +296,46 @@ impl<P: Platform, L> Pipeline<P, L> {
         Fut: Future<Output = Result<T, E>>,
         L: Layer<'p, Innermost<F>, Operation: Operation<Output = Result<T, PipelineError<E>>>>,
     {
+        self.run_operation(operation)
+    }
+
+    /// As [`run`](Pipeline::run), with an [`Operation`] that is no closure: the call's future has a name then.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Pipeline::run).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb::Operation;
+    /// use aplomb_sim::prelude::*;
+    /// use core::{pin::Pin, task::{Context, Poll}};
+    ///
+    /// /// A message that is sent once only, whatever the layers say.
+    /// struct Message(u32);
+    ///
+    /// impl Operation for Message {
+    ///     type Output = Result<(), &'static str>;
+    ///     type Run = ();
+    ///
+    ///     fn start(&mut self) { self.0 += 1; }
+    ///
+    ///     fn poll_run(&mut self, _run: Pin<&mut ()>, _cx: &mut Context<'_>) -> Poll<Self::Output> { Poll::Ready(Err("lost")) }
+    ///
+    ///     fn may_repeat(&self) -> bool { false }
+    /// }
+    ///
+    /// let guarded = Pipeline::new().retry(Retry::new().max_attempts(3)).timeout(secs(2));
+    /// let lost = aplomb_sim::block_on(guarded.run_operation(Message(0))).unwrap_err();
+    /// assert_eq!(lost.attempts(), 1);
+    /// ```
+    #[inline]
+    pub fn run_operation<'p, O, T, E>(&'p self, operation: O) -> Run<L::Operation>
+    where
+        O: Operation<Output = Result<T, E>>,
+        L: Layer<'p, Innermost<O>, Operation: Operation<Output = Result<T, PipelineError<E>>>>,
+    {
         Run::new(self.layers.wrap(0, Innermost { operation }))
     }
 }

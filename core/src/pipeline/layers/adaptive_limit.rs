@@ -49,7 +49,8 @@ where
     fn poll_run(&mut self, run: Pin<&mut Self::Run>, cx: &mut Context<'_>) -> Poll<O::Output> {
         let index = self.index;
         // What took too long is a sign of overload; what a layer within has not let through says nothing of the service.
-        let judged = |judge: &J, outcome: Result<&T, &PipelineError<E>>| verdict(judge, outcome, Verdict::Overload, Verdict::Ignored);
+        let judged =
+            |judge: &J, outcome: Result<&T, &PipelineError<E>>| verdict(judge, outcome, Verdict::Overload, Verdict::Ignored);
         run.poll_driven(&mut Lent(&mut self.operation), judged, cx)
             .map_err(|error| PipelineError::of_adaptive_limit(error, LayerId { index, name: "adaptive limit" }))
     }

@@ -67,7 +67,9 @@ where
     fn poll_run(&mut self, run: Pin<&mut Self::Run>, cx: &mut Context<'_>) -> Poll<O::Output> {
         let index = self.index;
         // What took too long has failed; what a layer within has not let through says nothing of the service.
-        let judged = |judge: &C::Judge, outcome: Result<&T, &PipelineError<E>>| verdict(judge, outcome, Verdict::Failure, Verdict::Ignored);
+        let judged = |judge: &C::Judge, outcome: Result<&T, &PipelineError<E>>| {
+            verdict(judge, outcome, Verdict::Failure, Verdict::Ignored)
+        };
         run.poll_driven(&mut Lent(&mut self.operation), judged, cx)
             .map_err(|error| PipelineError::of_circuit_breaker(error, LayerId { index, name: "circuit breaker" }))
     }
