@@ -2,8 +2,9 @@ use core::hash::Hash;
 use core::ops::Deref;
 use core::task::{Context, Poll};
 
-use aplomb::circuit_breaker::{OfOwnedKey, Permit, Trip, Verdict};
+use aplomb::circuit_breaker::{KeyedEvent, OfOwnedKey, Permit, Trip, Verdict};
 use aplomb::key::KeyHash;
+use aplomb::observe::SharedObserver;
 use aplomb::{Backoff, BreakerError, Judge, KeyedCircuitBreaker as Breakers, Platform, Storage};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -71,10 +72,10 @@ pub struct KeyedCircuitBreaker<S, L, K, M = Typed> {
     mode: M,
 }
 
-impl<S, L, X, M, P, K, T, B, J, W, H, Q, const SHARDS: usize> Service<Q> for KeyedCircuitBreaker<S, L, X, M>
+impl<S, L, X, M, P, K, T, B, J, W, H, O, Q, const SHARDS: usize> Service<Q> for KeyedCircuitBreaker<S, L, X, M>
 where
     S: Service<Q>,
-    L: Deref<Target = Breakers<P, K, T, B, J, W, H, SHARDS>> + Clone,
+    L: Deref<Target = Breakers<P, K, T, B, J, W, H, SHARDS, O>> + Clone,
     X: KeyOf<Q, Key = K>,
     P: Platform + 'static,
     K: Hash + Eq + Clone,
@@ -83,6 +84,7 @@ where
     J: Judge<S::Response, S::Error, Verdict>,
     W: Storage + 'static,
     H: KeyHash + 'static,
+    O: SharedObserver<KeyedEvent<K>> + 'static,
     M: Mode<S::Response, BreakerError<S::Error>> + Clone,
 {
     type Response = S::Response;

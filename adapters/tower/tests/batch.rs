@@ -49,16 +49,14 @@ async fn a_request_may_fail_alone_and_an_error_is_for_all() {
 /// A limiter within counts batches, and is asked by the one that calls.
 #[tokio::test(start_paused = true)]
 async fn the_service_within_is_ready_once_a_batch() {
-    static NAMES: Batcher<u32, String> = checked!(Batcher::new(2));
+    static NAMES: Batcher<u32, String, BulkheadError<Infallible>> = checked!(Batcher::new(2));
     static PLACES: Bulkhead = Bulkhead::new(1);
-    let names = ServiceBuilder::new()
-        .layer(BatchLayer::new(&NAMES))
-        .layer(BulkheadLayer::new(&PLACES))
-        .map_err(|_: BulkheadError<Infallible>| unreachable!())
-        .service(service_fn(async |ids: Vec<u32>| {
+    let names = ServiceBuilder::new().layer(BatchLayer::new(&NAMES)).layer(BulkheadLayer::new(&PLACES)).service(service_fn(
+        async |ids: Vec<u32>| {
             sleep(ms(10)).await;
             Ok::<_, Infallible>(ids.iter().map(ToString::to_string).collect::<Vec<_>>())
-        }));
+        },
+    ));
     let began = Instant::now();
     let calls: Vec<_> = (0..6).map(|id| tokio::spawn(names.clone().oneshot(id))).collect();
     for (id, call) in (0..).zip(calls) {

@@ -85,7 +85,7 @@ pub use judge::{AnyError, FailureIf, Verdict};
 pub use keyed::{KeyedCircuitBreaker, OfKey, OfOwnedKey};
 pub use permit::Permit;
 pub use run::Run;
-pub use state::{Event, Snapshot, State};
+pub use state::{Event, KeyedEvent, Snapshot, State};
 pub use trip::{
     Call, CallsRing, CallsWindow, Consecutive, LastCalls, LastTime, Sliding, Tally, TimeRing, TimeWindow, Trip, Window,
 };

@@ -1,9 +1,11 @@
+use core::hash::Hash;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use crate::backoff::Backoff;
-use crate::circuit_breaker::{Circuit, CircuitBreaker, Event, Run, Trip, Verdict};
+use crate::circuit_breaker::{Circuit, CircuitBreaker, Event, KeyedCircuitBreaker, OfKey, Run, Trip, Verdict};
 use crate::judge::Judge;
+use crate::key::KeyHash;
 use crate::observe::SharedObserver;
 use crate::operation::{Lent, Operation};
 use crate::pipeline::error::{LayerId, PipelineError};
@@ -15,7 +17,29 @@ use crate::storage::Storage;
 /// A breaker, or that of one key; made by [`Pipeline::keyed_circuit_breaker`](crate::pipeline::Pipeline::keyed_circuit_breaker).
 #[derive(Debug, Clone, Copy)]
 pub struct CircuitOf<C> {
-    pub(in crate::pipeline) circuit: C,
+    circuit: C,
+}
+
+impl<C> CircuitOf<C> {
+    pub(in crate::pipeline) const fn new(circuit: C) -> Self {
+        Self { circuit }
+    }
+}
+
+impl<'b, P, K, T, B, J, S, H, V, Q, const SHARDS: usize>
+    CircuitOf<OfKey<'b, KeyedCircuitBreaker<P, K, T, B, J, S, H, SHARDS, V>, Q>>
+where
+    P: Platform,
+    T: Trip,
+    B: Backoff<State: Copy>,
+    S: Storage,
+    H: KeyHash,
+    Q: Hash + ?Sized,
+{
+    /// That of this key.
+    pub fn of_key(breakers: &'b KeyedCircuitBreaker<P, K, T, B, J, S, H, SHARDS, V>, key: &'b Q) -> Self {
+        Self::new(breakers.of(key))
+    }
 }
 
 impl<C, O> Layer<'_, O> for CircuitOf<C>
@@ -46,7 +70,7 @@ where
 
     #[inline]
     fn wrap(&self, index: usize, operation: O) -> Self::Operation {
-        Layered { layer: CircuitOf { circuit: *self }, index, operation }
+        Layered { layer: CircuitOf::new(*self), index, operation }
     }
 }
 
