@@ -20,7 +20,7 @@ use crate::trace::What;
 
 type StorageOf<P> = <P as Platform>::Storage;
 type Single<P, T, O> = CircuitBreaker<P, T, AnyBackoff, Listed, StorageOf<P>, O>;
-type Keyed<P, T> = KeyedCircuitBreaker<P, String, T, AnyBackoff, Listed, StorageOf<P>, FoldHash>;
+pub(super) type Keyed<P, T> = KeyedCircuitBreaker<P, String, T, AnyBackoff, Listed, StorageOf<P>, FoldHash>;
 
 /// A breaker, which its callers share.
 struct Breaking<S, B> {
@@ -180,7 +180,8 @@ where
     }
 }
 
-fn written(key: Option<Value>) -> String {
+/// How a key is written.
+pub(super) fn written(key: Option<Value>) -> String {
     key.map_or_else(String::new, |key| key.to_string())
 }
 
