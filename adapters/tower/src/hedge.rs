@@ -48,7 +48,7 @@ use crate::replay::{Attempts, Cloned, Replay};
 /// ```
 #[derive(Debug, Clone)]
 pub struct HedgeLayer<L, Y = Cloned, M = Typed> {
-    hedge: L,
+    shared: L,
     replay: Y,
     mode: M,
 }
@@ -56,21 +56,21 @@ pub struct HedgeLayer<L, Y = Cloned, M = Typed> {
 impl<L> HedgeLayer<L> {
     /// Hedges as the hedge says that `hedge` points to: a `static`, or an `Arc`.
     pub const fn new(hedge: L) -> Self {
-        Self { hedge, replay: Cloned, mode: Typed }
+        Self { shared: hedge, replay: Cloned, mode: Typed }
     }
 }
 
 impl<L, M> HedgeLayer<L, Cloned, M> {
     /// Sends requests again as `replay` says, and only those that it has kept; all others are sent once.
     pub fn replay<Y>(self, replay: Y) -> HedgeLayer<L, Y, M> {
-        HedgeLayer { hedge: self.hedge, replay, mode: self.mode }
+        HedgeLayer { shared: self.shared, replay, mode: self.mode }
     }
 }
 
 impl<L, Y> HedgeLayer<L, Y> {
     /// The last error of the service is handed on as it was; a configuration that makes no sense becomes a response.
     pub fn respond<R>(self, responder: R) -> HedgeLayer<L, Y, Respond<R>> {
-        HedgeLayer { hedge: self.hedge, replay: self.replay, mode: Respond::by(responder) }
+        HedgeLayer { shared: self.shared, replay: self.replay, mode: Respond::by(responder) }
     }
 }
 
@@ -78,8 +78,8 @@ impl<S, L: Clone, Y: Clone, M: Clone> Layer<S> for HedgeLayer<L, Y, M> {
     type Service = Hedge<S, L, Y, M>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let Self { hedge, replay, mode } = self.clone();
-        Hedge { inner, hedge, replay, mode }
+        let Self { shared, replay, mode } = self.clone();
+        Hedge { inner, shared, replay, mode }
     }
 }
 
@@ -87,7 +87,7 @@ impl<S, L: Clone, Y: Clone, M: Clone> Layer<S> for HedgeLayer<L, Y, M> {
 #[derive(Debug, Clone)]
 pub struct Hedge<S, L, Y = Cloned, M = Typed> {
     inner: S,
-    hedge: L,
+    shared: L,
     replay: Y,
     mode: M,
 }
@@ -114,6 +114,6 @@ where
 
     fn call(&mut self, request: Q) -> Self::Future {
         let attempts = Attempts::new(&mut self.inner, request, self.replay.clone());
-        Concluded::new(Hedging::run_operation(self.hedge.clone(), attempts), self.mode.clone())
+        Concluded::new(Hedging::run_operation(self.shared.clone(), attempts), self.mode.clone())
     }
 }

@@ -68,23 +68,19 @@ pub struct OnTimeout;
 impl<T, E> Judge<T, TimeoutError<E>, Verdict> for OnTimeout {
     #[inline]
     fn judge(&self, outcome: Result<&T, &TimeoutError<E>>) -> Verdict {
-        of_timeliness(outcome.map_err(|error| error.is_timeout()))
+        outcome.map_or_else(|error| of_error(error.is_timeout()), |_| Verdict::Success)
     }
 }
 
 impl<T, E> Judge<T, PipelineError<E>, Verdict> for OnTimeout {
     #[inline]
     fn judge(&self, outcome: Result<&T, &PipelineError<E>>) -> Verdict {
-        of_timeliness(outcome.map_err(|error| error.is_timeout()))
+        outcome.map_or_else(|error| of_error(error.is_timeout()), |_| Verdict::Success)
     }
 }
 
-fn of_timeliness<T>(outcome: Result<T, bool>) -> Verdict {
-    match outcome {
-        Ok(_) => Verdict::Success,
-        Err(true) => Verdict::Overload,
-        Err(false) => Verdict::Ignored,
-    }
+const fn of_error(is_timeout: bool) -> Verdict {
+    if is_timeout { Verdict::Overload } else { Verdict::Ignored }
 }
 
 /// Made by [`AdaptiveLimit::overload_if`](super::AdaptiveLimit::overload_if).

@@ -138,6 +138,7 @@ impl<P: Platform<Clock: Copy>, L: Copy> Pipeline<P, L> {
     /// });
     /// ```
     #[must_use]
+    #[allow(clippy::type_complexity, reason = "they are the parameters of a limiter")]
     pub const fn rate_limiter_within<R: Platform, A: Algorithm, S: Storage, V: SharedObserver<rate_limiter::Event>>(
         self,
         max_wait: Duration,

@@ -56,7 +56,7 @@ where
         let breakers = self.breakers;
         let (result, change) = breakers.shard(self.hash)?.with(|shard| {
             let index = shard.table.find(self.hash, |known| known.borrow() == self.key)?;
-            shard.with(&breakers.terms, index, (&breakers.clock, read), Self::noting(act))
+            shard.with(&breakers.terms, index, (&breakers.clock, read), |machine, time| Self::noting(machine, time, act))
         })?;
         self.tell_changes(change);
         Some(result)
@@ -64,14 +64,14 @@ where
 
     /// Notes which changes that brings about, if anybody wants to know.
     fn noting<R>(
+        machine: &mut Machine<T, B>,
+        time: &mut Time<'_, P::Clock>,
         act: impl FnOnce(&mut Machine<T, B>, &mut Time<'_, P::Clock>) -> (R, Flow),
-    ) -> impl FnOnce(&mut Machine<T, B>, &mut Time<'_, P::Clock>) -> ((R, Change), Flow) {
-        |machine, time| {
-            let (epoch, from) = (machine.epoch(), machine.gone_to());
-            let (result, flow) = act(machine, time);
-            let change = (O::LISTENS && machine.epoch() != epoch).then(|| (from, machine.gone_to()));
-            ((result, change), flow)
-        }
+    ) -> ((R, Change), Flow) {
+        let (epoch, from) = (machine.epoch(), machine.gone_to());
+        let (result, flow) = act(machine, time);
+        let change = (O::LISTENS && machine.epoch() != epoch).then(|| (from, machine.gone_to()));
+        ((result, change), flow)
     }
 
     fn tell_changes(&self, change: Change) {
@@ -128,7 +128,7 @@ where
                     Err(key) => new = Some(key),
                 }
             }
-            let act = Self::noting(act);
+            let act = |machine: &mut Machine<T, B>, time: &mut Time<'_, P::Clock>| Self::noting(machine, time, act);
             let result = place.and_then(|place| shard.with(&breakers.terms, place, (&breakers.clock, Some(read)), act));
             (result, forgotten)
         });
