@@ -53,7 +53,7 @@ async fn in_the_terms_of_http_and_of_grpc() {
     let slow = || Router::<()>::new().route("/", get(async || sleep(ms(100)).await));
     let ask = async |app: Router| app.oneshot(Request::new(Body::empty())).await.expect("no error");
     drop(RATE.try_acquire(1).unwrap());
-    let _place = PLACES.try_acquire().unwrap();
+    let place = PLACES.try_acquire().unwrap();
     BREAKER.force_open();
     let _permit = LIMIT.try_acquire().unwrap();
     macro_rules! check {
@@ -71,7 +71,7 @@ async fn in_the_terms_of_http_and_of_grpc() {
         BROKEN: StatusCode::SERVICE_UNAVAILABLE, "14";
         LATE: StatusCode::GATEWAY_TIMEOUT, "4";
     }
-    drop(_place);
+    drop(place);
     assert_eq!(ask(slow().layer(PipelineLayer::new(&CROWDED).replay(Idempotently).respond(GrpcStatus))).await.status(), 200);
 }
 
