@@ -218,6 +218,8 @@ pub enum ConfigError {
         /// The setting.
         value: Duration,
     },
+    /// A breaker that opens does so for some time, or for ever: a list of no times says neither.
+    OpenBackoff,
     /// A limit that gives way shrinks, and does not collapse.
     BackoffRatio {
         /// The setting.
@@ -330,6 +332,7 @@ impl ConfigError {
             Self::MaxLimit { .. } => "max_limit must be at least min_limit",
             Self::InitialLimit { .. } => "initial_limit must be from min_limit to max_limit",
             Self::MaxLatency { .. } => "max_latency must be longer than zero",
+            Self::OpenBackoff => "open_backoff must have a delay",
             Self::BackoffRatio { .. } => "backoff must be at least a half, and below 1",
             Self::Tolerance { .. } => "tolerance must be at least 1",
             Self::Smoothing { .. } => "smoothing must be above 0, and at most 1",
@@ -390,6 +393,7 @@ impl fmt::Display for ConfigError {
             Self::MaxLimit { value, least } => write!(f, "max_limit is {value}, must be at least min_limit, {least}"),
             Self::InitialLimit { value, least, most } => write!(f, "initial_limit is {value}, must be from {least} to {most}"),
             Self::MaxLatency { value } => write!(f, "max_latency is {value:?}, must be longer than zero"),
+            Self::OpenBackoff => f.write_str("open_backoff has no delay, must have one at least"),
             Self::BackoffRatio { value } => write!(f, "backoff is {value}, must be at least 1/2 and below 1"),
             Self::Tolerance { value } => write!(f, "tolerance is {value}, must be at least 1"),
             Self::Smoothing { value } => write!(f, "smoothing is {value}, must be above 0 and at most 1"),

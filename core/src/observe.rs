@@ -98,7 +98,7 @@ mod tracing {
 
     use super::{Observer, SharedObserver};
     use crate::retry::Event;
-    use crate::{adaptive_limit, batcher, bulkhead, hedge, pool, rate_limiter};
+    use crate::{adaptive_limit, batcher, bulkhead, circuit_breaker, hedge, pool, rate_limiter};
 
     /// Writes events to the `tracing` subscriber: what goes on by itself at DEBUG, what the caller gets to feel at WARN, success at the first attempt not at all.
     ///
@@ -174,6 +174,30 @@ mod tracing {
                 Waiting { waiting } => tracing::debug!(name, waiting, "waiting for the limit"),
                 Admitted { waited } => tracing::debug!(name, ?waited, "within the limit"),
                 Rejected { reason } => tracing::warn!(name, %reason, "rejected"),
+            }
+        }
+    }
+
+    impl SharedObserver<circuit_breaker::Event> for Tracing {
+        fn observe(&self, event: &circuit_breaker::Event) {
+            use circuit_breaker::Event::{Changed, Rejected};
+            let name = self.name;
+            match event {
+                Changed { from, to } if to.is_open() => tracing::warn!(name, %from, %to, "the circuit has opened"),
+                Changed { from, to } => tracing::debug!(name, %from, %to, "the circuit has changed"),
+                Rejected { retry_after } => tracing::warn!(name, ?retry_after, "rejected"),
+            }
+        }
+    }
+
+    impl<K: fmt::Debug> SharedObserver<circuit_breaker::KeyedEvent<K>> for Tracing {
+        fn observe(&self, told: &circuit_breaker::KeyedEvent<K>) {
+            use circuit_breaker::Event::{Changed, Rejected};
+            let (name, key) = (self.name, &told.key);
+            match told.event {
+                Changed { from, to } if to.is_open() => tracing::warn!(name, ?key, %from, %to, "the circuit has opened"),
+                Changed { from, to } => tracing::debug!(name, ?key, %from, %to, "the circuit has changed"),
+                Rejected { retry_after } => tracing::warn!(name, ?key, ?retry_after, "rejected"),
             }
         }
     }

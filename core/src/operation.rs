@@ -43,6 +43,9 @@ pub trait Operation {
 
     /// Goes on with what has been started. After its end, a run is not polled again.
     fn poll_run(&mut self, run: Pin<&mut Self::Run>, cx: &mut Context<'_>) -> Poll<Self::Output>;
+
+    /// Whether it may be started again: a closure may, a request that can be sent once only may not. A pattern that would start it again asks before it does; one that wraps an operation answers as that does.
+    fn may_repeat(&self) -> bool;
 }
 
 impl<F, Fut> Operation for F
@@ -61,6 +64,11 @@ where
     #[inline]
     fn poll_run(&mut self, run: Pin<&mut Fut>, cx: &mut Context<'_>) -> Poll<Fut::Output> {
         run.poll(cx)
+    }
+
+    #[inline]
+    fn may_repeat(&self) -> bool {
+        true
     }
 }
 
@@ -124,6 +132,11 @@ impl<O: Operation> Operation for Lent<'_, O> {
     #[inline]
     fn poll_run(&mut self, run: Pin<&mut O::Run>, cx: &mut Context<'_>) -> Poll<O::Output> {
         self.0.poll_run(run, cx)
+    }
+
+    #[inline]
+    fn may_repeat(&self) -> bool {
+        self.0.may_repeat()
     }
 }
 

@@ -4,45 +4,14 @@
 mod checkers;
 
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use aplomb::adaptive_limit::{Aimd, Permit};
-use aplomb::{AdaptiveLimit, Clock, Instant, Platform, Sleep};
-use checkers::{Loom, Shuttle, forgets, is_found_by};
-
-/// Time stands still: each call is a window.
-#[derive(Clone, Copy, Default)]
-struct Still;
-
-impl Clock for Still {
-    type Sleep = Never;
-
-    fn now(&self) -> Instant {
-        Instant::ORIGIN
-    }
-
-    fn sleep_until(&self, _at: Instant) -> Never {
-        Never
-    }
-}
-
-struct Never;
-
-impl Future for Never {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-        Poll::Pending
-    }
-}
-
-impl Sleep for Never {
-    fn reset(self: Pin<&mut Self>, _at: Instant) {}
-}
+use aplomb::{AdaptiveLimit, Platform};
+use checkers::{Loom, Shuttle, Still, forgets, is_found_by};
 
 type Limit<P> = AdaptiveLimit<P, Aimd>;
 

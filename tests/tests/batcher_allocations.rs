@@ -1,9 +1,8 @@
 //! What a batcher allocates: a batch its items, and a call nothing.
-#![allow(unsafe_code, reason = "an allocator is unsafe to implement; this one only counts")]
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+mod counting;
+
 use std::future::{Future, ready};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -11,37 +10,7 @@ use std::time::Duration;
 
 use aplomb::{Batcher, Heap, Inline, Platform, Storage};
 use aplomb_sim::{Manual, ManualClock};
-
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-// SAFETY: everything is handed on to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // A thread that is ending has no count any more.
-        let _ = COUNT.try_with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promises are those that `System` asks for.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
-
-/// How many allocations this thread makes meanwhile.
-fn allocations(act: impl FnOnce()) -> u64 {
-    let before = COUNT.get();
-    act();
-    COUNT.get() - before
-}
+use counting::allocations;
 
 /// All come, one leaves, the last one fills the batch and ends, and so do the others.
 fn use_it<P: Platform, S: Storage, F: Future<Output = Result<u32, aplomb::BatchError>>>(

@@ -7,38 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use aplomb::circuit_breaker::{Permit, State};
-use aplomb::{CircuitBreaker, Clock, Instant, Platform, Sleep};
-use checkers::{Loom, Shuttle, forgets, is_found_by};
-
-/// Time stands still: what opens for no time at all is tried again at once.
-#[derive(Clone, Copy, Default)]
-struct Still;
-
-impl Clock for Still {
-    type Sleep = Never;
-
-    fn now(&self) -> Instant {
-        Instant::ORIGIN
-    }
-
-    fn sleep_until(&self, _at: Instant) -> Never {
-        Never
-    }
-}
-
-struct Never;
-
-impl std::future::Future for Never {
-    type Output = ();
-
-    fn poll(self: std::pin::Pin<&mut Self>, _: &mut std::task::Context<'_>) -> std::task::Poll<()> {
-        std::task::Poll::Pending
-    }
-}
-
-impl Sleep for Never {
-    fn reset(self: std::pin::Pin<&mut Self>, _at: Instant) {}
-}
+use aplomb::{CircuitBreaker, Platform};
+use checkers::{Loom, Shuttle, Still, forgets, is_found_by};
 
 type Breaker<P> = CircuitBreaker<P>;
 

@@ -8,10 +8,10 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use aplomb::hedge::{After, Cause, Event, Judge, Percentile};
+use aplomb::hedge::{After, Cause, Event, Percentile, Verdict};
 use aplomb::ratio::{Ratio, percent};
 use aplomb::time::ms;
-use aplomb::{Clock, Hedge, HedgeError, Inline, Instant, ParentWaker, Platform, Sleep};
+use aplomb::{Clock, Hedge, HedgeError, Inline, Instant, Judge, ParentWaker, Platform, Sleep};
 use aplomb_sim::{Sim, sleep};
 use futures_lite::future::zip;
 
@@ -58,9 +58,13 @@ struct Seen {
 #[derive(Clone, Copy)]
 struct ByFlag;
 
-impl Judge<Failure> for ByFlag {
-    fn is_fatal(&self, (_, fatal): &Failure) -> bool {
-        *fatal
+impl<T> Judge<T, Failure, Verdict> for ByFlag {
+    fn judge(&self, outcome: Result<&T, &Failure>) -> Verdict {
+        match outcome {
+            Ok(_) => Verdict::Success,
+            Err((_, true)) => Verdict::Fatal,
+            Err((_, false)) => Verdict::Failure,
+        }
     }
 }
 
@@ -284,10 +288,10 @@ fn all_that_is_the_callers_may_look_at_the_hedge() {
         LOOKS.set(LOOKS.get() + 1);
     }
 
-    impl Judge<u32> for Looks {
-        fn is_fatal(&self, _: &u32) -> bool {
+    impl Judge<u32, u32, Verdict> for Looks {
+        fn judge(&self, outcome: Result<&u32, &u32>) -> Verdict {
             look();
-            false
+            if outcome.is_ok() { Verdict::Success } else { Verdict::Failure }
         }
     }
 
@@ -319,8 +323,8 @@ fn all_that_is_the_callers_may_look_at_the_hedge() {
             })
             .await
     });
-    // Two starts of three looks each, the judge, and two events.
-    assert_eq!((ended, LOOKS.get()), (Ok(2), 9));
+    // Two starts of three looks each, the judge twice, and two events.
+    assert_eq!((ended, LOOKS.get()), (Ok(2), 10));
 }
 
 #[test]

@@ -9,13 +9,18 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use aplomb::adaptive_limit::{self, AdaptiveLimit, Aimd, IgnoreErrors};
+use aplomb::backoff::Constant;
 use aplomb::batcher::{self, Batcher};
 use aplomb::bulkhead::{self, Bulkhead};
+use aplomb::circuit_breaker::{self, AnyError, CircuitBreaker, Consecutive, KeyedCircuitBreaker};
 use aplomb::hedge::{self, After, Cause, Hedge, NoneFatal};
+use aplomb::key::FoldHash;
 use aplomb::pool::{self, JobSet, Pool};
 use aplomb::rate_limiter::{self, Rate, RateLimiter, TokenBucket};
 use aplomb::time::ms;
-use aplomb::{BulkheadError, Clock, Deadline, Heap, Inline, KeyedRateLimiter, LimitError, PoolError, RateLimitError, checked};
+use aplomb::{
+    BreakerError, BulkheadError, Clock, Deadline, Heap, Inline, KeyedRateLimiter, LimitError, PoolError, RateLimitError, checked,
+};
 use aplomb_sim::{Sim, SimClock};
 use futures_lite::StreamExt;
 use futures_lite::future::zip;
@@ -288,6 +293,56 @@ fn a_set_tells_what_becomes_of_jobs() {
         assert_eq!(seen.take(), [waiting(0, 1), Cancelled, Closed]);
         assert_eq!(results.next().await, None);
     });
+}
+
+#[test]
+fn keyed_breakers_tell_what_happens_and_of_which_key() {
+    use circuit_breaker::Event::{Changed, Rejected};
+    use circuit_breaker::State::{Closed, HalfOpen, Open};
+    let seen = RefCell::new(Vec::new());
+    let note = |told: &circuit_breaker::KeyedEvent<String>| seen.borrow_mut().push((told.key.clone(), told.event));
+    let each = CircuitBreaker::<Sim>::consecutive(1).open_for(ms(50));
+    let hosts: KeyedCircuitBreaker<Sim, String, Consecutive, Constant, AnyError, Heap, FoldHash, 1, _> =
+        KeyedCircuitBreaker::new(each).capacity(2).observed_by(note);
+    let told = |key: &str, events: &[circuit_breaker::Event]| {
+        assert_eq!(seen.take(), events.iter().map(|event| (key.to_owned(), *event)).collect::<Vec<_>>());
+    };
+    aplomb_sim::block_on(async {
+        hosts.run("up", || works(1)).await.unwrap();
+        told("up", &[]);
+        hosts.permit("down").unwrap().failure();
+        told("down", &[Changed { from: Closed, to: Open }]);
+        assert!(hosts.permit("down").is_err());
+        told("down", &[Rejected { retry_after: Some(ms(50)) }]);
+        aplomb_sim::sleep(ms(50)).await;
+        let probe = hosts.permit("down").unwrap();
+        told("down", &[Changed { from: Open, to: HalfOpen }]);
+        assert!(hosts.permit("down").is_err());
+        told("down", &[Rejected { retry_after: None }]);
+        probe.success();
+        told("down", &[Changed { from: HalfOpen, to: Closed }]);
+        hosts.force_open("up").unwrap();
+        told("up", &[Changed { from: Closed, to: circuit_breaker::State::ForcedOpen }]);
+        hosts.force_open("down").unwrap();
+        seen.take();
+        assert!(matches!(hosts.permit("new"), Err(BreakerError::TableFull { .. })));
+        told("new", &[Rejected { retry_after: None }]);
+        hosts.reset("up");
+        told("up", &[Changed { from: circuit_breaker::State::ForcedOpen, to: Closed }]);
+    });
+}
+
+/// Which is outside the lock, so that it may look.
+#[test]
+fn keyed_breakers_may_be_looked_at_by_their_observer() {
+    use circuit_breaker::{KeyedEvent, State};
+    type Hosts = KeyedCircuitBreaker<Sim, u8, Consecutive, Constant, AnyError, Heap, FoldHash, 1, fn(&KeyedEvent<u8>)>;
+    fn look(told: &KeyedEvent<u8>) {
+        assert_eq!(HOSTS.state(&told.key), State::Open);
+    }
+    static HOSTS: Hosts =
+        checked!(KeyedCircuitBreaker::<Sim, u8>::new(CircuitBreaker::consecutive(1)).observed_by(look as fn(&KeyedEvent<u8>)));
+    aplomb_sim::block_on(async { HOSTS.permit(&7).unwrap().failure() });
 }
 
 #[test]

@@ -105,6 +105,10 @@ impl Operation for Refusing {
         let layer = LayerId { index: self.0, name: "closed" };
         Poll::Ready(Err(PipelineError::rejected(layer, "we are closed", Some(secs(5)))))
     }
+
+    fn may_repeat(&self) -> bool {
+        true
+    }
 }
 
 #[test]

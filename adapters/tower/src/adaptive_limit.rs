@@ -2,9 +2,9 @@ use core::fmt;
 use core::ops::Deref;
 use core::task::{Context, Poll, ready};
 
-use aplomb::adaptive_limit::{Acquire, Algorithm, Event, Judge, Permit, Settle};
+use aplomb::adaptive_limit::{Acquire, Algorithm, Event, Permit, Settle, Verdict};
 use aplomb::observe::SharedObserver;
-use aplomb::{AdaptiveLimit as Limit, LimitError, Platform, Storage};
+use aplomb::{AdaptiveLimit as Limit, Judge, LimitError, Platform, Storage};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -17,7 +17,7 @@ use crate::turn::Turn;
 /// Calls wait in `poll_ready`, in the order in which they came, before the service within is asked whether it is ready; whoever is refused waits for nothing more. The permit is kept by the very clone that was asked, and goes back when the call has ended, or when that clone is dropped.
 /// How a call has ended is told to the limit's [`Judge`], which sees the response: `http::Overloads` is one. A call that is dropped or panics counts as nothing.
 ///
-/// A call is measured from when its clone has the permit. So what it waits for in the `poll_ready` of the service within counts too, as a queue of that service; and a clone that is ready should be called at once, as `oneshot`, axum and tonic do.
+/// A call is measured from when it is made: neither what its clone waits for in `poll_ready`, that of the service within included, nor the time for which it is ready and not called counts as latency. Meanwhile its permit is taken all the same.
 ///
 /// # Examples
 ///
@@ -84,7 +84,7 @@ where
     L: Deref<Target = Limit<P, A, J, W, O>> + Clone,
     P: Platform,
     A: Algorithm,
-    J: Judge<S::Response, S::Error>,
+    J: Judge<S::Response, S::Error, Verdict>,
     W: Storage,
     O: SharedObserver<Event>,
     M: Mode<S::Response, LimitError<S::Error>> + Clone,
@@ -94,8 +94,7 @@ where
     type Future = Guarded<S::Future, Permit<L>, LimitError<S::Error>, M>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        // To try first, and wait then, would tell the observer of a rejection that is none.
-        ready!(self.turn.poll(|| Limit::acquire_owned(self.limit.clone()), Err, cx));
+        ready!(self.turn.poll(|| Limit::acquire_owned(self.limit.clone()), Acquire::at_once, cx));
         if self.turn.is_refused() {
             return Poll::Ready(Ok(()));
         }
@@ -105,7 +104,10 @@ where
     fn call(&mut self, request: Q) -> Self::Future {
         let (mode, limit) = (self.mode.clone(), &self.limit);
         match self.turn.take().unwrap_or_else(|| Limit::try_acquire_owned(limit.clone())) {
-            Ok(permit) => Guarded::running(self.inner.call(request), permit, mode),
+            Ok(mut permit) => {
+                permit.begin();
+                Guarded::running(self.inner.call(request), permit, mode)
+            }
             Err(error) => Guarded::refused(error.of_operation(), mode),
         }
     }

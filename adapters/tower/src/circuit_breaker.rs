@@ -1,9 +1,9 @@
 use core::ops::Deref;
 use core::task::{Context, Poll};
 
-use aplomb::circuit_breaker::{Event, Judge, Permit, Trip};
+use aplomb::circuit_breaker::{Event, Permit, Trip, Verdict};
 use aplomb::observe::SharedObserver;
-use aplomb::{Backoff, BreakerError, CircuitBreaker as Breaker, Platform, Storage};
+use aplomb::{Backoff, BreakerError, CircuitBreaker as Breaker, Judge, Platform, Storage};
 use core::time::Duration;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -84,7 +84,7 @@ where
     P: Platform,
     T: Trip,
     B: Backoff<State: Copy>,
-    J: Judge<S::Response, S::Error>,
+    J: Judge<S::Response, S::Error, Verdict>,
     W: Storage,
     O: SharedObserver<Event>,
     M: Mode<S::Response, BreakerError<S::Error>> + Clone,

@@ -8,10 +8,10 @@ use core::task::{Context, Poll, ready};
 
 use aplomb::adaptive_limit::{self, Settle};
 use aplomb::bulkhead::Bulkhead;
-use aplomb::circuit_breaker::{self, Circuit, Judge};
+use aplomb::circuit_breaker::{self, Circuit};
 use aplomb::rate_limiter::{self, Lines};
 use aplomb::sync;
-use aplomb::{BreakerError, BulkheadError, LimitError, RateLimitError};
+use aplomb::{BreakerError, BulkheadError, Judge, LimitError, RateLimitError};
 use pin_project_lite::pin_project;
 
 use crate::mode::Mode;
@@ -56,7 +56,7 @@ where
 
 impl<T, E, B> Guard<T, E> for adaptive_limit::Permit<B>
 where
-    B: core::ops::Deref<Target: Settle<Judge: adaptive_limit::Judge<T, E>>>,
+    B: core::ops::Deref<Target: Settle<Judge: Judge<T, E, adaptive_limit::Verdict>>>,
 {
     type Error = LimitError<E>;
 
@@ -68,7 +68,7 @@ where
 
 impl<T, E, C> Guard<T, E> for circuit_breaker::Permit<C>
 where
-    C: Circuit<Judge: Judge<T, E>>,
+    C: Circuit<Judge: Judge<T, E, circuit_breaker::Verdict>>,
 {
     type Error = BreakerError<E>;
 

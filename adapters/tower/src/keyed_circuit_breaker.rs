@@ -2,9 +2,10 @@ use core::hash::Hash;
 use core::ops::Deref;
 use core::task::{Context, Poll};
 
-use aplomb::circuit_breaker::{Judge, OfOwnedKey, Permit, Trip};
+use aplomb::circuit_breaker::{KeyedEvent, OfOwnedKey, Permit, Trip, Verdict};
 use aplomb::key::KeyHash;
-use aplomb::{Backoff, BreakerError, KeyedCircuitBreaker as Breakers, Platform, Storage};
+use aplomb::observe::SharedObserver;
+use aplomb::{Backoff, BreakerError, Judge, KeyedCircuitBreaker as Breakers, Platform, Storage};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -71,18 +72,19 @@ pub struct KeyedCircuitBreaker<S, L, K, M = Typed> {
     mode: M,
 }
 
-impl<S, L, X, M, P, K, T, B, J, W, H, Q, const SHARDS: usize> Service<Q> for KeyedCircuitBreaker<S, L, X, M>
+impl<S, L, X, M, P, K, T, B, J, W, H, O, Q, const SHARDS: usize> Service<Q> for KeyedCircuitBreaker<S, L, X, M>
 where
     S: Service<Q>,
-    L: Deref<Target = Breakers<P, K, T, B, J, W, H, SHARDS>> + Clone,
+    L: Deref<Target = Breakers<P, K, T, B, J, W, H, SHARDS, O>> + Clone,
     X: KeyOf<Q, Key = K>,
     P: Platform + 'static,
     K: Hash + Eq + Clone,
     T: Trip + 'static,
     B: Backoff<State: Copy> + 'static,
-    J: Judge<S::Response, S::Error>,
+    J: Judge<S::Response, S::Error, Verdict>,
     W: Storage + 'static,
     H: KeyHash + 'static,
+    O: SharedObserver<KeyedEvent<K>> + 'static,
     M: Mode<S::Response, BreakerError<S::Error>> + Clone,
 {
     type Response = S::Response;

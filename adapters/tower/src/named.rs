@@ -9,7 +9,10 @@ use aplomb::sync::Lender;
 use tonic::server::NamedService;
 
 use crate::http::Deadlines;
-use crate::{AdaptiveLimit, Bulkhead, CircuitBreaker, Fallback, KeyedCircuitBreaker, KeyedRateLimit, RateLimit, Retry, Timeout};
+use crate::{
+    AdaptiveLimit, Batch, Bulkhead, CircuitBreaker, Fallback, Hedge, KeyedCircuitBreaker, KeyedRateLimit, Pipeline, RateLimit,
+    Retry, Timeout,
+};
 
 macro_rules! named {
     ($([$($parameter:tt)*] $service:ty;)+) => { $(
@@ -26,6 +29,9 @@ named! {
     [L: Deref<Target: Settle>, M] AdaptiveLimit<S, L, M>;
     [L, M] CircuitBreaker<S, L, M>;
     [L, K, M] KeyedCircuitBreaker<S, L, K, M>;
+    [L, Y, M] Hedge<S, L, Y, M>;
+    [L, K, M] Batch<S, L, K, M>;
+    [P: Platform + 'static, N: 'static, Y, M] Pipeline<S, P, N, Y, M>;
     [A, C] Fallback<S, A, C>;
     [P: Platform, D, M] Timeout<S, P, D, M>;
     [P: Platform + 'static, B, R, Y, D, M] Retry<S, P, B, R, Y, D, M>;

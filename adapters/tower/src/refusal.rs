@@ -1,7 +1,10 @@
 use core::fmt;
 use core::time::Duration;
 
-use aplomb::{BreakerError, BulkheadError, LimitError, RateLimitError, RetryError, TimeoutError};
+use aplomb::pipeline::Cause;
+use aplomb::{
+    BatchError, BreakerError, BulkheadError, HedgeError, LimitError, PipelineError, RateLimitError, RetryError, TimeoutError,
+};
 
 /// The error of a pattern: either that of the service within, or the pattern's own, which may become a response.
 ///
@@ -60,6 +63,8 @@ pub enum Reason {
     CircuitOpen,
     /// Time ran out.
     TimedOut,
+    /// Nobody knows what has come of it: the batch that it was in was given up, or its responses were not as many as its requests.
+    Lost,
     /// The configuration makes no sense.
     Misconfigured,
 }
@@ -90,6 +95,7 @@ impl fmt::Display for Rejection {
             Reason::Overloaded => "overloaded",
             Reason::CircuitOpen => "circuit open",
             Reason::TimedOut => "timed out",
+            Reason::Lost => "lost",
             Reason::Misconfigured => "misconfigured",
         })?;
         match self.retry_after_secs() {
@@ -99,94 +105,39 @@ impl fmt::Display for Rejection {
     }
 }
 
-impl<E> Refusal for RateLimitError<E> {
-    type Inner = E;
+/// Of a pattern's error that is `Failed`, `Config`, or one of its own: which reasons these are.
+macro_rules! refusals {
+    ($($error:ident: $($own:pat => $why:expr),+;)+) => { $(
+        impl<E> Refusal for $error<E> {
+            type Inner = E;
 
-    fn failed(inner: E) -> Self {
-        Self::Failed(inner)
-    }
+            fn failed(inner: E) -> Self {
+                Self::Failed(inner)
+            }
 
-    fn is_rejected(&self) -> bool {
-        self.is_rejected()
-    }
+            fn is_rejected(&self) -> bool {
+                self.is_rejected()
+            }
 
-    fn rejection(self) -> Result<Rejection, E> {
-        let retry_after = self.retry_after();
-        let reason = match self {
-            Self::Failed(error) => return Err(error),
-            Self::Config(_) => Reason::Misconfigured,
-            Self::TableFull { .. } => Reason::Overloaded,
-            _ => Reason::RateLimited,
-        };
-        Ok(Rejection { reason, retry_after })
-    }
+            fn rejection(self) -> Result<Rejection, E> {
+                let retry_after = self.retry_after();
+                let reason = match self {
+                    Self::Failed(error) => return Err(error),
+                    Self::Config(_) => Reason::Misconfigured,
+                    $($own => $why),+
+                };
+                Ok(Rejection { reason, retry_after })
+            }
+        }
+    )+ };
 }
 
-impl<E> Refusal for BulkheadError<E> {
-    type Inner = E;
-
-    fn failed(inner: E) -> Self {
-        Self::Failed(inner)
-    }
-
-    fn is_rejected(&self) -> bool {
-        self.is_rejected()
-    }
-
-    fn rejection(self) -> Result<Rejection, E> {
-        let retry_after = self.retry_after();
-        let reason = match self {
-            Self::Failed(error) => return Err(error),
-            Self::Config(_) => Reason::Misconfigured,
-            _ => Reason::Overloaded,
-        };
-        Ok(Rejection { reason, retry_after })
-    }
-}
-
-impl<E> Refusal for LimitError<E> {
-    type Inner = E;
-
-    fn failed(inner: E) -> Self {
-        Self::Failed(inner)
-    }
-
-    fn is_rejected(&self) -> bool {
-        self.is_rejected()
-    }
-
-    fn rejection(self) -> Result<Rejection, E> {
-        let retry_after = self.retry_after();
-        let reason = match self {
-            Self::Failed(error) => return Err(error),
-            Self::Config(_) => Reason::Misconfigured,
-            _ => Reason::Overloaded,
-        };
-        Ok(Rejection { reason, retry_after })
-    }
-}
-
-impl<E> Refusal for BreakerError<E> {
-    type Inner = E;
-
-    fn failed(inner: E) -> Self {
-        Self::Failed(inner)
-    }
-
-    fn is_rejected(&self) -> bool {
-        self.is_rejected()
-    }
-
-    fn rejection(self) -> Result<Rejection, E> {
-        let retry_after = self.retry_after();
-        let reason = match self {
-            Self::Failed(error) => return Err(error),
-            Self::Config(_) => Reason::Misconfigured,
-            Self::TableFull { .. } => Reason::Overloaded,
-            _ => Reason::CircuitOpen,
-        };
-        Ok(Rejection { reason, retry_after })
-    }
+refusals! {
+    RateLimitError: Self::TableFull { .. } => Reason::Overloaded, _ => Reason::RateLimited;
+    BreakerError: Self::TableFull { .. } => Reason::Overloaded, _ => Reason::CircuitOpen;
+    BulkheadError: _ => Reason::Overloaded;
+    LimitError: _ => Reason::Overloaded;
+    BatchError: Self::QueueFull { .. } => Reason::Overloaded, _ => Reason::Lost;
 }
 
 impl<E> Refusal for TimeoutError<E> {
@@ -223,5 +174,51 @@ impl<E> Refusal for RetryError<E> {
     fn rejection(self) -> Result<Rejection, E> {
         let reason = if matches!(self, Self::Config(_)) { Reason::Misconfigured } else { Reason::TimedOut };
         self.into_inner().map_or(Ok(Rejection { reason, retry_after: None }), Err)
+    }
+}
+
+/// The last error of the service is handed on as it was; a configuration that makes no sense is what remains.
+impl<E> Refusal for HedgeError<E> {
+    type Inner = E;
+
+    fn failed(inner: E) -> Self {
+        Self::Fatal { attempts: 0, error: inner }
+    }
+
+    fn is_rejected(&self) -> bool {
+        self.is_rejected()
+    }
+
+    fn rejection(self) -> Result<Rejection, E> {
+        self.into_inner().map_or(Ok(Rejection { reason: Reason::Misconfigured, retry_after: None }), Err)
+    }
+}
+
+/// By how the last attempt ended, whichever layer gave up then.
+impl<E> Refusal for PipelineError<E> {
+    type Inner = E;
+
+    fn failed(inner: E) -> Self {
+        Self::failed(inner)
+    }
+
+    fn is_rejected(&self) -> bool {
+        self.is_rejected()
+    }
+
+    fn rejection(self) -> Result<Rejection, E> {
+        let retry_after = self.retry_after();
+        let of_layer = match self.into_cause() {
+            Cause::Failed(error) => return Err(error),
+            Cause::RateLimiter(error) => error.rejection(),
+            Cause::CircuitBreaker(error) => error.rejection(),
+            Cause::Bulkhead(error) => error.rejection(),
+            Cause::AdaptiveLimit(error) => error.rejection(),
+            Cause::TimedOut { .. } => Ok(Rejection { reason: Reason::TimedOut, retry_after }),
+            Cause::Config(_) => Ok(Rejection { reason: Reason::Misconfigured, retry_after }),
+            // A layer of one's own.
+            _ => Ok(Rejection { reason: Reason::Overloaded, retry_after }),
+        };
+        of_layer.map_err(|never| match never {})
     }
 }

@@ -1,18 +1,16 @@
 use core::fmt;
-use core::future::{Future, IntoFuture};
-use core::mem::replace;
-use core::pin::Pin;
-use core::task::{Context, Poll, ready};
+use core::future::IntoFuture;
+use core::task::{Context, Poll};
 
 use aplomb::retry::{Nothing, Plain, Policy, RetryAll, Rules, Run};
-use aplomb::{Backoff, Deadline, Operation, Platform, Retry as RetryPolicy, RetryError};
-use pin_project_lite::pin_project;
+use aplomb::{Backoff, Deadline, Platform, Retry as RetryPolicy, RetryError};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::deadline::{DeadlineOf, NoDeadline};
 use crate::future::Concluded;
 use crate::mode::{Mode, Respond, Typed};
+use crate::replay::{Attempts, Cloned, Replay};
 
 /// Calls a service again as a [`Retry`](RetryPolicy) policy says. Its rules see the response, so that a status is retried, and a `Retry-After` is heeded: `http::Transient` is such rules.
 ///
@@ -158,116 +156,7 @@ where
         if deadline != Deadline::NEVER {
             policy = policy.deadline_at(deadline);
         }
-        let kept = replay.keep(&request);
-        if kept.is_none() {
-            policy = policy.max_attempts(1);
-        }
-        // The clone that is ready is the one that is called.
-        let fresh = self.inner.clone();
-        let service = replace(&mut self.inner, fresh);
-        let attempts = Attempts { service, first: Some(request), kept, replay: replay.clone(), number: 0 };
+        let attempts = Attempts::new(&mut self.inner, request, replay.clone());
         Concluded::new(policy.call_operation(attempts).into_future(), mode.clone())
-    }
-}
-
-/// The attempts at a call, as an [`Operation`]: each waits until the service is ready for it.
-#[derive(Debug)]
-pub struct Attempts<S, Q, Y: Replay<Q>> {
-    service: S,
-    first: Option<Q>,
-    /// Without it there is one attempt.
-    kept: Option<Y::Kept>,
-    replay: Y,
-    number: u32,
-}
-
-pin_project! {
-    /// An attempt: a request that the service is to be ready for, and then the call.
-    #[derive(Debug)]
-    pub struct Attempt<Q, F> {
-        request: Option<Q>,
-        #[pin]
-        call: Option<F>,
-    }
-}
-
-impl<S, Q, Y> Operation for Attempts<S, Q, Y>
-where
-    S: Service<Q>,
-    Y: Replay<Q>,
-{
-    type Output = Result<S::Response, S::Error>;
-    type Run = Attempt<Q, S::Future>;
-
-    fn start(&mut self) -> Self::Run {
-        self.number = self.number.saturating_add(1);
-        let again = || self.kept.as_ref().map(|kept| self.replay.again(kept, self.number));
-        Attempt { request: self.first.take().or_else(again), call: None }
-    }
-
-    fn poll_run(&mut self, run: Pin<&mut Self::Run>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut run = run.project();
-        if run.request.is_some() {
-            ready!(self.service.poll_ready(cx))?;
-            if let Some(request) = run.request.take() {
-                run.call.set(Some(self.service.call(request)));
-            }
-        }
-        run.call.as_pin_mut().map_or(Poll::Pending, |call| call.poll(cx))
-    }
-}
-
-/// How a request is sent again: what is kept of it, and how another is made of that. The default, [`Cloned`], keeps a clone; for HTTP, `http::Idempotent` keeps a clone of what may be sent twice.
-///
-/// # Examples
-///
-/// A body that can be read once is kept as the bytes that it is made of:
-///
-/// ```
-/// use aplomb_tower::Replay;
-/// use std::io::Cursor;
-///
-/// struct Upload { name: String, body: Cursor<Vec<u8>> }
-///
-/// #[derive(Clone)]
-/// struct FromTheStart;
-///
-/// impl Replay<Upload> for FromTheStart {
-///     type Kept = (String, Vec<u8>);
-///
-///     fn keep(&self, upload: &Upload) -> Option<Self::Kept> {
-///         let bytes = upload.body.get_ref();
-///         (bytes.len() < 65_536).then(|| (upload.name.clone(), bytes.clone()))
-///     }
-///
-///     fn again(&self, (name, bytes): &Self::Kept, _attempt: u32) -> Upload {
-///         Upload { name: name.clone(), body: Cursor::new(bytes.clone()) }
-///     }
-/// }
-/// ```
-pub trait Replay<Q> {
-    /// What is kept.
-    type Kept;
-
-    /// What to keep of a request; nothing, if it is to be sent once only.
-    fn keep(&self, request: &Q) -> Option<Self::Kept>;
-
-    /// The request once more, for that attempt; the first was 1.
-    fn again(&self, kept: &Self::Kept, attempt: u32) -> Q;
-}
-
-/// Every request is sent again, as its clone.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Cloned;
-
-impl<Q: Clone> Replay<Q> for Cloned {
-    type Kept = Q;
-
-    fn keep(&self, request: &Q) -> Option<Q> {
-        Some(request.clone())
-    }
-
-    fn again(&self, kept: &Q, _attempt: u32) -> Q {
-        kept.clone()
     }
 }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use aplomb_tokio::adaptive_limit::{Aimd, Event, Gradient, IgnoreErrors};
 use aplomb_tokio::prelude::*;
 use aplomb_tower::http::{GrpcStatus, HttpStatus, Overloads};
-use aplomb_tower::{AdaptiveLimitLayer, Reason, Rejection};
+use aplomb_tower::{AdaptiveLimitLayer, RateLimitLayer, Reason, Rejection};
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
@@ -139,6 +139,25 @@ async fn the_limit_learns_from_responses() {
         let after = all_at_once(overload).await;
         assert!(after < before, "{overload}: {before}, then {after}");
     }
+}
+
+/// The time for which a clone has a permit and makes no call is no latency, and neither is what it waits for behind the limit.
+#[tokio::test(start_paused = true)]
+async fn a_call_is_measured_from_when_it_is_made() {
+    static LIMIT: AdaptiveLimit<Aimd> =
+        AdaptiveLimit::new().algorithm(Aimd::new(ms(10))).initial_limit(2).window(ms(0)).min_calls(1);
+    static RATE: RateLimiter = RateLimiter::with_burst(Rate::per_second(1), 1);
+    let mut service = AdaptiveLimitLayer::new(&LIMIT).layer(service_fn(serve));
+    assert!(is_ready(&mut service));
+    tokio::time::advance(secs(1)).await;
+    service.call(()).await.unwrap();
+    assert_eq!(LIMIT.limit(), 3);
+
+    let service = AdaptiveLimitLayer::new(&LIMIT).layer(RateLimitLayer::new(&RATE).layer(service_fn(serve)));
+    drop(RATE.try_acquire(1).unwrap());
+    let (first, second) = tokio::join!(service.clone().oneshot(()), service.oneshot(()));
+    assert!(first.is_ok() && second.is_ok());
+    assert!(LIMIT.limit() >= 3, "{}", LIMIT.limit());
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,8 +13,8 @@ use aplomb_tokio::key::FoldHash;
 use aplomb_tokio::rate_limiter::TokenBucket;
 use aplomb_tokio::{Tokio, prelude::*};
 use aplomb_tower::{
-    BulkheadLayer, CircuitBreakerLayer, KeyedCircuitBreakerLayer, KeyedRateLimitLayer, RateLimitLayer, Reason, Rejection,
-    RetryLayer, TimeoutLayer,
+    BulkheadLayer, CircuitBreakerLayer, HedgeLayer, KeyedCircuitBreakerLayer, KeyedRateLimitLayer, PipelineLayer, RateLimitLayer,
+    Reason, Rejection, RetryLayer, TimeoutLayer,
 };
 use futures_lite::FutureExt;
 use tokio::time::Instant;
@@ -96,11 +96,15 @@ async fn each_layer_calls_the_clone_that_was_ready() {
     static PLACES: Bulkhead = Bulkhead::new(10);
     static BREAKER: CircuitBreaker = CircuitBreaker::consecutive(5);
     static BREAKERS: KeyedCircuitBreaker<u32> = KeyedCircuitBreaker::new(CircuitBreaker::consecutive(5));
+    static HEDGE: Hedge = Hedge::after(secs(1));
+    static GUARDED: Pipeline<aplomb::layers![Retry, &'static Bulkhead]> = Pipeline::new().retry(Retry::new()).bulkhead(&PLACES);
     let (strict, counts) = Strict::new();
     let key = |(): &()| 7;
     let mut service = ServiceBuilder::new()
         .layer(TimeoutLayer::<Tokio>::new(secs(1)))
         .layer(RetryLayer::new(Retry::new()))
+        .layer(HedgeLayer::new(&HEDGE))
+        .layer(PipelineLayer::new(&GUARDED))
         .layer(RateLimitLayer::new(&LIMITER))
         .layer(RateLimitLayer::new(&LIMITER).without_waiting())
         .layer(KeyedRateLimitLayer::new(&KEYED, key).max_wait(secs(1)))
@@ -121,10 +125,26 @@ async fn readiness_comes_before_each_attempt() {
     static RETRY: Retry<Constant> = Retry::new().max_attempts(3).backoff(Constant::every(ms(0)));
     let (strict, counts) = Strict::new();
     counts.failures.store(2, Ordering::SeqCst);
-    let service = ServiceBuilder::new().layer(RetryLayer::new(RETRY)).layer(RateLimitLayer::new(&LIMITER)).service(strict);
+    let service =
+        ServiceBuilder::new().layer(RetryLayer::new(RETRY)).layer(RateLimitLayer::new(&LIMITER)).service(strict.clone());
     let began = Instant::now();
     assert_eq!(service.oneshot(()).await.unwrap(), "done");
     assert_eq!((counts.counts(), began.elapsed()), ((3, 3), secs(2)));
+
+    static GUARDED: Pipeline<aplomb::layers![Retry<Constant>]> = Pipeline::new().retry(RETRY);
+    counts.failures.store(2, Ordering::SeqCst);
+    assert_eq!(PipelineLayer::new(&GUARDED).layer(strict).oneshot(()).await.unwrap(), "done");
+    assert_eq!(counts.counts(), (6, 6));
+
+    // The second start waits for the permit that the first one has taken.
+    static HEDGE: Hedge = Hedge::after(ms(0));
+    let (strict, counts) = Strict::new();
+    counts.failures.store(1, Ordering::SeqCst);
+    let began = Instant::now();
+    let service = ServiceBuilder::new().layer(HedgeLayer::new(&HEDGE)).layer(RateLimitLayer::new(&LIMITER)).service(strict);
+    tokio::time::advance(secs(1)).await;
+    assert_eq!(service.oneshot(()).await.unwrap(), "done");
+    assert_eq!((counts.counts(), began.elapsed()), ((2, 2), secs(2)));
 }
 
 /// A clone has no permit before it has asked itself, and asking twice takes one.
@@ -417,18 +437,26 @@ async fn errors_keep_their_types() {
 async fn a_wrong_configuration_is_an_error() {
     static LIMITER: RateLimiter = RateLimiter::new(Rate::per_second(0));
     static PLACES: Bulkhead = Bulkhead::new(0);
+    static HEDGE: Hedge = Hedge::after(secs(1)).max_hedges(0);
+    static GUARDED: Pipeline<aplomb::layers![&'static Bulkhead]> = Pipeline::new().bulkhead(&PLACES);
     let (strict, counts) = Strict::new();
     let told = [
         RateLimitLayer::new(&LIMITER).layer(strict.clone()).oneshot(()).await.unwrap_err().to_string(),
         RateLimitLayer::new(&LIMITER).without_waiting().layer(strict.clone()).oneshot(()).await.unwrap_err().to_string(),
         BulkheadLayer::new(&PLACES).layer(strict.clone()).oneshot(()).await.unwrap_err().to_string(),
         RetryLayer::new(Retry::new().max_attempts(0)).layer(strict.clone()).oneshot(()).await.unwrap_err().to_string(),
+        HedgeLayer::new(&HEDGE).layer(strict.clone()).oneshot(()).await.unwrap_err().to_string(),
+        PipelineLayer::new(&GUARDED).layer(strict.clone()).oneshot(()).await.unwrap_err().to_string(),
     ];
     let (permits, places) = ("permits is 0, must be at least 1", "max_concurrent is 0, must be at least 1");
-    assert_eq!(told, [permits, permits, places, "max_attempts is 0, must be at least 1"]);
+    let (attempts, hedges) = ("max_attempts is 0, must be at least 1", "max_hedges is 0, must be from 1 to 1");
+    let within = format!("layer 0 (bulkhead): {places}");
+    assert_eq!(told, [permits, permits, places, attempts, hedges, &within]);
     assert_eq!(counts.called.load(Ordering::SeqCst), 0);
     let respond = |rejection: &Rejection| if rejection.reason == Reason::Misconfigured { "sorry" } else { "" };
-    assert_eq!(BulkheadLayer::new(&PLACES).respond(respond).layer(strict).oneshot(()).await.unwrap(), "sorry");
+    assert_eq!(BulkheadLayer::new(&PLACES).respond(respond).layer(strict.clone()).oneshot(()).await.unwrap(), "sorry");
+    assert_eq!(HedgeLayer::new(&HEDGE).respond(respond).layer(strict.clone()).oneshot(()).await.unwrap(), "sorry");
+    assert_eq!(PipelineLayer::new(&GUARDED).respond(respond).layer(strict).oneshot(()).await.unwrap(), "sorry");
 }
 
 /// Owned by an `Arc`, too.
@@ -484,9 +512,13 @@ fn services_and_futures_go_to_other_threads() {
     static KEYED: KeyedRateLimiter<u32> = KeyedRateLimiter::new(Rate::per_second(10));
     static PLACES: Bulkhead = Bulkhead::new(10);
     static BREAKER: CircuitBreaker = CircuitBreaker::consecutive(2);
+    static HEDGE: Hedge = Hedge::after(secs(1));
+    static GUARDED: Pipeline<aplomb::layers![&'static CircuitBreaker]> = Pipeline::new().circuit_breaker(&BREAKER);
     let service = ServiceBuilder::new()
         .layer(TimeoutLayer::<Tokio>::new(secs(1)))
         .layer(RetryLayer::new(Retry::new()))
+        .layer(HedgeLayer::new(&HEDGE))
+        .layer(PipelineLayer::new(&GUARDED))
         .layer(BulkheadLayer::new(&PLACES))
         .layer(RateLimitLayer::new(&LIMITER))
         .layer(KeyedRateLimitLayer::new(&KEYED, |(): &()| 7))

@@ -4,9 +4,9 @@ use std::convert::Infallible;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
-use aplomb_tokio::circuit_breaker::Judge;
 use aplomb_tokio::circuit_breaker::Verdict;
 use aplomb_tokio::prelude::*;
+use aplomb_tokio::{Judge, hedge};
 use aplomb_tower::http::{HttpStatus, Idempotent, NotRejected, ServerErrors, Transient};
 use aplomb_tower::{CircuitBreakerLayer, RetryLayer, TimeoutLayer};
 use http::{Method, Request, Response, StatusCode};
@@ -132,12 +132,15 @@ async fn in_the_other_mode_the_error_is_the_services_own() {
 
 #[test]
 fn what_counts_as_a_failure() {
-    let judged = |status| {
-        let response = Response::builder().status(status).body(()).unwrap();
-        ServerErrors.judge(Ok::<_, &Infallible>(&response))
-    };
+    let respond = |status| Response::builder().status(status).body(()).unwrap();
+    let judged = |status| -> Verdict { ServerErrors.judge(Ok::<_, &Infallible>(&respond(status))) };
     assert_eq!([200, 304, 404, 408].map(judged), [Verdict::Success; 4]);
     assert_eq!([500, 502, 503, 504].map(judged), [Verdict::Failure; 4]);
     assert_eq!(judged(429), Verdict::Ignored);
-    assert_eq!(Judge::<Response<()>, _>::judge(&ServerErrors, Err(&"reset")), Verdict::Failure);
+    assert_eq!(Judge::<Response<()>, _, Verdict>::judge(&ServerErrors, Err(&"reset")), Verdict::Failure);
+
+    let judged = |status| -> hedge::Verdict { ServerErrors.judge(Ok::<_, &Infallible>(&respond(status))) };
+    assert_eq!([200, 304, 404, 408].map(judged), [hedge::Verdict::Success; 4]);
+    assert_eq!([500, 502, 503, 504].map(judged), [hedge::Verdict::Failure; 4]);
+    assert_eq!(judged(429), hedge::Verdict::Fatal);
 }

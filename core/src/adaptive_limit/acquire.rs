@@ -64,6 +64,42 @@ where
     }
 }
 
+impl<P, A, J, S, O, B> Acquire<B>
+where
+    P: Platform,
+    A: Algorithm,
+    S: Storage,
+    O: SharedObserver<Event>,
+    B: Deref<Target = AdaptiveLimit<P, A, J, S, O>>,
+{
+    /// Ends at once, if the limit allows another call and nobody waits, or none is to be had; else it is handed back, for its owner to pin or box, and to await. So only who has to wait pays for that.
+    ///
+    /// # Errors
+    ///
+    /// Itself, if it has to wait. Within, those of [`acquire`](AdaptiveLimit::acquire).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// let api: AdaptiveLimit = AdaptiveLimit::new().initial_limit(1);
+    /// let first = api.acquire().at_once();
+    /// assert!(matches!(first, Ok(Ok(_))));
+    /// let second = api.acquire().at_once().unwrap_err();
+    /// drop(first);
+    /// assert!(aplomb_sim::block_on(second).is_ok());
+    /// ```
+    pub fn at_once(mut self) -> Result<Result<Permit<B>, LimitError>, Self> {
+        let Some(limit) = self.permit.lender().filter(|_| !self.permit.waits()) else { return Err(self) };
+        match limit.enter(true) {
+            Ok(true) => self.permit.end().map(|limit| Ok(Permit::new(limit))).ok_or(self),
+            Ok(false) => Err(self),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+}
+
 impl<B: Deref<Target: Lender>> fmt::Debug for Acquire<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Acquire").field("permit", &self.permit).finish_non_exhaustive()

@@ -41,7 +41,7 @@
 //!
 //! # What is a sign of overload
 //!
-//! Latency, for the limit; an error only if one says so ([`overload_if`](AdaptiveLimit::overload_if), or a [`Judge`] for values too): a timeout inside, a 429, a 503. By default errors count as nothing, since an error that comes at once would look like a quick call.
+//! Latency, for the limit; an error only if one says so: a timeout inside by [`OnTimeout`], others by [`overload_if`](AdaptiveLimit::overload_if), or a [`Judge`](crate::Judge) for values too, as a 429 or a 503 is. By default errors count as nothing, timeouts among them: an error that comes at once would look like a quick call, and of an error of whatever type nobody can tell whether it is a timeout. (In a [pipeline](crate::pipeline) it is known, and counts.)
 //!
 //! # When not to use it
 //!
@@ -78,7 +78,7 @@ pub use acquire::Acquire;
 pub use algorithm::{Aimd, Algorithm, Gradient, GradientState, Sample, Vegas, VegasState};
 pub use error::LimitError;
 pub use event::Event;
-pub use judge::{IgnoreErrors, Judge, OverloadIf, Verdict};
+pub use judge::{IgnoreErrors, OnTimeout, OverloadIf, Verdict};
 pub use limit::{AdaptiveLimit, Snapshot};
 pub use permit::{Permit, Settle};
 pub use run::Run;

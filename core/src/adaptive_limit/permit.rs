@@ -1,8 +1,9 @@
 use core::fmt;
 use core::ops::Deref;
 
-use super::judge::{Judge, Verdict};
+use super::judge::Verdict;
 use super::machine::End;
+use crate::judge::Judge;
 use crate::sync::semaphore::Lender;
 use crate::time::Instant;
 
@@ -23,7 +24,7 @@ pub trait Settle: Lender {
 
 /// Leave to make one call, which is told how that ended. Made by [`AdaptiveLimit::acquire`](super::AdaptiveLimit::acquire) and its likes.
 ///
-/// The call is measured from when there is a permit to when its end is told. One that is dropped without a word counts as nothing, and makes room all the same.
+/// The call is measured from when there is a permit, or from when it [begins](Permit::begin), to when its end is told. One that is dropped without a word counts as nothing, and makes room all the same.
 ///
 /// # Examples
 ///
@@ -61,6 +62,30 @@ impl<B: Deref<Target: Settle>> Permit<B> {
         &self.limit
     }
 
+    /// The call begins now. For a permit that was there before its call: what it has been kept for counts as nobody's latency.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb::adaptive_limit::Aimd;
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static API: AdaptiveLimit<Aimd> =
+    ///     checked!(AdaptiveLimit::new().algorithm(Aimd::new(ms(10))).initial_limit(2).window(ms(0)).min_calls(1));
+    ///
+    /// # aplomb_sim::block_on(async {
+    /// let mut permit = API.acquire().await?;
+    /// aplomb_sim::sleep(secs(1)).await; // nobody calls yet
+    /// permit.begin();
+    /// permit.success();
+    /// assert_eq!(API.limit(), 3, "it was a quick one");
+    /// # Ok::<_, LimitError>(()) }).unwrap();
+    /// ```
+    #[inline]
+    pub fn begin(&mut self) {
+        self.began = self.limit.now();
+    }
+
     /// The call has done its work, and is measured.
     #[inline]
     pub fn success(mut self) {
@@ -77,7 +102,7 @@ impl<B: Deref<Target: Settle>> Permit<B> {
     #[inline]
     pub fn record<T, E>(mut self, outcome: &Result<T, E>)
     where
-        <B::Target as Settle>::Judge: Judge<T, E>,
+        <B::Target as Settle>::Judge: Judge<T, E, Verdict>,
     {
         self.note(|judge| judge.judge(outcome.as_ref()));
     }

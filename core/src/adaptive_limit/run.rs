@@ -10,9 +10,10 @@ use super::acquire::Acquire;
 use super::algorithm::Algorithm;
 use super::error::LimitError;
 use super::event::Event;
-use super::judge::{Judge, Verdict};
+use super::judge::Verdict;
 use super::limit::AdaptiveLimit;
 use super::permit::{Permit, Settle};
+use crate::judge::Judge;
 use crate::observe::SharedObserver;
 use crate::operation::{Drive, Held};
 use crate::panicking::clear_at_panic;
@@ -63,7 +64,7 @@ impl<P, A, J, S, O, B, F, Fut, T, E> Future for Run<B, F, Fut>
 where
     P: Platform,
     A: Algorithm,
-    J: Judge<T, E>,
+    J: Judge<T, E, Verdict>,
     S: Storage,
     O: SharedObserver<Event>,
     B: Deref<Target = AdaptiveLimit<P, A, J, S, O>>,

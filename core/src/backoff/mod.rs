@@ -66,6 +66,11 @@ pub trait Backoff {
         Ok(())
     }
 
+    /// Whether there is a delay at all. A retry without one has a single attempt; a [breaker](crate::CircuitBreaker::open_backoff) refuses it.
+    fn has_delay(&self) -> bool {
+        true
+    }
+
     /// The delays one by one, with jitter from a generator that `seed` starts.
     fn delays(self, seed: u64) -> Delays<Self>
     where

@@ -22,7 +22,7 @@ pub struct Schedule<G> {
     /// Nanoseconds.
     max: u64,
     jitter: Jitter,
-    /// What is wrong with the growth.
+    /// What is wrong with the growth; of a list without delays, what would be wrong for a breaker.
     growth_error: Option<ConfigError>,
 }
 
@@ -72,8 +72,16 @@ impl<G: Copy> Schedule<G> {
     #[must_use]
     pub const fn config_error(self) -> Option<ConfigError> {
         match self.growth_error {
-            Some(error) => Some(error),
+            None | Some(ConfigError::OpenBackoff) => self.jitter.error(),
+            error => error,
+        }
+    }
+
+    /// What is wrong with it as the delays of a breaker.
+    pub(crate) const fn open_error(self) -> Option<ConfigError> {
+        match self.growth_error {
             None => self.jitter.error(),
+            error => error,
         }
     }
 }
@@ -129,7 +137,11 @@ impl<'l> List<'l> {
     /// These delays, one after another.
     #[must_use]
     pub const fn of(delays: &'l [Duration]) -> Self {
-        Self::new(Listed { delays })
+        let mut list = Self::new(Listed { delays });
+        if delays.is_empty() {
+            list.growth_error = Some(ConfigError::OpenBackoff);
+        }
+        list
     }
 }
 
@@ -150,6 +162,10 @@ impl<G: Growth> Backoff for Schedule<G> {
 
     fn check(&self) -> Result<(), ConfigError> {
         self.config_error().map_or(Ok(()), Err)
+    }
+
+    fn has_delay(&self) -> bool {
+        self.growth_error != Some(ConfigError::OpenBackoff)
     }
 }
 

@@ -95,10 +95,70 @@ impl<P: Platform, I, T, E, S: Storage, O: SharedObserver<Event>> Batcher<P, I, T
     {
         Call::new(self, item, operation)
     }
+
+    /// As [`call`](Batcher::call) or [`call_once`](Batcher::call_once), by `K`, with a [`BatchOperation`] that is no closure: the call's future has a name then.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Batcher::call).
+    pub const fn call_operation<K, F, R, X>(&self, item: I, operation: F) -> Call<'_, P, I, T, E, S, O, K, F, F::Future>
+    where
+        K: Keep<I, S>,
+        F: BatchOperation<S::Slots<I>, Future: Future<Output = Result<R, E>>>,
+        R: AsRef<[X]> + IntoIterator<Item = X>,
+        X: Answer<T, E>,
+        E: Clone,
+    {
+        Call::new(self, item, operation)
+    }
+}
+
+/// What is done with a batch, once, by the caller that leads it: every `FnOnce(items) -> impl Future`.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb::batcher::{Again, BatchOperation};
+/// use aplomb_sim::prelude::*;
+/// use std::future::{Ready, ready};
+///
+/// struct Doubles;
+///
+/// impl BatchOperation<Vec<u32>> for Doubles {
+///     type Future = Ready<Result<Vec<u32>, &'static str>>;
+///
+///     fn begin(self, items: Vec<u32>) -> Self::Future {
+///         ready(Ok(items.iter().map(|item| item * 2).collect()))
+///     }
+/// }
+///
+/// static DOUBLES: Batcher<u32, u32, &str> = checked!(Batcher::new(8));
+/// let doubled = aplomb_sim::block_on(async { DOUBLES.call_operation::<Again, _, _, _>(4, Doubles).await });
+/// assert_eq!(doubled, Ok(8));
+/// ```
+pub trait BatchOperation<B> {
+    /// One run of it.
+    type Future: Future;
+
+    /// Starts it.
+    fn begin(self, items: B) -> Self::Future;
+}
+
+impl<F, Fut, B> BatchOperation<B> for F
+where
+    F: FnOnce(B) -> Fut,
+    Fut: Future,
+{
+    type Future = Fut;
+
+    #[inline]
+    fn begin(self, items: B) -> Fut {
+        self(items)
+    }
 }
 
 pin_project! {
-    /// A call whose item goes with those of others; made by [`Batcher::call`] and [`Batcher::call_once`].
+    /// A call whose item goes with those of others; made by [`Batcher::call`] and its likes.
     ///
     /// # Cancel safety
     ///
@@ -146,7 +206,7 @@ where
     S: Storage,
     O: SharedObserver<Event>,
     K: Keep<I, S>,
-    F: FnOnce(S::Slots<I>) -> Fut,
+    F: BatchOperation<S::Slots<I>, Future = Fut>,
     Fut: Future<Output = Result<R, E>>,
     R: AsRef<[X]> + IntoIterator<Item = X>,
     X: Answer<T, E>,
@@ -166,7 +226,7 @@ where
                 match turn {
                     Turn::Leads(items) => {
                         this.alarm.set(Alarm::new());
-                        this.running.set(Some(operation(items)));
+                        this.running.set(Some(operation.begin(items)));
                     }
                     Turn::Ended(outcome) => {
                         *this.item = None;

@@ -52,7 +52,7 @@ mod role;
 mod settings;
 
 pub use self::answer::Answer;
-pub use self::call::Call;
+pub use self::call::{BatchOperation, Call};
 pub use self::error::BatchError;
 pub use self::event::{Cause, Event};
 pub use self::keep::{Again, Keep, Once};

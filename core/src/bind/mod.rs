@@ -156,7 +156,8 @@ macro_rules! bind {
             S = <$platform as $crate::Platform>::Storage,
             H = $crate::key::FoldHash,
             const SHARDS: usize = 1,
-        > = $crate::KeyedCircuitBreaker<$platform, K, T, B, J, S, H, SHARDS>;
+            O = $crate::observe::Silent,
+        > = $crate::KeyedCircuitBreaker<$platform, K, T, B, J, S, H, SHARDS, O>;
 
         /// A [`Batcher`](struct@$crate::Batcher) on this platform. The module [`batcher`]($crate::batcher) tells what it promises.
         pub type Batcher<

@@ -8,7 +8,7 @@ use super::judge::AnyError;
 use super::machine::{Epoch, Forced, Machine, Rejected, Terms};
 use super::permit::Permit;
 use super::run::Run;
-use super::state::{Event, Snapshot, State};
+use super::state::{Event, Snapshot, State, tell_changes};
 use super::timing::Time;
 use super::trip::{Consecutive, Trip};
 use crate::backoff::{Backoff, Constant};
@@ -294,14 +294,8 @@ where
             self.gate.set(machine.epoch(), goes_through, is_calm, || self.terms.config_error().is_none());
             (result, (machine.epoch() != epoch).then_some((from, to)))
         });
-        match change {
-            // Its probes' time was over, and then that of the opening.
-            Some((State::HalfOpen, State::HalfOpen)) => {
-                self.tell(State::HalfOpen, State::Open);
-                self.tell(State::Open, State::HalfOpen);
-            }
-            Some((from, to)) if from != to => self.tell(from, to),
-            _ => {}
+        if let Some((from, to)) = change {
+            tell_changes(from, to, |from, to| self.tell(from, to));
         }
         result
     }

@@ -43,7 +43,8 @@ impl HalfOpen {
 
 impl<T: Trip, B: Backoff> Terms<T, B> {
     pub(super) fn config_error(&self) -> Option<ConfigError> {
-        self.trip.config_error().or(self.half_open.config_error()).or_else(|| self.open.check().err())
+        let open = || self.open.check().err().or((!self.open.has_delay()).then_some(ConfigError::OpenBackoff));
+        self.trip.config_error().or(self.half_open.config_error()).or_else(open)
     }
 }
 

@@ -36,7 +36,7 @@
 //!
 //! # What is a failure
 //!
-//! By default, every error. An error that is the caller's own (not found, invalid) says that the service is well: [`failure_if`](CircuitBreaker::failure_if), or a [`Judge`] for values too, and for what counts as nothing.
+//! By default, every error. An error that is the caller's own (not found, invalid) says that the service is well: [`failure_if`](CircuitBreaker::failure_if), or a [`Judge`](crate::Judge) for values too, and for what counts as nothing.
 //!
 //! # By key
 //!
@@ -81,11 +81,11 @@ pub use breaker::CircuitBreaker;
 pub use changed::Changed;
 pub use circuit::{Circuit, Ticket};
 pub use error::BreakerError;
-pub use judge::{AnyError, FailureIf, Judge, Verdict};
+pub use judge::{AnyError, FailureIf, Verdict};
 pub use keyed::{KeyedCircuitBreaker, OfKey, OfOwnedKey};
 pub use permit::Permit;
 pub use run::Run;
-pub use state::{Event, Snapshot, State};
+pub use state::{Event, KeyedEvent, Snapshot, State};
 pub use trip::{
     Call, CallsRing, CallsWindow, Consecutive, LastCalls, LastTime, Sliding, Tally, TimeRing, TimeWindow, Trip, Window,
 };

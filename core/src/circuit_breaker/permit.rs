@@ -2,7 +2,8 @@ use core::fmt;
 
 use super::circuit::{Circuit, Ticket};
 use super::error::BreakerError;
-use super::judge::{Judge, Verdict};
+use super::judge::Verdict;
+use crate::judge::Judge;
 
 /// Leave to make one call, which is told how that ended. Made by [`CircuitBreaker::permit`](super::CircuitBreaker::permit) and its likes.
 ///
@@ -66,7 +67,7 @@ impl<C: Circuit> Permit<C> {
     #[inline]
     pub fn record<T, E>(mut self, outcome: &Result<T, E>)
     where
-        C::Judge: Judge<T, E>,
+        C::Judge: Judge<T, E, Verdict>,
     {
         let verdict = self.circuit.judge().judge(outcome.as_ref());
         self.settle_as(verdict);

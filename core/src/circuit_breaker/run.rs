@@ -7,8 +7,9 @@ use pin_project_lite::pin_project;
 
 use super::circuit::Circuit;
 use super::error::BreakerError;
-use super::judge::{Judge, Verdict};
+use super::judge::Verdict;
 use super::permit::Permit;
+use crate::judge::Judge;
 use crate::operation::{Drive, Held};
 use crate::panicking::clear_at_panic;
 
@@ -46,7 +47,7 @@ impl<C: Circuit, F, Fut> Run<C, F, Fut> {
 
 impl<C, F, Fut, T, E> Future for Run<C, F, Fut>
 where
-    C: Circuit<Judge: Judge<T, E>>,
+    C: Circuit<Judge: Judge<T, E, Verdict>>,
     F: FnOnce() -> Fut,
     Fut: Future<Output = Result<T, E>>,
 {

@@ -109,7 +109,7 @@ where
     S: Storage,
     O: Copy,
 {
-    /// How long it opens the first time, and each time that its probes have failed. It begins anew when the breaker has closed; where a list ends, its last delay goes on.
+    /// How long it opens the first time, and each time that its probes have failed. It begins anew when the breaker has closed; where a list ends, its last delay goes on; it has one at least.
     ///
     /// With jitter, not all instances of a program come back at once.
     ///
@@ -237,7 +237,7 @@ macro_rules! config_error {
             /// What is wrong with it, if anything is: [`check`](CircuitBreaker::check), for code that is evaluated at compile time.
             #[must_use]
             pub const fn config_error(self) -> Option<ConfigError> {
-                let error = wrong(self.terms.trip.config_error(), self.terms.half_open, self.terms.open.config_error());
+                let error = wrong(self.terms.trip.config_error(), self.terms.half_open, self.terms.open.open_error());
                 // Nobody waits yet, and a `const fn` drops nothing.
                 forget(self);
                 error

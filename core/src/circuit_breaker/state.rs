@@ -58,6 +58,30 @@ pub enum Event {
     },
 }
 
+/// What a breaker for each key tells its observer: an event, and of which key. The key is a copy, made only if somebody [listens](crate::observe::SharedObserver::LISTENS).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub struct KeyedEvent<K> {
+    /// Of which key.
+    pub key: K,
+    /// What happened.
+    pub event: Event,
+}
+
+/// Tells the changes that a breaker has gone through when its epoch is another.
+pub(super) fn tell_changes(from: State, to: State, mut tell: impl FnMut(State, State)) {
+    match (from, to) {
+        // Its probes' time was over, and then that of the opening.
+        (State::HalfOpen, State::HalfOpen) => {
+            tell(State::HalfOpen, State::Open);
+            tell(State::Open, State::HalfOpen);
+        }
+        (from, to) if from != to => tell(from, to),
+        _ => {}
+    }
+}
+
 /// How a breaker stands at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

@@ -53,8 +53,8 @@ impl<T: Clone, E> Alternative<T, E> for &Value<T> {
 /// An alternative for some errors only; made by [`fallback_if`](super::Fallback::fallback_if).
 #[derive(Debug, Clone, Copy)]
 pub struct OnlyIf<A, C> {
-    pub(super) alternative: A,
-    pub(super) predicate: C,
+    pub(crate) alternative: A,
+    pub(crate) predicate: C,
 }
 
 impl<A, C, T, E> Alternative<T, E> for OnlyIf<A, C>
@@ -66,6 +66,19 @@ where
 
     #[inline]
     fn begin(self, error: E) -> Result<A::Future, E> {
+        if (self.predicate)(&error) { self.alternative.begin(error) } else { Err(error) }
+    }
+}
+
+impl<'a, A, C, T, E> Alternative<T, E> for &'a OnlyIf<A, C>
+where
+    &'a A: Alternative<T, E>,
+    C: Fn(&E) -> bool,
+{
+    type Future = <&'a A as Alternative<T, E>>::Future;
+
+    #[inline]
+    fn begin(self, error: E) -> Result<Self::Future, E> {
         if (self.predicate)(&error) { self.alternative.begin(error) } else { Err(error) }
     }
 }

@@ -28,7 +28,7 @@ pub enum HedgeError<E> {
         /// The error of the one that failed last.
         error: E,
     },
-    /// One has failed with an error that is [fatal](crate::Hedge::fatal_if). The others were dropped.
+    /// One has ended with an error that ends the call: it is [fatal](crate::Hedge::fatal_if), or its judge takes it for an answer. The others were dropped.
     Fatal {
         /// How many were started.
         attempts: u32,

@@ -41,7 +41,7 @@ pub enum Cause {
 pub struct Snapshot {
     /// How many calls there were.
     pub calls: u64,
-    /// How many hedges they started.
+    /// How many hedges they started, those included that a layer within a [pipeline](crate::pipeline::Pipeline::hedge) has turned away.
     pub hedges: u64,
     /// How many calls a hedge has won.
     pub won: u64,

@@ -1,40 +1,47 @@
-/// Which errors end a call at once.
-///
-/// It is asked when a start has failed, outside the lock. [`NoneFatal`] is the default; [`fatal_if`](super::Hedge::fatal_if) takes a closure; a hedge that is a constant, whose closures have no name to write down, takes a type of its own by
-/// [`judged_by`](super::Hedge::judged_by).
+use crate::judge::Judge;
+
+/// What the end of a start counts as, for a hedge. [`NoneFatal`] is the default [`Judge`]; [`fatal_if`](super::Hedge::fatal_if) takes a closure over errors, [`judged_by`](super::Hedge::judged_by) whatever judges.
 ///
 /// # Examples
 ///
 /// ```
-/// use aplomb::hedge::{After, Judge};
+/// use aplomb::hedge::{After, Verdict};
 /// use aplomb_sim::prelude::*;
 ///
-/// enum HttpError { Status(u16), Reset }
+/// struct Response { status: u16 }
 ///
-/// #[derive(Clone, Copy)]
-/// struct ByStatus;
+/// type ByStatus = fn(Result<&Response, &std::io::Error>) -> Verdict;
 ///
-/// impl Judge<HttpError> for ByStatus {
-///     fn is_fatal(&self, error: &HttpError) -> bool {
-///         matches!(error, HttpError::Status(400..500)) // any other replica would say the same
-///     }
+/// fn by_status(outcome: Result<&Response, &std::io::Error>) -> Verdict {
+///     if outcome.is_ok_and(|response| response.status < 500) { Verdict::Success } else { Verdict::Failure }
 /// }
 ///
-/// static HEDGE: Hedge<After, Inline<1>, ByStatus> = checked!(Hedge::after(ms(50)).judged_by(ByStatus));
+/// static HEDGE: Hedge<After, Inline<1>, ByStatus> = checked!(Hedge::after(ms(50)).judged_by(by_status as ByStatus));
+///
+/// # aplomb_sim::block_on(async {
+/// let answer = HEDGE.run_numbered(|start| async move { Ok(Response { status: if start == 1 { 503 } else { 200 } }) }).await;
+/// assert_eq!(answer.unwrap().status, 200);
+/// # });
 /// ```
-pub trait Judge<E> {
-    /// Whether it does.
-    fn is_fatal(&self, error: &E) -> bool;
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Verdict {
+    /// It is what the call ends with, and how long it took is measured.
+    Success,
+    /// Another start takes its place; if there is to be none, and nothing runs any more, the call ends with it.
+    Failure,
+    /// The call ends with it at once: the other starts would end so too.
+    Fatal,
 }
 
-/// None does: as long as there is another start, it may succeed.
+/// Every value is a success, and no error is fatal: as long as there is another start, it may succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct NoneFatal;
 
-impl<E> Judge<E> for NoneFatal {
+impl<T, E> Judge<T, E, Verdict> for NoneFatal {
     #[inline]
-    fn is_fatal(&self, _error: &E) -> bool {
-        false
+    fn judge(&self, outcome: Result<&T, &E>) -> Verdict {
+        if outcome.is_ok() { Verdict::Success } else { Verdict::Failure }
     }
 }
 
@@ -44,8 +51,12 @@ pub struct FatalIf<F> {
     pub(super) predicate: F,
 }
 
-impl<E, F: Fn(&E) -> bool> Judge<E> for FatalIf<F> {
-    fn is_fatal(&self, error: &E) -> bool {
-        (self.predicate)(error)
+impl<T, E, F: Fn(&E) -> bool> Judge<T, E, Verdict> for FatalIf<F> {
+    fn judge(&self, outcome: Result<&T, &E>) -> Verdict {
+        match outcome {
+            Ok(_) => Verdict::Success,
+            Err(error) if (self.predicate)(error) => Verdict::Fatal,
+            Err(_) => Verdict::Failure,
+        }
     }
 }

@@ -1,5 +1,6 @@
 use core::fmt;
 use core::future::Future;
+use core::ops::Deref;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
@@ -8,18 +9,21 @@ use pin_project_lite::pin_project;
 use super::delay::Delay;
 use super::error::HedgeError;
 use super::event::{Cause, Event};
-use super::judge::Judge;
-use super::settings::Hedge;
+use super::judge::Verdict;
+use super::settings::{Hedge, Hedging};
 use crate::alarm::Alarm;
 use crate::children::{PinnedStorage, Places};
+use crate::judge::Judge;
 use crate::observe::SharedObserver;
-use crate::operation::{Fallible, Operation};
+use crate::operation::Operation;
 use crate::panicking::clear_at_panic;
 use crate::platform::Platform;
 use crate::time::{Clock, Instant, nanos};
 
-/// The timer of a platform.
-type SleepOf<P> = <<P as Platform>::Clock as Clock>::Sleep;
+/// The timer of the platform of what `B` points to.
+type SleepOf<B> = <<<<B as Deref>::Target as Hedging>::Platform as Platform>::Clock as Clock>::Sleep;
+/// Where hedges of what `B` points to lie.
+type PlacesOf<B, R> = <<<B as Deref>::Target as Hedging>::Storage as PinnedStorage>::Places<R>;
 
 impl<P: Platform, D: Delay, S: PinnedStorage, J, O: SharedObserver<Event>> Hedge<P, D, S, J, O> {
     /// Starts the operation, and starts it again beside that when it is late or has failed. Ends with what succeeds first.
@@ -48,11 +52,11 @@ impl<P: Platform, D: Delay, S: PinnedStorage, J, O: SharedObserver<Event>> Hedge
     /// # Ok::<_, HedgeError<std::io::Error>>(())
     /// ```
     #[inline]
-    pub fn run<F, Fut, T, E>(&self, operation: F) -> Run<'_, P, D, S, J, O, F>
+    pub fn run<F, Fut, T, E>(&self, operation: F) -> Run<&Self, F>
     where
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<T, E>>,
-        J: Judge<E>,
+        J: Judge<T, E, Verdict>,
     {
         Run { operation, progress: Progress::new(self) }
     }
@@ -80,13 +84,42 @@ impl<P: Platform, D: Delay, S: PinnedStorage, J, O: SharedObserver<Event>> Hedge
     /// })?;
     /// # Ok::<_, HedgeError<std::io::Error>>(())
     /// ```
-    pub fn run_numbered<F, Fut, T, E>(&self, operation: F) -> Run<'_, P, D, S, J, O, Numbered<F>>
+    pub fn run_numbered<F, Fut, T, E>(&self, operation: F) -> Run<&Self, Numbered<F>>
     where
         F: FnMut(u32) -> Fut,
         Fut: Future<Output = Result<T, E>>,
-        J: Judge<E>,
+        J: Judge<T, E, Verdict>,
     {
         Run { operation: Numbered { operation, started: 0 }, progress: Progress::new(self) }
+    }
+
+    /// As [`run`](Hedge::run), with an [`Operation`] that is no closure, of a hedge that `this` points to: a reference, or an `Arc` or `Rc` of it, which the call keeps. So its future has a name, and goes wherever its owner goes.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Hedge::run).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use std::sync::Arc;
+    ///
+    /// async fn fetch() -> Result<u32, std::io::Error> { Ok(42) }
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let hedge: Arc<Hedge> = Arc::new(Hedge::after(ms(50)));
+    ///     let call = Hedge::run_operation(Arc::clone(&hedge), fetch);
+    ///     assert_eq!(aplomb_sim::spawn("call", call).await.unwrap().ok(), Some(42));
+    /// });
+    /// ```
+    pub fn run_operation<B, F, T, E>(this: B, operation: F) -> Run<B, F>
+    where
+        B: Deref<Target = Self>,
+        F: Operation<Output = Result<T, E>>,
+        J: Judge<T, E, Verdict>,
+    {
+        Run { operation, progress: Progress::new(this) }
     }
 }
 
@@ -114,40 +147,51 @@ where
     fn poll_run(&mut self, run: Pin<&mut Fut>, cx: &mut Context<'_>) -> Poll<Fut::Output> {
         run.poll(cx)
     }
+
+    #[inline]
+    fn may_repeat(&self) -> bool {
+        true
+    }
 }
 
 pin_project! {
-    /// A call that is hedged; made by [`Hedge::run`] and [`Hedge::run_numbered`].
+    /// A call that is hedged; made by [`Hedge::run`], [`Hedge::run_numbered`] and [`Hedge::run_operation`].
     ///
     /// # Cancel safety
     ///
     /// Dropping it drops all that has been started, and starts no more. What hedges have cost is spent. If the operation panics, all is dropped at once.
     /// Polled after its end, it is pending for ever.
     #[must_use = "futures do nothing unless polled"]
-    pub struct Run<'h, P: Platform, D: Delay, S: PinnedStorage, J, O, F: Operation>
+    pub struct Run<B, F>
     where
-        F::Output: Fallible,
+        B: Deref,
+        B::Target: Hedging,
+        F: Operation,
     {
         operation: F,
         #[pin]
-        progress: Progress<'h, P, D, S, J, O, F::Run, <F::Output as Fallible>::Error>,
+        progress: Progress<B, F::Run, F::Output>,
     }
 }
 
 pin_project! {
     /// How far a call has come. What it calls lies elsewhere, and is lent to it.
-    pub struct Progress<'h, P: Platform, D: Delay, S: PinnedStorage, J, O, R, E> {
-        hedge: &'h Hedge<P, D, S, J, O>,
+    pub struct Progress<B, R, X>
+    where
+        B: Deref,
+        B::Target: Hedging,
+    {
+        hedge: B,
         #[pin]
         first: Option<R>,
         // Each in the place of its number: none is used twice.
         #[pin]
-        hedges: S::Places<R>,
+        hedges: PlacesOf<B, R>,
         #[pin]
-        alarm: Alarm<SleepOf<P>>,
+        alarm: Alarm<SleepOf<B>>,
         count: Count,
         // Of the operation itself, in case that no other start comes to it.
-        failed: Option<E>,
+        failed: Option<X>,
     }
 }
 
@@ -167,15 +211,16 @@ struct Count {
     since: Instant,
 }
 
-/// What follows an error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// The call ends.
-    Fatal,
-    /// Another start takes its place.
-    Failed,
-    /// It never came to the operation, and no other would: nothing more starts.
-    Rejected,
+impl Count {
+    /// One more has been started.
+    #[inline]
+    fn began<F: Operation>(&mut self, operation: &F) {
+        self.started = self.started.saturating_add(1);
+        self.running = self.running.saturating_add(1);
+        if !operation.may_repeat() {
+            self.left = 0;
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,13 +230,14 @@ enum Stage {
     Ended,
 }
 
-impl<P, D, S, J, O, F, T, E> Future for Run<'_, P, D, S, J, O, F>
+impl<P, D, S, J, O, B, F, T, E> Future for Run<B, F>
 where
     P: Platform,
     D: Delay,
     S: PinnedStorage,
-    J: Judge<E>,
+    J: Judge<T, E, Verdict>,
     O: SharedObserver<Event>,
+    B: Deref<Target = Hedge<P, D, S, J, O>>,
     F: Operation<Output = Result<T, E>>,
 {
     type Output = Result<T, HedgeError<E>>;
@@ -199,14 +245,20 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let verdict = |judge: &J, error: &E| if judge.is_fatal(error) { Verdict::Fatal } else { Verdict::Failed };
-        this.progress.poll_call(this.operation, verdict, cx)
+        this.progress.poll_call(this.operation, |judge, outcome| Some(judge.judge(outcome)), cx)
     }
 }
 
-impl<'h, P: Platform, D: Delay, S: PinnedStorage, J, O: SharedObserver<Event>, R, E> Progress<'h, P, D, S, J, O, R, E> {
+impl<P, D, S, J, O, B, R, T, E> Progress<B, R, Result<T, E>>
+where
+    P: Platform,
+    D: Delay,
+    S: PinnedStorage,
+    O: SharedObserver<Event>,
+    B: Deref<Target = Hedge<P, D, S, J, O>>,
+{
     #[inline]
-    pub(crate) fn new(hedge: &'h Hedge<P, D, S, J, O>) -> Self {
+    pub(crate) fn new(hedge: B) -> Self {
         let count = Count {
             stage: Stage::Unpolled,
             started: 0,
@@ -220,12 +272,12 @@ impl<'h, P: Platform, D: Delay, S: PinnedStorage, J, O: SharedObserver<Event>, R
         Self { hedge, first: None, hedges: Places::new(expected), alarm: Alarm::new(), count, failed: None }
     }
 
-    /// Goes on with the call, which is the same at each poll. `verdict` tells what the judge thinks of an error.
+    /// Goes on with the call, which is the same at each poll. `verdict` tells what the judge thinks of an outcome; nothing, if that start never came to the operation, and no other would.
     #[inline]
-    pub(crate) fn poll_call<F, T>(
+    pub(crate) fn poll_call<F>(
         self: Pin<&mut Self>,
         operation: &mut F,
-        verdict: impl Fn(&J, &E) -> Verdict,
+        verdict: impl Fn(&J, Result<&T, &E>) -> Option<Verdict>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<T, HedgeError<E>>>
     where
@@ -259,10 +311,10 @@ impl<'h, P: Platform, D: Delay, S: PinnedStorage, J, O: SharedObserver<Event>, R
 
     /// Starts it for the first time, and polls it. If it has not ended the call, there is more to poll.
     #[inline]
-    fn poll_first<F, T>(
+    fn poll_first<F>(
         mut self: Pin<&mut Self>,
         operation: &mut F,
-        verdict: &impl Fn(&J, &E) -> Verdict,
+        verdict: &impl Fn(&J, Result<&T, &E>) -> Option<Verdict>,
         cx: &mut Context<'_>,
     ) -> Option<Result<T, HedgeError<E>>>
     where
@@ -275,31 +327,31 @@ impl<'h, P: Platform, D: Delay, S: PinnedStorage, J, O: SharedObserver<Event>, R
         }
         this.count.stage = Stage::Running;
         this.first.set(Some(operation.start()));
-        (this.count.started, this.count.running) = (1, 1);
+        this.count.began(operation);
         let outcome = self.as_mut().poll_start(0, operation, cx);
-        let succeeded = matches!(outcome, Poll::Ready(Ok(_)));
         let this = self.as_mut().project();
+        let Poll::Ready(outcome) = outcome else {
+            this.count.delay = this.hedge.count(false);
+            let now = this.hedge.clock.now();
+            (this.count.since, this.count.due) = (now, now.saturating_add_nanos(this.count.delay));
+            return None;
+        };
+        let verdict_of_first = verdict(&this.hedge.judge, outcome.as_ref());
+        let succeeded = verdict_of_first == Some(Verdict::Success);
         this.count.delay = this.hedge.count(succeeded);
-        match outcome {
-            Poll::Ready(Ok(value)) => {
-                this.count.stage = Stage::Ended;
-                Some(Ok(value))
-            }
-            Poll::Ready(Err(error)) => self.failed(error, operation, verdict).map(Err),
-            Poll::Pending => {
-                let now = this.hedge.clock.now();
-                (this.count.since, this.count.due) = (now, now.saturating_add_nanos(this.count.delay));
-                None
-            }
+        if succeeded {
+            this.count.stage = Stage::Ended;
+            return Some(outcome.map_err(|error| HedgeError::Fatal { attempts: 1, error }));
         }
+        self.failed(0, outcome, verdict_of_first, operation)
     }
 
     /// Polls what runs, in the order of starts and from that one on; then whether the newest is late.
-    fn poll_from<F, T>(
+    fn poll_from<F>(
         mut self: Pin<&mut Self>,
         mut next: u32,
         operation: &mut F,
-        verdict: &impl Fn(&J, &E) -> Verdict,
+        verdict: &impl Fn(&J, Result<&T, &E>) -> Option<Verdict>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<T, HedgeError<E>>>
     where
@@ -307,17 +359,16 @@ impl<'h, P: Platform, D: Delay, S: PinnedStorage, J, O: SharedObserver<Event>, R
     {
         loop {
             while next < self.count.started {
-                match self.as_mut().poll_start(next, operation, cx) {
-                    Poll::Ready(Ok(value)) => {
+                if let Poll::Ready(outcome) = self.as_mut().poll_start(next, operation, cx) {
+                    let verdict = verdict(&self.hedge.judge, outcome.as_ref());
+                    if verdict == Some(Verdict::Success) {
+                        let attempts = self.count.started;
                         self.won_by(next);
-                        return Poll::Ready(Ok(value));
+                        return Poll::Ready(outcome.map_err(|error| HedgeError::Fatal { attempts, error }));
                     }
-                    Poll::Ready(Err(error)) => {
-                        if let Some(error) = self.as_mut().failed(error, operation, verdict) {
-                            return Poll::Ready(Err(error));
-                        }
+                    if let Some(ended) = self.as_mut().failed(next, outcome, verdict, operation) {
+                        return Poll::Ready(ended);
                     }
-                    Poll::Pending => {}
                 }
                 next = next.saturating_add(1);
             }
@@ -360,38 +411,45 @@ impl<'h, P: Platform, D: Delay, S: PinnedStorage, J, O: SharedObserver<Event>, R
         }
     }
 
-    /// A start has failed: another takes its place at once, if it may. Or the call ends, if nothing runs any more.
+    /// A start has not succeeded: another takes its place at once, if it may. Or the call ends, if nothing runs any more.
     #[cold]
     fn failed<F>(
         mut self: Pin<&mut Self>,
-        error: E,
+        start: u32,
+        outcome: Result<T, E>,
+        verdict: Option<Verdict>,
         operation: &mut F,
-        verdict: &impl Fn(&J, &E) -> Verdict,
-    ) -> Option<HedgeError<E>>
+    ) -> Option<Result<T, HedgeError<E>>>
     where
         F: Operation<Run = R>,
     {
         let attempts = self.count.started;
-        let verdict = verdict(&self.hedge.judge, &error);
         match verdict {
-            Verdict::Fatal => {}
-            Verdict::Failed => self.as_mut().start_another(Cause::Failed, operation),
-            Verdict::Rejected => self.as_mut().project().count.left = 0,
+            Some(Verdict::Success | Verdict::Fatal) => {}
+            Some(Verdict::Failure) => self.as_mut().start_another(Cause::Failed, operation),
+            None => {
+                let this = self.as_mut().project();
+                this.count.left = 0;
+                if start > 0 {
+                    this.hedge.pay_back();
+                }
+            }
         }
         let this = self.as_mut().project();
-        if verdict != Verdict::Fatal && this.count.running > 0 {
-            if verdict == Verdict::Failed {
-                *this.failed = Some(error);
+        let goes_on = matches!(verdict, Some(Verdict::Failure) | None) && this.count.running > 0;
+        if goes_on {
+            if verdict.is_some() {
+                *this.failed = Some(outcome);
             }
             return None;
         }
         let failed = this.failed.take();
         self.end();
         Some(match (verdict, failed) {
-            (Verdict::Failed, _) => HedgeError::Failed { attempts, error },
+            (Some(Verdict::Failure), _) => outcome.map_err(|error| HedgeError::Failed { attempts, error }),
             // What came of the operation says more than that another start was turned away.
-            (Verdict::Rejected, Some(error)) => HedgeError::Failed { attempts, error },
-            (Verdict::Fatal | Verdict::Rejected, _) => HedgeError::Fatal { attempts, error },
+            (None, Some(failed)) => failed.map_err(|error| HedgeError::Failed { attempts, error }),
+            _ => outcome.map_err(|error| HedgeError::Fatal { attempts, error }),
         })
     }
 
@@ -399,7 +457,7 @@ impl<'h, P: Platform, D: Delay, S: PinnedStorage, J, O: SharedObserver<Event>, R
     #[cold]
     fn start_another<F: Operation<Run = R>>(self: Pin<&mut Self>, cause: Cause, operation: &mut F) {
         let this = self.project();
-        let (hedge, count) = (*this.hedge, this.count);
+        let (hedge, count) = (&**this.hedge, this.count);
         if count.left == 0 {
             return;
         }
@@ -415,8 +473,7 @@ impl<'h, P: Platform, D: Delay, S: PinnedStorage, J, O: SharedObserver<Event>, R
         }
         count.left = count.left.saturating_sub(1);
         place.set(Some(operation.start()));
-        count.started = count.started.saturating_add(1);
-        count.running = count.running.saturating_add(1);
+        count.began(operation);
         if count.left > 0 && count.delay > 0 {
             // What was due has come, whatever a coarser clock says.
             let earliest = if cause == Cause::Late { count.due } else { Instant::ORIGIN };
@@ -430,7 +487,7 @@ impl<'h, P: Platform, D: Delay, S: PinnedStorage, J, O: SharedObserver<Event>, R
         // If the first one was dropped, it would have taken longer still.
         let is_measured = D::MEASURES && (start == 0 || self.first.is_some());
         self.as_mut().end();
-        let hedge = self.hedge;
+        let hedge = &*self.hedge;
         let took = is_measured.then(|| hedge.clock.now().saturating_duration_since(self.count.since));
         hedge.succeeded(start > 0, took.map(nanos));
         if start > 0 {
@@ -444,7 +501,7 @@ const fn place_of(start: u32) -> usize {
     start.saturating_sub(1) as usize
 }
 
-impl<P: Platform, D: Delay, S: PinnedStorage, J, O, F: Operation<Output: Fallible>> fmt::Debug for Run<'_, P, D, S, J, O, F> {
+impl<B: Deref<Target: Hedging>, F: Operation> fmt::Debug for Run<B, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Count { stage, started, running, .. } = self.progress.count;
         f.debug_struct("Run").field("stage", &stage).field("started", &started).field("running", &running).finish_non_exhaustive()

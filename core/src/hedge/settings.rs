@@ -29,7 +29,7 @@ use crate::time::duration;
 /// | [`min_delay`](Hedge::min_delay), [`max_delay`](Hedge::max_delay) | 1 ms, no ceiling |
 ///
 /// `D` is when a start is late: [`After`] a fixed time, or at a [`Percentile`]. In `S` lie the hedges of a call, while the first start lies in its future: [`Inline<N>`](crate::storage::Inline) has room for `N` of them, `Heap` makes an allocation for each that starts.
-/// `J` says which errors are fatal, and `O` is told of its [events](Event).
+/// `J` says what is a success and which errors are fatal, and `O` is told of its [events](Event).
 ///
 /// # Examples
 ///
@@ -56,6 +56,19 @@ pub struct Hedge<P: Platform, D: Delay = After, S = Inline<1>, J = NoneFatal, O 
     pub(super) judge: J,
     pub(super) observer: O,
     storage: PhantomData<fn() -> S>,
+}
+
+/// A hedge, whatever its delay, its judge and its observer are. It is implemented for [`Hedge`] only.
+pub trait Hedging {
+    /// Where it runs.
+    type Platform: Platform;
+    /// Where the hedges of a call lie.
+    type Storage: PinnedStorage;
+}
+
+impl<P: Platform, D: Delay, S: PinnedStorage, J, O> Hedging for Hedge<P, D, S, J, O> {
+    type Platform = P;
+    type Storage = S;
 }
 
 /// What it was told.
@@ -228,6 +241,12 @@ impl<P: Platform, D: Delay, S, J, O> Hedge<P, D, S, J, O> {
         })
     }
 
+    /// A hedge never came to what it was to ask: what it cost goes back.
+    pub(super) fn pay_back(&self) {
+        let cost = self.terms.cost();
+        self.shared.with(|inner| inner.spent.put_back(cost));
+    }
+
     /// A call has succeeded: by a hedge, or not; so many nanoseconds after it began, if that says anything.
     pub(super) fn succeeded(&self, by_hedge: bool, took: Option<u64>) {
         let delay = self.terms.delay;
@@ -377,7 +396,7 @@ impl<P: Platform<Clock: Copy>, D: Delay, S, J: Copy, O: Copy> Hedge<P, D, S, J, 
         self.judged_by(FatalIf { predicate })
     }
 
-    /// Says by a [`Judge`](super::Judge) of one's own which errors are fatal.
+    /// Says by a [`Judge`](crate::Judge) of one's own what is a success, values included, and which errors are fatal.
     #[must_use]
     pub const fn judged_by<J2>(self, judge: J2) -> Hedge<P, D, S, J2, O> {
         let Self { terms, clock, observer, .. } = self;

@@ -13,13 +13,13 @@ use crate::backoff::Backoff;
 use crate::bulkhead::Bulkhead;
 use crate::circuit_breaker::{CircuitBreaker, KeyedCircuitBreaker, OfKey, Trip};
 use crate::deadline::Deadline;
-use crate::fallback::Value;
+use crate::fallback::{OnlyIf, Value};
 use crate::hedge::{Delay, Hedge};
 use crate::key::{KeyHash, ToKey};
 use crate::observe::SharedObserver;
 use crate::operation::Operation;
 use crate::platform::{Ambient, Platform};
-use crate::rate_limiter::{Algorithm, Find, Lines, RateLimiter};
+use crate::rate_limiter::{self, Algorithm, Find, Lines, RateLimiter};
 use crate::retry::Retry;
 use crate::storage::Storage;
 
@@ -120,6 +120,33 @@ impl<P: Platform<Clock: Copy>, L: Copy> Pipeline<P, L> {
         self.layer(limiter)
     }
 
+    /// Waits for a permit, and for no longer than `max_wait`: what cannot have one by then is rejected at once, instead of waiting for nothing. ([`bulkhead`](Pipeline::bulkhead) and [`adaptive_limit`](Pipeline::adaptive_limit) have such a limit among their own settings.)
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static API: RateLimiter = checked!(RateLimiter::with_burst(Rate::per_second(1), 1));
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let guarded = Pipeline::new().rate_limiter_within(ms(500), &API);
+    ///     let ask = async || Ok::<_, std::io::Error>(42);
+    ///     assert_eq!(guarded.run(ask).await.ok(), Some(42));
+    ///     assert!(guarded.run(ask).await.is_err_and(|error| error.is_rejected() && error.is_timeout()));
+    ///     assert_eq!(aplomb_sim::now().as_nanos(), 0);
+    /// });
+    /// ```
+    #[must_use]
+    #[allow(clippy::type_complexity, reason = "they are the parameters of a limiter")]
+    pub const fn rate_limiter_within<R: Platform, A: Algorithm, S: Storage, V: SharedObserver<rate_limiter::Event>>(
+        self,
+        max_wait: Duration,
+        limiter: &RateLimiter<R, A, S, V>,
+    ) -> With<P, L, LineOf<'_, RateLimiter<R, A, S, V>, ()>> {
+        self.layer(LineOf::new(limiter, ()).max_wait(max_wait))
+    }
+
     /// Waits for a permit of that key.
     #[must_use]
     pub const fn keyed_rate_limiter<'b, K, Q>(self, limiter: &'b K, key: &'b Q) -> With<P, L, LineOf<'b, K, &'b Q>>
@@ -128,7 +155,23 @@ impl<P: Platform<Clock: Copy>, L: Copy> Pipeline<P, L> {
         Q: ?Sized,
         &'b Q: Find<K>,
     {
-        self.layer(LineOf { lines: limiter, key })
+        self.layer(LineOf::new(limiter, key))
+    }
+
+    /// As [`keyed_rate_limiter`](Pipeline::keyed_rate_limiter), and waits for no longer than `max_wait`, as [`rate_limiter_within`](Pipeline::rate_limiter_within).
+    #[must_use]
+    pub const fn keyed_rate_limiter_within<'b, K, Q>(
+        self,
+        max_wait: Duration,
+        limiter: &'b K,
+        key: &'b Q,
+    ) -> With<P, L, LineOf<'b, K, &'b Q>>
+    where
+        K: Lines,
+        Q: ?Sized,
+        &'b Q: Find<K>,
+    {
+        self.layer(LineOf::new(limiter, key).max_wait(max_wait))
     }
 
     /// Rejects at once while the service is down. See [`circuit_breaker`](crate::circuit_breaker).
@@ -152,11 +195,11 @@ impl<P: Platform<Clock: Copy>, L: Copy> Pipeline<P, L> {
     /// Rejects at once while the service of that key is down.
     #[must_use]
     #[allow(clippy::type_complexity, reason = "they are the parameters of a breaker")]
-    pub fn keyed_circuit_breaker<'b, Q, R, K, T, B, J, S, H, const SHARDS: usize>(
+    pub fn keyed_circuit_breaker<'b, Q, R, K, T, B, J, S, H, V, const SHARDS: usize>(
         self,
-        breaker: &'b KeyedCircuitBreaker<R, K, T, B, J, S, H, SHARDS>,
+        breaker: &'b KeyedCircuitBreaker<R, K, T, B, J, S, H, SHARDS, V>,
         key: &'b Q,
-    ) -> With<P, L, CircuitOf<OfKey<'b, KeyedCircuitBreaker<R, K, T, B, J, S, H, SHARDS>, Q>>>
+    ) -> With<P, L, CircuitOf<OfKey<'b, KeyedCircuitBreaker<R, K, T, B, J, S, H, SHARDS, V>, Q>>>
     where
         R: Platform,
         K: Borrow<Q>,
@@ -166,12 +209,12 @@ impl<P: Platform<Clock: Copy>, L: Copy> Pipeline<P, L> {
         H: KeyHash,
         Q: Hash + Eq + ToKey<K> + ?Sized,
     {
-        self.layer(CircuitOf { circuit: breaker.of(key) })
+        self.layer(CircuitOf::of_key(breaker, key))
     }
 
     /// Starts what is within once more when it is late or has failed, and takes what succeeds first. See [`hedge`](crate::hedge).
     ///
-    /// The hedge's judge has the operation's own errors. What a timeout within has cut off has failed. When a layer within has rejected a start, no other is made; what runs may succeed.
+    /// The hedge's judge has the operation's own values and errors. What a timeout within has cut off has failed. When a layer within has rejected a start, no other is made, and what a hedge has cost that never came to the operation goes back; what runs may succeed.
     ///
     /// # Examples
     ///
@@ -243,6 +286,38 @@ impl<P: Platform<Clock: Copy>, L: Copy> Pipeline<P, L> {
         self.layer(FallbackLayer::new(Value(value)))
     }
 
+    /// As [`fallback`](Pipeline::fallback), only for errors of which `predicate` is true; all others are handed on as they are.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// let guarded = Pipeline::new()
+    ///     .fallback_if(PipelineError::is_timeout, |_| async { Ok("as of yesterday") })
+    ///     .timeout(ms(10));
+    /// let missing = || async { Err(std::io::Error::from(std::io::ErrorKind::NotFound)) };
+    /// assert!(aplomb_sim::block_on(guarded.run(missing)).is_err(), "that there is none is worth knowing");
+    /// ```
+    #[must_use]
+    pub const fn fallback_if<C, A, Fut, T, E>(self, predicate: C, alternative: A) -> With<P, L, FallbackLayer<OnlyIf<A, C>>>
+    where
+        C: Fn(&PipelineError<E>) -> bool + Copy,
+        A: Fn(PipelineError<E>) -> Fut + Copy,
+        Fut: Future<Output = Result<T, PipelineError<E>>>,
+    {
+        self.layer(FallbackLayer::new(alternative).fallback_if(predicate))
+    }
+
+    /// As [`fallback_value`](Pipeline::fallback_value), only for errors of which `predicate` is true.
+    #[must_use]
+    pub const fn fallback_value_if<C, T: Copy, E>(self, predicate: C, value: T) -> With<P, L, FallbackLayer<OnlyIf<Value<T>, C>>>
+    where
+        C: Fn(&PipelineError<E>) -> bool + Copy,
+    {
+        self.layer(FallbackLayer::new(Value(value)).fallback_if(predicate))
+    }
+
     /// Waits for a place, of as many as the service bears. See [`adaptive_limit`](crate::adaptive_limit).
     ///
     /// The limit's judge has the operation's own values and errors. What a timeout within has cut off is a sign of overload; what a layer within has rejected counts as nothing.
@@ -295,6 +370,46 @@ impl<P: Platform, L> Pipeline<P, L> {
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<T, E>>,
         L: Layer<'p, Innermost<F>, Operation: Operation<Output = Result<T, PipelineError<E>>>>,
+    {
+        self.run_operation(operation)
+    }
+
+    /// As [`run`](Pipeline::run), with an [`Operation`] that is no closure: the call's future has a name then.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Pipeline::run).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb::Operation;
+    /// use aplomb_sim::prelude::*;
+    /// use core::{pin::Pin, task::{Context, Poll}};
+    ///
+    /// /// A message that is sent once only, whatever the layers say.
+    /// struct Message(u32);
+    ///
+    /// impl Operation for Message {
+    ///     type Output = Result<(), &'static str>;
+    ///     type Run = ();
+    ///
+    ///     fn start(&mut self) { self.0 += 1; }
+    ///
+    ///     fn poll_run(&mut self, _run: Pin<&mut ()>, _cx: &mut Context<'_>) -> Poll<Self::Output> { Poll::Ready(Err("lost")) }
+    ///
+    ///     fn may_repeat(&self) -> bool { false }
+    /// }
+    ///
+    /// let guarded = Pipeline::new().retry(Retry::new().max_attempts(3)).timeout(secs(2));
+    /// let lost = aplomb_sim::block_on(guarded.run_operation(Message(0))).unwrap_err();
+    /// assert_eq!(lost.attempts(), 1);
+    /// ```
+    #[inline]
+    pub fn run_operation<'p, O, T, E>(&'p self, operation: O) -> Run<L::Operation>
+    where
+        O: Operation<Output = Result<T, E>>,
+        L: Layer<'p, Innermost<O>, Operation: Operation<Output = Result<T, PipelineError<E>>>>,
     {
         Run::new(self.layers.wrap(0, Innermost { operation }))
     }

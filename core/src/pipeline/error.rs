@@ -91,8 +91,9 @@ struct GaveUp {
 }
 
 impl<E> PipelineError<E> {
-    /// The operation's own error.
-    pub(super) const fn failed(error: E) -> Self {
+    /// The operation's own error, as it goes through the layers; for an [`Operation`](crate::Operation) that is a layer of your own.
+    #[must_use]
+    pub const fn failed(error: E) -> Self {
         Self { cause: Cause::Failed(error), raised_by: None, gave_up: None }
     }
 

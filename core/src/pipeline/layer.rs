@@ -45,6 +45,10 @@ use crate::operation::Operation;
 ///     fn poll_run(&mut self, run: Pin<&mut O::Run>, cx: &mut Context<'_>) -> Poll<O::Output> {
 ///         self.operation.poll_run(run, cx)
 ///     }
+///
+///     fn may_repeat(&self) -> bool {
+///         self.operation.may_repeat()
+///     }
 /// }
 ///
 /// static ATTEMPTS: AtomicU32 = AtomicU32::new(0);
@@ -153,5 +157,10 @@ where
     #[inline]
     fn poll_run(&mut self, run: Pin<&mut O::Run>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.operation.poll_run(run, cx).map_err(PipelineError::failed)
+    }
+
+    #[inline]
+    fn may_repeat(&self) -> bool {
+        self.operation.may_repeat()
     }
 }

@@ -18,6 +18,9 @@ pub trait Start {
 
     /// Goes on with what has been started.
     fn poll_run(&mut self, run: Pin<&mut Self::Run>, cx: &mut Context<'_>) -> Poll<Self::Output>;
+
+    /// Whether it may be started again.
+    fn may_repeat(&self) -> bool;
 }
 
 /// An operation that doesn't care which attempt it is.
@@ -36,6 +39,11 @@ impl<O: Operation> Start for Plain<O> {
     #[inline]
     fn poll_run(&mut self, run: Pin<&mut O::Run>, cx: &mut Context<'_>) -> Poll<O::Output> {
         self.0.poll_run(run, cx)
+    }
+
+    #[inline]
+    fn may_repeat(&self) -> bool {
+        self.0.may_repeat()
     }
 }
 
@@ -58,6 +66,11 @@ where
     #[inline]
     fn poll_run(&mut self, run: Pin<&mut Fut>, cx: &mut Context<'_>) -> Poll<Fut::Output> {
         run.poll(cx)
+    }
+
+    #[inline]
+    fn may_repeat(&self) -> bool {
+        true
     }
 }
 

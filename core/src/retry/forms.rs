@@ -7,8 +7,8 @@ use super::call::{Between, Call, Nothing, Numbered, Plain, Start};
 use super::error::RetryError;
 use super::event::{Attempt, Cause, Event};
 use super::future::Run;
-use super::lent;
-use super::policy::{Policy, Repeating, Repetition, Retry};
+use super::lent::{self, Repetition};
+use super::policy::{Policy, Retry};
 use super::rules::{Notify, RetryAfter, RetryIf, RetryIfValue, Rules};
 use super::session::{DeadlinePassed, Session, Step};
 use crate::attempts::Terms;
@@ -93,7 +93,7 @@ impl<'b, P: Platform, B: Backoff, R> Retry<'b, P, B, R> {
         F: for<'a> Lending<&'a mut C, Result<T, E>>,
         R: Rules<T, E> + Clone,
     {
-        lent::run(self.session(), context, operation, async |_: &mut C| {})
+        lent::run(self.session(), context, operation, async |_: &mut C| {}, Repetition::Allowed)
     }
 
     /// As [`run_with`](Retry::run_with), with a step between two attempts: after the pause, before the next one. It resets the bus, or connects anew.
@@ -136,7 +136,7 @@ impl<'b, P: Platform, B: Backoff, R> Retry<'b, P, B, R> {
         K: for<'a> Lending<&'a mut C, ()>,
         R: Rules<T, E> + Clone,
     {
-        lent::run(self.session(), context, operation, between)
+        lent::run(self.session(), context, operation, between, Repetition::Allowed)
     }
 
     /// As [`run_with_between`](Retry::run_with_between), for an operation of which only its caller knows whether it can be repeated.
@@ -152,8 +152,7 @@ impl<'b, P: Platform, B: Backoff, R> Retry<'b, P, B, R> {
         K: for<'a> Lending<&'a mut C, ()>,
         R: Rules<T, E> + Clone,
     {
-        let policy = Repeating { policy: &self.policy, repetition };
-        lent::run(Session::new(policy, self.rules.clone()), context, operation, between)
+        lent::run(self.session(), context, operation, between, repetition)
     }
 
     /// Whether the settings make sense, the backoff's too.
@@ -231,7 +230,7 @@ impl<'b, P: Platform, B: Backoff, R> Retry<'b, P, B, R> {
             session.start();
             session.note_start();
             let outcome = operation().map_err(TimeoutError::Failed);
-            match session.settle(outcome) {
+            match session.settle(outcome, true) {
                 Step::End(result) => return result,
                 Step::Pause(pause) if pause.delay.is_zero() => {}
                 Step::Pause(pause) => sleep(pause.delay),
@@ -297,6 +296,8 @@ impl<'b, P: Platform, B: Backoff, R> Retry<'b, P, B, R> {
     ///             Some(left) => { self.refusals = left; Err("not yet") }
     ///         })
     ///     }
+    ///
+    ///     fn may_repeat(&self) -> bool { true }
     /// }
     ///
     /// static RETRY: Retry = Retry::new();

@@ -153,7 +153,7 @@ impl<Q: AsPolicy, R, E, A, B: Future<Output = ()>> Progress<Q, R, E, A, B> {
             let outcome = ready!(this.session.poll_attempt(poll_attempt, this.alarm.as_mut(), cx));
             // What the attempt holds is free before anything else happens.
             this.stage.set(Stage::Ended);
-            match this.session.settle(outcome) {
+            match this.session.settle(outcome, call.operation.may_repeat()) {
                 Step::End(result) => return Poll::Ready(result),
                 Step::Pause(pause) => {
                     // No timer for nothing; but the other tasks have their turn, also when the pause is over already.

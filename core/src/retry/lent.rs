@@ -11,11 +11,19 @@ use crate::alarm::Alarm;
 use crate::operation::Lending;
 use crate::yielding::yield_now;
 
+/// Whether an operation can be repeated, which only its caller knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repetition {
+    Allowed,
+    Forbidden,
+}
+
 pub(super) async fn run<Q, R, C, F, K, T, E>(
     mut session: Session<Q, R, E>,
     context: &mut C,
     mut operation: F,
     mut between: K,
+    repetition: Repetition,
 ) -> Result<T, RetryError<E>>
 where
     Q: AsPolicy,
@@ -32,7 +40,7 @@ where
             let mut attempt = pin!(operation(&mut *context));
             poll_fn(|cx| session.poll_attempt(|cx| attempt.as_mut().poll(cx), alarm.as_mut(), cx)).await
         };
-        match session.settle(outcome) {
+        match session.settle(outcome, repetition == Repetition::Allowed) {
             Step::End(result) => return result,
             Step::Pause(pause) if pause.delay.is_zero() => yield_now().await,
             Step::Pause(pause) => {

@@ -72,12 +72,6 @@ pub trait AsPolicy {
 
     /// The policy.
     fn policy(&self) -> &Policy<'_, Self::Platform, Self::Backoff>;
-
-    /// Whether the operation can be repeated at all, whatever the policy allows.
-    #[inline]
-    fn may_repeat(&self) -> bool {
-        true
-    }
 }
 
 impl<P: Platform, B: Backoff> AsPolicy for Policy<'_, P, B> {
@@ -97,32 +91,6 @@ impl<P: Platform, B: Backoff> AsPolicy for &Policy<'_, P, B> {
     #[inline]
     fn policy(&self) -> &Policy<'_, P, B> {
         self
-    }
-}
-
-/// Whether an operation can be repeated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Repetition {
-    Allowed,
-    Forbidden,
-}
-
-/// A policy, for an operation of which only its caller knows whether it can be repeated.
-pub(super) struct Repeating<'p, 'b, P: Platform, B> {
-    pub(super) policy: &'p Policy<'b, P, B>,
-    pub(super) repetition: Repetition,
-}
-
-impl<P: Platform, B: Backoff> AsPolicy for Repeating<'_, '_, P, B> {
-    type Platform = P;
-    type Backoff = B;
-
-    fn policy(&self) -> &Policy<'_, P, B> {
-        self.policy
-    }
-
-    fn may_repeat(&self) -> bool {
-        self.repetition == Repetition::Allowed
     }
 }
 

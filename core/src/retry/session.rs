@@ -108,19 +108,19 @@ impl<Q: AsPolicy, R, E> Session<Q, R, E> {
         alarm.poll_until(&policy.clock, at, cx).map(|()| Err(TimeoutError::TimedOut { after: limits.attempt_timeout() }))
     }
 
-    /// The attempt has ended, or was cut off, and is dropped: decides what follows.
+    /// The attempt has ended, or was cut off, and is dropped: decides what follows. `may_repeat` is whether the operation can be started again, whatever the policy allows.
     #[inline]
-    pub(super) fn settle<T>(&mut self, outcome: Result<T, TimeoutError<E>>) -> Step<T, E>
+    pub(super) fn settle<T>(&mut self, outcome: Result<T, TimeoutError<E>>, may_repeat: bool) -> Step<T, E>
     where
         R: Rules<T, E>,
     {
         let outcome = match outcome {
             Ok(value) => Ok(value),
             Err(TimeoutError::Failed(error)) => Err(error),
-            Err(timed_out @ TimeoutError::TimedOut { .. }) => return self.cut_off(timed_out),
+            Err(timed_out @ TimeoutError::TimedOut { .. }) => return self.cut_off(timed_out, may_repeat),
         };
         if self.rules.retries(outcome.as_ref()) {
-            return self.failed(outcome);
+            return self.failed(outcome, may_repeat);
         }
         let attempts = self.attempts.attempt();
         Step::End(match outcome {
@@ -139,7 +139,7 @@ impl<Q: AsPolicy, R, E> Session<Q, R, E> {
     }
 
     #[cold]
-    fn failed<T>(&mut self, outcome: Result<T, E>) -> Step<T, E>
+    fn failed<T>(&mut self, outcome: Result<T, E>, may_repeat: bool) -> Step<T, E>
     where
         R: Rules<T, E>,
     {
@@ -148,11 +148,12 @@ impl<Q: AsPolicy, R, E> Session<Q, R, E> {
             Ok(value) => Failure::Value(value),
             Err(error) => Failure::Error(TimeoutError::Failed(error)),
         };
-        self.retry_or_stop(Instant::ORIGIN, retry_after, failure)
+        let pause = self.decide(Instant::ORIGIN, retry_after, may_repeat);
+        self.retry_or_stop(pause, failure)
     }
 
     #[cold]
-    fn cut_off<T>(&mut self, timed_out: TimeoutError<E>) -> Step<T, E>
+    fn cut_off<T>(&mut self, timed_out: TimeoutError<E>, may_repeat: bool) -> Step<T, E>
     where
         R: Rules<T, E>,
     {
@@ -162,16 +163,17 @@ impl<Q: AsPolicy, R, E> Session<Q, R, E> {
         if self.clock().now().max(fired) >= self.attempts.deadline(limits) {
             return Step::End(Err(self.past_deadline::<T>()));
         }
-        self.retry_or_stop(fired, None, Failure::Error(timed_out))
+        let pause = self.decide(fired, None, may_repeat);
+        self.retry_or_stop(pause, Failure::Error(timed_out))
     }
 
-    /// Goes on, or not. It is `earliest` or later, whatever the clock says.
-    fn retry_or_stop<T>(&mut self, earliest: Instant, retry_after: Option<Duration>, failure: Failure<T, E>) -> Step<T, E>
+    /// Goes on, or not, as has been decided.
+    fn retry_or_stop<T>(&mut self, pause: Result<Pause, Stop>, failure: Failure<T, E>) -> Step<T, E>
     where
         R: Rules<T, E>,
     {
         let attempt = self.attempts.attempt();
-        match self.decide(earliest, retry_after) {
+        match pause {
             Ok(pause) => {
                 let last = match failure {
                     Failure::Value(_) => None,
@@ -194,9 +196,9 @@ impl<Q: AsPolicy, R, E> Session<Q, R, E> {
         }
     }
 
-    /// Another attempt, if the machine and the budget allow it.
-    fn decide(&mut self, earliest: Instant, retry_after: Option<Duration>) -> Result<Pause, Stop> {
-        if !self.policy.may_repeat() {
+    /// Another attempt, if the machine and the budget allow it. It is `earliest` or later, whatever the clock says.
+    fn decide(&mut self, earliest: Instant, retry_after: Option<Duration>, may_repeat: bool) -> Result<Pause, Stop> {
+        if !may_repeat {
             return Err(Stop::Exhausted);
         }
         let policy = self.policy.policy();

@@ -107,6 +107,10 @@ impl Backoff for AnyBackoff {
             Self::List(backoff) => Backoff::check(backoff),
         }
     }
+
+    fn has_delay(&self) -> bool {
+        if let Self::List(list) = self { list.has_delay() } else { true }
+    }
 }
 
 impl BackoffConfig {

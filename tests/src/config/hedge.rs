@@ -21,6 +21,9 @@ pub struct HedgeConfig {
     pub max_hedges: u32,
     /// How many of these there may be.
     pub budget: Option<HedgeBudgetConfig>,
+    /// The values that count as failures; absent: none.
+    #[serde(default)]
+    pub failure_values: Vec<Value>,
     /// The errors that end a call at once; absent: none.
     #[serde(default)]
     pub fatal_if: Vec<Value>,

@@ -104,7 +104,7 @@ impl Pattern {
             "polling" => {
                 strictly(config, "config").and_then(PollingConfig::check).map(|polling| Self::Polling(Box::new(polling)))
             }
-            "rate_limiter" => strictly(config, "config").and_then(RateLimiterConfig::check).map(Self::RateLimiter),
+            "rate_limiter" => strictly(config, "config").and_then(RateLimiterConfig::check_alone).map(Self::RateLimiter),
             "parallel" => strictly(config, "config").map(Self::Parallel),
             "parallel_stream" => strictly(config, "config").map(Self::ParallelStream),
             "pool" => strictly(config, "config").map(Self::Pool),
@@ -222,7 +222,7 @@ impl Pattern {
             Self::Pool(_) => &["try", "priority", "drained"],
             Self::RateLimiter(_) => &["try", "permits", "deadline", "reserve"],
             Self::Parallel(_) => &["items"],
-            Self::SingleFlight(_) => &["key"],
+            Self::SingleFlight(_) | Self::Pipeline(_) => &["key"],
             Self::Batcher(_)
             | Self::Edges(_)
             | Self::Stream(_)
@@ -230,7 +230,6 @@ impl Pattern {
             | Self::Retry(_)
             | Self::Polling(_)
             | Self::Waterfall(_)
-            | Self::Pipeline(_)
             | Self::Hedge(_)
             | Self::Fallback(_)
             | Self::ParallelStream(_) => &[],

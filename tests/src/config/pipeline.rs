@@ -1,6 +1,9 @@
 use serde::Deserialize;
 
-use super::{BulkheadConfig, CircuitBreakerConfig, FallbackConfig, HedgeConfig, RateLimiterConfig, RetryConfig, TimeoutConfig};
+use super::{
+    AdaptiveLimitConfig, BulkheadConfig, CircuitBreakerConfig, FallbackConfig, HedgeConfig, RateLimiterConfig, RetryConfig,
+    TimeoutConfig,
+};
 use crate::millis::Millis;
 
 /// Of `pipeline`.
@@ -23,7 +26,9 @@ pub enum LayerConfig {
     RetryRejected(Box<RetryConfig>),
     /// `rate_limiter`.
     RateLimiter(RateLimiterConfig),
-    /// `circuit_breaker`, not keyed.
+    /// `adaptive_limit`.
+    AdaptiveLimit(Box<AdaptiveLimitConfig>),
+    /// `circuit_breaker`.
     CircuitBreaker(Box<CircuitBreakerConfig>),
     /// `bulkhead`.
     Bulkhead(BulkheadConfig),
@@ -39,6 +44,7 @@ impl LayerConfig {
             Self::Timeout(timeout) => timeout.times(),
             Self::Retry(retry) | Self::RetryRejected(retry) => retry.times(),
             Self::RateLimiter(limiter) => limiter.times(),
+            Self::AdaptiveLimit(limit) => limit.times(),
             Self::CircuitBreaker(breaker) => breaker.times(),
             Self::Bulkhead(bulkhead) => bulkhead.times(),
             Self::Hedge(hedge) => hedge.times(),
@@ -49,7 +55,6 @@ impl LayerConfig {
     fn check(self) -> Result<Self, String> {
         match self {
             Self::RateLimiter(limiter) => limiter.check().map(Self::RateLimiter),
-            Self::CircuitBreaker(breaker) if breaker.keyed => Err("config: a layer has one breaker".into()),
             Self::CircuitBreaker(breaker) => breaker.check().map(|breaker| Self::CircuitBreaker(Box::new(breaker))),
             Self::Hedge(hedge) => hedge.check().map(Self::Hedge),
             Self::Fallback(FallbackConfig { value: None, .. }) => Err("config: a layer falls back to a `value`".into()),

@@ -1,6 +1,7 @@
 use aplomb::rate_limiter::Rate;
 use serde::Deserialize;
 
+use super::never;
 use crate::millis::Millis;
 use crate::scenario::{Action, Order, strictly};
 
@@ -21,6 +22,14 @@ pub struct RateLimiterConfig {
     pub max_concurrent: Option<u32>,
     /// How many callers wait; null: as many as there is room for.
     pub max_waiting: Option<u32>,
+    /// Of a layer: how long a call waits.
+    #[serde(default = "never")]
+    pub max_wait: Millis,
+    /// Of a layer: whether there is one for each `key` of a call.
+    #[serde(default)]
+    pub keyed: bool,
+    /// How many keys there is room for.
+    pub capacity: Option<usize>,
 }
 
 /// A rule by which permits are given.
@@ -70,10 +79,21 @@ impl RateLimiterConfig {
     }
 
     pub(super) fn times(&self) -> Vec<Millis> {
-        vec![self.per]
+        vec![self.per, self.max_wait]
+    }
+
+    /// Of a limiter that is no layer, each call says how long it waits, and all have one line.
+    pub(super) fn check_alone(self) -> Result<Self, String> {
+        if self.keyed || self.max_wait != Millis::NEVER {
+            return Err("config: `keyed` and `max_wait` are those of a layer".into());
+        }
+        self.check()
     }
 
     pub(super) fn check(self) -> Result<Self, String> {
+        if self.capacity.is_some() && !self.keyed {
+            return Err("config: `capacity` is that of a keyed limiter".into());
+        }
         self.setting().check(self.algorithm).map_err(|what| format!("config: {what}"))?;
         Ok(self)
     }

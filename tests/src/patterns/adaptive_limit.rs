@@ -1,10 +1,12 @@
 //! The adaptive limit.
 
 use std::cell::RefCell;
+use std::marker::PhantomData;
 use std::rc::Rc;
 
-use aplomb::adaptive_limit::{Algorithm, Event, Judge, Verdict};
-use aplomb::{AdaptiveLimit, Ambient, LimitError, Platform};
+use aplomb::adaptive_limit::{Algorithm, Event, Verdict};
+use aplomb::observe::Silent;
+use aplomb::{AdaptiveLimit, Ambient, Judge, LimitError, Platform};
 use serde_json::{Map, Value, json};
 
 use super::{Ending, Subject, details};
@@ -28,9 +30,9 @@ type Recorder<S> = Rc<RefCell<Option<Rc<World<S>>>>>;
 
 /// The errors that are a sign of overload. It leaks, a list for each scenario.
 #[derive(Clone, Copy)]
-struct Listed(&'static [Value]);
+pub(super) struct Listed(&'static [Value]);
 
-impl Judge<Value, Failure> for Listed {
+impl Judge<Value, Failure, Verdict> for Listed {
     fn judge(&self, outcome: Result<&Value, &Failure>) -> Verdict {
         match outcome {
             Ok(_) => Verdict::Success,
@@ -42,33 +44,60 @@ impl Judge<Value, Failure> for Listed {
 
 /// The limit of a scenario.
 pub(super) fn set_up<S: Stage + 'static>(config: &AdaptiveLimitConfig) -> Rc<dyn Subject<S>> {
+    struct Shared<S>(PhantomData<S>);
+
+    impl<S: Stage + 'static> Use<S::Platform> for Shared<S> {
+        type Output = Rc<dyn Subject<S>>;
+
+        fn of<A: Algorithm + Copy + 'static>(self, limit: Unobserved<S::Platform, A>) -> Rc<dyn Subject<S>> {
+            let world: Recorder<S> = Rc::default();
+            let recorder = Rc::clone(&world);
+            let limit = limit.observed_by(move |event: &Event| {
+                if let (Event::Changed { to, .. }, Some(world)) = (event, &*recorder.borrow()) {
+                    world.record(What::Limit { limit: *to });
+                }
+            });
+            Rc::new(Limiting::<S, A, _> { limit: Rc::new(limit), world })
+        }
+    }
+
+    with(config, Shared(PhantomData))
+}
+
+/// A limit as it is written, that tells nobody.
+pub(super) type Unobserved<P, A> = Limit<P, A, Silent>;
+
+/// What is done with a limit, whatever its rule is.
+pub(super) trait Use<P: Platform> {
+    type Output;
+
+    fn of<A: Algorithm + Copy + 'static>(self, limit: Unobserved<P, A>) -> Self::Output;
+}
+
+/// Makes a limit as it is written.
+pub(super) fn with<P: Platform<Clock: Ambient + Copy>, U: Use<P>>(config: &AdaptiveLimitConfig, user: U) -> U::Output {
     match config.algorithm {
-        LimitRule::Aimd { max_latency, backoff } => build::<S, _>(config, LimitRule::aimd(max_latency, backoff)),
-        LimitRule::Vegas { probe_every } => build::<S, _>(config, LimitRule::vegas(probe_every)),
+        LimitRule::Aimd { max_latency, backoff } => user.of(build(config, LimitRule::aimd(max_latency, backoff))),
+        LimitRule::Vegas { probe_every } => user.of(build(config, LimitRule::vegas(probe_every))),
         LimitRule::Gradient { tolerance, smoothing, queue_size, probe_every } => {
-            build::<S, _>(config, LimitRule::gradient(tolerance, smoothing, queue_size, probe_every))
+            user.of(build(config, LimitRule::gradient(tolerance, smoothing, queue_size, probe_every)))
         }
     }
 }
 
-fn build<S: Stage + 'static, A: Algorithm + Copy + 'static>(config: &AdaptiveLimitConfig, algorithm: A) -> Rc<dyn Subject<S>> {
-    let world: Recorder<S> = Rc::default();
-    let recorder = Rc::clone(&world);
-    let limit = AdaptiveLimit::<S::Platform, A>::with_clock(<S::Platform as Platform>::Clock::CLOCK, algorithm)
+fn build<P: Platform<Clock: Ambient + Copy>, A: Algorithm + Copy>(
+    config: &AdaptiveLimitConfig,
+    algorithm: A,
+) -> Unobserved<P, A> {
+    let limit = AdaptiveLimit::with_clock(P::Clock::CLOCK, algorithm)
         .judged_by(Listed(config.overload_if.clone().leak()))
-        .max_wait(config.max_wait.duration())
-        .observed_by(move |event: &Event| {
-            if let (Event::Changed { to, .. }, Some(world)) = (event, &*recorder.borrow()) {
-                world.record(What::Limit { limit: *to });
-            }
-        });
+        .max_wait(config.max_wait.duration());
     let limit = config.initial_limit.into_iter().fold(limit, AdaptiveLimit::initial_limit);
     let limit = config.min_limit.into_iter().fold(limit, AdaptiveLimit::min_limit);
     let limit = config.max_limit.into_iter().fold(limit, AdaptiveLimit::max_limit);
     let limit = config.window.into_iter().fold(limit, |limit, window| limit.window(window.duration()));
     let limit = config.min_calls.into_iter().fold(limit, AdaptiveLimit::min_calls);
-    let limit = config.max_waiting.into_iter().fold(limit, AdaptiveLimit::max_waiting);
-    Rc::new(Limiting::<S, A, _> { limit: Rc::new(limit), world })
+    config.max_waiting.into_iter().fold(limit, AdaptiveLimit::max_waiting)
 }
 
 impl<S, A, O> Subject<S> for Limiting<S, A, O>

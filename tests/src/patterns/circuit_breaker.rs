@@ -4,9 +4,9 @@ use std::cell::RefCell;
 use std::marker::PhantomData;
 use std::rc::Rc;
 
-use aplomb::circuit_breaker::{Consecutive, Event, Judge, LastCalls, LastTime, Sliding, State, Trip, Verdict, Window};
+use aplomb::circuit_breaker::{Consecutive, Event, LastCalls, LastTime, Sliding, State, Trip, Verdict, Window};
 use aplomb::key::FoldHash;
-use aplomb::{Ambient, BreakerError, CircuitBreaker, KeyedCircuitBreaker, Platform, time};
+use aplomb::{Ambient, BreakerError, CircuitBreaker, Judge, KeyedCircuitBreaker, Platform, time};
 use serde_json::{Map, Value, json};
 
 use super::{Ending, Subject, details};
@@ -20,7 +20,7 @@ use crate::trace::What;
 
 type StorageOf<P> = <P as Platform>::Storage;
 type Single<P, T, O> = CircuitBreaker<P, T, AnyBackoff, Listed, StorageOf<P>, O>;
-type Keyed<P, T> = KeyedCircuitBreaker<P, String, T, AnyBackoff, Listed, StorageOf<P>, FoldHash>;
+pub(super) type Keyed<P, T> = KeyedCircuitBreaker<P, String, T, AnyBackoff, Listed, StorageOf<P>, FoldHash>;
 
 /// A breaker, which its callers share.
 struct Breaking<S, B> {
@@ -35,7 +35,7 @@ type Recorder<S> = Rc<RefCell<Option<Rc<World<S>>>>>;
 #[derive(Clone, Copy)]
 pub(super) struct Listed(Option<&'static [Value]>);
 
-impl Judge<Value, Failure> for Listed {
+impl Judge<Value, Failure, Verdict> for Listed {
     fn judge(&self, outcome: Result<&Value, &Failure>) -> Verdict {
         match outcome {
             Err(failure) if self.0.is_none_or(|listed| listed.contains(&failure.value)) => Verdict::Failure,
@@ -180,7 +180,8 @@ where
     }
 }
 
-fn written(key: Option<Value>) -> String {
+/// How a key is written.
+pub(super) fn written(key: Option<Value>) -> String {
     key.map_or_else(String::new, |key| key.to_string())
 }
 

@@ -3,8 +3,8 @@
 use std::marker::PhantomData;
 use std::rc::Rc;
 
-use aplomb::hedge::{After, Delay, Judge, Percentile};
-use aplomb::{Ambient, Hedge, HedgeError, Inline, Platform};
+use aplomb::hedge::{After, Delay, Percentile, Verdict};
+use aplomb::{Ambient, Hedge, HedgeError, Inline, Judge, Platform};
 use serde_json::{Map, Value, json};
 
 use super::{Ending, Subject, details};
@@ -18,13 +18,21 @@ use crate::stage::Stage;
 /// A hedge, which its callers share.
 struct Hedging<P: Platform, D: Delay>(Rc<Written<P, D>>);
 
-/// The errors that are fatal. It leaks, a list for each scenario.
+/// The values that count as failures, and the errors that are fatal. They leak, a list for each scenario.
 #[derive(Clone, Copy)]
-pub(super) struct Listed(&'static [Value]);
+pub(super) struct Listed {
+    failures: &'static [Value],
+    fatal: &'static [Value],
+}
 
-impl Judge<Failure> for Listed {
-    fn is_fatal(&self, failure: &Failure) -> bool {
-        self.0.contains(&failure.value)
+impl Judge<Value, Failure, Verdict> for Listed {
+    fn judge(&self, outcome: Result<&Value, &Failure>) -> Verdict {
+        match outcome {
+            Ok(value) if self.failures.contains(value) => Verdict::Failure,
+            Ok(_) => Verdict::Success,
+            Err(failure) if self.fatal.contains(&failure.value) => Verdict::Fatal,
+            Err(_) => Verdict::Failure,
+        }
     }
 }
 
@@ -70,7 +78,7 @@ pub(super) fn with<P: Platform<Clock: Ambient + Copy>, U: Use<P>>(config: &Hedge
 fn build<P: Platform<Clock: Ambient + Copy>, D: Delay>(config: &HedgeConfig, delay: D) -> Written<P, D> {
     let hedge = Hedge::with_clock(P::Clock::CLOCK, delay).max_hedges(config.max_hedges);
     let hedge = config.budget.into_iter().fold(hedge, |hedge, budget| hedge.budget(budget.share()).burst(budget.burst));
-    hedge.judged_by(Listed(config.fatal_if.clone().leak()))
+    hedge.judged_by(Listed { failures: config.failure_values.clone().leak(), fatal: config.fatal_if.clone().leak() })
 }
 
 impl<S: Stage + 'static, D: Delay + 'static> Subject<S> for Hedging<S::Platform, D> {

@@ -29,7 +29,7 @@ pub(super) fn set_up<S: Stage + 'static>(config: &RateLimiterConfig) -> Rc<dyn S
     impl<S: Stage + 'static> Use<S::Platform> for Shared<S> {
         type Output = Rc<dyn Subject<S>>;
 
-        fn of<A: Algorithm + 'static>(
+        fn of<A: Algorithm + Copy + 'static>(
             self,
             limiter: RateLimiter<S::Platform, A>,
             rule: fn(RateSetting) -> A,
@@ -45,12 +45,12 @@ pub(super) fn set_up<S: Stage + 'static>(config: &RateLimiterConfig) -> Rc<dyn S
 pub(super) trait Use<P: Platform> {
     type Output;
 
-    fn of<A: Algorithm + 'static>(self, limiter: RateLimiter<P, A>, rule: fn(RateSetting) -> A) -> Self::Output;
+    fn of<A: Algorithm + Copy + 'static>(self, limiter: RateLimiter<P, A>, rule: fn(RateSetting) -> A) -> Self::Output;
 }
 
 /// Makes a limiter as it is written.
 pub(super) fn with<P: Platform<Clock: Ambient, Storage: 'static>, U: Use<P>>(config: &RateLimiterConfig, user: U) -> U::Output {
-    fn build<P: Platform<Clock: Ambient>, A: Algorithm + 'static, U: Use<P>>(
+    fn build<P: Platform<Clock: Ambient>, A: Algorithm + Copy + 'static, U: Use<P>>(
         config: &RateLimiterConfig,
         user: U,
         rule: fn(RateSetting) -> A,

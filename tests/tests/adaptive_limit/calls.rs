@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use aplomb::adaptive_limit::{AdaptiveLimit, Aimd, Gradient, Judge, Vegas, Verdict};
+use aplomb::adaptive_limit::{AdaptiveLimit, Aimd, Gradient, Vegas, Verdict};
 use aplomb::ratio::{Ratio, percent};
 use aplomb::time::ms;
-use aplomb::{ConfigError, Inline, LimitError};
+use aplomb::{ConfigError, Inline, Judge, LimitError};
 use aplomb_sim::{Explore, Manual, ManualClock, Sim, SimClock, block_on, sleep};
 use aplomb_tokio::Tokio;
 
@@ -127,7 +127,7 @@ fn who_waits_starts_as_soon_as_the_limit_has_grown() {
 fn what_is_dropped_or_ignored_counts_as_nothing() {
     #[derive(Clone, Copy)]
     struct Never;
-    impl<T, E> Judge<T, E> for Never {
+    impl<T, E> Judge<T, E, Verdict> for Never {
         fn judge(&self, _: Result<&T, &E>) -> Verdict {
             Verdict::Ignored
         }

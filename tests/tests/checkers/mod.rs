@@ -1,12 +1,15 @@
 //! Model checkers as platforms: each is one more lock, and one more word.
 #![allow(dead_code, reason = "not every test uses all of it")]
 
+use std::future::Future;
 use std::marker::PhantomData;
+use std::pin::Pin;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
 
 use aplomb::sync::{ConstInit, ScopedRawMutex, Word};
-use aplomb::{Clock, Heap, ParentWaker, Platform};
+use aplomb::{Clock, Heap, Instant, ParentWaker, Platform, Sleep};
 use aplomb_sim::SimClock;
 
 /// A platform whose lock and word are the checker's.
@@ -87,6 +90,36 @@ macro_rules! checked_platform {
 
 checked_platform!(Loom, loom, LoomLock, LoomWord);
 checked_platform!(Shuttle, shuttle, ShuttleLock, ShuttleWord);
+
+/// A clock on which time stands still, and no timer fires.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Still;
+
+impl Clock for Still {
+    type Sleep = Never;
+
+    fn now(&self) -> Instant {
+        Instant::ORIGIN
+    }
+
+    fn sleep_until(&self, _at: Instant) -> Never {
+        Never
+    }
+}
+
+pub(crate) struct Never;
+
+impl Future for Never {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+}
+
+impl Sleep for Never {
+    fn reset(self: Pin<&mut Self>, _at: Instant) {}
+}
 
 /// Who is set to play the bug: what must never be forgotten is.
 const FORGET: &str = "APLOMB_FORGET_A_WAITER";

@@ -3,8 +3,7 @@
 use std::future::Ready;
 
 use aplomb::fallback::{Fallback, OnlyIf, Value};
-use aplomb::hedge::{After, Cause, Event, FatalIf, NoneFatal, Numbered, Percentile, Run, Snapshot};
-use aplomb::observe::Silent;
+use aplomb::hedge::{After, Cause, Event, FatalIf, NoneFatal, Numbered, Percentile, Run, Snapshot, Verdict};
 use aplomb::time::ms;
 use aplomb::{Clock, Heap, Hedge, HedgeError, Inline, Platform, checked};
 use aplomb_embassy::Embassy;
@@ -14,7 +13,7 @@ use aplomb_tokio::Tokio;
 
 use crate::{Lacks, Local, ManualFour, Op};
 
-type Call<P, F, S = Inline<1>> = Run<'static, P, After, S, NoneFatal, Silent, fn() -> F>;
+type Call<P, F, S = Inline<1>> = Run<&'static Hedge<P, After, S>, fn() -> F>;
 type Outcome = Result<u32, u32>;
 
 #[test]
@@ -37,6 +36,7 @@ fn hedges() {
         Percentile: "Send Sync Unpin Copy",
         NoneFatal: "Send Sync Unpin Copy",
         FatalIf<fn(&u32) -> bool>: "Send Sync Unpin Copy",
+        Verdict: "Send Sync Unpin Copy",
         Event: "Send Sync Unpin Copy",
         Cause: "Send Sync Unpin Copy",
         Snapshot: "Send Sync Unpin Copy",

@@ -14,6 +14,7 @@ const PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 /// | [`RateLimited`](Reason::RateLimited), [`Overloaded`](Reason::Overloaded) | 8, `RESOURCE_EXHAUSTED` |
 /// | [`CircuitOpen`](Reason::CircuitOpen) | 14, `UNAVAILABLE` |
 /// | [`TimedOut`](Reason::TimedOut) | 4, `DEADLINE_EXCEEDED` |
+/// | [`Lost`](Reason::Lost) | 2, `UNKNOWN` |
 /// | [`Misconfigured`](Reason::Misconfigured) | 13, `INTERNAL` |
 ///
 /// Where it is known when to come back, `grpc-retry-pushback-ms` says so to clients that retry (gRFC A6).
@@ -43,6 +44,7 @@ impl<B: Default> Responder<Response<B>> for GrpcStatus {
             Reason::RateLimited | Reason::Overloaded => 8,
             Reason::CircuitOpen => 14,
             Reason::TimedOut => 4,
+            Reason::Lost => 2,
             Reason::Misconfigured => 13,
         };
         fields.insert(STATUS, status.into());

@@ -19,7 +19,7 @@ const LEGACY_AFTER: HeaderName = HeaderName::from_static("x-ratelimit-after");
 /// | [`Overloaded`](Reason::Overloaded) | 503, or what [`overloaded`](HttpStatus::overloaded) says |
 /// | [`CircuitOpen`](Reason::CircuitOpen) | 503 |
 /// | [`TimedOut`](Reason::TimedOut) | 504 |
-/// | [`Misconfigured`](Reason::Misconfigured) | 500 |
+/// | [`Lost`](Reason::Lost), [`Misconfigured`](Reason::Misconfigured) | 500 |
 ///
 /// With a [`policy`](HttpStatus::policy), both these and the responses of the service tell the quota, by `RateLimit-Policy` and `RateLimit` as `draft-ietf-httpapi-ratelimit-headers-11` has them. Of layers that each do so, the outermost has the last word.
 ///
@@ -92,7 +92,7 @@ impl HttpStatus {
             Reason::Overloaded => self.overloaded,
             Reason::CircuitOpen => StatusCode::SERVICE_UNAVAILABLE,
             Reason::TimedOut => StatusCode::GATEWAY_TIMEOUT,
-            Reason::Misconfigured => StatusCode::INTERNAL_SERVER_ERROR,
+            Reason::Lost | Reason::Misconfigured => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 

@@ -1,9 +1,8 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use aplomb::adaptive_limit;
-use aplomb::circuit_breaker::{Judge, Verdict};
 use aplomb::retry::Rules;
+use aplomb::{Judge, adaptive_limit, circuit_breaker, hedge};
 use http::{Response, StatusCode};
 
 use super::retry_after;
@@ -152,30 +151,50 @@ const fn is_transient(status: StatusCode) -> bool {
     )
 }
 
-/// What counts as a failure of an HTTP service, for a breaker: errors, and statuses from 500 on. 429 counts as nothing: it says that there were too many calls, and not how the service is. All else is a success, a 404 too: the service did answer.
+/// What counts as a failure of an HTTP service, for a breaker or a hedge: errors, and statuses from 500 on. All else is a success, a 404 too: the service did answer.
+///
+/// 429 says that there were too many calls, and not how the service is. For a breaker it counts as nothing; a hedge makes no more of them, and ends with it.
 ///
 /// # Examples
 ///
 /// ```
+/// use aplomb_tokio::hedge::After;
 /// use aplomb_tokio::prelude::*;
-/// use aplomb_tower::CircuitBreakerLayer;
-/// use aplomb_tower::http::ServerErrors;
+/// use aplomb_tower::http::{Idempotent, ServerErrors};
+/// use aplomb_tower::{CircuitBreakerLayer, HedgeLayer};
+/// use tower::ServiceBuilder;
 ///
 /// static SEARCH: CircuitBreaker<Consecutive, Constant, ServerErrors> =
 ///     CircuitBreaker::consecutive(5).judged_by(ServerErrors);
+/// static HEDGE: Hedge<After, Inline<1>, ServerErrors> = checked!(Hedge::after(ms(50)).judged_by(ServerErrors));
 ///
-/// let layer = CircuitBreakerLayer::new(&SEARCH);
-/// # let _ = layer;
+/// let layers = ServiceBuilder::new()
+///     .layer(CircuitBreakerLayer::new(&SEARCH))
+///     .layer(HedgeLayer::new(&HEDGE).replay(Idempotent));
+/// # let _ = layers;
 /// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ServerErrors;
 
-impl<B, E> Judge<Response<B>, E> for ServerErrors {
-    fn judge(&self, outcome: Result<&Response<B>, &E>) -> Verdict {
+impl<B, E> Judge<Response<B>, E, circuit_breaker::Verdict> for ServerErrors {
+    fn judge(&self, outcome: Result<&Response<B>, &E>) -> circuit_breaker::Verdict {
+        use circuit_breaker::Verdict;
         match outcome.map(Response::status) {
             Err(_) => Verdict::Failure,
             Ok(status) if status.is_server_error() => Verdict::Failure,
             Ok(StatusCode::TOO_MANY_REQUESTS) => Verdict::Ignored,
+            Ok(_) => Verdict::Success,
+        }
+    }
+}
+
+impl<B, E> Judge<Response<B>, E, hedge::Verdict> for ServerErrors {
+    fn judge(&self, outcome: Result<&Response<B>, &E>) -> hedge::Verdict {
+        use hedge::Verdict;
+        match outcome.map(Response::status) {
+            Err(_) => Verdict::Failure,
+            Ok(status) if status.is_server_error() => Verdict::Failure,
+            Ok(StatusCode::TOO_MANY_REQUESTS) => Verdict::Fatal,
             Ok(_) => Verdict::Success,
         }
     }
@@ -199,7 +218,7 @@ impl<B, E> Judge<Response<B>, E> for ServerErrors {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Overloads;
 
-impl<B, E> adaptive_limit::Judge<Response<B>, E> for Overloads {
+impl<B, E> Judge<Response<B>, E, adaptive_limit::Verdict> for Overloads {
     fn judge(&self, outcome: Result<&Response<B>, &E>) -> adaptive_limit::Verdict {
         use adaptive_limit::Verdict;
         match outcome.map(Response::status) {

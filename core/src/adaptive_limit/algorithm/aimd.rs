@@ -7,7 +7,7 @@ use crate::time::{duration, nanos};
 
 /// Additive increase, multiplicative decrease: one more after each window, and a tenth less after each overload, as TCP Reno does.
 ///
-/// Overload is what the [judge](super::super::Judge) says, and a call that took longer than `max_latency`. So the limit goes up and down about the one at which calls take that long: it has to be known what is too slow. The
+/// Overload is what the [judge](crate::Judge) says, and a call that took longer than `max_latency`. So the limit goes up and down about the one at which calls take that long: it has to be known what is too slow. The
 /// other rules find that out.
 ///
 /// The semantics are those of `AIMDLimit` in Netflix's concurrency-limits, whose `timeout` is `max_latency` here; but that is per window here, and not per call.

@@ -13,20 +13,22 @@ use crate::circuit_breaker::error::BreakerError;
 use crate::circuit_breaker::machine::{Forced, Machine};
 use crate::circuit_breaker::permit::Permit;
 use crate::circuit_breaker::run::Run;
-use crate::circuit_breaker::state::{Snapshot, State};
+use crate::circuit_breaker::state::{KeyedEvent, Snapshot, State};
 use crate::circuit_breaker::trip::Trip;
 use crate::key::{KeyHash, ToKey, hash};
+use crate::observe::SharedObserver;
 use crate::platform::Platform;
 use crate::storage::Storage;
 use crate::time::Clock;
 
-impl<P, K, T, B, J, S, H, const SHARDS: usize> KeyedCircuitBreaker<P, K, T, B, J, S, H, SHARDS>
+impl<P, K, T, B, J, S, H, O, const SHARDS: usize> KeyedCircuitBreaker<P, K, T, B, J, S, H, SHARDS, O>
 where
     P: Platform,
     T: Trip,
     B: Backoff<State: Copy>,
     S: Storage,
     H: KeyHash,
+    O: SharedObserver<KeyedEvent<K>>,
 {
     /// Runs the operation if calls with that key go through, and counts how it ends.
     ///
@@ -100,6 +102,7 @@ where
         B: 'static,
         S: 'static,
         H: 'static,
+        O: 'static,
     {
         let hash = hash::<H, K>(P::hash_seed(), &key);
         Permit::of(OfOwnedKey { breakers: this, key, hash })
@@ -208,7 +211,16 @@ where
         });
         forgotten.is_some()
     }
+}
 
+impl<P, K, T, B, J, S, H, O, const SHARDS: usize> KeyedCircuitBreaker<P, K, T, B, J, S, H, SHARDS, O>
+where
+    P: Platform,
+    T: Trip,
+    B: Backoff<State: Copy>,
+    S: Storage,
+    H: KeyHash,
+{
     pub(crate) fn of<'b, Q>(&'b self, key: &'b Q) -> OfKey<'b, Self, Q>
     where
         Q: Hash + ?Sized,

@@ -12,17 +12,19 @@ use super::breaker::CircuitBreaker;
 use super::judge::AnyError;
 use super::machine::Terms;
 use super::settings::{Parts, wrong};
+use super::state::KeyedEvent;
 use super::trip::{Consecutive, Sliding, Trip, Window};
 use crate::backoff::{Backoff, Constant, Growth, Schedule};
 use crate::config::ConfigError;
 use crate::key::FoldHash;
+use crate::observe::{SharedObserver, Silent};
 use crate::platform::Platform;
 use crate::storage::Storage;
 use crate::sync::Shared;
 
 /// A breaker for each key: a host, a tenant, a device. One that is down is not called; the others are.
 ///
-/// It is made of a [`CircuitBreaker`], whose terms hold for each. Keys lie in a table of fixed [`capacity`](KeyedCircuitBreaker::capacity). When it is full, a new key takes the place of one that nobody uses: of those that never failed the one that was used longest ago, else of those with failures on record,
+/// It is made of a [`CircuitBreaker`], whose terms hold for each; `O` is [told](KeyedCircuitBreaker::observed_by) what happens. Nobody can wait for a change of one key, which may be forgotten meanwhile. Keys lie in a table of fixed [`capacity`](KeyedCircuitBreaker::capacity). When it is full, a new key takes the place of one that nobody uses: of those that never failed the one that was used longest ago, else of those with failures on record,
 /// else of those that have opened and may be tried again. A key whose breaker is open, forced open or disabled, or of which a call is under way, is never forgotten; if there are none but such, the new one is refused: never is there a free pass.
 ///
 /// The table is divided into `SHARDS` with a lock each, and room for an equal part of the keys each. On servers, take some four times as many as there are threads. Under its lock it compares keys (`Eq`); it hashes, clones and drops them outside. It is asked by reference to anything that the
@@ -58,10 +60,12 @@ pub struct KeyedCircuitBreaker<
     S: Storage = <P as Platform>::Storage,
     H = FoldHash,
     const SHARDS: usize = 1,
+    O = Silent,
 > {
     clock: P::Clock,
     terms: Terms<T, B>,
     judge: J,
+    observer: O,
     capacity: usize,
     shards: [Locked<P, K, T, B, S>; SHARDS],
     hash: PhantomData<fn() -> H>,
@@ -83,11 +87,45 @@ where
         // In place, some slots are left free, without which who is not there would be looked for everywhere.
         let room = (S::CAPACITY - S::CAPACITY / 4).saturating_mul(SHARDS);
         let capacity = if room < Self::DEFAULT_CAPACITY { room } else { Self::DEFAULT_CAPACITY };
-        Self { clock, terms, judge, capacity, shards: [const { Shared::new(Shard::NEW) }; SHARDS], hash: PhantomData }
+        let shards = [const { Shared::new(Shard::NEW) }; SHARDS];
+        Self { clock, terms, judge, observer: Silent, capacity, shards, hash: PhantomData }
+    }
+
+    /// Tells `observer` what happens, and of which key, outside the lock: of two threads that change the state of a key one after the other, either may come first. Of one that has been used already, no more than its settings is kept.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb::backoff::Constant;
+    /// use aplomb::circuit_breaker::{AnyError, Event, KeyedEvent};
+    /// use aplomb::key::FoldHash;
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// type Told = fn(&KeyedEvent<String>);
+    ///
+    /// fn log(told: &KeyedEvent<String>) {
+    ///     if let Event::Changed { to, .. } = told.event {
+    ///         println!("{} is {to}", told.key);
+    ///     }
+    /// }
+    ///
+    /// static HOSTS: KeyedCircuitBreaker<String, Consecutive, Constant, AnyError, Heap, FoldHash, 1, Told> =
+    ///     checked!(KeyedCircuitBreaker::new(CircuitBreaker::consecutive(3)).observed_by(log as Told));
+    /// ```
+    #[must_use]
+    pub const fn observed_by<V: SharedObserver<KeyedEvent<K>>>(
+        self,
+        observer: V,
+    ) -> KeyedCircuitBreaker<P, K, T, B, J, S, H, SHARDS, V> {
+        let Self { clock, terms, judge, capacity, .. } = self;
+        // It has no keys yet, and a `const fn` drops nothing.
+        forget(self);
+        let shards = [const { Shared::new(Shard::NEW) }; SHARDS];
+        KeyedCircuitBreaker { clock, terms, judge, observer, capacity, shards, hash: PhantomData }
     }
 }
 
-impl<P, K, T, B, J, S, H, const SHARDS: usize> KeyedCircuitBreaker<P, K, T, B, J, S, H, SHARDS>
+impl<P, K, T, B, J, S, H, O, const SHARDS: usize> KeyedCircuitBreaker<P, K, T, B, J, S, H, SHARDS, O>
 where
     P: Platform,
     T: Trip,
@@ -160,7 +198,7 @@ where
 
 macro_rules! config_error {
     ([$($parameter:tt)*], $trip:ty) => {
-        impl<P, K, $($parameter)* G, J, S, H, const SHARDS: usize> KeyedCircuitBreaker<P, K, $trip, Schedule<G>, J, S, H, SHARDS>
+        impl<P, K, $($parameter)* G, J, S, H, O, const SHARDS: usize> KeyedCircuitBreaker<P, K, $trip, Schedule<G>, J, S, H, SHARDS, O>
         where
             P: Platform,
             G: Growth<State: Copy>,
@@ -169,7 +207,7 @@ macro_rules! config_error {
             /// What is wrong with it, if anything is: [`check`](KeyedCircuitBreaker::check), for code that is evaluated at compile time.
             #[must_use]
             pub const fn config_error(self) -> Option<ConfigError> {
-                let terms = wrong(self.terms.trip.config_error(), self.terms.half_open, self.terms.open.config_error());
+                let terms = wrong(self.terms.trip.config_error(), self.terms.half_open, self.terms.open.open_error());
                 let table = self.table_error();
                 // It has no keys yet, and a `const fn` drops nothing.
                 forget(self);
@@ -182,7 +220,7 @@ macro_rules! config_error {
 config_error!([], Consecutive);
 config_error!([W: Window,], Sliding<W>);
 
-impl<P, K, T, B, J, S, H, const SHARDS: usize> fmt::Debug for KeyedCircuitBreaker<P, K, T, B, J, S, H, SHARDS>
+impl<P, K, T, B, J, S, H, O, const SHARDS: usize> fmt::Debug for KeyedCircuitBreaker<P, K, T, B, J, S, H, SHARDS, O>
 where
     P: Platform,
     T: Trip,

@@ -8,12 +8,17 @@ use crate::backoff::Backoff;
 use crate::circuit_breaker::circuit::{Circuit, Ticket};
 use crate::circuit_breaker::error::BreakerError;
 use crate::circuit_breaker::machine::Machine;
+use crate::circuit_breaker::state::{Event, KeyedEvent, State, tell_changes};
 use crate::circuit_breaker::timing::Time;
 use crate::circuit_breaker::trip::Trip;
 use crate::key::{KeyHash, ToKey};
+use crate::observe::SharedObserver;
 use crate::platform::Platform;
 use crate::storage::Storage;
 use crate::time::{Clock, Instant};
+
+/// From which state to which, if that is to be told.
+type Change = Option<(State, State)>;
 
 /// The breaker of a key.
 #[derive(Debug)]
@@ -31,7 +36,7 @@ impl<L, Q: ?Sized> Clone for OfKey<'_, L, Q> {
 
 impl<L, Q: ?Sized> Copy for OfKey<'_, L, Q> {}
 
-impl<P, K, T, B, J, S, H, Q, const SHARDS: usize> OfKey<'_, KeyedCircuitBreaker<P, K, T, B, J, S, H, SHARDS>, Q>
+impl<P, K, T, B, J, S, H, O, Q, const SHARDS: usize> OfKey<'_, KeyedCircuitBreaker<P, K, T, B, J, S, H, SHARDS, O>, Q>
 where
     P: Platform,
     K: Borrow<Q>,
@@ -39,6 +44,7 @@ where
     B: Backoff<State: Copy>,
     S: Storage,
     H: KeyHash,
+    O: SharedObserver<KeyedEvent<K>>,
     Q: Hash + Eq + ToKey<K> + ?Sized,
 {
     /// Does something with it, if the key is known.
@@ -48,10 +54,38 @@ where
         act: impl FnOnce(&mut Machine<T, B>, &mut Time<'_, P::Clock>) -> (R, Flow),
     ) -> Option<R> {
         let breakers = self.breakers;
-        breakers.shard(self.hash)?.with(|shard| {
+        let (result, change) = breakers.shard(self.hash)?.with(|shard| {
             let index = shard.table.find(self.hash, |known| known.borrow() == self.key)?;
-            shard.with(&breakers.terms, index, (&breakers.clock, read), act)
-        })
+            shard.with(&breakers.terms, index, (&breakers.clock, read), |machine, time| Self::noting(machine, time, act))
+        })?;
+        self.tell_changes(change);
+        Some(result)
+    }
+
+    /// Notes which changes that brings about, if anybody wants to know.
+    fn noting<R>(
+        machine: &mut Machine<T, B>,
+        time: &mut Time<'_, P::Clock>,
+        act: impl FnOnce(&mut Machine<T, B>, &mut Time<'_, P::Clock>) -> (R, Flow),
+    ) -> ((R, Change), Flow) {
+        let (epoch, from) = (machine.epoch(), machine.gone_to());
+        let (result, flow) = act(machine, time);
+        let change = (O::LISTENS && machine.epoch() != epoch).then(|| (from, machine.gone_to()));
+        ((result, change), flow)
+    }
+
+    fn tell_changes(&self, change: Change) {
+        if let Some((from, to)) = change {
+            tell_changes(from, to, |from, to| self.tell(Event::Changed { from, to }));
+        }
+    }
+
+    /// Outside the lock.
+    #[cold]
+    fn tell(&self, event: Event) {
+        if O::LISTENS {
+            self.breakers.observer.observe(&KeyedEvent { key: self.key.to_key(), event });
+        }
     }
 
     /// Does something with it, and makes it first if the key is not known.
@@ -94,14 +128,17 @@ where
                     Err(key) => new = Some(key),
                 }
             }
+            let act = |machine: &mut Machine<T, B>, time: &mut Time<'_, P::Clock>| Self::noting(machine, time, act);
             let result = place.and_then(|place| shard.with(&breakers.terms, place, (&breakers.clock, Some(read)), act));
             (result, forgotten)
         });
-        result.ok_or(full)
+        let (result, change) = result.ok_or(full)?;
+        self.tell_changes(change);
+        Ok(result)
     }
 }
 
-impl<P, K, T, B, J, S, H, Q, const SHARDS: usize> Circuit for OfKey<'_, KeyedCircuitBreaker<P, K, T, B, J, S, H, SHARDS>, Q>
+impl<P, K, T, B, J, S, H, O, Q, const SHARDS: usize> Circuit for OfKey<'_, KeyedCircuitBreaker<P, K, T, B, J, S, H, SHARDS, O>, Q>
 where
     P: Platform,
     K: Borrow<Q>,
@@ -109,6 +146,7 @@ where
     B: Backoff<State: Copy>,
     S: Storage,
     H: KeyHash,
+    O: SharedObserver<KeyedEvent<K>>,
     Q: Hash + Eq + ToKey<K> + ?Sized,
 {
     type Judge = J;
@@ -125,10 +163,18 @@ where
             (admitted, flow)
         };
         let admitted = match self.find(None, admit) {
-            Some(admitted) => admitted,
-            None => self.make(self.breakers.clock.now(), admit)?,
+            Some(admitted) => admitted.map_err(BreakerError::from),
+            None => self.make(self.breakers.clock.now(), admit).and_then(|admitted| admitted.map_err(BreakerError::from)),
         };
-        Ok(terms.stamp(admitted?, &self.breakers.clock))
+        match admitted {
+            Ok(epoch) => Ok(terms.stamp(epoch, &self.breakers.clock)),
+            Err(error) => {
+                if error.is_rejected() {
+                    self.tell(Event::Rejected { retry_after: error.retry_after() });
+                }
+                Err(error)
+            }
+        }
     }
 
     fn settle(&self, ticket: Ticket, failed: bool) {
@@ -157,7 +203,7 @@ pub struct OfOwnedKey<C, K> {
     pub(super) hash: u64,
 }
 
-impl<P, K, T, B, J, S, H, C, const SHARDS: usize> OfOwnedKey<C, K>
+impl<P, K, T, B, J, S, H, O, C, const SHARDS: usize> OfOwnedKey<C, K>
 where
     P: Platform,
     K: Hash + Eq + Clone,
@@ -165,7 +211,8 @@ where
     B: Backoff<State: Copy>,
     S: Storage,
     H: KeyHash,
-    C: Deref<Target = KeyedCircuitBreaker<P, K, T, B, J, S, H, SHARDS>>,
+    O: SharedObserver<KeyedEvent<K>>,
+    C: Deref<Target = KeyedCircuitBreaker<P, K, T, B, J, S, H, SHARDS, O>>,
 {
     fn borrowed(&self) -> OfKey<'_, C::Target, K> {
         OfKey { breakers: &*self.breakers, key: &self.key, hash: self.hash }
@@ -173,7 +220,7 @@ where
 }
 
 // The judge is lent for as long as the pointer is: of what it points to, the compiler has to know that it lasts.
-impl<P, K, T, B, J, S, H, C, const SHARDS: usize> Circuit for OfOwnedKey<C, K>
+impl<P, K, T, B, J, S, H, O, C, const SHARDS: usize> Circuit for OfOwnedKey<C, K>
 where
     P: Platform + 'static,
     K: Hash + Eq + Clone,
@@ -181,7 +228,8 @@ where
     B: Backoff<State: Copy> + 'static,
     S: Storage + 'static,
     H: KeyHash + 'static,
-    C: Deref<Target = KeyedCircuitBreaker<P, K, T, B, J, S, H, SHARDS>>,
+    O: SharedObserver<KeyedEvent<K>> + 'static,
+    C: Deref<Target = KeyedCircuitBreaker<P, K, T, B, J, S, H, SHARDS, O>>,
 {
     type Judge = J;
 

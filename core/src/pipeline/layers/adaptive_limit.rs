@@ -1,11 +1,13 @@
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
-use crate::adaptive_limit::{AdaptiveLimit, Algorithm, Event, Judge, Run, Verdict};
+use crate::adaptive_limit::{AdaptiveLimit, Algorithm, Event, Run, Verdict};
+use crate::judge::Judge;
 use crate::observe::SharedObserver;
 use crate::operation::{Lent, Operation};
-use crate::pipeline::error::{Cause, LayerId, PipelineError};
+use crate::pipeline::error::{LayerId, PipelineError};
 use crate::pipeline::layer::{Layer, Layered};
+use crate::pipeline::layers::verdict;
 use crate::platform::Platform;
 use crate::storage::Storage;
 
@@ -30,7 +32,7 @@ impl<'b, P, A, J, S, V, O, T, E> Operation for Layered<&'b AdaptiveLimit<P, A, J
 where
     P: Platform,
     A: Algorithm,
-    J: Judge<T, E>,
+    J: Judge<T, E, Verdict>,
     S: Storage,
     V: SharedObserver<Event>,
     O: Operation<Output = Result<T, PipelineError<E>>>,
@@ -46,20 +48,15 @@ where
     #[inline]
     fn poll_run(&mut self, run: Pin<&mut Self::Run>, cx: &mut Context<'_>) -> Poll<O::Output> {
         let index = self.index;
-        run.poll_driven(&mut Lent(&mut self.operation), verdict, cx)
+        // What took too long is a sign of overload; what a layer within has not let through says nothing of the service.
+        let judged =
+            |judge: &J, outcome: Result<&T, &PipelineError<E>>| verdict(judge, outcome, Verdict::Overload, Verdict::Ignored);
+        run.poll_driven(&mut Lent(&mut self.operation), judged, cx)
             .map_err(|error| PipelineError::of_adaptive_limit(error, LayerId { index, name: "adaptive limit" }))
     }
-}
 
-/// The judge has what the operation ended with. What took too long is a sign of overload; what a layer within has not let through says nothing of the service.
-#[inline]
-fn verdict<T, E, J: Judge<T, E>>(judge: &J, outcome: Result<&T, &PipelineError<E>>) -> Verdict {
-    match outcome {
-        Ok(value) => judge.judge(Ok(value)),
-        Err(error) => match error.cause() {
-            Cause::Failed(error) => judge.judge(Err(error)),
-            Cause::TimedOut { .. } => Verdict::Overload,
-            _ => Verdict::Ignored,
-        },
+    #[inline]
+    fn may_repeat(&self) -> bool {
+        self.operation.may_repeat()
     }
 }

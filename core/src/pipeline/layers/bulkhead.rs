@@ -45,4 +45,9 @@ where
         run.poll_driven(&mut Lent(&mut self.operation), cx)
             .map_err(|error| PipelineError::of_bulkhead(error, LayerId { index, name: "bulkhead" }))
     }
+
+    #[inline]
+    fn may_repeat(&self) -> bool {
+        self.operation.may_repeat()
+    }
 }

@@ -1,19 +1,45 @@
+use core::hash::Hash;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use crate::backoff::Backoff;
-use crate::circuit_breaker::{Circuit, CircuitBreaker, Event, Judge, Run, Trip, Verdict};
+use crate::circuit_breaker::{Circuit, CircuitBreaker, Event, KeyedCircuitBreaker, OfKey, Run, Trip, Verdict};
+use crate::judge::Judge;
+use crate::key::KeyHash;
 use crate::observe::SharedObserver;
 use crate::operation::{Lent, Operation};
-use crate::pipeline::error::{Cause, LayerId, PipelineError};
+use crate::pipeline::error::{LayerId, PipelineError};
 use crate::pipeline::layer::{Layer, Layered};
+use crate::pipeline::layers::verdict;
 use crate::platform::Platform;
 use crate::storage::Storage;
 
 /// A breaker, or that of one key; made by [`Pipeline::keyed_circuit_breaker`](crate::pipeline::Pipeline::keyed_circuit_breaker).
 #[derive(Debug, Clone, Copy)]
 pub struct CircuitOf<C> {
-    pub(in crate::pipeline) circuit: C,
+    circuit: C,
+}
+
+impl<C> CircuitOf<C> {
+    pub(in crate::pipeline) const fn new(circuit: C) -> Self {
+        Self { circuit }
+    }
+}
+
+impl<'b, P, K, T, B, J, S, H, V, Q, const SHARDS: usize>
+    CircuitOf<OfKey<'b, KeyedCircuitBreaker<P, K, T, B, J, S, H, SHARDS, V>, Q>>
+where
+    P: Platform,
+    T: Trip,
+    B: Backoff<State: Copy>,
+    S: Storage,
+    H: KeyHash,
+    Q: Hash + ?Sized,
+{
+    /// That of this key.
+    pub fn of_key(breakers: &'b KeyedCircuitBreaker<P, K, T, B, J, S, H, SHARDS, V>, key: &'b Q) -> Self {
+        Self::new(breakers.of(key))
+    }
 }
 
 impl<C, O> Layer<'_, O> for CircuitOf<C>
@@ -44,13 +70,13 @@ where
 
     #[inline]
     fn wrap(&self, index: usize, operation: O) -> Self::Operation {
-        Layered { layer: CircuitOf { circuit: *self }, index, operation }
+        Layered { layer: CircuitOf::new(*self), index, operation }
     }
 }
 
 impl<C, O, T, E> Operation for Layered<CircuitOf<C>, O>
 where
-    C: Circuit<Judge: Judge<T, E>> + Copy,
+    C: Circuit<Judge: Judge<T, E, Verdict>> + Copy,
     O: Operation<Output = Result<T, PipelineError<E>>>,
 {
     type Output = O::Output;
@@ -64,20 +90,16 @@ where
     #[inline]
     fn poll_run(&mut self, run: Pin<&mut Self::Run>, cx: &mut Context<'_>) -> Poll<O::Output> {
         let index = self.index;
-        run.poll_driven(&mut Lent(&mut self.operation), verdict, cx)
+        // What took too long has failed; what a layer within has not let through says nothing of the service.
+        let judged = |judge: &C::Judge, outcome: Result<&T, &PipelineError<E>>| {
+            verdict(judge, outcome, Verdict::Failure, Verdict::Ignored)
+        };
+        run.poll_driven(&mut Lent(&mut self.operation), judged, cx)
             .map_err(|error| PipelineError::of_circuit_breaker(error, LayerId { index, name: "circuit breaker" }))
     }
-}
 
-/// The judge has what the operation ended with. What took too long has failed; what a layer within has not let through says nothing of the service.
-#[inline]
-fn verdict<T, E, J: Judge<T, E>>(judge: &J, outcome: Result<&T, &PipelineError<E>>) -> Verdict {
-    match outcome {
-        Ok(value) => judge.judge(Ok(value)),
-        Err(error) => match error.cause() {
-            Cause::Failed(error) => judge.judge(Err(error)),
-            Cause::TimedOut { .. } => Verdict::Failure,
-            _ => Verdict::Ignored,
-        },
+    #[inline]
+    fn may_repeat(&self) -> bool {
+        self.operation.may_repeat()
     }
 }

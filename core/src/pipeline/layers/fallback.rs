@@ -1,7 +1,7 @@
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
-use crate::fallback::{Alternative, Fallback};
+use crate::fallback::{Alternative, Fallback, OnlyIf};
 use crate::operation::Operation;
 use crate::pipeline::error::{Cause, PipelineError};
 use crate::pipeline::layer::{Layer, Layered};
@@ -17,6 +17,14 @@ impl<A> FallbackLayer<A> {
     #[must_use]
     pub const fn new(alternative: A) -> Self {
         Self { alternative }
+    }
+}
+
+impl<A: Copy> FallbackLayer<A> {
+    /// For errors of which `predicate` is true only.
+    #[must_use]
+    pub const fn fallback_if<C>(self, predicate: C) -> FallbackLayer<OnlyIf<A, C>> {
+        FallbackLayer { alternative: OnlyIf { alternative: self.alternative, predicate } }
     }
 }
 
@@ -51,5 +59,10 @@ where
     fn poll_run(&mut self, run: Pin<&mut Self::Run>, cx: &mut Context<'_>) -> Poll<O::Output> {
         let operation = &mut self.operation;
         run.poll_by(|run, cx| operation.poll_run(run, cx), |error| !matches!(error.cause(), Cause::Config(_)), cx)
+    }
+
+    #[inline]
+    fn may_repeat(&self) -> bool {
+        self.operation.may_repeat()
     }
 }

@@ -2,11 +2,13 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use crate::children::PinnedStorage;
-use crate::hedge::{Delay, Event, Hedge, Judge, Progress, Verdict};
+use crate::hedge::{Delay, Event, Hedge, Progress, Verdict};
+use crate::judge::Judge;
 use crate::observe::SharedObserver;
 use crate::operation::Operation;
-use crate::pipeline::error::{Cause, LayerId, PipelineError};
+use crate::pipeline::error::{LayerId, PipelineError};
 use crate::pipeline::layer::{Layer, Layered};
+use crate::pipeline::layers::verdict;
 use crate::platform::Platform;
 
 impl<P, D, S, J, V, O> Layer<'_, O> for &Hedge<P, D, S, J, V>
@@ -29,12 +31,12 @@ where
     P: Platform,
     D: Delay,
     S: PinnedStorage,
-    J: Judge<E>,
+    J: Judge<T, E, Verdict>,
     V: SharedObserver<Event>,
     O: Operation<Output = Result<T, PipelineError<E>>>,
 {
     type Output = O::Output;
-    type Run = Progress<'h, P, D, S, J, V, O::Run, PipelineError<E>>;
+    type Run = Progress<&'h Hedge<P, D, S, J, V>, O::Run, O::Output>;
 
     #[inline]
     fn start(&mut self) -> Self::Run {
@@ -44,17 +46,21 @@ where
     #[inline]
     fn poll_run(&mut self, run: Pin<&mut Self::Run>, cx: &mut Context<'_>) -> Poll<O::Output> {
         let index = self.index;
-        run.poll_call(&mut self.operation, verdict, cx)
+        run.poll_call(&mut self.operation, judged, cx)
             .map_err(|error| PipelineError::of_hedge(error, LayerId { index, name: "hedge" }))
+    }
+
+    #[inline]
+    fn may_repeat(&self) -> bool {
+        self.operation.may_repeat()
     }
 }
 
-/// The judge has the operation's own errors. What took too long has failed; what a layer within has rejected, it would reject again.
-fn verdict<E, J: Judge<E>>(judge: &J, error: &PipelineError<E>) -> Verdict {
-    match error.cause() {
-        Cause::Failed(error) if judge.is_fatal(error) => Verdict::Fatal,
-        Cause::Failed(_) | Cause::TimedOut { .. } => Verdict::Failed,
-        Cause::Config(_) => Verdict::Fatal,
-        _ => Verdict::Rejected,
+/// What took too long has failed; what a layer within has rejected, it would reject again, and what makes no sense does so for every start.
+#[inline]
+fn judged<T, E, J: Judge<T, E, Verdict>>(judge: &J, outcome: Result<&T, &PipelineError<E>>) -> Option<Verdict> {
+    match outcome {
+        Err(error) if error.cause().is_rejected() => None,
+        _ => Some(verdict(judge, outcome, Verdict::Failure, Verdict::Fatal)),
     }
 }

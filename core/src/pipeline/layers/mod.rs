@@ -14,3 +14,19 @@ pub use fallback::FallbackLayer;
 pub use rate_limiter::LineOf;
 pub use retry::{RetryRejected, Within};
 pub use timeout::TimeoutLayer;
+
+use super::error::{Cause, PipelineError};
+use crate::judge::Judge;
+
+/// What a judge, who has what the operation itself ended with, says of an outcome within a pipeline: of a call that took too long `late`, and of what a layer within has not let through `rejected`.
+#[inline]
+fn verdict<T, E, V, J: Judge<T, E, V>>(judge: &J, outcome: Result<&T, &PipelineError<E>>, late: V, rejected: V) -> V {
+    match outcome {
+        Ok(value) => judge.judge(Ok(value)),
+        Err(error) => match error.cause() {
+            Cause::Failed(error) => judge.judge(Err(error)),
+            Cause::TimedOut { .. } => late,
+            _ => rejected,
+        },
+    }
+}

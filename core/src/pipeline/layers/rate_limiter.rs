@@ -1,5 +1,6 @@
 use core::pin::Pin;
 use core::task::{Context, Poll};
+use core::time::Duration;
 
 use crate::observe::SharedObserver;
 use crate::operation::{Lent, Operation};
@@ -8,13 +9,30 @@ use crate::pipeline::layer::{Layer, Layered};
 use crate::platform::Platform;
 use crate::rate_limiter::{Acquire, Algorithm, Event, Find, Lines, RateLimiter, Run};
 use crate::storage::Storage;
-use crate::time::Instant;
+use crate::time::{Clock, Instant, nanos};
 
-/// The limiter of one key; made by [`Pipeline::keyed_rate_limiter`](crate::pipeline::Pipeline::keyed_rate_limiter).
+/// A limiter, or that of one key, and how long a call waits for it; made by [`Pipeline::keyed_rate_limiter`](crate::pipeline::Pipeline::keyed_rate_limiter) and [`Pipeline::rate_limiter_within`](crate::pipeline::Pipeline::rate_limiter_within).
 #[derive(Debug)]
 pub struct LineOf<'b, L, K> {
-    pub(in crate::pipeline) lines: &'b L,
-    pub(in crate::pipeline) key: K,
+    lines: &'b L,
+    key: K,
+    /// Nanoseconds.
+    max_wait: u64,
+}
+
+impl<'b, L, K> LineOf<'b, L, K> {
+    /// Waits without limit. Of a limiter without keys, `key` is `()`.
+    #[must_use]
+    pub const fn new(lines: &'b L, key: K) -> Self {
+        Self { lines, key, max_wait: u64::MAX }
+    }
+
+    /// Waits for no longer than that: what cannot have its permit by then is rejected at once.
+    #[must_use]
+    pub const fn max_wait(mut self, time: Duration) -> Self {
+        self.max_wait = nanos(time);
+        self
+    }
 }
 
 impl<L, K: Copy> Clone for LineOf<'_, L, K> {
@@ -52,7 +70,7 @@ where
 
     #[inline]
     fn wrap(&self, index: usize, operation: O) -> Self::Operation {
-        Layered { layer: LineOf { lines: *self, key: () }, index, operation }
+        Layered { layer: LineOf::new(*self, ()), index, operation }
     }
 }
 
@@ -67,7 +85,9 @@ where
 
     #[inline]
     fn start(&mut self) -> Self::Run {
-        Run::new(Acquire::new(self.layer.lines, self.layer.key, 1, Instant::MAX), ())
+        let LineOf { lines, key, max_wait } = self.layer;
+        let deadline = if max_wait == u64::MAX { Instant::MAX } else { lines.clock().now().saturating_add_nanos(max_wait) };
+        Run::new(Acquire::new(lines, key, 1, deadline), ())
     }
 
     #[inline]
@@ -75,5 +95,10 @@ where
         let index = self.index;
         run.poll_driven(&mut Lent(&mut self.operation), cx)
             .map_err(|error| PipelineError::of_rate_limiter(error, LayerId { index, name: "rate limiter" }))
+    }
+
+    #[inline]
+    fn may_repeat(&self) -> bool {
+        self.operation.may_repeat()
     }
 }

@@ -139,6 +139,11 @@ where
     fn poll_run(&mut self, run: Pin<&mut Self::Run>, cx: &mut Context<'_>) -> Poll<O::Output> {
         go_on(run, self.index, &mut self.operation, cx)
     }
+
+    #[inline]
+    fn may_repeat(&self) -> bool {
+        self.operation.may_repeat()
+    }
 }
 
 impl<'p, 'b, P, B, R, O, T, E> Operation for Layered<&'p RetryRejected<Retry<'b, P, B, R>>, O>
@@ -159,5 +164,10 @@ where
     #[inline]
     fn poll_run(&mut self, run: Pin<&mut Self::Run>, cx: &mut Context<'_>) -> Poll<O::Output> {
         go_on(run, self.index, &mut self.operation, cx)
+    }
+
+    #[inline]
+    fn may_repeat(&self) -> bool {
+        self.operation.may_repeat()
     }
 }

@@ -73,6 +73,11 @@ where
         run.poll_by(|run, cx| operation.poll_run(run, cx), cx)
             .map_err(|error| PipelineError::of_timeout(error, LayerId { index, name: "timeout" }))
     }
+
+    #[inline]
+    fn may_repeat(&self) -> bool {
+        self.operation.may_repeat()
+    }
 }
 
 impl<P: Platform> Clone for TimeoutLayer<P> {

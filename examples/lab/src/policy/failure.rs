@@ -1,3 +1,4 @@
+use aplomb::Judge;
 use aplomb::adaptive_limit::LimitError;
 use aplomb::bulkhead::BulkheadError;
 use aplomb::circuit_breaker::{self, BreakerError};
@@ -29,7 +30,7 @@ impl Failure {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OfService;
 
-impl circuit_breaker::Judge<(), Failure> for OfService {
+impl Judge<(), Failure, circuit_breaker::Verdict> for OfService {
     fn judge(&self, outcome: Result<&(), &Failure>) -> circuit_breaker::Verdict {
         match outcome {
             Ok(()) => circuit_breaker::Verdict::Success,

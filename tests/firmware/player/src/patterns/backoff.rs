@@ -59,6 +59,10 @@ impl Backoff for AnyBackoff {
             Self::List(backoff) => Backoff::check(backoff),
         }
     }
+
+    fn has_delay(&self) -> bool {
+        if let Self::List(list) = self { list.has_delay() } else { true }
+    }
 }
 
 pub fn build(config: &config::Backoff) -> AnyBackoff {

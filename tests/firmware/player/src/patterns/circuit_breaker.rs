@@ -2,9 +2,9 @@
 
 use core::cell::Cell;
 
-use aplomb::circuit_breaker::{Consecutive, Event, Judge, LastCalls, LastTime, Sliding, State, Trip, Verdict, Window};
+use aplomb::circuit_breaker::{Consecutive, Event, LastCalls, LastTime, Sliding, State, Trip, Verdict, Window};
 use aplomb::key::FoldHash;
-use aplomb::{BreakerError, CircuitBreaker, Inline, KeyedCircuitBreaker, time};
+use aplomb::{BreakerError, CircuitBreaker, Inline, Judge, KeyedCircuitBreaker, time};
 use aplomb_embassy::{Embassy, EmbassyClock};
 use wire::config::{self, Few, Ratio};
 use wire::{Nanos, Order, Request, Token, Verb};
@@ -25,7 +25,7 @@ const BUCKETS: usize = 64;
 #[derive(Clone, Copy)]
 struct Listed(Option<&'static Few>);
 
-impl Judge<Token, Failure> for Listed {
+impl Judge<Token, Failure, Verdict> for Listed {
     fn judge(&self, outcome: Result<&Token, &Failure>) -> Verdict {
         match outcome {
             Err(failure) if self.0.is_none_or(|listed| listed.contains(&failure.value)) => Verdict::Failure,
