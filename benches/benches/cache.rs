@@ -43,6 +43,9 @@ fn leak<T>(value: T) -> &'static T {
 }
 
 fn hits(name: &'static str, entries: u64) {
+    if !Group::is_wanted(name) {
+        return;
+    }
     let capacity = usize::try_from(entries).expect("a number");
     let ours: &Ours = leak(Cache::new().capacity(capacity).ttl(TTL));
     let timeless: &Ours = leak(Cache::new().capacity(capacity));
