@@ -48,6 +48,7 @@
 
 mod compact;
 mod direct;
+mod event;
 mod exponential;
 mod fetching;
 mod get;
@@ -62,6 +63,7 @@ mod shard;
 mod snapshot;
 mod store;
 
+pub use self::event::{Event, Removal};
 pub(crate) use self::fetching::Fetching;
 pub use self::get::Get;
 pub use self::iter::Iter;

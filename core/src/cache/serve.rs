@@ -4,14 +4,19 @@ use core::borrow::Borrow;
 use core::convert::Infallible;
 use core::hash::Hash;
 use core::mem::needs_drop;
-use core::task::Waker;
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 
+use super::event::{Event, Removal};
 use super::settings::Cache;
 use super::shard::{Arrived, Look, New, Reading, Shard, Terms};
+use super::store::Displaced;
+use crate::alarm::Alarm;
 use crate::key::{KeyHash, ToKey, hash, shard_of};
+use crate::observe::SharedObserver;
 use crate::platform::Platform;
-use crate::single_flight::FlightError;
+use crate::single_flight::{FlightError, Timed};
 use crate::storage::Storage;
 use crate::sync::flights::{FlightTable, Flights, Followed, Role, Stands, Ticket};
 use crate::sync::wait_list::Key;
@@ -23,6 +28,10 @@ pub trait Serve: Flights<Outcome = Result<Self::Value, Self::Error>> {
     type Value: Clone;
     /// Why there is nothing to be kept.
     type Error: Clone;
+
+    /// A read has found nothing to be served, and its caller fetches, or has what another one does.
+    #[doc(hidden)]
+    fn tell_of_miss(&self, fetches: bool);
 
     /// The present, if it matters to how long a fetch takes.
     #[doc(hidden)]
@@ -68,6 +77,10 @@ pub trait ServeBy<Q: ?Sized>: Serve {
     #[doc(hidden)]
     fn queue(&self, hash: u64, key: &Q);
 
+    /// What a call ends with that is late.
+    #[doc(hidden)]
+    fn late(&self, key: &Q) -> Result<Self::Value, FlightError>;
+
     #[doc(hidden)]
     fn to_key(&self, key: &Q) -> Self::Key;
 }
@@ -96,7 +109,7 @@ impl<T> Arrival<T> {
     }
 }
 
-impl<P, K, V, E, S, H, F, const SHARDS: usize> Cache<P, K, V, E, S, H, F, SHARDS>
+impl<P, K, V, E, S, H, F, const SHARDS: usize, O> Cache<P, K, V, E, S, H, F, SHARDS, O>
 where
     P: Platform,
     S: Storage,
@@ -144,12 +157,13 @@ where
     }
 }
 
-impl<P, K, V, E, S, H, F, const SHARDS: usize> Cache<P, K, V, E, S, H, F, SHARDS>
+impl<P, K, V, E, S, H, F, const SHARDS: usize, O> Cache<P, K, V, E, S, H, F, SHARDS, O>
 where
     P: Platform,
     S: Storage,
     F: Storage,
     H: KeyHash,
+    O: for<'e> SharedObserver<Event<'e, K, V>>,
 {
     #[inline]
     pub(super) fn hash<Q: Hash + ?Sized>(key: &Q) -> u64 {
@@ -157,12 +171,55 @@ where
     }
 }
 
-impl<P, K, V, E, S, H, F, const SHARDS: usize> Flights for Cache<P, K, V, E, S, H, F, SHARDS>
+impl<P, K, V, E, S, H, F, const SHARDS: usize, O> Cache<P, K, V, E, S, H, F, SHARDS, O>
+where
+    P: Platform,
+    S: Storage,
+    F: Storage,
+    O: for<'e> SharedObserver<Event<'e, K, V>>,
+{
+    /// Whether there is anybody to be told.
+    pub(super) const fn listens() -> bool {
+        <O as SharedObserver<Event<'_, K, V>>>::LISTENS
+    }
+
+    #[inline]
+    pub(super) fn tell_removed(&self, key: &K, outcome: &Result<V, E>, cause: Removal) {
+        self.observer.observe(&Event::Removed { key, value: outcome.as_ref().ok(), cause });
+    }
+
+    #[inline]
+    pub(super) fn tell_displaced(&self, Displaced { entry: (key, outcome), cause }: &Displaced<K, Result<V, E>>) {
+        self.tell_removed(key, outcome, *cause);
+    }
+
+    #[cold]
+    fn rejected(&self, reason: FlightError) -> FlightError {
+        self.observer.observe(&Event::Rejected { reason });
+        reason
+    }
+}
+
+impl<P, K, V, E, S, H, F, const SHARDS: usize, O> Timed for Cache<P, K, V, E, S, H, F, SHARDS, O>
+where
+    P: Platform,
+    S: Storage,
+    F: Storage,
+{
+    type Sleep = <P::Clock as Clock>::Sleep;
+
+    fn poll_until(&self, alarm: Pin<&mut Alarm<Self::Sleep>>, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        alarm.poll_until(&self.clock, at, cx)
+    }
+}
+
+impl<P, K, V, E, S, H, F, const SHARDS: usize, O> Flights for Cache<P, K, V, E, S, H, F, SHARDS, O>
 where
     P: Platform,
     S: Storage,
     F: Storage,
     H: KeyHash,
+    O: for<'e> SharedObserver<Event<'e, K, V>>,
 {
     type Key = K;
     type Outcome = Result<V, E>;
@@ -173,9 +230,14 @@ where
     fn with_table<R>(&self, hash: u64, act: impl FnOnce(&mut FlightTable<K, Result<V, E>, F, Infallible>) -> R) -> Option<R> {
         self.with_shard(hash, |shard| act(&mut shard.flights))
     }
+
+    #[inline]
+    fn tell_of_leaving(&self, is_handed_over: bool) {
+        self.observer.observe(&if is_handed_over { Event::HandedOver } else { Event::Abandoned });
+    }
 }
 
-impl<P, K, V, E, S, H, F, const SHARDS: usize> Serve for Cache<P, K, V, E, S, H, F, SHARDS>
+impl<P, K, V, E, S, H, F, const SHARDS: usize, O> Serve for Cache<P, K, V, E, S, H, F, SHARDS, O>
 where
     P: Platform,
     K: Hash + Eq,
@@ -184,12 +246,18 @@ where
     S: Storage,
     F: Storage,
     H: KeyHash,
+    O: for<'e> SharedObserver<Event<'e, K, V>>,
 {
     type Value = V;
     type Error = E;
 
     fn begin(&self) -> Instant {
-        if self.settings.rules.needs_cost() { self.clock.now() } else { Instant::ORIGIN }
+        if self.settings.rules.needs_cost() || Self::listens() { self.clock.now() } else { Instant::ORIGIN }
+    }
+
+    #[inline]
+    fn tell_of_miss(&self, fetches: bool) {
+        self.observer.observe(&if fetches { Event::Missed } else { Event::Shared });
     }
 
     fn asks_for_keys(&self) -> bool {
@@ -230,7 +298,8 @@ where
         key: Option<K>,
         outcome: Result<V, E>,
     ) -> Arrival<Result<V, E>> {
-        let (rules, limits, hash, read) = (&self.settings.rules, self.limits(), role.hash(), self.read());
+        let (rules, limits, hash) = (&self.settings.rules, self.limits(), role.hash());
+        let read = if Self::listens() { self.clock.now() } else { self.read() };
         let cost = rules.needs_cost().then(|| read.as_nanos().saturating_sub(began.as_nanos()));
         let keeps = outcome.is_ok() || rules.error_ttl > 0;
         let mut new = if keeps { self.new_entry(key.as_ref(), outcome.clone(), None) } else { None };
@@ -253,19 +322,27 @@ where
         // What makes room is dropped outside the lock, one by one.
         let arrived = loop {
             match self.with_shard(hash, &mut arrive) {
-                Some(Err(_displaced)) => {}
+                Some(Err(displaced)) => self.tell_displaced(&displaced),
                 Some(Ok(arrived)) => break arrived,
                 None => return Arrival { outcome, instead: None, is_shared: false },
             }
         };
-        let Arrived { reserve, awaited, gone: _gone } = arrived;
+        let Arrived { reserve, is_stale, awaited, gone } = arrived;
         let instead = reserve.map(Ok);
         let is_shared = role.hand_out(ticket, instead.as_ref().unwrap_or(&outcome), awaited);
+        if Self::listens() {
+            let took = read.saturating_duration_since(began);
+            gone.displaced.iter().for_each(|displaced| self.tell_displaced(displaced));
+            self.observer.observe(&if has_failed { Event::Failed { took } } else { Event::Fetched { took } });
+            if is_stale {
+                self.observer.observe(&Event::StaleIfError);
+            }
+        }
         Arrival { outcome, instead, is_shared }
     }
 }
 
-impl<P, K, V, E, S, H, F, Q, const SHARDS: usize> ServeBy<Q> for Cache<P, K, V, E, S, H, F, SHARDS>
+impl<P, K, V, E, S, H, F, Q, const SHARDS: usize, O> ServeBy<Q> for Cache<P, K, V, E, S, H, F, SHARDS, O>
 where
     P: Platform,
     K: Borrow<Q> + Hash + Eq,
@@ -274,6 +351,7 @@ where
     S: Storage,
     F: Storage,
     H: KeyHash,
+    O: for<'e> SharedObserver<Event<'e, K, V>>,
     Q: Hash + Eq + ToKey<K> + ?Sized,
 {
     #[inline(always)]
@@ -294,10 +372,13 @@ where
         });
         match looked {
             Some(Look::Leads(ticket)) => Ok(Entered::Flies { hash, stands: Stands::Leads(ticket) }),
-            Some(Look::Served { outcome, is_due }) => Ok(Entered::Served { outcome, hash, is_due }),
+            Some(Look::Served { outcome, is_stale, is_due }) => {
+                self.observer.observe(&if is_stale { Event::Stale } else { Event::Hit });
+                Ok(Entered::Served { outcome, hash, is_due })
+            }
             Some(Look::Fetched) => self.join(key, hash, read, waker, None),
             Some(Look::Absent { epoch }) => self.join(key, hash, read, waker, Some(epoch)),
-            Some(Look::Full) | None => Err(FlightError::Full { capacity: self.flight_limits().flights }),
+            Some(Look::Full) | None => Err(self.rejected(FlightError::Full { capacity: self.flight_limits().flights })),
         }
     }
 
@@ -321,12 +402,23 @@ where
         }
     }
 
+    fn late(&self, key: &Q) -> Result<V, FlightError> {
+        let (hash, read, rules) = (Self::hash(key), self.read(), &self.settings.rules);
+        let reserve = self.with_shard(hash, |shard| {
+            let now = self.now(shard, read);
+            shard.reserve(rules, hash, |known| known.borrow() == key, now)
+        });
+        let Some(value) = reserve.flatten() else { return Err(self.rejected(FlightError::Deadline)) };
+        self.observer.observe(&Event::StaleIfError);
+        Ok(value)
+    }
+
     fn to_key(&self, key: &Q) -> K {
         key.to_key()
     }
 }
 
-impl<P, K, V, E, S, H, F, const SHARDS: usize> Cache<P, K, V, E, S, H, F, SHARDS>
+impl<P, K, V, E, S, H, F, const SHARDS: usize, O> Cache<P, K, V, E, S, H, F, SHARDS, O>
 where
     P: Platform,
     K: Hash + Eq,
@@ -335,6 +427,7 @@ where
     S: Storage,
     F: Storage,
     H: KeyHash,
+    O: for<'e> SharedObserver<Event<'e, K, V>>,
 {
     /// Joins who fetches a key; or fetches it, if it was absent in that epoch.
     // Kept out of line, so that the way of who finds a value is short.
@@ -352,8 +445,8 @@ where
         Q: Hash + Eq + ToKey<K> + ?Sized,
     {
         let (rules, limits) = (&self.settings.rules, self.flight_limits());
-        let full = FlightError::Full { capacity: limits.flights };
-        self.checked().map_err(FlightError::Config)?;
+        let full = || self.rejected(FlightError::Full { capacity: limits.flights });
+        self.checked().map_err(|error| self.rejected(FlightError::Config(error)))?;
         loop {
             if let Some(epoch) = absent {
                 let new = key.to_key();
@@ -364,17 +457,17 @@ where
                         Err((new, false))
                     }
                 });
-                match led.ok_or(full)? {
+                match led.ok_or_else(full)? {
                     Ok(ticket) => return Ok(Entered::Flies { hash, stands: Stands::Leads(ticket) }),
-                    Err((_key, true)) => return Err(full),
+                    Err((_key, true)) => return Err(full()),
                     Err((_key, false)) => {}
                 }
             } else {
                 let waker = waker.clone();
                 let followed = self.with_table(hash, |table| table.follow(hash, |known| known.borrow() == key, waker, limits));
-                match followed.ok_or(full)? {
+                match followed.ok_or_else(full)? {
                     Followed::Waits(place) => return Ok(Entered::Flies { hash, stands: Stands::Follows(place) }),
-                    Followed::Full(_unused, waiting) => return Err(FlightError::QueueFull { waiting }),
+                    Followed::Full(_unused, waiting) => return Err(self.rejected(FlightError::QueueFull { waiting })),
                     // It has arrived just now.
                     Followed::Unlisted(_unused) => {}
                 }
@@ -384,11 +477,14 @@ where
                 let now = self.now(shard, read);
                 shard.look(rules, hash, |known| known.borrow() == key, now, P::random, Reading::Again)
             });
-            absent = match looked.ok_or(full)? {
-                Look::Served { outcome, .. } => return Ok(Entered::Served { outcome, hash, is_due: false }),
+            absent = match looked.ok_or_else(full)? {
+                Look::Served { outcome, .. } => {
+                    self.tell_of_miss(false);
+                    return Ok(Entered::Served { outcome, hash, is_due: false });
+                }
                 Look::Fetched => None,
                 Look::Absent { epoch } => Some(epoch),
-                Look::Leads(_) | Look::Full => return Err(full),
+                Look::Leads(_) | Look::Full => return Err(full()),
             };
         }
     }

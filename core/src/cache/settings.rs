@@ -4,6 +4,7 @@ use core::marker::PhantomData;
 use core::mem::forget;
 use core::time::Duration;
 
+use super::event::Event;
 use super::refreshes::Refreshes;
 use super::rules::Rules;
 use super::shard::Shard;
@@ -11,6 +12,7 @@ use super::snapshot::Snapshot;
 use super::store;
 use crate::config::ConfigError;
 use crate::key::FoldHash;
+use crate::observe::{SharedObserver, Silent};
 use crate::platform::{Ambient, Platform};
 use crate::ratio::Ratio;
 use crate::storage::Storage;
@@ -19,7 +21,7 @@ use crate::time::{duration, nanos};
 
 /// Values by key, each for as long as it is good; and of those who ask for one that is not there, one fetches it. The module [`cache`](crate::cache) tells what it promises.
 ///
-/// Entries lie in `S`, in `SHARDS` parts with a lock each: on servers, take some four times as many as there are threads. Who fetches and who waits is kept in `F`. `E` is the error of a fetch; keys are found by the hash `H`.
+/// Entries lie in `S`, in `SHARDS` parts with a lock each: on servers, take some four times as many as there are threads. Who fetches and who waits is kept in `F`. `E` is the error of a fetch; keys are found by the hash `H`; `O` is told of what goes on.
 ///
 /// | setting | default |
 /// | --- | --- |
@@ -31,6 +33,7 @@ use crate::time::{duration, nanos};
 /// | [`refresh_ahead`](Cache::refresh_ahead), [`early_refresh`](Cache::early_refresh) | not before its end |
 /// | [`stale_while_revalidate`](Cache::stale_while_revalidate), [`stale_if_error`](Cache::stale_if_error) | not after its end |
 /// | [`max_fetches`](Cache::max_fetches), [`max_waiting`](Cache::max_waiting) | as many as `F` has room for |
+/// | [`observed_by`](Cache::observed_by) | nobody is told |
 ///
 /// # Examples
 ///
@@ -57,11 +60,13 @@ pub struct Cache<
     H = FoldHash,
     F: Storage = <P as Platform>::Storage,
     const SHARDS: usize = 1,
+    O = Silent,
 > {
-    pub(super) clock: P::Clock,
+    pub(crate) clock: P::Clock,
     pub(crate) settings: Settings<K, V>,
     pub(super) shards: [LockedShard<P, K, V, E, S, F>; SHARDS],
     pub(super) refreshes: Locked<P, Refreshes<K, F>>,
+    pub(super) observer: O,
     hash: PhantomData<fn() -> H>,
 }
 
@@ -77,6 +82,14 @@ pub(crate) struct Settings<K, V> {
     pub(super) weigh_by: Option<fn(&K, &V) -> u32>,
     pub(super) ttl_by: Option<fn(&K, &V) -> Duration>,
 }
+
+impl<K, V> Clone for Settings<K, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K, V> Copy for Settings<K, V> {}
 
 impl<P: Platform<Clock: Ambient>, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache<P, K, V, E, S, H, F, SHARDS> {
     /// An empty cache.
@@ -95,15 +108,9 @@ impl<P: Platform<Clock: Ambient>, K, V, E, S: Storage, H, F: Storage, const SHAR
 }
 
 impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache<P, K, V, E, S, H, F, SHARDS> {
-    /// How many entries there is room for, unless said otherwise, if the storage has room for so many.
-    pub const DEFAULT_CAPACITY: usize = 65_536;
-
-    const ROOM: usize = S::CAPACITY.saturating_mul(SHARDS);
-
     /// An empty cache on a clock that is held in hand.
     #[must_use]
     pub const fn with_clock(clock: P::Clock) -> Self {
-        const { assert!(SHARDS > 0, "a table has at least one shard") };
         let settings = Settings {
             rules: Rules::NONE,
             capacity: if Self::ROOM < Self::DEFAULT_CAPACITY { Self::ROOM } else { Self::DEFAULT_CAPACITY },
@@ -113,8 +120,59 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
             weigh_by: None,
             ttl_by: None,
         };
+        Self::made(clock, settings, Silent)
+    }
+}
+
+impl<P: Platform<Clock: Copy>, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache<P, K, V, E, S, H, F, SHARDS> {
+    /// Tells `observer` of reads, of fetches, and of entries that go. Of a cache that has been used already, no more than its settings is kept.
+    ///
+    /// It is told outside the lock: of what two threads do one after the other, either may come first. Where somebody listens, the clock is read at the beginning of a fetch too, and also where nothing gets old.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb::cache::{Event, Removal};
+    /// use aplomb::key::FoldHash;
+    /// use aplomb_sim::prelude::*;
+    /// use std::cell::RefCell;
+    /// use std::convert::Infallible;
+    ///
+    /// let seen = RefCell::new(Vec::new());
+    /// let note = |event: &Event<'_, u32, u32>| match event {
+    ///     Event::Removed { key, cause, .. } => seen.borrow_mut().push(format!("{key} {cause:?}")),
+    ///     event => seen.borrow_mut().push(format!("{event:?}")),
+    /// };
+    /// let squares: Cache<u32, u32, Infallible, Heap, FoldHash, Heap, 1, _> = Cache::new().capacity(1).observed_by(note);
+    /// aplomb_sim::block_on(async {
+    ///     for n in [1, 1, 2] {
+    ///         assert_eq!(squares.get(&n, || async { Ok(n * n) }).await, Ok(n * n));
+    ///     }
+    /// });
+    /// assert_eq!(*seen.borrow(), ["Missed", "Fetched { took: 0ns }", "Hit", "Missed", "1 Evicted", "Fetched { took: 0ns }"]);
+    /// ```
+    #[must_use]
+    pub const fn observed_by<L>(self, observer: L) -> Cache<P, K, V, E, S, H, F, SHARDS, L>
+    where
+        L: for<'e> SharedObserver<Event<'e, K, V>>,
+    {
+        let (clock, settings) = (self.clock, self.settings);
+        // It has no entries yet, and a `const fn` drops nothing.
+        forget(self);
+        Cache::made(clock, settings, observer)
+    }
+}
+
+impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Cache<P, K, V, E, S, H, F, SHARDS, O> {
+    /// How many entries there is room for, unless said otherwise, if the storage has room for so many.
+    pub const DEFAULT_CAPACITY: usize = 65_536;
+
+    const ROOM: usize = S::CAPACITY.saturating_mul(SHARDS);
+
+    pub(crate) const fn made(clock: P::Clock, settings: Settings<K, V>, observer: O) -> Self {
+        const { assert!(SHARDS > 0, "a table has at least one shard") };
         let shards = [const { Shared::new(Shard::NEW) }; SHARDS];
-        Self { clock, settings, shards, refreshes: Shared::new(Refreshes::new()), hash: PhantomData }
+        Self { clock, settings, shards, refreshes: Shared::new(Refreshes::new()), observer, hash: PhantomData }
     }
 
     /// How many entries there is room for. At least 1, and no more than the storage has room for.
@@ -343,7 +401,9 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
     }
 }
 
-impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> fmt::Debug for Cache<P, K, V, E, S, H, F, SHARDS> {
+impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> fmt::Debug
+    for Cache<P, K, V, E, S, H, F, SHARDS, O>
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Snapshot { len, hits, misses, .. } = self.snapshot();
         f.debug_struct("Cache")

@@ -2,6 +2,7 @@
 
 use core::convert::Infallible;
 
+use super::event::Removal;
 use super::rules::{Age, Rules, Times};
 use super::snapshot::Snapshot;
 use super::store::{self, Displaced, Entry, Limits, Store, count_use};
@@ -31,12 +32,14 @@ struct Counts {
     errors: u64,
     expired: u64,
     evicted: u64,
+    stale_if_error: u64,
 }
 
 /// What a read finds.
 pub(super) enum Look<V, E, L> {
     Served {
         outcome: Result<V, E>,
+        is_stale: bool,
         /// Whether the caller is to see to it that it is fetched anew.
         is_due: bool,
     },
@@ -99,12 +102,18 @@ pub(super) struct Copied<K, V, L> {
 }
 
 /// What is not needed any more, to be dropped outside the lock.
-pub(super) type Gone<K, V, E> = (Option<K>, Option<Result<V, E>>, Option<(K, Result<V, E>)>);
+pub(super) struct Gone<K, V, E> {
+    /// The entry in whose place something is kept; or that made room for it.
+    pub(super) displaced: Option<Displaced<K, Result<V, E>>>,
+    _unused: (Option<K>, Option<Result<V, E>>),
+}
 
 /// What came of a fetch that has ended.
 pub(super) struct Arrived<K, V, E> {
     /// Answers instead of the error.
     pub(super) reserve: Option<V>,
+    /// Whether that is past its end.
+    pub(super) is_stale: bool,
     pub(super) awaited: u32,
     pub(super) gone: Gone<K, V, E>,
 }
@@ -155,7 +164,7 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
                     (_, Age::Stale) => self.counts.stale = self.counts.stale.wrapping_add(1),
                     _ => self.counts.hits = self.counts.hits.wrapping_add(1),
                 }
-                return Look::Served { outcome, is_due };
+                return Look::Served { outcome, is_stale: age == Age::Stale, is_due };
             }
         }
         if reading != Reading::Again {
@@ -244,18 +253,25 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         let Terms { rules, now, .. } = terms;
         self.counts.errors = self.counts.errors.wrapping_add(u64::from(has_failed));
         let Landed { key, awaited } = self.flights.land(ticket);
-        let unused = |key, new: Option<New<V, E>>| (key, new.map(|new| new.outcome), None);
-        let Some(key) = key else { return Arrived { reserve: None, awaited, gone: unused(None, new) } };
+        let nothing_kept = |key, new: Option<New<V, E>>| Arrived {
+            reserve: None,
+            is_stale: false,
+            awaited,
+            gone: Gone { displaced: None, _unused: (key, new.map(|new| new.outcome)) },
+        };
+        let Some(key) = key else { return nothing_kept(None, new) };
         let known = self.store.find(hash, |known| *known == key);
         if let (true, Some(link)) = (has_failed, known)
             && let Some(Entry { value: Ok(value), times, .. }) = self.store.get_mut(link)
-            && rules.age(times, now, 0, || u64::MAX) != Age::Dead
+            && let age = rules.age(times, now, 0, || u64::MAX)
+            && age != Age::Dead
         {
-            let reserve = Some(value.clone());
-            return Arrived { reserve, awaited, gone: unused(Some(key), new) };
+            let (reserve, is_stale) = (Some(value.clone()), age == Age::Reserve);
+            self.counts.stale_if_error = self.counts.stale_if_error.wrapping_add(u64::from(is_stale));
+            return Arrived { reserve, is_stale, ..nothing_kept(Some(key), new) };
         }
-        let Some(new) = new else { return Arrived { reserve: None, awaited, gone: unused(Some(key), None) } };
-        Arrived { reserve: None, awaited, gone: self.put_at(terms, hash, known, key, new) }
+        let Some(new) = new else { return nothing_kept(Some(key), None) };
+        Arrived { reserve: None, is_stale: false, awaited, gone: self.put_at(terms, hash, known, key, new) }
     }
 
     /// Keeps an entry, in the place of the one of that key if there is one; which goes also if the new one is not to be kept. A fetch under way does not keep what it brings.
@@ -279,31 +295,29 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         self.epoch = self.epoch.wrapping_add(1);
         let times = new.times(rules, now);
         let New { outcome, weight, .. } = new;
-        if let Some(entry) = known.and_then(|link| self.store.get_mut(link)) {
-            let is_expired = rules.age(&entry.times, now, 0, || u64::MAX) > Age::Due;
-            self.counts.expired = self.counts.expired.wrapping_add(u64::from(is_expired));
-        }
+        let is_expired = |entry: &mut Stored<K, V, E, S::Link>| rules.age(&entry.times, now, 0, || u64::MAX) > Age::Due;
+        let is_expired = known.and_then(|link| self.store.get_mut(link)).is_some_and(is_expired);
+        let cause = if is_expired { Removal::Expired } else { Removal::Replaced };
         let end = rules.dies_at(&times);
-        if u64::from(weight) > limits.max_weight || end <= now {
+        let gone = if u64::from(weight) > limits.max_weight || end <= now {
             // What was there is not its value any more.
             let old = known.and_then(|link| self.store.remove(link));
-            return (Some(key), Some(outcome), old.map(|old| (old.key, old.value)));
-        }
-        if let Some(link) = known {
-            return (Some(key), self.store.replace(link, outcome, times, weight, end), None);
-        }
-        match self
-            .store
-            .insert(hash, store::New { key, value: outcome, times, weight }, now, limits, |times| rules.dies_at(times))
-        {
-            Ok(displaced) => {
-                if let Some(displaced) = &displaced {
-                    self.count_displaced(displaced);
-                }
-                (None, None, displaced.map(|displaced| displaced.entry))
+            let displaced = old.map(|old| Displaced { entry: (old.key, old.value), cause });
+            Gone { displaced, _unused: (Some(key), Some(outcome)) }
+        } else if let Some(link) = known {
+            let old = self.store.replace(link, outcome, times, weight, end);
+            Gone { displaced: old.map(|old| Displaced { entry: (key, old), cause }), _unused: (None, None) }
+        } else {
+            let new = store::New { key, value: outcome, times, weight };
+            match self.store.insert(hash, new, now, limits, |times| rules.dies_at(times)) {
+                Ok(displaced) => Gone { displaced, _unused: (None, None) },
+                Err((key, outcome)) => Gone { displaced: None, _unused: (Some(key), Some(outcome)) },
             }
-            Err((key, outcome)) => (Some(key), Some(outcome), None),
+        };
+        if let Some(displaced) = &gone.displaced {
+            self.count_displaced(displaced);
         }
+        gone
     }
 
     /// Takes the entry of a key out, and has whoever fetches it answer its callers only.
@@ -311,6 +325,27 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         let forgotten = self.flights.forget(hash, &mut is_it);
         let entry = self.store.find(hash, is_it).and_then(|link| self.store.remove(link));
         Invalidated { entry, _forgotten: forgotten }
+    }
+
+    /// Takes an entry out that is of no use any more, if there is one.
+    pub(super) fn take_ended(&mut self, rules: &Rules, now: Instant) -> Option<Stored<K, V, E, S::Link>> {
+        let entry = self.store.take_ended(now, |times| rules.dies_at(times))?;
+        self.counts.expired = self.counts.expired.wrapping_add(1);
+        Some(entry)
+    }
+
+    /// What is past its end, and may answer for a fetch that is late.
+    pub(super) fn reserve(&mut self, rules: &Rules, hash: u64, is_it: impl FnMut(&K) -> bool, now: Instant) -> Option<V>
+    where
+        V: Clone,
+    {
+        let link = self.store.find(hash, is_it)?;
+        let Entry { value: Ok(value), times, .. } = self.store.get_mut(link)? else { return None };
+        if rules.age(times, now, 0, || u64::MAX) == Age::Dead {
+            return None;
+        }
+        self.counts.stale_if_error = self.counts.stale_if_error.wrapping_add(1);
+        Some(value.clone())
     }
 
     /// Clones of the next entry from a slot on.
@@ -387,14 +422,32 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
     }
 
     pub(super) fn snapshot(&self) -> Snapshot {
-        let Counts { hits, stale, misses, fetches, errors, expired, evicted } = self.counts;
+        let Counts { hits, stale, misses, fetches, errors, expired, evicted, stale_if_error } = self.counts;
         let (fetching, waiting) = self.flights.len();
         let (len, weight) = (self.store.len(), self.store.weight());
-        Snapshot { len, weight, fetching, waiting, hits, stale, misses, fetches, errors, expired, evicted }
+        Snapshot {
+            len,
+            weight,
+            fetching,
+            waiting,
+            queued: 0,
+            hits,
+            stale,
+            misses,
+            fetches,
+            errors,
+            stale_if_error,
+            expired,
+            evicted,
+        }
     }
 
     fn count_displaced(&mut self, displaced: &Displaced<K, Result<V, E>>) {
-        let count = if displaced.has_ended { &mut self.counts.expired } else { &mut self.counts.evicted };
+        let count = match displaced.cause {
+            Removal::Expired => &mut self.counts.expired,
+            Removal::Evicted => &mut self.counts.evicted,
+            Removal::Replaced | Removal::Invalidated => return,
+        };
         *count = count.wrapping_add(1);
     }
 }
@@ -406,5 +459,5 @@ impl<V, E> New<V, E> {
 }
 
 impl Counts {
-    const NONE: Self = Self { hits: 0, stale: 0, misses: 0, fetches: 0, errors: 0, expired: 0, evicted: 0 };
+    const NONE: Self = Self { hits: 0, stale: 0, misses: 0, fetches: 0, errors: 0, expired: 0, evicted: 0, stale_if_error: 0 };
 }

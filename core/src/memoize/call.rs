@@ -6,7 +6,8 @@ use core::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 
 use crate::cache::{Entered, Fetching, Reading, Serve, ServeBy};
-use crate::single_flight::{AsIs, FlightError};
+use crate::deadline::Deadline;
+use crate::single_flight::{AsIs, FlightError, Late, Timed, WithDeadline};
 use crate::sync::flights::Flights;
 
 pin_project! {
@@ -29,6 +30,19 @@ pin_project! {
 impl<'c, 'q, A, C: Flights, Q: ?Sized, Fut> Call<'c, 'q, A, C, Q, Fut> {
     pub(super) const fn new(function: &'c A, cache: &'c C, key: &'q Q) -> Self {
         Self { function, key, may_start: true, fetching: Fetching::new(cache) }
+    }
+}
+
+impl<A, C, Q, Fut> Call<'_, '_, A, C, Q, Fut>
+where
+    A: Fn(C::Key) -> Fut,
+    C: ServeBy<Q> + Serve + Timed,
+    Q: ?Sized,
+    Fut: Future<Output = Result<C::Value, C::Error>>,
+{
+    /// Waits no longer than until that deadline, and ends with [`FlightError::Deadline`] then. It is this caller's alone: if its call of the function is under way, the one that has waited longest makes its own.
+    pub const fn deadline_at(self, deadline: Deadline) -> WithDeadline<Self> {
+        WithDeadline::new(self, deadline)
     }
 }
 
@@ -70,6 +84,28 @@ where
         *this.may_start = false;
         let arrival = ready!(this.fetching.poll_fetch::<_, AsIs>(&mut operation, |cache| Some(cache.to_key(key)), cx));
         Poll::Ready(arrival.into_outcome().map_err(FlightError::Failed))
+    }
+}
+
+impl<A, C, Q, Fut> Late for Call<'_, '_, A, C, Q, Fut>
+where
+    A: Fn(C::Key) -> Fut,
+    C: ServeBy<Q> + Serve + Timed,
+    Q: ?Sized,
+    Fut: Future<Output = Result<C::Value, C::Error>>,
+{
+    type Timed = C;
+
+    fn timed(&self) -> &C {
+        self.fetching.cache()
+    }
+
+    fn leave(self: Pin<&mut Self>) -> Self::Output {
+        let this = self.project();
+        *this.may_start = false;
+        let cache = this.fetching.as_ref().cache();
+        this.fetching.give_up();
+        cache.late(*this.key).map_err(FlightError::of_operation)
     }
 }
 

@@ -5,26 +5,33 @@ use core::future::Future;
 use core::hash::Hash;
 use core::marker::PhantomData;
 use core::mem::forget;
-use core::task::Waker;
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
 
 use super::error::FlightError;
+use super::event::Event;
 use super::outcome::Converted;
 use super::run::Run;
+use super::with_deadline::Timed;
+use crate::alarm::Alarm;
 use crate::config::ConfigError;
 use crate::key::{FoldHash, KeyHash, ToKey, hash, shard_of};
-use crate::platform::Platform;
+use crate::observe::{SharedObserver, Silent};
+use crate::platform::{Ambient, Platform};
 use crate::storage::Storage;
 use crate::sync::Shared;
 use crate::sync::flights::{Board, FlightTable, Flights, Followed, Led, Limits, Stands};
+use crate::time::{Clock, Instant};
 
 /// Of concurrent calls with one key, one runs, and all have its result. The module [`single_flight`](crate::single_flight) tells what it promises.
 ///
-/// `W` says what becomes of an operation whose caller is dropped: the next one [`Restarts`] it with its own, or it [`Survives`]. Flights lie in `S`, in `SHARDS` tables with a lock each; keys are found by the hash `H`.
+/// `W` says what becomes of an operation whose caller is dropped: the next one [`Restarts`] it with its own, or it [`Survives`]. Flights lie in `S`, in `SHARDS` tables with a lock each; keys are found by the hash `H`; `O` is told of what goes on.
 ///
 /// | setting | default |
 /// | --- | --- |
 /// | [`capacity`](SingleFlight::capacity) | 65,536 keys, or as many as `S` has room for |
 /// | [`max_waiting`](SingleFlight::max_waiting) | as many as `S` has room for |
+/// | [`observed_by`](SingleFlight::observed_by) | nobody is told |
 ///
 /// On 64-bit machines a call is its operation and 56 bytes. In place, room for one more key and one more caller that waits takes 80 bytes where a key and an outcome take 8 each.
 ///
@@ -53,10 +60,12 @@ pub struct SingleFlight<
     S: Storage = <P as Platform>::Storage,
     H = FoldHash,
     const SHARDS: usize = 1,
+    O = Silent,
 > {
     capacity: usize,
     max_waiting: u32,
     shards: [Shard<P, K, T, E, W, S>; SHARDS],
+    pub(super) observer: O,
     hash: PhantomData<fn() -> H>,
 }
 
@@ -103,7 +112,7 @@ impl<P: Platform, K, T, E, S: Storage, H, const SHARDS: usize> SingleFlight<P, K
     /// One whose operations belong to their callers.
     #[must_use]
     pub const fn new() -> Self {
-        Self::made()
+        Self::made(Silent)
     }
 }
 
@@ -140,20 +149,52 @@ impl<P: Platform, K, T, E, S: Storage, H, const SHARDS: usize> SingleFlight<P, K
     /// ```
     #[must_use]
     pub const fn surviving() -> Self {
-        Self::made()
+        Self::made(Silent)
     }
 }
 
-impl<P: Platform, K, T, E, W: Succession, S: Storage, H, const SHARDS: usize> SingleFlight<P, K, T, E, W, S, H, SHARDS> {
+impl<P: Platform, K, T, E, W: Succession, S: Storage, H, const SHARDS: usize, O> SingleFlight<P, K, T, E, W, S, H, SHARDS, O> {
     /// How many keys there may be under way, unless said otherwise, if the storage has room for so many.
     pub const DEFAULT_CAPACITY: usize = 65_536;
 
-    const fn made() -> Self {
+    const fn made(observer: O) -> Self {
         const { assert!(SHARDS > 0, "a table has at least one shard") };
         let room = S::CAPACITY.saturating_mul(SHARDS);
         let capacity = if room < Self::DEFAULT_CAPACITY { room } else { Self::DEFAULT_CAPACITY };
         let shards = [const { Shared::new(FlightTable::new()) }; SHARDS];
-        Self { capacity, max_waiting: u32::MAX, shards, hash: PhantomData }
+        Self { capacity, max_waiting: u32::MAX, shards, observer, hash: PhantomData }
+    }
+
+    /// Tells `observer` who leads, who shares, and what becomes of flights. Of one that has been used already, no more than its settings is kept.
+    ///
+    /// It is told outside the lock: of what two threads do one after the other, either may come first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb::key::FoldHash;
+    /// use aplomb::single_flight::{Event, Restarts};
+    /// use aplomb_sim::prelude::*;
+    /// use futures_lite::future::zip;
+    /// use std::cell::RefCell;
+    ///
+    /// let seen = RefCell::new(Vec::new());
+    /// let note = |event: &Event| seen.borrow_mut().push(*event);
+    /// let tiles: SingleFlight<u32, u32, (), Restarts, Heap, FoldHash, 1, _> = SingleFlight::new().observed_by(note);
+    /// aplomb_sim::block_on(async {
+    ///     let tile = || tiles.run(&7, || async { aplomb_sim::sleep(ms(10)).await; Ok(49) });
+    ///     assert_eq!(zip(tile(), tile()).await, (Ok(49), Ok(49)));
+    /// });
+    /// assert_eq!(*seen.borrow(), [Event::Started, Event::Shared, Event::Completed { is_shared: true }]);
+    /// ```
+    #[must_use]
+    pub const fn observed_by<L: SharedObserver<Event>>(self, observer: L) -> SingleFlight<P, K, T, E, W, S, H, SHARDS, L> {
+        let (capacity, max_waiting) = (self.capacity, self.max_waiting);
+        // Nobody uses it yet, and a `const fn` drops nothing.
+        forget(self);
+        let mut made = SingleFlight::made(observer);
+        (made.capacity, made.max_waiting) = (capacity, max_waiting);
+        made
     }
 
     /// For how many keys operations are under way at once; a caller with another one ends at once, with [`FlightError::Full`]. One that was [forgotten](SingleFlight::forget) counts as long as it is under way. At least 1, and no more than the storage has room for. Of several shards, each has its part, rounded up.
@@ -233,12 +274,13 @@ impl<P: Platform, K, T, E, W: Succession, S: Storage, H, const SHARDS: usize> Si
     }
 }
 
-impl<P, K, T, E, W, S, H, const SHARDS: usize> SingleFlight<P, K, T, E, W, S, H, SHARDS>
+impl<P, K, T, E, W, S, H, const SHARDS: usize, O> SingleFlight<P, K, T, E, W, S, H, SHARDS, O>
 where
     P: Platform,
     W: Succession,
     S: Storage,
     H: KeyHash,
+    O: SharedObserver<Event>,
 {
     /// Has the next call with that key start anew. Those who share the flight under way still get its result. Whether there was one.
     ///
@@ -271,11 +313,12 @@ where
     }
 }
 
-impl<P, K, T, E, S, H, const SHARDS: usize> SingleFlight<P, K, T, E, Restarts, S, H, SHARDS>
+impl<P, K, T, E, S, H, const SHARDS: usize, O> SingleFlight<P, K, T, E, Restarts, S, H, SHARDS, O>
 where
     P: Platform,
     S: Storage,
     H: KeyHash,
+    O: SharedObserver<Event>,
 {
     /// Ends with what the operation ends with, or with a clone of what that of a concurrent call with the same key does, and then drops this one unstarted.
     ///
@@ -346,12 +389,13 @@ where
     }
 }
 
-impl<P, K, T, E, W, S, H, const SHARDS: usize> Flights for SingleFlight<P, K, T, E, W, S, H, SHARDS>
+impl<P, K, T, E, W, S, H, const SHARDS: usize, O> Flights for SingleFlight<P, K, T, E, W, S, H, SHARDS, O>
 where
     P: Platform,
     W: Succession,
     S: Storage,
     H: KeyHash,
+    O: SharedObserver<Event>,
 {
     type Key = K;
     type Outcome = Result<T, E>;
@@ -362,15 +406,21 @@ where
     fn with_table<R>(&self, hash: u64, act: impl FnOnce(&mut TableOf<K, T, E, W, S>) -> R) -> Option<R> {
         self.shards.get(shard_of(hash, SHARDS)).map(|shard| shard.with(act))
     }
+
+    #[inline]
+    fn tell_of_leaving(&self, is_handed_over: bool) {
+        self.observer.observe(&if is_handed_over { Event::HandedOver } else { Event::Abandoned });
+    }
 }
 
-impl<P, K, T, E, W, S, H, Q, const SHARDS: usize> Board<Q> for SingleFlight<P, K, T, E, W, S, H, SHARDS>
+impl<P, K, T, E, W, S, H, Q, const SHARDS: usize, O> Board<Q> for SingleFlight<P, K, T, E, W, S, H, SHARDS, O>
 where
     P: Platform,
     K: Borrow<Q>,
     W: Succession,
     S: Storage,
     H: KeyHash,
+    O: SharedObserver<Event>,
     Q: Hash + Eq + ToKey<K> + ?Sized,
 {
     #[inline]
@@ -396,10 +446,28 @@ where
             }
         }
     }
+
+    #[inline]
+    fn tell(&self, event: Event) {
+        self.observer.observe(&event);
+    }
 }
 
-impl<P: Platform, K, T, E, W: Succession, S: Storage, H, const SHARDS: usize> fmt::Debug
-    for SingleFlight<P, K, T, E, W, S, H, SHARDS>
+impl<P, K, T, E, W, S, H, const SHARDS: usize, O> Timed for SingleFlight<P, K, T, E, W, S, H, SHARDS, O>
+where
+    P: Platform<Clock: Ambient>,
+    W: Succession,
+    S: Storage,
+{
+    type Sleep = <P::Clock as Clock>::Sleep;
+
+    fn poll_until(&self, alarm: Pin<&mut Alarm<Self::Sleep>>, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        alarm.poll_until(&P::Clock::CLOCK, at, cx)
+    }
+}
+
+impl<P: Platform, K, T, E, W: Succession, S: Storage, H, const SHARDS: usize, O> fmt::Debug
+    for SingleFlight<P, K, T, E, W, S, H, SHARDS, O>
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Snapshot { flights, waiting } = self.snapshot();

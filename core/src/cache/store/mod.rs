@@ -10,6 +10,7 @@ use core::mem::replace;
 use self::side::{BLOCK, Side};
 use self::slots::Chained;
 pub(super) use self::slots::Entry;
+use super::event::Removal;
 use super::rules::Times;
 use crate::storage::{Link, Slots, Storage};
 use crate::time::Instant;
@@ -56,7 +57,7 @@ pub(super) struct Limits {
 /// Who had to go, to be dropped outside the lock.
 pub(super) struct Displaced<K, V> {
     pub(super) entry: (K, V),
-    pub(super) has_ended: bool,
+    pub(super) cause: Removal,
 }
 
 /// How often an entry has been used of late, three times at most; and whether it is on probation.
@@ -151,6 +152,12 @@ impl<K, V, S: Storage> Store<K, V, S> {
         self.displace(now, &dies_at)
     }
 
+    /// Takes one out that has ended, if there is one.
+    pub(super) fn take_ended(&mut self, now: Instant, dies_at: impl Fn(&Times) -> Instant) -> Option<Entry<K, V, S::Link>> {
+        let link = self.find_ended(now, dies_at)?;
+        self.remove(link)
+    }
+
     /// The first entry from a slot on, and the slot after it.
     pub(super) fn next_from(&self, slot: usize) -> Option<(usize, S::Link)> {
         (slot..self.slots.slots()).find_map(|index| {
@@ -179,7 +186,8 @@ impl<K, V, S: Storage> Store<K, V, S> {
         if !has_ended && entry.times.marks() & PROBATION != 0 {
             self.side.leave_ghost(entry.tag);
         }
-        Some(Displaced { entry: (entry.key, entry.value), has_ended })
+        let cause = if has_ended { Removal::Expired } else { Removal::Evicted };
+        Some(Displaced { entry: (entry.key, entry.value), cause })
     }
 
     /// One that has ended, if there is one.
