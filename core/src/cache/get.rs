@@ -164,6 +164,30 @@ where
     }
 }
 
+impl<C, Q, O, Fut, X> Get<'_, '_, C, Q, O, Fut, X>
+where
+    C: ServeBy<Q> + Serve,
+    Q: ?Sized,
+    O: FnOnce() -> Fut,
+    Fut: Future,
+    X: Outcome<Fut::Output, C::Value, C::Error>,
+{
+    /// Fetches, or waits for another one's fetch.
+    // Kept out of line, so that the way of who finds a value is short.
+    #[inline(never)]
+    fn poll_flight(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<C::Value, FlightError<C::Error>>> {
+        let mut this = self.project();
+        if let Some(outcome) = ready!(this.fetching.as_mut().poll_news(cx)) {
+            (*this.operation, *this.is_shared) = (None, true);
+            return Poll::Ready(outcome.map_err(FlightError::Failed));
+        }
+        let key = *this.key;
+        let arrival = ready!(this.fetching.poll_fetch::<_, X>(this.operation, |cache| Some(cache.to_key(key)), cx));
+        *this.is_shared = arrival.is_shared;
+        Poll::Ready(arrival.into_outcome().map_err(FlightError::Failed))
+    }
+}
+
 impl<C, Q, O, Fut, X> Future for Get<'_, '_, C, Q, O, Fut, X>
 where
     C: ServeBy<Q> + Serve,
@@ -175,8 +199,8 @@ where
     type Output = Result<C::Value, FlightError<C::Error>>;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.as_mut().project();
         if this.fetching.is_outside() {
             if this.operation.is_none() {
                 return Poll::Pending;
@@ -197,14 +221,7 @@ where
                 }
             }
         }
-        if let Some(outcome) = ready!(this.fetching.as_mut().poll_news(cx)) {
-            (*this.operation, *this.is_shared) = (None, true);
-            return Poll::Ready(outcome.map_err(FlightError::Failed));
-        }
-        let key = *this.key;
-        let arrival = ready!(this.fetching.poll_fetch::<_, X>(this.operation, |cache| Some(cache.to_key(key)), cx));
-        *this.is_shared = arrival.is_shared;
-        Poll::Ready(arrival.into_outcome().map_err(FlightError::Failed))
+        self.poll_flight(cx)
     }
 }
 

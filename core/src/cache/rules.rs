@@ -17,6 +17,8 @@ pub(super) struct Rules {
     pub(super) stale_if_error: u64,
     /// Whether all of it gets old, or may.
     pub(super) is_timed: bool,
+    /// Whether an entry is fresh until its end, whatever is done with it.
+    pub(super) is_plain: bool,
 }
 
 /// What is kept of an entry's times, and what the store marks it with.
@@ -62,6 +64,7 @@ impl Rules {
         stale_while_revalidate: 0,
         stale_if_error: 0,
         is_timed: false,
+        is_plain: true,
     };
 
     /// Whether it matters how long fetches take.
@@ -87,15 +90,15 @@ impl Rules {
         times
     }
 
-    /// What an entry is good for now. A fetch takes `cost` nanoseconds.
+    /// Whether an entry is fresh, where little is to be asked. If not, [`age`](Self::age) says what it is.
     #[inline]
-    pub(super) fn age(&self, times: &Times, now: Instant, cost: u64, random: impl FnOnce() -> u64) -> Age {
-        let is_plain = self.time_to_idle == NEVER && self.refresh_ahead == 0 && !self.needs_cost();
-        if is_plain && now < times.end() { Age::Fresh } else { self.age_in_full(times, now, cost, random) }
+    pub(super) fn is_plainly_fresh(&self, times: &Times, now: Instant) -> bool {
+        self.is_plain && now < times.end()
     }
 
+    /// What an entry is good for now. A fetch takes `cost` nanoseconds.
     #[inline(never)]
-    fn age_in_full(&self, times: &Times, now: Instant, cost: u64, random: impl FnOnce() -> u64) -> Age {
+    pub(super) fn age(&self, times: &Times, now: Instant, cost: u64, random: impl FnOnce() -> u64) -> Age {
         if self.time_to_idle != NEVER && now >= times.idle_at() {
             return Age::Dead;
         }

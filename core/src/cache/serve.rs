@@ -132,10 +132,15 @@ where
     pub(super) fn now(&self, shard: &mut Shard<K, V, E, S, F>, read: Instant) -> Instant {
         let read = match () {
             () if self.settings.rules.is_timed => read,
-            () if shard.has_own_ttls => self.clock.now(),
+            () if shard.has_own_ttls => self.read_late(),
             () => return read,
         };
         shard.steady.advance(read, &self.clock)
+    }
+
+    #[cold]
+    fn read_late(&self) -> Instant {
+        self.clock.now()
     }
 
     /// What is to be kept of an outcome, if anything.
@@ -354,20 +359,16 @@ where
     O: for<'e> SharedObserver<Event<'e, K, V>>,
     Q: Hash + Eq + ToKey<K> + ?Sized,
 {
-    #[inline(always)]
-    #[allow(clippy::inline_always, reason = "what it returns would go through memory, piece by piece")]
+    #[inline(never)]
     fn enter(&self, key: &Q, waker: &Waker, reading: Reading) -> Result<Entered<Result<V, E>, F::Link>, FlightError> {
         let (hash, read, rules) = (Self::hash(key), self.read(), &self.settings.rules);
         // A key that owns nothing costs nothing: it is there if this caller is to fetch, and the lock is taken once.
         let mut new = if needs_drop::<K>() { None } else { Some(key.to_key()) };
         let looked = self.with_shard(hash, |shard| {
             let now = self.now(shard, read);
-            let look = shard.look(rules, hash, |known| known.borrow() == key, now, P::random, reading);
-            match (look, new.take()) {
-                (Look::Absent { .. }, Some(new)) if self.checked().is_ok() => {
-                    shard.lead(hash, new, self.flight_limits()).map_or(Look::Full, Look::Leads)
-                }
-                (look, _) => look,
+            match shard.hit(rules, hash, |known| known.borrow() == key, now) {
+                Ok(outcome) => Look::Served { outcome, is_stale: false, is_due: false },
+                Err(known) => self.look(shard, hash, known, key, new.take(), now, reading),
             }
         });
         match looked {
@@ -429,6 +430,32 @@ where
     H: KeyHash,
     O: for<'e> SharedObserver<Event<'e, K, V>>,
 {
+    /// Reads what is not plainly fresh, or not there; or begins its fetch, where its key is at hand.
+    #[inline(never)]
+    #[allow(clippy::too_many_arguments, reason = "it goes on where the short way ends")]
+    fn look<Q>(
+        &self,
+        shard: &mut Shard<K, V, E, S, F>,
+        hash: u64,
+        known: Option<S::Link>,
+        key: &Q,
+        new: Option<K>,
+        now: Instant,
+        reading: Reading,
+    ) -> Look<V, E, Ticket<F::Link>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
+    {
+        let rules = &self.settings.rules;
+        match (shard.look(rules, hash, known, |known| known.borrow() == key, now, P::random, reading), new) {
+            (Look::Absent { .. }, Some(new)) if self.checked().is_ok() => {
+                shard.lead(hash, new, self.flight_limits()).map_or(Look::Full, Look::Leads)
+            }
+            (look, _) => look,
+        }
+    }
+
     /// Joins who fetches a key; or fetches it, if it was absent in that epoch.
     // Kept out of line, so that the way of who finds a value is short.
     #[inline(never)]
@@ -444,7 +471,7 @@ where
         K: Borrow<Q>,
         Q: Hash + Eq + ToKey<K> + ?Sized,
     {
-        let (rules, limits) = (&self.settings.rules, self.flight_limits());
+        let limits = self.flight_limits();
         let full = || self.rejected(FlightError::Full { capacity: limits.flights });
         self.checked().map_err(|error| self.rejected(FlightError::Config(error)))?;
         loop {
@@ -474,8 +501,8 @@ where
             }
             // What was not there a moment ago may be there now.
             let looked = self.with_shard(hash, |shard| {
-                let now = self.now(shard, read);
-                shard.look(rules, hash, |known| known.borrow() == key, now, P::random, Reading::Again)
+                let (now, known) = (self.now(shard, read), shard.find(hash, |known| known.borrow() == key));
+                self.look(shard, hash, known, key, None, now, Reading::Again)
             });
             absent = match looked.ok_or_else(full)? {
                 Look::Served { outcome, .. } => {

@@ -265,6 +265,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
     pub const fn time_to_idle(mut self, idle: Duration) -> Self {
         self.settings.rules.time_to_idle = nanos(idle);
         self.settings.rules.is_timed |= nanos(idle) < u64::MAX;
+        self.settings.rules.is_plain &= nanos(idle) == u64::MAX;
         self
     }
 
@@ -272,6 +273,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
     #[must_use]
     pub const fn refresh_ahead(mut self, lead: Duration) -> Self {
         self.settings.rules.refresh_ahead = nanos(lead);
+        self.settings.rules.is_plain &= lead.is_zero();
         self
     }
 
@@ -282,6 +284,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
     pub const fn early_refresh(mut self, beta: Ratio) -> Self {
         self.settings.rules.early_refresh = beta;
         self.settings.rules.is_timed |= !beta.is_zero();
+        self.settings.rules.is_plain &= beta.is_zero();
         self
     }
 

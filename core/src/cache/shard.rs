@@ -129,48 +129,81 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         epoch: 0,
     };
 
-    /// Reads. The value is cloned under the lock, since it might be gone after it.
+    /// Reads what is fresh: most reads, and so by the shortest way. The value is cloned under the lock, since it might be gone after it. Else where it is, if it is there, for [`look`](Self::look).
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "what it returns would go through memory, piece by piece")]
+    pub(super) fn hit(
+        &mut self,
+        rules: &Rules,
+        hash: u64,
+        is_it: impl FnMut(&K) -> bool,
+        now: Instant,
+    ) -> Result<Result<V, E>, Option<S::Link>>
+    where
+        V: Clone,
+        E: Clone,
+    {
+        let Some(link) = self.store.find(hash, is_it) else { return Err(None) };
+        match self.store.get_mut(link) {
+            Some(Entry { value, times, .. }) if rules.is_plainly_fresh(times, now) => {
+                count_use(times);
+                self.counts.hits = self.counts.hits.wrapping_add(1);
+                Ok(value.clone())
+            }
+            _ => Err(Some(link)),
+        }
+    }
+
+    /// Reads what is not [plainly fresh](Self::hit), where it is; or what is not there.
+    #[inline(never)]
     pub(super) fn look(
         &mut self,
         rules: &Rules,
         hash: u64,
-        mut is_it: impl FnMut(&K) -> bool,
+        known: Option<S::Link>,
+        is_it: impl FnMut(&K) -> bool,
         now: Instant,
-        random: impl FnOnce() -> u64,
+        random: fn() -> u64,
         reading: Reading,
     ) -> Look<V, E, Ticket<F::Link>>
     where
         V: Clone,
         E: Clone,
     {
-        if let Some(link) = self.store.find(hash, &mut is_it)
-            && let Some(Entry { value, times, .. }) = self.store.get_mut(link)
-        {
-            let age = rules.age(times, now, self.cost, random);
+        let cost = self.cost;
+        let mut found = None;
+        if let Some(Entry { value, times, .. }) = known.and_then(|link| self.store.get_mut(link)) {
+            let age = rules.age(times, now, cost, random);
             if age <= Age::Stale {
                 rules.read(times, now);
                 count_use(times);
-                let outcome = value.clone();
                 let may_ask = match reading {
                     Reading::Queues => !times.is_queued(),
                     Reading::Fetches => true,
                     Reading::Again => false,
                 };
-                let is_due = age >= Age::Due && may_ask && !self.flights.is_listed(hash, is_it);
-                match (reading, age) {
-                    (Reading::Again, _) => {}
-                    (_, Age::Stale) => self.counts.stale = self.counts.stale.wrapping_add(1),
-                    _ => self.counts.hits = self.counts.hits.wrapping_add(1),
-                }
-                return Look::Served { outcome, is_stale: age == Age::Stale, is_due };
+                found = Some((value.clone(), age == Age::Stale, age >= Age::Due && may_ask));
             }
         }
         if reading != Reading::Again {
-            self.counts.misses = self.counts.misses.wrapping_add(1);
+            let count = match &found {
+                Some((_, true, _)) => &mut self.counts.stale,
+                Some(_) => &mut self.counts.hits,
+                None => &mut self.counts.misses,
+            };
+            *count = count.wrapping_add(1);
         }
-        if self.flights.is_listed(hash, is_it) { Look::Fetched } else { Look::Absent { epoch: self.epoch } }
+        let is_fetched = matches!(found, None | Some((_, _, true))) && self.flights.is_listed(hash, is_it);
+        match found {
+            Some((outcome, is_stale, may_ask)) => Look::Served { outcome, is_stale, is_due: may_ask && !is_fetched },
+            None if is_fetched => Look::Fetched,
+            None => Look::Absent { epoch: self.epoch },
+        }
+    }
+
+    /// Where the entry of a key is.
+    pub(super) fn find(&self, hash: u64, is_it: impl FnMut(&K) -> bool) -> Option<S::Link> {
+        self.store.find(hash, is_it)
     }
 
     /// The value that would be served, and nothing is learnt from it.
@@ -308,7 +341,7 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
             let old = self.store.replace(link, outcome, times, weight, end);
             Gone { displaced: old.map(|old| Displaced { entry: (key, old), cause }), _unused: (None, None) }
         } else {
-            let new = store::New { key, value: outcome, times, weight };
+            let new = store::New { key, value: outcome, times, weight, end };
             match self.store.insert(hash, new, now, limits, |times| rules.dies_at(times)) {
                 Ok(displaced) => Gone { displaced, _unused: (None, None) },
                 Err((key, outcome)) => Gone { displaced: None, _unused: (Some(key), Some(outcome)) },

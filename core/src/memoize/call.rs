@@ -46,6 +46,30 @@ where
     }
 }
 
+impl<A, C, Q, Fut> Call<'_, '_, A, C, Q, Fut>
+where
+    A: Fn(C::Key) -> Fut,
+    C: ServeBy<Q> + Serve,
+    Q: ?Sized,
+    Fut: Future<Output = Result<C::Value, C::Error>>,
+{
+    /// Calls the function, or waits for another one's call.
+    // Kept out of line, so that the way of who finds a value is short.
+    #[inline(never)]
+    fn poll_flight(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<C::Value, FlightError<C::Error>>> {
+        let mut this = self.project();
+        if let Some(outcome) = ready!(this.fetching.as_mut().poll_news(cx)) {
+            *this.may_start = false;
+            return Poll::Ready(outcome.map_err(FlightError::Failed));
+        }
+        let (function, key, cache) = (*this.function, *this.key, this.fetching.cache());
+        let mut operation = this.may_start.then_some(|| function(cache.to_key(key)));
+        *this.may_start = false;
+        let arrival = ready!(this.fetching.poll_fetch::<_, AsIs>(&mut operation, |cache| Some(cache.to_key(key)), cx));
+        Poll::Ready(arrival.into_outcome().map_err(FlightError::Failed))
+    }
+}
+
 impl<A, C, Q, Fut> Future for Call<'_, '_, A, C, Q, Fut>
 where
     A: Fn(C::Key) -> Fut,
@@ -56,14 +80,13 @@ where
     type Output = Result<C::Value, FlightError<C::Error>>;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        let (function, key) = (*this.function, *this.key);
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.as_mut().project();
         if this.fetching.is_outside() {
             if !*this.may_start {
                 return Poll::Pending;
             }
-            match this.fetching.cache().enter(key, cx.waker(), Reading::Queues) {
+            match this.fetching.cache().enter(*this.key, cx.waker(), Reading::Queues) {
                 Ok(Entered::Flies { hash, stands }) => this.fetching.as_mut().take(hash, stands),
                 Ok(Entered::Served { outcome, .. }) => {
                     *this.may_start = false;
@@ -75,15 +98,7 @@ where
                 }
             }
         }
-        if let Some(outcome) = ready!(this.fetching.as_mut().poll_news(cx)) {
-            *this.may_start = false;
-            return Poll::Ready(outcome.map_err(FlightError::Failed));
-        }
-        let cache = this.fetching.cache();
-        let mut operation = this.may_start.then_some(|| function(cache.to_key(key)));
-        *this.may_start = false;
-        let arrival = ready!(this.fetching.poll_fetch::<_, AsIs>(&mut operation, |cache| Some(cache.to_key(key)), cx));
-        Poll::Ready(arrival.into_outcome().map_err(FlightError::Failed))
+        self.poll_flight(cx)
     }
 }
 

@@ -45,6 +45,8 @@ pub(super) struct New<K, V> {
     pub(super) value: V,
     pub(super) times: Times,
     pub(super) weight: u32,
+    /// When it is of no use any more.
+    pub(super) end: Instant,
 }
 
 /// What there is room for.
@@ -96,7 +98,7 @@ impl<K, V, S: Storage> Store<K, V, S> {
     pub(super) fn insert(
         &mut self,
         hash: u64,
-        New { key, value, mut times, weight }: New<K, V>,
+        New { key, value, mut times, weight, end }: New<K, V>,
         now: Instant,
         limits: Limits,
         dies_at: impl Fn(&Times) -> Instant,
@@ -108,7 +110,6 @@ impl<K, V, S: Storage> Store<K, V, S> {
         }
         let on_probation = self.is_scarce && self.side.places() > 0 && !self.side.take_ghost(tag);
         times.set_marks(if on_probation { PROBATION } else { 0 });
-        let end = dies_at(&times);
         let link = self.slots.put(key, value, times, tag)?;
         if on_probation {
             self.put_on_probation(link);

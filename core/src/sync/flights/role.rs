@@ -259,9 +259,12 @@ impl<F: Flights + ?Sized> Drop for Role<'_, F> {
 }
 
 impl<F: Flights + ?Sized> Drop for Aborts<'_, '_, F> {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(role) = self.0.take() {
-            role.give_up();
+        match self.0.take() {
+            // Most have ended by then.
+            Some(Role { stands: Stands::Outside, .. }) | None => {}
+            Some(role) => role.give_up(),
         }
     }
 }
