@@ -1,6 +1,50 @@
+use core::mem::forget;
 use core::time::Duration;
 
+use super::settings::Cache;
+use crate::observe::SharedObserver;
+use crate::platform::Platform;
 use crate::single_flight::FlightError;
+use crate::storage::Storage;
+
+impl<P: Platform<Clock: Copy>, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache<P, K, V, E, S, H, F, SHARDS> {
+    /// Tells `observer` of reads, of fetches, and of entries that go. Of a cache that has been used already, no more than its settings is kept.
+    ///
+    /// It is told outside the lock: of what two threads do one after the other, either may come first. Where somebody listens, the clock is read at the beginning of a fetch too, and also where nothing gets old.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb::cache::{Event, Removal};
+    /// use aplomb::key::FoldHash;
+    /// use aplomb_sim::prelude::*;
+    /// use std::cell::RefCell;
+    /// use std::convert::Infallible;
+    ///
+    /// let seen = RefCell::new(Vec::new());
+    /// let note = |event: &Event<'_, u32, u32>| match event {
+    ///     Event::Removed { key, cause, .. } => seen.borrow_mut().push(format!("{key} {cause:?}")),
+    ///     event => seen.borrow_mut().push(format!("{event:?}")),
+    /// };
+    /// let squares: Cache<u32, u32, Infallible, Heap, FoldHash, Heap, 1, _> = Cache::new().capacity(1).observed_by(note);
+    /// aplomb_sim::block_on(async {
+    ///     for n in [1, 1, 2] {
+    ///         assert_eq!(squares.get(&n, || async { Ok(n * n) }).await, Ok(n * n));
+    ///     }
+    /// });
+    /// assert_eq!(*seen.borrow(), ["Missed", "Fetched { took: 0ns }", "Hit", "Missed", "1 Evicted", "Fetched { took: 0ns }"]);
+    /// ```
+    #[must_use]
+    pub const fn observed_by<L>(self, observer: L) -> Cache<P, K, V, E, S, H, F, SHARDS, L>
+    where
+        L: for<'e> SharedObserver<Event<'e, K, V>>,
+    {
+        let (clock, settings) = (self.clock, self.settings);
+        // It has no entries yet, and a `const fn` drops nothing.
+        forget(self);
+        Cache::made(clock, settings, observer)
+    }
+}
 
 /// What a cache tells its [observer](super::Cache::observed_by), and a memoized function its.
 ///

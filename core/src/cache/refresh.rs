@@ -211,7 +211,7 @@ where
     }
 }
 
-impl<'c, C, Q, O, Fut, X> Late for GetWithRefresh<'c, '_, C, Q, O, Fut, X>
+impl<C, Q, O, Fut, X> Late for GetWithRefresh<'_, '_, C, Q, O, Fut, X>
 where
     C: ServeBy<Q> + Serve + Timed,
     Q: ?Sized,

@@ -4,15 +4,14 @@ use core::marker::PhantomData;
 use core::mem::forget;
 use core::time::Duration;
 
-use super::event::Event;
 use super::refreshes::Refreshes;
-use super::rules::Rules;
+use super::rules::{Idle, Rules, is_early, shortened};
 use super::shard::Shard;
 use super::snapshot::Snapshot;
 use super::store;
 use crate::config::ConfigError;
 use crate::key::FoldHash;
-use crate::observe::{SharedObserver, Silent};
+use crate::observe::Silent;
 use crate::platform::{Ambient, Platform};
 use crate::ratio::Ratio;
 use crate::storage::Storage;
@@ -81,6 +80,8 @@ pub(crate) struct Settings<K, V> {
     pub(crate) max_waiting: u32,
     pub(super) weigh_by: Option<fn(&K, &V) -> u32>,
     pub(super) ttl_by: Option<fn(&K, &V) -> Duration>,
+    /// What is wrong with them, if anything is.
+    error: Option<ConfigError>,
 }
 
 impl<K, V> Clone for Settings<K, V> {
@@ -119,47 +120,9 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
             max_waiting: u32::MAX,
             weigh_by: None,
             ttl_by: None,
+            error: None,
         };
         Self::made(clock, settings, Silent)
-    }
-}
-
-impl<P: Platform<Clock: Copy>, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache<P, K, V, E, S, H, F, SHARDS> {
-    /// Tells `observer` of reads, of fetches, and of entries that go. Of a cache that has been used already, no more than its settings is kept.
-    ///
-    /// It is told outside the lock: of what two threads do one after the other, either may come first. Where somebody listens, the clock is read at the beginning of a fetch too, and also where nothing gets old.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use aplomb::cache::{Event, Removal};
-    /// use aplomb::key::FoldHash;
-    /// use aplomb_sim::prelude::*;
-    /// use std::cell::RefCell;
-    /// use std::convert::Infallible;
-    ///
-    /// let seen = RefCell::new(Vec::new());
-    /// let note = |event: &Event<'_, u32, u32>| match event {
-    ///     Event::Removed { key, cause, .. } => seen.borrow_mut().push(format!("{key} {cause:?}")),
-    ///     event => seen.borrow_mut().push(format!("{event:?}")),
-    /// };
-    /// let squares: Cache<u32, u32, Infallible, Heap, FoldHash, Heap, 1, _> = Cache::new().capacity(1).observed_by(note);
-    /// aplomb_sim::block_on(async {
-    ///     for n in [1, 1, 2] {
-    ///         assert_eq!(squares.get(&n, || async { Ok(n * n) }).await, Ok(n * n));
-    ///     }
-    /// });
-    /// assert_eq!(*seen.borrow(), ["Missed", "Fetched { took: 0ns }", "Hit", "Missed", "1 Evicted", "Fetched { took: 0ns }"]);
-    /// ```
-    #[must_use]
-    pub const fn observed_by<L>(self, observer: L) -> Cache<P, K, V, E, S, H, F, SHARDS, L>
-    where
-        L: for<'e> SharedObserver<Event<'e, K, V>>,
-    {
-        let (clock, settings) = (self.clock, self.settings);
-        // It has no entries yet, and a `const fn` drops nothing.
-        forget(self);
-        Cache::made(clock, settings, observer)
     }
 }
 
@@ -172,7 +135,14 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
     pub(crate) const fn made(clock: P::Clock, settings: Settings<K, V>, observer: O) -> Self {
         const { assert!(SHARDS > 0, "a table has at least one shard") };
         let shards = [const { Shared::new(Shard::NEW) }; SHARDS];
-        Self { clock, settings, shards, refreshes: Shared::new(Refreshes::new()), observer, hash: PhantomData }
+        let mut made = Self { clock, settings, shards, refreshes: Shared::new(Refreshes::new()), observer, hash: PhantomData };
+        made.note();
+        made
+    }
+
+    /// Finds out what is wrong with the settings: as they are made, so that most of it happens before the program runs.
+    pub(crate) const fn note(&mut self) {
+        self.settings.error = self.settings_error();
     }
 
     /// How many entries there is room for. At least 1, and no more than the storage has room for.
@@ -181,6 +151,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
     #[must_use]
     pub const fn capacity(mut self, entries: usize) -> Self {
         self.settings.capacity = entries;
+        self.note();
         self
     }
 
@@ -188,6 +159,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
     #[must_use]
     pub const fn max_weight(mut self, weight: u64) -> Self {
         self.settings.max_weight = weight;
+        self.note();
         self
     }
 
@@ -215,6 +187,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
     #[must_use]
     pub const fn ttl(mut self, ttl: Duration) -> Self {
         self.settings.rules.ttl = nanos(ttl);
+        self.note();
         self.settings.rules.is_timed |= nanos(ttl) < u64::MAX;
         self
     }
@@ -241,6 +214,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
     #[must_use]
     pub const fn ttl_by(mut self, ttl: fn(&K, &V) -> Duration) -> Self {
         self.settings.ttl_by = Some(ttl);
+        self.note();
         self.settings.rules.is_timed = true;
         self
     }
@@ -249,6 +223,8 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
     #[must_use]
     pub const fn ttl_jitter(mut self, share: Ratio) -> Self {
         self.settings.rules.ttl_jitter = share;
+        self.settings.rules.shortened = if share.is_zero() { None } else { Some(shortened::<P>) };
+        self.note();
         self
     }
 
@@ -264,6 +240,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
     #[must_use]
     pub const fn time_to_idle(mut self, idle: Duration) -> Self {
         self.settings.rules.time_to_idle = nanos(idle);
+        self.settings.rules.idle = if nanos(idle) < u64::MAX { Some(Idle::KEPT) } else { None };
         self.settings.rules.is_timed |= nanos(idle) < u64::MAX;
         self.settings.rules.is_plain &= nanos(idle) == u64::MAX;
         self
@@ -273,6 +250,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
     #[must_use]
     pub const fn refresh_ahead(mut self, lead: Duration) -> Self {
         self.settings.rules.refresh_ahead = nanos(lead);
+        self.note();
         self.settings.rules.is_plain &= lead.is_zero();
         self
     }
@@ -283,6 +261,8 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
     #[must_use]
     pub const fn early_refresh(mut self, beta: Ratio) -> Self {
         self.settings.rules.early_refresh = beta;
+        self.settings.rules.is_early = if beta.is_zero() { None } else { Some(is_early::<P>) };
+        self.note();
         self.settings.rules.is_timed |= !beta.is_zero();
         self.settings.rules.is_plain &= beta.is_zero();
         self
@@ -322,6 +302,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
     #[must_use]
     pub const fn max_fetches(mut self, keys: usize) -> Self {
         self.settings.max_fetches = keys;
+        self.note();
         self
     }
 
@@ -352,7 +333,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
     /// What is wrong with it, if anything is: [`check`](Cache::check), for code that is evaluated at compile time.
     #[must_use]
     pub const fn config_error(self) -> Option<ConfigError> {
-        let error = self.settings_error();
+        let error = self.settings.error;
         // It has no entries yet, and a `const fn` drops nothing.
         forget(self);
         error
@@ -373,12 +354,13 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
     /// assert_eq!(refused.unwrap_err().to_string(), "capacity is 0, must be at least 1");
     /// ```
     pub fn check(self) -> Result<Self, ConfigError> {
-        self.settings_error().map_or(Ok(self), Err)
+        self.settings.error.map_or(Ok(self), Err)
     }
 
     /// As [`check`](Cache::check), of one that is in use.
+    #[inline]
     pub(super) fn checked(&self) -> Result<(), ConfigError> {
-        self.settings_error().map_or(Ok(()), Err)
+        self.settings.error.map_or(Ok(()), Err)
     }
 
     /// What a shard has room for.

@@ -102,6 +102,7 @@ impl<P: Platform, A, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O>
     #[must_use]
     pub const fn capacity(mut self, values: usize) -> Self {
         self.cache.settings.capacity = values;
+        self.cache.note();
         self
     }
 
@@ -116,6 +117,7 @@ impl<P: Platform, A, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O>
     #[must_use]
     pub const fn max_calls(mut self, keys: usize) -> Self {
         self.cache.settings.max_fetches = keys;
+        self.cache.note();
         self
     }
 

@@ -27,6 +27,7 @@
 //!
 //! As in Go's `x/sync/singleflight`, errors are shared, and `shared` is true for the leader too if somebody else has its result. There, the run lives by the leader's context, and followers fail when that is cancelled; here the next one takes over.
 
+mod boarding;
 mod error;
 mod event;
 mod outcome;

@@ -63,7 +63,7 @@ impl<'f, 'q, F: Flights, Q: ?Sized, O, Fut, C> Run<'f, 'q, F, Q, O, Fut, C> {
     }
 }
 
-impl<'f, 'q, F, Q, O, Fut, C, T, E> Run<'f, 'q, F, Q, O, Fut, C>
+impl<F, Q, O, Fut, C, T, E> Run<'_, '_, F, Q, O, Fut, C>
 where
     F: Board<Q> + Timed + Flights<Outcome = Result<T, E>>,
     Q: ?Sized,

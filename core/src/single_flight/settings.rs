@@ -5,23 +5,17 @@ use core::future::Future;
 use core::hash::Hash;
 use core::marker::PhantomData;
 use core::mem::forget;
-use core::pin::Pin;
-use core::task::{Context, Poll, Waker};
 
-use super::error::FlightError;
 use super::event::Event;
 use super::outcome::Converted;
 use super::run::Run;
-use super::with_deadline::Timed;
-use crate::alarm::Alarm;
 use crate::config::ConfigError;
-use crate::key::{FoldHash, KeyHash, ToKey, hash, shard_of};
+use crate::key::{FoldHash, KeyHash, ToKey, hash};
 use crate::observe::{SharedObserver, Silent};
-use crate::platform::{Ambient, Platform};
+use crate::platform::Platform;
 use crate::storage::Storage;
 use crate::sync::Shared;
-use crate::sync::flights::{Board, FlightTable, Flights, Followed, Led, Limits, Stands};
-use crate::time::{Clock, Instant};
+use crate::sync::flights::{FlightTable, Flights, Limits};
 
 /// Of concurrent calls with one key, one runs, and all have its result. The module [`single_flight`](crate::single_flight) tells what it promises.
 ///
@@ -64,13 +58,13 @@ pub struct SingleFlight<
 > {
     capacity: usize,
     max_waiting: u32,
-    shards: [Shard<P, K, T, E, W, S>; SHARDS],
+    pub(super) shards: [Shard<P, K, T, E, W, S>; SHARDS],
     pub(super) observer: O,
     hash: PhantomData<fn() -> H>,
 }
 
 type Shard<P, K, T, E, W, S> = Shared<<P as Platform>::RawMutex, TableOf<K, T, E, W, S>>;
-type TableOf<K, T, E, W, S> = FlightTable<K, Result<T, E>, S, <W as Succession>::Work<Result<T, E>>>;
+pub(super) type TableOf<K, T, E, W, S> = FlightTable<K, Result<T, E>, S, <W as Succession>::Work<Result<T, E>>>;
 
 /// What a leader that is dropped hands over. It is implemented for [`Restarts`] and [`Survives`].
 pub trait Succession {
@@ -197,21 +191,21 @@ impl<P: Platform, K, T, E, W: Succession, S: Storage, H, const SHARDS: usize, O>
         made
     }
 
-    /// For how many keys operations are under way at once; a caller with another one ends at once, with [`FlightError::Full`]. One that was [forgotten](SingleFlight::forget) counts as long as it is under way. At least 1, and no more than the storage has room for. Of several shards, each has its part, rounded up.
+    /// For how many keys operations are under way at once; a caller with another one ends at once, with [`FlightError::Full`](crate::FlightError::Full). One that was [forgotten](SingleFlight::forget) counts as long as it is under way. At least 1, and no more than the storage has room for. Of several shards, each has its part, rounded up.
     #[must_use]
     pub const fn capacity(mut self, keys: usize) -> Self {
         self.capacity = keys;
         self
     }
 
-    /// How many callers may wait for another one's operation, in all; the next one ends at once, with [`FlightError::QueueFull`]. Zero is legal: nobody waits then. Of several shards, each has its part, rounded up.
+    /// How many callers may wait for another one's operation, in all; the next one ends at once, with [`FlightError::QueueFull`](crate::FlightError::QueueFull). Zero is legal: nobody waits then. Of several shards, each has its part, rounded up.
     #[must_use]
     pub const fn max_waiting(mut self, callers: u32) -> Self {
         self.max_waiting = callers;
         self
     }
 
-    const fn settings_error(&self) -> Option<ConfigError> {
+    pub(super) const fn settings_error(&self) -> Option<ConfigError> {
         let room = S::CAPACITY.saturating_mul(SHARDS);
         if self.capacity == 0 || self.capacity > room {
             return Some(ConfigError::Capacity { value: self.capacity, most: room });
@@ -246,7 +240,7 @@ impl<P: Platform, K, T, E, W: Succession, S: Storage, H, const SHARDS: usize, O>
         self.settings_error().map_or(Ok(self), Err)
     }
 
-    fn limits(&self) -> Limits {
+    pub(super) fn limits(&self) -> Limits {
         Limits {
             flights: self.capacity.div_ceil(SHARDS).min(S::CAPACITY),
             waiting: self.max_waiting.div_ceil(u32::try_from(SHARDS).unwrap_or(u32::MAX)),
@@ -324,7 +318,7 @@ where
     ///
     /// # Errors
     ///
-    /// [`FlightError::Full`] and [`FlightError::QueueFull`], at once; or a clone of the operation's own, as [`FlightError::Failed`].
+    /// [`FlightError::Full`](crate::FlightError::Full) and [`FlightError::QueueFull`](crate::FlightError::QueueFull), at once; or a clone of the operation's own, as [`FlightError::Failed`](crate::FlightError::Failed).
     ///
     /// # Examples
     ///
@@ -386,83 +380,6 @@ where
         E: Clone,
     {
         Run::new(self, key, operation)
-    }
-}
-
-impl<P, K, T, E, W, S, H, const SHARDS: usize, O> Flights for SingleFlight<P, K, T, E, W, S, H, SHARDS, O>
-where
-    P: Platform,
-    W: Succession,
-    S: Storage,
-    H: KeyHash,
-    O: SharedObserver<Event>,
-{
-    type Key = K;
-    type Outcome = Result<T, E>;
-    type Work = W::Work<Result<T, E>>;
-    type Storage = S;
-
-    #[inline]
-    fn with_table<R>(&self, hash: u64, act: impl FnOnce(&mut TableOf<K, T, E, W, S>) -> R) -> Option<R> {
-        self.shards.get(shard_of(hash, SHARDS)).map(|shard| shard.with(act))
-    }
-
-    #[inline]
-    fn tell_of_leaving(&self, is_handed_over: bool) {
-        self.observer.observe(&if is_handed_over { Event::HandedOver } else { Event::Abandoned });
-    }
-}
-
-impl<P, K, T, E, W, S, H, Q, const SHARDS: usize, O> Board<Q> for SingleFlight<P, K, T, E, W, S, H, SHARDS, O>
-where
-    P: Platform,
-    K: Borrow<Q>,
-    W: Succession,
-    S: Storage,
-    H: KeyHash,
-    O: SharedObserver<Event>,
-    Q: Hash + Eq + ToKey<K> + ?Sized,
-{
-    #[inline]
-    fn board(&self, key: &Q, waker: &Waker) -> Result<(u64, Stands<S::Link>), FlightError> {
-        let (hash, limits) = (hash::<H, Q>(P::hash_seed(), key), self.limits());
-        let full = FlightError::Full { capacity: limits.flights };
-        let mut waker = waker.clone();
-        loop {
-            match self.with_table(hash, |table| table.follow(hash, |known| known.borrow() == key, waker, limits)).ok_or(full)? {
-                Followed::Waits(place) => return Ok((hash, Stands::Follows(place))),
-                Followed::Full(_unused, waiting) => return Err(FlightError::QueueFull { waiting }),
-                Followed::Unlisted(unused) => waker = unused,
-            }
-            if let Some(error) = self.settings_error() {
-                return Err(FlightError::Config(error));
-            }
-            let new = key.to_key();
-            match self.with_table(hash, |table| table.lead(hash, new, |known| known.borrow() == key, limits)).ok_or(full)? {
-                Led::Leads(ticket) => return Ok((hash, Stands::Leads(ticket))),
-                Led::Full(_key) => return Err(full),
-                // Another caller was quicker.
-                Led::Listed(_key) => {}
-            }
-        }
-    }
-
-    #[inline]
-    fn tell(&self, event: Event) {
-        self.observer.observe(&event);
-    }
-}
-
-impl<P, K, T, E, W, S, H, const SHARDS: usize, O> Timed for SingleFlight<P, K, T, E, W, S, H, SHARDS, O>
-where
-    P: Platform<Clock: Ambient>,
-    W: Succession,
-    S: Storage,
-{
-    type Sleep = <P::Clock as Clock>::Sleep;
-
-    fn poll_until(&self, alarm: Pin<&mut Alarm<Self::Sleep>>, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        alarm.poll_until(&P::Clock::CLOCK, at, cx)
     }
 }
 

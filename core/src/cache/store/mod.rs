@@ -11,7 +11,7 @@ use self::side::{BLOCK, Side};
 use self::slots::Chained;
 pub(super) use self::slots::Entry;
 use super::event::Removal;
-use super::rules::Times;
+use super::rules::{Rules, Times};
 use crate::storage::{Link, Slots, Storage};
 use crate::time::Instant;
 
@@ -101,10 +101,10 @@ impl<K, V, S: Storage> Store<K, V, S> {
         New { key, value, mut times, weight, end }: New<K, V>,
         now: Instant,
         limits: Limits,
-        dies_at: impl Fn(&Times) -> Instant,
+        rules: &Rules,
     ) -> Result<Option<Displaced<K, V>>, (K, V)> {
         let tag = Link::of_hash(hash);
-        let displaced = if self.len() >= limits.capacity { self.displace(now, &dies_at) } else { None };
+        let displaced = if self.len() >= limits.capacity { self.displace(now, rules) } else { None };
         if self.slots.is_crowded() {
             self.grow(limits.capacity);
         }
@@ -140,22 +140,16 @@ impl<K, V, S: Storage> Store<K, V, S> {
     }
 
     /// Makes way for an entry of that weight, by one; until there is room, or nobody is left.
-    pub(super) fn make_room(
-        &mut self,
-        weight: u32,
-        now: Instant,
-        limits: Limits,
-        dies_at: impl Fn(&Times) -> Instant,
-    ) -> Option<Displaced<K, V>> {
+    pub(super) fn make_room(&mut self, weight: u32, now: Instant, limits: Limits, rules: &Rules) -> Option<Displaced<K, V>> {
         if self.weight.saturating_add(u64::from(weight)) <= limits.max_weight {
             return None;
         }
-        self.displace(now, &dies_at)
+        self.displace(now, rules)
     }
 
     /// Takes one out that has ended, if there is one.
-    pub(super) fn take_ended(&mut self, now: Instant, dies_at: impl Fn(&Times) -> Instant) -> Option<Entry<K, V, S::Link>> {
-        let link = self.find_ended(now, dies_at)?;
+    pub(super) fn take_ended(&mut self, now: Instant, rules: &Rules) -> Option<Entry<K, V, S::Link>> {
+        let link = self.find_ended(now, rules)?;
         self.remove(link)
     }
 
@@ -176,8 +170,10 @@ impl<K, V, S: Storage> Store<K, V, S> {
         self.side.grow(rooms);
     }
 
-    fn displace(&mut self, now: Instant, dies_at: impl Fn(&Times) -> Instant) -> Option<Displaced<K, V>> {
-        let ended = self.find_ended(now, &dies_at);
+    // There are several who call it, and it is long.
+    #[inline(never)]
+    fn displace(&mut self, now: Instant, rules: &Rules) -> Option<Displaced<K, V>> {
+        let ended = self.find_ended(now, rules);
         let has_ended = ended.is_some();
         if !has_ended {
             self.is_scarce = true;
@@ -192,13 +188,13 @@ impl<K, V, S: Storage> Store<K, V, S> {
     }
 
     /// One that has ended, if there is one.
-    fn find_ended(&mut self, now: Instant, dies_at: impl Fn(&Times) -> Instant) -> Option<S::Link> {
+    fn find_ended(&mut self, now: Instant, rules: &Rules) -> Option<S::Link> {
         while let Some(block) = self.side.ended(now) {
             let mut earliest = Instant::MAX;
             let first = block.saturating_mul(BLOCK);
             for link in (first..first.saturating_add(BLOCK)).filter_map(Link::new) {
                 let Some(entry) = self.slots.get(link) else { continue };
-                let end = dies_at(&entry.times);
+                let end = rules.dies_at(&entry.times);
                 if end <= now {
                     return Some(link);
                 }

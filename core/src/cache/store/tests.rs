@@ -18,7 +18,7 @@ fn limits(capacity: usize) -> Limits {
 }
 
 fn times(end: u64) -> Times {
-    NOTHING.times(Instant::ORIGIN, end, false, 0)
+    NOTHING.times(Instant::ORIGIN, end, false)
 }
 
 fn put<S: Storage>(store: &mut Store<u32, u32, S>, key: u32, end: u64, now: u64, capacity: usize) -> Option<(u32, bool)> {
@@ -28,7 +28,7 @@ fn put<S: Storage>(store: &mut Store<u32, u32, S>, key: u32, end: u64, now: u64,
         New { key, value: key, times: times(end), weight: 1, end: Instant::from_nanos(end) },
         now,
         limits(capacity),
-        Times::end,
+        &NOTHING,
     );
     let displaced = put.unwrap_or_else(|(key, _)| panic!("no room for {key}"));
     displaced.map(|displaced| (displaced.entry.0, displaced.cause == Removal::Expired))
@@ -74,7 +74,7 @@ fn play<S: Storage>(seed: u64, capacity: usize) {
                     New { key, value: key, times: times(end), weight, end: Instant::from_nanos(end) },
                     at,
                     limits(capacity),
-                    |times| times.end(),
+                    &NOTHING,
                 );
                 let Ok(displaced) = put else { panic!("seed {seed} at {now}: no room") };
                 assert_eq!(displaced.is_some(), is_full, "seed {seed} at {now}");

@@ -35,6 +35,7 @@ pub trait Board<Q: ?Sized>: Flights {
 }
 
 type TableOf<F> = FlightTable<<F as Flights>::Key, <F as Flights>::Outcome, <F as Flights>::Storage, <F as Flights>::Work>;
+type TicketOf<F> = Ticket<LinkOf<F>>;
 type LinkOf<F> = <<F as Flights>::Storage as Storage>::Link;
 
 /// What a caller is to its flight, which is given up when this is dropped.
@@ -115,7 +116,7 @@ impl<'f, F: Flights + ?Sized> Role<'f, F> {
 
     /// Comes to lead the flight of a key, or waits for what another one brings.
     #[inline]
-    pub(crate) fn poll_ticket<Q>(&mut self, key: &Q, cx: &mut Context<'_>) -> Poll<Result<Ticket<LinkOf<F>>, Ended<F::Outcome>>>
+    pub(crate) fn poll_ticket<Q>(&mut self, key: &Q, cx: &mut Context<'_>) -> Poll<Result<TicketOf<F>, Ended<F::Outcome>>>
     where
         F: Board<Q>,
         Q: ?Sized,

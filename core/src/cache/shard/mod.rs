@@ -1,11 +1,12 @@
 //! Entries, and who fetches them, behind one lock.
 
+mod walk;
+
 use core::convert::Infallible;
 
-use super::event::Removal;
-use super::rules::{Age, Rules, Times};
-use super::snapshot::Snapshot;
-use super::store::{self, Displaced, Entry, Limits, Store, count_use};
+use crate::cache::event::Removal;
+use crate::cache::rules::{Age, Rules, Times};
+use crate::cache::store::{self, Displaced, Entry, Limits, Store, count_use};
 use crate::storage::Storage;
 use crate::sync::flights::{self, FlightTable, Landed, Ticket};
 use crate::time::{Instant, Steady};
@@ -19,7 +20,7 @@ pub(super) struct Shard<K, V, E, S: Storage, F: Storage> {
     counts: Counts,
     /// How long fetches take, in nanoseconds: lately more than before.
     cost: u64,
-    /// Another one when a fetch begins, or something is kept.
+    /// Another one when something is kept.
     epoch: u32,
 }
 
@@ -45,8 +46,8 @@ pub(super) enum Look<V, E, L> {
     },
     /// Somebody fetches it.
     Fetched,
-    /// Nobody does. As long as the epoch is the same, nobody has begun to, and nothing was kept.
-    Absent { epoch: u32 },
+    /// Nobody does.
+    Absent,
     /// Nobody did: now this caller does.
     Leads(L),
     /// There is no room for another fetch.
@@ -70,8 +71,6 @@ pub(super) struct New<V, E> {
     /// In nanoseconds.
     pub(super) ttl: u64,
     pub(super) weight: u32,
-    /// For its jitter.
-    pub(super) random: u64,
 }
 
 /// What holds for all that is kept now.
@@ -163,7 +162,6 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         known: Option<S::Link>,
         is_it: impl FnMut(&K) -> bool,
         now: Instant,
-        random: fn() -> u64,
         reading: Reading,
     ) -> Look<V, E, Ticket<F::Link>>
     where
@@ -173,7 +171,7 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         let cost = self.cost;
         let mut found = None;
         if let Some(Entry { value, times, .. }) = known.and_then(|link| self.store.get_mut(link)) {
-            let age = rules.age(times, now, cost, random);
+            let age = rules.age(times, now, cost);
             if age <= Age::Stale {
                 rules.read(times, now);
                 count_use(times);
@@ -197,7 +195,7 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         match found {
             Some((outcome, is_stale, may_ask)) => Look::Served { outcome, is_stale, is_due: may_ask && !is_fetched },
             None if is_fetched => Look::Fetched,
-            None => Look::Absent { epoch: self.epoch },
+            None => Look::Absent,
         }
     }
 
@@ -214,18 +212,13 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         let link = self.store.find(hash, is_it)?;
         let Entry { value, times, .. } = self.store.get_mut(link)?;
         let value = value.as_ref().ok()?;
-        (rules.age(times, now, 0, || u64::MAX) <= Age::Stale).then(|| value.clone())
-    }
-
-    pub(super) const fn epoch(&self) -> u32 {
-        self.epoch
+        (rules.age(times, now, 0) <= Age::Stale).then(|| value.clone())
     }
 
     /// Begins a fetch of what nobody fetches.
     pub(super) fn lead(&mut self, hash: u64, key: K, limits: flights::Limits) -> Result<Ticket<F::Link>, K> {
         let ticket = self.flights.begin(hash, key, limits)?;
         self.counts.fetches = self.counts.fetches.wrapping_add(1);
-        self.epoch = self.epoch.wrapping_add(1);
         Ok(ticket)
     }
 
@@ -260,7 +253,7 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         if more == 0 || !is_kept {
             return None;
         }
-        let displaced = self.store.make_room(more, now, limits, |times| rules.dies_at(times))?;
+        let displaced = self.store.make_room(more, now, limits, rules)?;
         self.count_displaced(&displaced);
         Some(displaced)
     }
@@ -296,7 +289,7 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         let known = self.store.find(hash, |known| *known == key);
         if let (true, Some(link)) = (has_failed, known)
             && let Some(Entry { value: Ok(value), times, .. }) = self.store.get_mut(link)
-            && let age = rules.age(times, now, 0, || u64::MAX)
+            && let age = rules.age(times, now, 0)
             && age != Age::Dead
         {
             let (reserve, is_stale) = (Some(value.clone()), age == Age::Reserve);
@@ -328,7 +321,7 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         self.epoch = self.epoch.wrapping_add(1);
         let times = new.times(rules, now);
         let New { outcome, weight, .. } = new;
-        let is_expired = |entry: &mut Stored<K, V, E, S::Link>| rules.age(&entry.times, now, 0, || u64::MAX) > Age::Due;
+        let is_expired = |entry: &mut Stored<K, V, E, S::Link>| rules.age(&entry.times, now, 0) > Age::Due;
         let is_expired = known.and_then(|link| self.store.get_mut(link)).is_some_and(is_expired);
         let cause = if is_expired { Removal::Expired } else { Removal::Replaced };
         let end = rules.dies_at(&times);
@@ -342,7 +335,7 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
             Gone { displaced: old.map(|old| Displaced { entry: (key, old), cause }), _unused: (None, None) }
         } else {
             let new = store::New { key, value: outcome, times, weight, end };
-            match self.store.insert(hash, new, now, limits, |times| rules.dies_at(times)) {
+            match self.store.insert(hash, new, now, limits, rules) {
                 Ok(displaced) => Gone { displaced, _unused: (None, None) },
                 Err((key, outcome)) => Gone { displaced: None, _unused: (Some(key), Some(outcome)) },
             }
@@ -360,13 +353,6 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         Invalidated { entry, _forgotten: forgotten }
     }
 
-    /// Takes an entry out that is of no use any more, if there is one.
-    pub(super) fn take_ended(&mut self, rules: &Rules, now: Instant) -> Option<Stored<K, V, E, S::Link>> {
-        let entry = self.store.take_ended(now, |times| rules.dies_at(times))?;
-        self.counts.expired = self.counts.expired.wrapping_add(1);
-        Some(entry)
-    }
-
     /// What is past its end, and may answer for a fetch that is late.
     pub(super) fn reserve(&mut self, rules: &Rules, hash: u64, is_it: impl FnMut(&K) -> bool, now: Instant) -> Option<V>
     where
@@ -374,105 +360,11 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
     {
         let link = self.store.find(hash, is_it)?;
         let Entry { value: Ok(value), times, .. } = self.store.get_mut(link)? else { return None };
-        if rules.age(times, now, 0, || u64::MAX) == Age::Dead {
+        if rules.age(times, now, 0) == Age::Dead {
             return None;
         }
         self.counts.stale_if_error = self.counts.stale_if_error.wrapping_add(1);
         Some(value.clone())
-    }
-
-    /// Clones of the next entry from a slot on.
-    pub(super) fn next_from(&mut self, slot: usize) -> Option<Copied<K, V, S::Link>>
-    where
-        K: Clone,
-        V: Clone,
-    {
-        let (next, link) = self.store.next_from(slot)?;
-        let Entry { key, value, .. } = self.store.get_mut(link)?;
-        let (key, value) = (key.clone(), value.as_ref().ok().cloned());
-        Some(Copied { key, value, link, epoch: self.epoch, next })
-    }
-
-    /// Clones of the next entry from a slot on that would be served.
-    pub(super) fn next_served(&mut self, rules: &Rules, slot: &mut usize, now: Instant) -> Option<(K, V)>
-    where
-        K: Clone,
-        V: Clone,
-    {
-        loop {
-            let (next, link) = self.store.next_from(*slot)?;
-            *slot = next;
-            if let Some(Entry { key, value: Ok(value), times, .. }) = self.store.get_mut(link)
-                && rules.age(times, now, 0, || u64::MAX) <= Age::Stale
-            {
-                return Some((key.clone(), value.clone()));
-            }
-        }
-    }
-
-    /// Takes an entry out that was copied: if nothing was kept since; or, at the last try, if it is of the same key still.
-    pub(super) fn take_copied(&mut self, copied: &Copied<K, V, S::Link>, is_last: bool) -> Option<Stored<K, V, E, S::Link>>
-    where
-        K: Eq,
-    {
-        let is_it = self.epoch == copied.epoch || is_last && self.store.get_mut(copied.link)?.key == copied.key;
-        if is_it { self.store.remove(copied.link) } else { None }
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.store.len()
-    }
-
-    /// Takes the next entry out from a slot on.
-    pub(super) fn take_from(&mut self, slot: &mut usize) -> Option<Stored<K, V, E, S::Link>> {
-        let (next, link) = self.store.next_from(*slot)?;
-        *slot = next;
-        self.store.remove(link)
-    }
-
-    /// Whether an entry is still to be fetched anew, and nobody does. It is off the queue.
-    pub(super) fn take_due(&mut self, rules: &Rules, hash: u64, mut is_it: impl FnMut(&K) -> bool, now: Instant) -> bool {
-        let Some(link) = self.store.find(hash, &mut is_it) else { return false };
-        let Some(Entry { times, .. }) = self.store.get_mut(link) else { return false };
-        let was_queued = times.is_queued();
-        times.set_queued(false);
-        was_queued && rules.age(times, now, 0, || u64::MAX) != Age::Dead && !self.flights.is_listed(hash, is_it)
-    }
-
-    /// Whether a key is to be put into the queue: that of an entry which is not in it yet.
-    pub(super) fn queue(&mut self, hash: u64, is_it: impl FnMut(&K) -> bool) -> bool {
-        let Some(entry) = self.store.find(hash, is_it).and_then(|link| self.store.get_mut(link)) else { return false };
-        let was_queued = entry.times.is_queued();
-        entry.times.set_queued(true);
-        !was_queued
-    }
-
-    /// It could not be put into the queue.
-    pub(super) fn unqueue(&mut self, hash: u64, is_it: impl FnMut(&K) -> bool) {
-        if let Some(entry) = self.store.find(hash, is_it).and_then(|link| self.store.get_mut(link)) {
-            entry.times.set_queued(false);
-        }
-    }
-
-    pub(super) fn snapshot(&self) -> Snapshot {
-        let Counts { hits, stale, misses, fetches, errors, expired, evicted, stale_if_error } = self.counts;
-        let (fetching, waiting) = self.flights.len();
-        let (len, weight) = (self.store.len(), self.store.weight());
-        Snapshot {
-            len,
-            weight,
-            fetching,
-            waiting,
-            queued: 0,
-            hits,
-            stale,
-            misses,
-            fetches,
-            errors,
-            stale_if_error,
-            expired,
-            evicted,
-        }
     }
 
     fn count_displaced(&mut self, displaced: &Displaced<K, Result<V, E>>) {
@@ -487,7 +379,7 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
 
 impl<V, E> New<V, E> {
     fn times(&self, rules: &Rules, now: Instant) -> Times {
-        rules.times(now, self.ttl, self.outcome.is_err(), self.random)
+        rules.times(now, self.ttl, self.outcome.is_err())
     }
 }
 
