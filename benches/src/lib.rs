@@ -42,6 +42,15 @@ impl Group {
         Self { name, per_call: 1, members: Vec::new() }
     }
 
+    /// Whether this run has anything to do with that group: where instructions are counted, each member has a run of its own, which need not make what other groups want.
+    #[must_use]
+    pub fn is_wanted(name: &str) -> bool {
+        match instructions::Mode::from_args() {
+            instructions::Mode::Time | instructions::Mode::Count => true,
+            instructions::Mode::Row { group, .. } => group == name,
+        }
+    }
+
     /// A group whose members do so many things in one call, at most as many as there are in a batch: figures are for each of those.
     #[must_use]
     pub const fn of_many(name: &'static str, per_call: u32) -> Self {

@@ -98,9 +98,9 @@ mod tracing {
 
     use super::{Observer, SharedObserver};
     use crate::retry::Event;
-    use crate::{adaptive_limit, batcher, bulkhead, circuit_breaker, hedge, pool, rate_limiter};
+    use crate::{adaptive_limit, batcher, bulkhead, cache, circuit_breaker, hedge, pool, rate_limiter, single_flight};
 
-    /// Writes events to the `tracing` subscriber: what goes on by itself at DEBUG, what the caller gets to feel at WARN, success at the first attempt not at all.
+    /// Writes events to the `tracing` subscriber: what goes on by itself at DEBUG (a cache's hits at TRACE), what the caller gets to feel at WARN, success at the first attempt not at all.
     ///
     /// # Examples
     ///
@@ -160,6 +160,44 @@ mod tracing {
             match event {
                 Waiting { waiting } => tracing::debug!(name, waiting, "waiting for a place"),
                 Admitted { waited } => tracing::debug!(name, ?waited, "has its place"),
+                Rejected { reason } => tracing::warn!(name, %reason, "rejected"),
+            }
+        }
+    }
+
+    impl<K, V> SharedObserver<cache::Event<'_, K, V>> for Tracing {
+        fn observe(&self, event: &cache::Event<'_, K, V>) {
+            use cache::Event::{
+                Abandoned, Failed, Fetched, HandedOver, Hit, Missed, Rejected, Removed, Shared, Stale, StaleIfError,
+            };
+            let name = self.name;
+            match event {
+                Hit => tracing::trace!(name, "hit"),
+                Stale => tracing::debug!(name, "served what is past its end"),
+                Missed => tracing::debug!(name, "missed"),
+                Shared => tracing::debug!(name, "shares a fetch"),
+                Rejected { reason } => tracing::warn!(name, %reason, "rejected"),
+                Fetched { took } => tracing::debug!(name, ?took, "fetched"),
+                Failed { took } => tracing::warn!(name, ?took, "a fetch has failed"),
+                StaleIfError => tracing::warn!(name, "answered by what is past its end"),
+                HandedOver => tracing::debug!(name, "handed over"),
+                Abandoned => tracing::debug!(name, "abandoned"),
+                Removed { cause, .. } => tracing::debug!(name, ?cause, "removed"),
+            }
+        }
+    }
+
+    impl SharedObserver<single_flight::Event> for Tracing {
+        fn observe(&self, event: &single_flight::Event) {
+            use single_flight::Event::{Abandoned, Completed, Failed, HandedOver, Rejected, Shared, Started};
+            let name = self.name;
+            match event {
+                Started => tracing::debug!(name, "started"),
+                Shared => tracing::debug!(name, "shares another one's"),
+                Completed { is_shared } => tracing::debug!(name, is_shared, "completed"),
+                Failed { is_shared } => tracing::warn!(name, is_shared, "failed"),
+                HandedOver => tracing::debug!(name, "handed over"),
+                Abandoned => tracing::debug!(name, "abandoned"),
                 Rejected { reason } => tracing::warn!(name, %reason, "rejected"),
             }
         }

@@ -12,14 +12,17 @@ use aplomb::adaptive_limit::{self, AdaptiveLimit, Aimd, IgnoreErrors};
 use aplomb::backoff::Constant;
 use aplomb::batcher::{self, Batcher};
 use aplomb::bulkhead::{self, Bulkhead};
+use aplomb::cache;
 use aplomb::circuit_breaker::{self, AnyError, CircuitBreaker, Consecutive, KeyedCircuitBreaker};
 use aplomb::hedge::{self, After, Cause, Hedge, NoneFatal};
 use aplomb::key::FoldHash;
 use aplomb::pool::{self, JobSet, Pool};
 use aplomb::rate_limiter::{self, Rate, RateLimiter, TokenBucket};
+use aplomb::single_flight::{self, Restarts, SingleFlight, Survives};
 use aplomb::time::ms;
 use aplomb::{
-    BreakerError, BulkheadError, Clock, Deadline, Heap, Inline, KeyedRateLimiter, LimitError, PoolError, RateLimitError, checked,
+    BreakerError, BulkheadError, Clock, Deadline, FlightError, Heap, Inline, KeyedRateLimiter, LimitError, PoolError,
+    RateLimitError, checked,
 };
 use aplomb_sim::{Sim, SimClock};
 use futures_lite::StreamExt;
@@ -181,6 +184,74 @@ fn a_rate_limiter_tells_who_waits_and_who_is_turned_away() {
         assert!(late.is_err());
         assert_eq!(seen.take(), [Rejected { reason: RateLimitError::Deadline }]);
     });
+}
+
+#[test]
+fn a_single_flight_tells_who_leads_who_shares_and_how_it_ends() {
+    use single_flight::Event::{Abandoned, Completed, Failed, HandedOver, Rejected, Shared, Started};
+    let seen = Seen::new();
+    let built = SingleFlight::<Sim, u32, u32, u32>::new().max_waiting(1);
+    let flight: SingleFlight<Sim, u32, u32, u32, Restarts, Heap, FoldHash, 1, _> =
+        built.observed_by(|event: &single_flight::Event| seen.note(event));
+    let call = |outcome: Result<u32, u32>| {
+        flight.run(&1, move || async move {
+            aplomb_sim::sleep(ms(10)).await;
+            outcome
+        })
+    };
+    aplomb_sim::block_on(async {
+        let ((first, second), third) = zip(zip(call(Ok(1)), call(Ok(2))), call(Ok(3))).await;
+        assert!(first == Ok(1) && second == Ok(1) && third.is_err());
+        let full = Rejected { reason: FlightError::QueueFull { waiting: 1 } };
+        assert_eq!(seen.take(), [Started, Shared, full, Completed { is_shared: true }]);
+        assert!(call(Err(7)).await.is_err());
+        assert_eq!(seen.take(), [Started, Failed { is_shared: false }]);
+        let by = Deadline::after(SimClock.now(), ms(5));
+        let (late, takes_over) = zip(call(Ok(1)).deadline_at(by), call(Ok(2))).await;
+        assert_eq!((late, takes_over), (Err(FlightError::Deadline), Ok(2)));
+        let late = Rejected { reason: FlightError::Deadline };
+        assert_eq!(seen.take(), [Started, Shared, HandedOver, late, Started, Completed { is_shared: false }]);
+        let mut leaves = Box::pin(call(Ok(1)));
+        assert!(poll(leaves.as_mut()).is_pending());
+        drop(leaves);
+        assert_eq!(seen.take(), [Started, Abandoned]);
+    });
+}
+
+#[test]
+fn a_surviving_flight_tells_that_it_was_handed_over_and_not_started_again() {
+    use single_flight::Event::{Completed, HandedOver, Rejected, Shared, Started};
+    let seen = Seen::new();
+    let flight: SingleFlight<Sim, u32, u32, u32, Survives, Heap, FoldHash, 1, _> =
+        SingleFlight::<Sim, u32, u32, u32, Survives>::surviving().observed_by(|event: &single_flight::Event| seen.note(event));
+    let call = |value: u32| {
+        flight.run(&1, move || async move {
+            aplomb_sim::sleep(ms(10)).await;
+            Ok(value)
+        })
+    };
+    aplomb_sim::block_on(async {
+        let by = Deadline::after(SimClock.now(), ms(5));
+        assert_eq!(zip(call(1).deadline_at(by), call(2)).await, (Err(FlightError::Deadline), Ok(1)));
+        assert_eq!(aplomb_sim::now().as_nanos(), 10_000_000, "it goes on");
+        let late = Rejected { reason: FlightError::Deadline };
+        assert_eq!(seen.take(), [Started, Shared, HandedOver, late, Completed { is_shared: false }]);
+    });
+}
+
+#[test]
+fn a_memoized_function_tells_what_a_cache_does() {
+    let told = RefCell::new(Vec::new());
+    let tell = |event: &cache::Event<'_, u32, u32>| told.borrow_mut().push(format!("{event:?}"));
+    let double = aplomb_sim::prelude::memoize(|n: u32| async move { Ok::<_, ()>(2 * n) }).capacity(1).observed_by(tell);
+    aplomb_sim::block_on(async {
+        assert_eq!((double.call(&4).await, double.call(&4).await, double.call(&5).await), (Ok(8), Ok(8), Ok(10)));
+        assert_eq!(double.forget(&5), Some(10));
+    });
+    let fetched = "Fetched { took: 0ns }";
+    let [evicted, forgotten] = [(4, 8, "Evicted"), (5, 10, "Invalidated")]
+        .map(|(n, twice, why)| format!("Removed {{ key: {n}, value: Some({twice}), cause: {why} }}"));
+    assert_eq!(told.take(), ["Missed", fetched, "Hit", "Missed", &evicted, fetched, &forgotten]);
 }
 
 #[test]

@@ -87,7 +87,8 @@ macro_rules! bind {
             S = <$platform as $crate::Platform>::Storage,
             H = $crate::key::FoldHash,
             const SHARDS: usize = 1,
-        > = $crate::SingleFlight<$platform, K, T, E, W, S, H, SHARDS>;
+            O = $crate::observe::Silent,
+        > = $crate::SingleFlight<$platform, K, T, E, W, S, H, SHARDS, O>;
 
         /// A [`Cache`](struct@$crate::Cache) on this platform. The module [`cache`]($crate::cache) tells what it promises.
         pub type Cache<
@@ -98,7 +99,8 @@ macro_rules! bind {
             H = $crate::key::FoldHash,
             F = <$platform as $crate::Platform>::Storage,
             const SHARDS: usize = 1,
-        > = $crate::Cache<$platform, K, V, E, S, H, F, SHARDS>;
+            O = $crate::observe::Silent,
+        > = $crate::Cache<$platform, K, V, E, S, H, F, SHARDS, O>;
 
         /// A [`Memoize`](struct@$crate::Memoize) on this platform. The module [`memoize`](mod@$crate::memoize) tells what it promises.
         pub type Memoize<
@@ -110,7 +112,8 @@ macro_rules! bind {
             H = $crate::key::FoldHash,
             F = <$platform as $crate::Platform>::Storage,
             const SHARDS: usize = 1,
-        > = $crate::Memoize<$platform, A, K, V, E, S, H, F, SHARDS>;
+            O = $crate::observe::Silent,
+        > = $crate::Memoize<$platform, A, K, V, E, S, H, F, SHARDS, O>;
 
         /// Keeps the values of a function of its key. Before it is called, it takes the settings of a [`Memoize`].
         ///

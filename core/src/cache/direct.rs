@@ -4,19 +4,23 @@ use core::borrow::Borrow;
 use core::hash::Hash;
 use core::time::Duration;
 
+use super::event::{Event, Removal};
 use super::settings::Cache;
 use super::shard::{Shard, Terms};
+use super::store::Entry;
 use crate::key::KeyHash;
+use crate::observe::SharedObserver;
 use crate::platform::Platform;
 use crate::storage::Storage;
 use crate::sync::{ScopedRawMutex, Shared};
 
-impl<P, K, V, E, S, H, F, const SHARDS: usize> Cache<P, K, V, E, S, H, F, SHARDS>
+impl<P, K, V, E, S, H, F, const SHARDS: usize, O> Cache<P, K, V, E, S, H, F, SHARDS, O>
 where
     P: Platform,
     S: Storage,
     F: Storage,
     H: KeyHash,
+    O: for<'e> SharedObserver<Event<'e, K, V>>,
 {
     /// The value that is there, and would be served by [`get`](Cache::get). Nothing is learnt from it: it counts neither as a hit nor as a use.
     pub fn peek<Q>(&self, key: &Q) -> Option<V>
@@ -87,7 +91,12 @@ where
             Some(Ok(shard.put(terms, hash, key, new)))
         };
         // What makes room is dropped outside the lock, one by one.
-        while let Some(Some(Err(_displaced))) = self.with_shard(hash, &mut put) {}
+        while let Some(Some(put)) = self.with_shard(hash, &mut put) {
+            match put {
+                Err(displaced) => self.tell_displaced(&displaced),
+                Ok((gone, _forgotten)) => gone.displaced.iter().for_each(|displaced| self.tell_displaced(displaced)),
+            }
+        }
     }
 
     /// Takes a value out; it comes back, whether it had ended or not. A fetch that is under way still answers its callers; what it brings is not kept.
@@ -109,11 +118,19 @@ where
     {
         let hash = Self::hash(key);
         let invalidated = self.with_shard(hash, |shard| shard.invalidate(hash, |known| known.borrow() == key))?;
-        invalidated.entry?.value.ok()
+        let Entry { key, value, .. } = invalidated.entry?;
+        self.tell_removed(&key, &value, Removal::Invalidated);
+        value.ok()
     }
 }
 
-impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache<P, K, V, E, S, H, F, SHARDS> {
+impl<P, K, V, E, S, H, F, const SHARDS: usize, O> Cache<P, K, V, E, S, H, F, SHARDS, O>
+where
+    P: Platform,
+    S: Storage,
+    F: Storage,
+    O: for<'e> SharedObserver<Event<'e, K, V>>,
+{
     /// Takes all entries out of which the predicate is true, and has all fetches that are under way answer their callers only. How many.
     ///
     /// The predicate is called outside the lock, with clones. What is stored meanwhile may be passed over; or be taken out by what was said of the value before it, where others store all the time.
@@ -141,12 +158,15 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
             while let Some(mut copied) = shard.with(|shard| shard.next_from(slot)) {
                 asked += 1;
                 if copied.value.take().is_some_and(|value| predicate(&copied.key, &value)) {
-                    let taken = shard.with(|shard| shard.take_copied(&copied, asked > TRIES));
-                    if taken.is_none() && asked <= TRIES {
+                    match shard.with(|shard| shard.take_copied(&copied, asked > TRIES)) {
+                        Some(taken) => {
+                            count += 1;
+                            self.tell_removed(&taken.key, &taken.value, Removal::Invalidated);
+                        }
                         // It may be another value by now, which is asked for again.
-                        continue;
+                        None if asked <= TRIES => continue,
+                        None => {}
                     }
-                    count += usize::from(taken.is_some());
                 }
                 (slot, asked) = (copied.next, 0);
             }
@@ -160,10 +180,48 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
             forget_fetches(shard);
             let mut slot = 0;
             // One by one: they are dropped outside the lock.
-            while let Some(_entry) = shard.with(|shard| shard.take_from(&mut slot)) {}
+            while let Some(entry) = shard.with(|shard| shard.take_from(&mut slot)) {
+                self.tell_removed(&entry.key, &entry.value, Removal::Invalidated);
+            }
         }
     }
 
+    /// Takes all entries out that have ended and may not be served any more. How many. There is no need to: they go first when room is wanted. It is for who would rather have their memory, or hear of them, sooner; it takes as long as there are such entries, and not as long as there are any.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// let sessions: Cache<u64, Vec<u8>> = Cache::new().ttl(secs(60));
+    /// aplomb_sim::block_on(async {
+    ///     sessions.insert(1, vec![0; 1_000]);
+    ///     aplomb_sim::sleep(secs(30)).await;
+    ///     sessions.insert(2, vec![0; 1_000]);
+    ///     aplomb_sim::sleep(secs(30)).await;
+    ///     assert_eq!((sessions.purge_expired(), sessions.len()), (1, 1));
+    /// });
+    /// ```
+    pub fn purge_expired(&self) -> usize {
+        let (read, rules, mut count) = (self.read(), &self.settings.rules, 0);
+        for shard in &self.shards {
+            let take = || {
+                shard.with(|shard| {
+                    let now = self.now(shard, read);
+                    shard.take_ended(rules, now)
+                })
+            };
+            // One by one: they are dropped outside the lock.
+            while let Some(entry) = take() {
+                count += 1;
+                self.tell_removed(&entry.key, &entry.value, Removal::Expired);
+            }
+        }
+        count
+    }
+}
+
+impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Cache<P, K, V, E, S, H, F, SHARDS, O> {
     /// How many entries there are, those included that have ended and not yet been taken out.
     pub fn len(&self) -> usize {
         self.shards.iter().map(|shard| shard.with(|shard| shard.len())).sum()

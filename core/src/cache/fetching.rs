@@ -51,7 +51,22 @@ impl<C: Serve, Fut> Fetching<'_, C, Fut> {
     }
 
     pub(crate) fn take(self: Pin<&mut Self>, hash: u64, stands: Stands<<C::Storage as Storage>::Link>) {
-        self.project().role.take(hash, stands);
+        let this = self.project();
+        this.role.take(hash, stands);
+        let cache = this.role.flights();
+        // Where the observer panics, the next one leads.
+        let aborts = Aborts(Some(this.role));
+        cache.tell_of_miss(matches!(stands, Stands::Leads(_)));
+        forget(aborts);
+    }
+
+    /// Leaves, as when it is dropped.
+    pub(crate) fn give_up(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        // Whatever of the caller's code panics as it is dropped, the next one leads.
+        let _aborts = Aborts(Some(this.role));
+        *this.key = None;
+        this.running.set(None);
     }
 
     /// Waits for the fetch of another one, if it follows. What that brought; or nothing, if this one leads.

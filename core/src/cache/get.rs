@@ -8,22 +8,26 @@ use core::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
+use super::event::Event;
 use super::fetching::Fetching;
 use super::serve::{Entered, Serve, ServeBy};
 use super::settings::Cache;
 use super::shard::Reading;
+use crate::deadline::Deadline;
 use crate::key::{KeyHash, ToKey};
+use crate::observe::SharedObserver;
 use crate::platform::Platform;
-use crate::single_flight::{AsIs, Converted, FlightError, MaybeShared, Outcome, WithShared};
+use crate::single_flight::{AsIs, Converted, FlightError, Late, MaybeShared, Outcome, Timed, WithDeadline, WithShared};
 use crate::storage::Storage;
 use crate::sync::flights::Flights;
 
-impl<P, K, V, E, S, H, F, const SHARDS: usize> Cache<P, K, V, E, S, H, F, SHARDS>
+impl<P, K, V, E, S, H, F, const SHARDS: usize, O> Cache<P, K, V, E, S, H, F, SHARDS, O>
 where
     P: Platform,
     S: Storage,
     F: Storage,
     H: KeyHash,
+    O: for<'e> SharedObserver<Event<'e, K, V>>,
 {
     /// The value of a key: the one that is there; or else what the operation brings, of one caller for all who ask at the same time.
     ///
@@ -49,11 +53,11 @@ where
     /// # assert_eq!(image, b"ann");
     /// # Ok::<_, FlightError<&str>>(()) }).unwrap();
     /// ```
-    pub const fn get<'q, Q, O, Fut>(&self, key: &'q Q, fetch: O) -> Get<'_, 'q, Self, Q, O, Fut>
+    pub const fn get<'q, Q, A, Fut>(&self, key: &'q Q, fetch: A) -> Get<'_, 'q, Self, Q, A, Fut>
     where
         K: Borrow<Q> + Hash + Eq,
         Q: Hash + Eq + ToKey<K> + ?Sized,
-        O: FnOnce() -> Fut,
+        A: FnOnce() -> Fut,
         Fut: Future<Output = Result<V, E>>,
         V: Clone,
         E: Clone,
@@ -83,11 +87,11 @@ where
     /// # assert_eq!(bytes.len(), 1_000);
     /// # Ok::<_, FlightError<Arc<io::Error>>>(()) }).unwrap();
     /// ```
-    pub const fn get_into<'q, Q, O, Fut, R, X>(&self, key: &'q Q, fetch: O) -> Get<'_, 'q, Self, Q, O, Fut, Converted>
+    pub const fn get_into<'q, Q, A, Fut, R, X>(&self, key: &'q Q, fetch: A) -> Get<'_, 'q, Self, Q, A, Fut, Converted>
     where
         K: Borrow<Q> + Hash + Eq,
         Q: Hash + Eq + ToKey<K> + ?Sized,
-        O: FnOnce() -> Fut,
+        A: FnOnce() -> Fut,
         Fut: Future<Output = Result<R, X>>,
         R: Into<V>,
         X: Into<E>,
@@ -128,6 +132,62 @@ impl<'c, 'q, C: Flights, Q: ?Sized, O, Fut, X> Get<'c, 'q, C, Q, O, Fut, X> {
     }
 }
 
+impl<C, Q, O, Fut, X> Get<'_, '_, C, Q, O, Fut, X>
+where
+    C: ServeBy<Q> + Serve + Timed,
+    Q: ?Sized,
+    O: FnOnce() -> Fut,
+    Fut: Future,
+    X: Outcome<Fut::Output, C::Value, C::Error>,
+{
+    /// Waits no longer than until that deadline. Then it is answered by what [answers for a fetch that fails](Cache::stale_if_error), or else ends with [`FlightError::Deadline`]. It is this caller's alone: if it fetches, it hands over to the one that has waited longest.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static PRICES: Cache<&str, u32> = checked!(Cache::new().ttl(secs(10)).stale_if_error(secs(600)));
+    ///
+    /// async fn fetch() -> Result<u32, std::convert::Infallible> { std::future::pending().await }
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     PRICES.insert("EUR", 109);
+    ///     aplomb_sim::sleep(secs(60)).await;
+    ///     let price = |currency| PRICES.get(currency, fetch).deadline_at(deadline(ms(200)));
+    ///     assert_eq!(price(&"EUR").await, Ok(109));
+    ///     assert_eq!(price(&"USD").await, Err(FlightError::Deadline));
+    /// });
+    /// ```
+    pub const fn deadline_at(self, deadline: Deadline) -> WithDeadline<Self> {
+        WithDeadline::new(self, deadline)
+    }
+}
+
+impl<C, Q, O, Fut, X> Get<'_, '_, C, Q, O, Fut, X>
+where
+    C: ServeBy<Q> + Serve,
+    Q: ?Sized,
+    O: FnOnce() -> Fut,
+    Fut: Future,
+    X: Outcome<Fut::Output, C::Value, C::Error>,
+{
+    /// Fetches, or waits for another one's fetch.
+    // Kept out of line, so that the way of who finds a value is short.
+    #[inline(never)]
+    fn poll_flight(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<C::Value, FlightError<C::Error>>> {
+        let mut this = self.project();
+        if let Some(outcome) = ready!(this.fetching.as_mut().poll_news(cx)) {
+            (*this.operation, *this.is_shared) = (None, true);
+            return Poll::Ready(outcome.map_err(FlightError::Failed));
+        }
+        let key = *this.key;
+        let arrival = ready!(this.fetching.poll_fetch::<_, X>(this.operation, |cache| Some(cache.to_key(key)), cx));
+        *this.is_shared = arrival.is_shared;
+        Poll::Ready(arrival.into_outcome().map_err(FlightError::Failed))
+    }
+}
+
 impl<C, Q, O, Fut, X> Future for Get<'_, '_, C, Q, O, Fut, X>
 where
     C: ServeBy<Q> + Serve,
@@ -139,8 +199,8 @@ where
     type Output = Result<C::Value, FlightError<C::Error>>;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.as_mut().project();
         if this.fetching.is_outside() {
             if this.operation.is_none() {
                 return Poll::Pending;
@@ -161,14 +221,30 @@ where
                 }
             }
         }
-        if let Some(outcome) = ready!(this.fetching.as_mut().poll_news(cx)) {
-            (*this.operation, *this.is_shared) = (None, true);
-            return Poll::Ready(outcome.map_err(FlightError::Failed));
-        }
-        let key = *this.key;
-        let arrival = ready!(this.fetching.poll_fetch::<_, X>(this.operation, |cache| Some(cache.to_key(key)), cx));
-        *this.is_shared = arrival.is_shared;
-        Poll::Ready(arrival.into_outcome().map_err(FlightError::Failed))
+        self.poll_flight(cx)
+    }
+}
+
+impl<C, Q, O, Fut, X> Late for Get<'_, '_, C, Q, O, Fut, X>
+where
+    C: ServeBy<Q> + Serve + Timed,
+    Q: ?Sized,
+    O: FnOnce() -> Fut,
+    Fut: Future,
+    X: Outcome<Fut::Output, C::Value, C::Error>,
+{
+    type Timed = C;
+
+    fn timed(&self) -> &C {
+        self.fetching.cache()
+    }
+
+    fn leave(self: Pin<&mut Self>) -> Self::Output {
+        let this = self.project();
+        *this.operation = None;
+        let cache = this.fetching.as_ref().cache();
+        this.fetching.give_up();
+        cache.late(*this.key).map_err(FlightError::of_operation)
     }
 }
 

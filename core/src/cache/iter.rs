@@ -4,7 +4,7 @@ use super::settings::Cache;
 use crate::platform::Platform;
 use crate::storage::Storage;
 
-impl<P, K, V, E, S, H, F, const SHARDS: usize> Cache<P, K, V, E, S, H, F, SHARDS>
+impl<P, K, V, E, S, H, F, const SHARDS: usize, O> Cache<P, K, V, E, S, H, F, SHARDS, O>
 where
     P: Platform,
     K: Clone,
@@ -25,20 +25,20 @@ where
     /// }
     /// assert_eq!(squares.iter().map(|(_, square)| square).sum::<u32>(), 14);
     /// ```
-    pub const fn iter(&self) -> Iter<'_, P, K, V, E, S, H, F, SHARDS> {
+    pub const fn iter(&self) -> Iter<'_, P, K, V, E, S, H, F, SHARDS, O> {
         Iter { cache: self, shard: 0, slot: 0 }
     }
 }
 
 /// The entries of a cache; made by [`Cache::iter`].
 #[must_use = "iterators do nothing unless consumed"]
-pub struct Iter<'c, P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> {
-    cache: &'c Cache<P, K, V, E, S, H, F, SHARDS>,
+pub struct Iter<'c, P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> {
+    cache: &'c Cache<P, K, V, E, S, H, F, SHARDS, O>,
     shard: usize,
     slot: usize,
 }
 
-impl<P, K, V, E, S, H, F, const SHARDS: usize> Iterator for Iter<'_, P, K, V, E, S, H, F, SHARDS>
+impl<P, K, V, E, S, H, F, const SHARDS: usize, O> Iterator for Iter<'_, P, K, V, E, S, H, F, SHARDS, O>
 where
     P: Platform,
     K: Clone,
@@ -64,13 +64,15 @@ where
     }
 }
 
-impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> fmt::Debug for Iter<'_, P, K, V, E, S, H, F, SHARDS> {
+impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> fmt::Debug
+    for Iter<'_, P, K, V, E, S, H, F, SHARDS, O>
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Iter").field("shard", &self.shard).field("slot", &self.slot).finish_non_exhaustive()
     }
 }
 
-impl<'c, P, K, V, E, S, H, F, const SHARDS: usize> IntoIterator for &'c Cache<P, K, V, E, S, H, F, SHARDS>
+impl<'c, P, K, V, E, S, H, F, const SHARDS: usize, O> IntoIterator for &'c Cache<P, K, V, E, S, H, F, SHARDS, O>
 where
     P: Platform,
     K: Clone,
@@ -79,7 +81,7 @@ where
     F: Storage,
 {
     type Item = (K, V);
-    type IntoIter = Iter<'c, P, K, V, E, S, H, F, SHARDS>;
+    type IntoIter = Iter<'c, P, K, V, E, S, H, F, SHARDS, O>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()

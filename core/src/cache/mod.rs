@@ -12,8 +12,9 @@
 //! - A caller that fetches and is dropped, or whose fetch panics, hands over to the one that has waited longest, which starts its own.
 //! - What is invalidated or replaced while it is fetched answers the callers of that fetch, and is not kept; and the end of an old fetch does nothing to a newer one. Nothing that was taken out comes back.
 //! - It never has more entries than its [`capacity`](Cache::capacity), nor do they weigh more than [`max_weight`](Cache::max_weight), each shard its part, rounded up. To make room, what has ended goes first, and then what is used least and longest ago; keys that come once, as in a scan, pass through without displacing what is used again.
-//! - Nothing happens in the background. What has ended is no longer served, and lies there until its place is wanted, its key is stored again, or it is invalidated.
-//! - The clock is read once a read, and once more when a fetch has ended; not at all where nothing gets old.
+//! - Nothing happens in the background. What has ended is no longer served, and lies there until its place is wanted, its key is stored again, it is invalidated, or somebody [purges](Cache::purge_expired).
+//! - A caller may have a [deadline](Get::deadline_at) of its own. Others are not bound by it: if it fetches, the next one does.
+//! - The clock is read once a read, and once more when a fetch has ended; not at all where nothing gets old, unless for an observer or a deadline.
 //! - A clock that is set back is no time, and ends nothing later.
 //!
 //! # Serving what is old
@@ -31,7 +32,7 @@
 //!
 //! # What runs under the lock
 //!
-//! `Eq` of keys, by which they are found; and `Clone` of a value, since it might be gone after the lock (and of a key, where entries are gone through). Put what is costly to clone into an `Arc`. All else runs outside: fetches, predicates, weights, TTLs, hashes, and whatever drops keys and values. The lock is not to be taken from
+//! `Eq` of keys, by which they are found; and `Clone` of a value, since it might be gone after the lock (and of a key, where entries are gone through). Put what is costly to clone into an `Arc`. All else runs outside: fetches, predicates, weights, TTLs, hashes, the [observer](Cache::observed_by), and whatever drops keys and values. The lock is not to be taken from
 //! within these two: they must not call the same cache. If one panics, the lock is free again where it is one between threads; a lock of a single executor stays taken.
 //!
 //! # What it takes
@@ -46,8 +47,10 @@
 //!
 //! *The end of a TTL is its end*: moka and others let go of an entry some time after it. *Waiting callers do not fetch one after the other*: here a failed fetch is shared. *A scan does not empty it*, as it does an LRU. The windows are those of RFC 5861, `refresh_ahead` is Caffeine's `refreshAfterWrite`, counted from the end, early refreshes are `XFetch`.
 
+mod answers;
 mod compact;
 mod direct;
+mod event;
 mod exponential;
 mod fetching;
 mod get;
@@ -62,6 +65,7 @@ mod shard;
 mod snapshot;
 mod store;
 
+pub use self::event::{Event, Removal};
 pub(crate) use self::fetching::Fetching;
 pub use self::get::Get;
 pub use self::iter::Iter;

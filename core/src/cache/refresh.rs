@@ -2,27 +2,32 @@ use core::borrow::Borrow;
 use core::fmt;
 use core::future::Future;
 use core::hash::Hash;
+use core::marker::PhantomData;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
+use super::event::Event;
 use super::fetching::Fetching;
 use super::serve::{Entered, Serve, ServeBy};
 use super::settings::Cache;
 use super::shard::Reading;
+use crate::deadline::Deadline;
 use crate::key::{KeyHash, ToKey};
+use crate::observe::SharedObserver;
 use crate::platform::Platform;
-use crate::single_flight::{AsIs, FlightError};
+use crate::single_flight::{AsIs, Converted, FlightError, Late, Outcome, Timed, WithDeadline};
 use crate::storage::Storage;
 use crate::sync::flights::Flights;
 
-impl<P, K, V, E, S, H, F, const SHARDS: usize> Cache<P, K, V, E, S, H, F, SHARDS>
+impl<P, K, V, E, S, H, F, const SHARDS: usize, O> Cache<P, K, V, E, S, H, F, SHARDS, O>
 where
     P: Platform,
     S: Storage,
     F: Storage,
     H: KeyHash,
+    O: for<'e> SharedObserver<Event<'e, K, V>>,
 {
     /// As [`get`](Cache::get); and if the value that is served has ended or is due, it comes with the fetch of the next one, to be awaited or spawned. No refresher is needed.
     ///
@@ -48,28 +53,68 @@ where
     ///     assert_eq!(NEWS.peek(&1), Some(101));
     /// });
     /// ```
-    pub const fn get_with_refresh<'q, Q, O, Fut>(&self, key: &'q Q, fetch: O) -> GetWithRefresh<'_, 'q, Self, Q, O, Fut>
+    pub const fn get_with_refresh<'q, Q, A, Fut>(&self, key: &'q Q, fetch: A) -> GetWithRefresh<'_, 'q, Self, Q, A, Fut>
     where
         K: Borrow<Q> + Hash + Eq,
         Q: Hash + Eq + ToKey<K> + ?Sized,
-        O: FnOnce() -> Fut,
+        A: FnOnce() -> Fut,
         Fut: Future<Output = Result<V, E>>,
         V: Clone,
         E: Clone,
     {
-        GetWithRefresh { key, operation: Some(fetch), fetching: Fetching::new(self) }
+        GetWithRefresh::new(self, key, fetch)
+    }
+
+    /// As [`get_with_refresh`](Cache::get_with_refresh), and makes what is kept of what the operation ends with, by [`Into`], as [`get_into`](Cache::get_into) does.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Cache::get).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use std::io;
+    /// use std::sync::Arc;
+    ///
+    /// static FILES: Cache<String, Arc<[u8]>, Arc<io::Error>> = checked!(Cache::new().ttl(secs(5)).stale_while_revalidate(secs(60)));
+    ///
+    /// async fn read(path: &str) -> io::Result<Vec<u8>> { Ok(vec![1; 1_000]) }
+    ///
+    /// # aplomb_sim::block_on(async {
+    /// let read = FILES.get_with_refresh_into("app.toml", || read("app.toml")).await?;
+    /// assert_eq!(read.value.len(), 1_000);
+    /// # Ok::<_, FlightError<Arc<io::Error>>>(()) }).unwrap();
+    /// ```
+    pub const fn get_with_refresh_into<'q, Q, A, Fut, R, X>(
+        &self,
+        key: &'q Q,
+        fetch: A,
+    ) -> GetWithRefresh<'_, 'q, Self, Q, A, Fut, Converted>
+    where
+        K: Borrow<Q> + Hash + Eq,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
+        A: FnOnce() -> Fut,
+        Fut: Future<Output = Result<R, X>>,
+        R: Into<V>,
+        X: Into<E>,
+        V: Clone,
+        E: Clone,
+    {
+        GetWithRefresh::new(self, key, fetch)
     }
 }
 
 /// A value, and the fetch of the next one.
-pub struct Read<'c, C: Serve, O, Fut> {
+pub struct Read<'c, C: Serve, O, Fut, X = AsIs> {
     /// What is there, or has been fetched.
     pub value: C::Value,
     /// To be awaited or spawned, if the value has ended or is due, and nobody fetches it yet.
-    pub refresh: Option<Refresh<'c, C, O, Fut>>,
+    pub refresh: Option<Refresh<'c, C, O, Fut, X>>,
 }
 
-impl<C: Serve, O, Fut> fmt::Debug for Read<'_, C, O, Fut>
+impl<C: Serve, O, Fut, X> fmt::Debug for Read<'_, C, O, Fut, X>
 where
     C::Value: fmt::Debug,
 {
@@ -79,29 +124,51 @@ where
 }
 
 pin_project! {
-    /// As [`Get`](super::Get), with a refresh; made by [`Cache::get_with_refresh`].
+    /// As [`Get`](super::Get), with a refresh; made by [`Cache::get_with_refresh`] and [`Cache::get_with_refresh_into`].
     ///
     /// # Cancel safety
     ///
     /// As of [`Get`](super::Get).
     #[must_use = "futures do nothing unless polled"]
-    pub struct GetWithRefresh<'c, 'q, C: Flights, Q: ?Sized, O, Fut> {
+    pub struct GetWithRefresh<'c, 'q, C: Flights, Q: ?Sized, O, Fut, X = AsIs> {
         key: &'q Q,
         // None once it has started, or has ended.
         operation: Option<O>,
+        outcome: PhantomData<fn() -> X>,
         #[pin]
         fetching: Fetching<'c, C, Fut>,
     }
 }
 
-impl<'c, C, Q, O, Fut> Future for GetWithRefresh<'c, '_, C, Q, O, Fut>
+impl<'c, 'q, C: Flights, Q: ?Sized, O, Fut, X> GetWithRefresh<'c, 'q, C, Q, O, Fut, X> {
+    const fn new(cache: &'c C, key: &'q Q, operation: O) -> Self {
+        Self { key, operation: Some(operation), outcome: PhantomData, fetching: Fetching::new(cache) }
+    }
+}
+
+impl<C, Q, O, Fut, X> GetWithRefresh<'_, '_, C, Q, O, Fut, X>
+where
+    C: ServeBy<Q> + Serve + Timed,
+    Q: ?Sized,
+    O: FnOnce() -> Fut,
+    Fut: Future,
+    X: Outcome<Fut::Output, C::Value, C::Error>,
+{
+    /// As [`Get::deadline_at`](super::Get::deadline_at). What is refreshed is not bound by it.
+    pub const fn deadline_at(self, deadline: Deadline) -> WithDeadline<Self> {
+        WithDeadline::new(self, deadline)
+    }
+}
+
+impl<'c, C, Q, O, Fut, X> Future for GetWithRefresh<'c, '_, C, Q, O, Fut, X>
 where
     C: ServeBy<Q> + Serve,
     Q: ?Sized,
     O: FnOnce() -> Fut,
-    Fut: Future<Output = Result<C::Value, C::Error>>,
+    Fut: Future,
+    X: Outcome<Fut::Output, C::Value, C::Error>,
 {
-    type Output = Result<Read<'c, C, O, Fut>, FlightError<C::Error>>;
+    type Output = Result<Read<'c, C, O, Fut, X>, FlightError<C::Error>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
@@ -117,8 +184,11 @@ where
                     // Made first: whatever of the caller's code panics, nobody leads yet.
                     let key = (is_due && cache.asks_for_keys()).then(|| cache.to_key(*this.key));
                     let ticket = if is_due { cache.lead_due(hash, *this.key) } else { None };
-                    let refresh =
-                        ticket.map(|ticket| Refresh { operation, fetching: Fetching::leading(cache, hash, ticket, key) });
+                    let refresh = ticket.map(|ticket| Refresh {
+                        operation,
+                        outcome: PhantomData,
+                        fetching: Fetching::leading(cache, hash, ticket, key),
+                    });
                     return Poll::Ready(match outcome {
                         Ok(value) => Ok(Read { value, refresh }),
                         Err(error) => Err(FlightError::Failed(error)),
@@ -136,12 +206,35 @@ where
             return Poll::Ready(outcome.map(alone).map_err(FlightError::Failed));
         }
         let key = *this.key;
-        let arrival = ready!(this.fetching.poll_fetch::<_, AsIs>(this.operation, |cache| Some(cache.to_key(key)), cx));
+        let arrival = ready!(this.fetching.poll_fetch::<_, X>(this.operation, |cache| Some(cache.to_key(key)), cx));
         Poll::Ready(arrival.into_outcome().map(alone).map_err(FlightError::Failed))
     }
 }
 
-impl<C: Flights, Q: ?Sized, O, Fut> fmt::Debug for GetWithRefresh<'_, '_, C, Q, O, Fut> {
+impl<C, Q, O, Fut, X> Late for GetWithRefresh<'_, '_, C, Q, O, Fut, X>
+where
+    C: ServeBy<Q> + Serve + Timed,
+    Q: ?Sized,
+    O: FnOnce() -> Fut,
+    Fut: Future,
+    X: Outcome<Fut::Output, C::Value, C::Error>,
+{
+    type Timed = C;
+
+    fn timed(&self) -> &C {
+        self.fetching.cache()
+    }
+
+    fn leave(self: Pin<&mut Self>) -> Self::Output {
+        let this = self.project();
+        *this.operation = None;
+        let cache = this.fetching.as_ref().cache();
+        this.fetching.give_up();
+        cache.late(*this.key).map(|value| Read { value, refresh: None }).map_err(FlightError::of_operation)
+    }
+}
+
+impl<C: Flights, Q: ?Sized, O, Fut, X> fmt::Debug for GetWithRefresh<'_, '_, C, Q, O, Fut, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GetWithRefresh").field("stage", &self.fetching.stage()).finish_non_exhaustive()
     }
@@ -156,29 +249,31 @@ pin_project! {
     ///
     /// Dropping it drops the fetch; the next read that finds the value due has another one.
     #[must_use = "futures do nothing unless polled"]
-    pub struct Refresh<'c, C: Flights, O, Fut> {
+    pub struct Refresh<'c, C: Flights, O, Fut, X = AsIs> {
         operation: Option<O>,
+        outcome: PhantomData<fn() -> X>,
         #[pin]
         fetching: Fetching<'c, C, Fut>,
     }
 }
 
-impl<C, O, Fut> Future for Refresh<'_, C, O, Fut>
+impl<C, O, Fut, X> Future for Refresh<'_, C, O, Fut, X>
 where
     C: Serve,
     O: FnOnce() -> Fut,
-    Fut: Future<Output = Result<C::Value, C::Error>>,
+    Fut: Future,
+    X: Outcome<Fut::Output, C::Value, C::Error>,
 {
     type Output = Result<C::Value, C::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let arrival = ready!(this.fetching.poll_fetch::<_, AsIs>(this.operation, |_| None, cx));
+        let arrival = ready!(this.fetching.poll_fetch::<_, X>(this.operation, |_| None, cx));
         Poll::Ready(arrival.outcome)
     }
 }
 
-impl<C: Flights, O, Fut> fmt::Debug for Refresh<'_, C, O, Fut> {
+impl<C: Flights, O, Fut, X> fmt::Debug for Refresh<'_, C, O, Fut, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Refresh").field("has_started", &self.operation.is_none()).finish_non_exhaustive()
     }

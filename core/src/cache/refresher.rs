@@ -1,26 +1,30 @@
 use core::fmt;
 use core::future::Future;
 use core::hash::Hash;
+use core::marker::PhantomData;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
+use super::event::Event;
 use super::fetching::Fetching;
 use super::serve::{Serve, ServeBy, WaitKey};
 use super::settings::Cache;
 use crate::key::KeyHash;
+use crate::observe::SharedObserver;
 use crate::platform::Platform;
-use crate::single_flight::{AsIs, FlightError};
+use crate::single_flight::{AsIs, Converted, FlightError, Outcome};
 use crate::storage::Storage;
 use crate::sync::flights::Flights;
 
-impl<P, K, V, E, S, H, F, const SHARDS: usize> Cache<P, K, V, E, S, H, F, SHARDS>
+impl<P, K, V, E, S, H, F, const SHARDS: usize, O> Cache<P, K, V, E, S, H, F, SHARDS, O>
 where
     P: Platform,
     S: Storage,
     F: Storage,
     H: KeyHash,
+    O: for<'e> SharedObserver<Event<'e, K, V>>,
 {
     /// Fetches anew what is due, for ever: what was read [stale](Cache::stale_while_revalidate), [late](Cache::refresh_ahead) or [early](Cache::early_refresh). To be run in a task of its own; several of them fetch so many at once.
     ///
@@ -52,15 +56,57 @@ where
     ///     futures_lite::future::or(refreshed, refresher).await;
     /// });
     /// ```
-    pub const fn run<O, Fut>(&self, fetch: O) -> Refresher<'_, Self, O, Fut>
+    pub const fn run<A, Fut>(&self, fetch: A) -> Refresher<'_, Self, A, Fut>
     where
         K: Hash + Eq + Clone,
-        O: FnMut(K) -> Fut,
+        A: FnMut(K) -> Fut,
         Fut: Future<Output = Result<V, E>>,
         V: Clone,
         E: Clone,
     {
-        Refresher { fetch, place: Place { cache: self, waits: None }, fetching: Fetching::new(self) }
+        Refresher::new(self, fetch)
+    }
+
+    /// As [`run`](Cache::run), and makes what is kept of what a fetch ends with, by [`Into`], as [`get_into`](Cache::get_into) does.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Cache::run).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use std::io;
+    /// use std::sync::Arc;
+    ///
+    /// static FILES: Cache<String, Arc<[u8]>, Arc<io::Error>> = checked!(Cache::new().ttl(secs(60)).refresh_ahead(secs(10)));
+    ///
+    /// async fn read(path: String) -> io::Result<Vec<u8>> { Ok(vec![1; 1_000]) }
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let reads = async {
+    ///         FILES.insert("app.toml".into(), Arc::default());
+    ///         aplomb_sim::sleep(secs(55)).await;
+    ///         assert_eq!(FILES.get_into("app.toml", || read("app.toml".into())).await.unwrap().len(), 0);
+    ///         aplomb_sim::sleep(secs(10)).await;
+    ///         assert_eq!(FILES.peek("app.toml").unwrap().len(), 1_000);
+    ///     };
+    ///     let refreshes = async { FILES.run_into(read).await; };
+    ///     futures_lite::future::or(reads, refreshes).await;
+    /// });
+    /// ```
+    pub const fn run_into<A, Fut, R, X>(&self, fetch: A) -> Refresher<'_, Self, A, Fut, Converted>
+    where
+        K: Hash + Eq + Clone,
+        A: FnMut(K) -> Fut,
+        Fut: Future<Output = Result<R, X>>,
+        R: Into<V>,
+        X: Into<E>,
+        V: Clone,
+        E: Clone,
+    {
+        Refresher::new(self, fetch)
     }
 }
 
@@ -82,25 +128,33 @@ impl<C: Serve> Drop for Place<'_, C> {
 }
 
 pin_project! {
-    /// Fetches anew what is due; made by [`Cache::run`].
+    /// Fetches anew what is due; made by [`Cache::run`] and [`Cache::run_into`].
     ///
     /// # Cancel safety
     ///
     /// Dropping it drops the fetch that is under way, and its value stays due. What is queued stays for other refreshers.
     #[must_use = "futures do nothing unless polled"]
-    pub struct Refresher<'c, C: Serve, O, Fut> {
+    pub struct Refresher<'c, C: Serve, O, Fut, X = AsIs> {
         fetch: O,
+        outcome: PhantomData<fn() -> X>,
         place: Place<'c, C>,
         #[pin]
         fetching: Fetching<'c, C, Fut>,
     }
 }
 
-impl<C, O, Fut> Future for Refresher<'_, C, O, Fut>
+impl<'c, C: Serve, O, Fut, X> Refresher<'c, C, O, Fut, X> {
+    const fn new(cache: &'c C, fetch: O) -> Self {
+        Self { fetch, outcome: PhantomData, place: Place { cache, waits: None }, fetching: Fetching::new(cache) }
+    }
+}
+
+impl<C, O, Fut, X> Future for Refresher<'_, C, O, Fut, X>
 where
     C: ServeBy<<C as Flights>::Key> + Serve<Key: Clone>,
     O: FnMut(C::Key) -> Fut,
-    Fut: Future<Output = Result<C::Value, C::Error>>,
+    Fut: Future,
+    X: Outcome<Fut::Output, C::Value, C::Error>,
 {
     type Output = FlightError;
 
@@ -125,14 +179,14 @@ where
             let fetch = &mut *this.fetch;
             let mut operation = next.map(|key| || fetch(key));
             // Who waits for it has it, and nobody else.
-            let _arrival = ready!(this.fetching.as_mut().poll_fetch::<_, AsIs>(&mut operation, |_| None, cx));
+            let _arrival = ready!(this.fetching.as_mut().poll_fetch::<_, X>(&mut operation, |_| None, cx));
         }
         cx.waker().wake_by_ref();
         Poll::Pending
     }
 }
 
-impl<C: Serve, O, Fut> fmt::Debug for Refresher<'_, C, O, Fut> {
+impl<C: Serve, O, Fut, X> fmt::Debug for Refresher<'_, C, O, Fut, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let stage = if self.place.waits.is_some() { "waiting" } else { self.fetching.stage() };
         f.debug_struct("Refresher").field("stage", &stage).finish_non_exhaustive()

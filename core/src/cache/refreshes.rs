@@ -24,6 +24,11 @@ impl<K, S: Storage> Refreshes<K, S> {
         Self { keys: S::Slots::EMPTY, vacant: None, first: None, last: None, len: 0, refreshers: WaitList::new() }
     }
 
+    /// How many keys are in the queue.
+    pub(super) const fn len(&self) -> usize {
+        self.len
+    }
+
     /// Puts a key at the end of the queue. The waker of a refresher who is to take it.
     ///
     /// # Errors

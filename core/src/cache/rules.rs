@@ -1,22 +1,58 @@
 use super::compact::{Compact, LONGEST};
 use super::exponential::exponential;
 use crate::config::ConfigError;
+use crate::platform::Platform;
 use crate::ratio::Ratio;
 use crate::time::Instant;
 
 /// How long entries live, and what they are good for at which age; in nanoseconds, `u64::MAX` for ever.
+///
+/// What few settings need lies behind pointers, which those settings set: where nobody names them, nothing of it is linked.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules {
     pub(super) ttl: u64,
     pub(super) ttl_jitter: Ratio,
+    /// A TTL, shortened by chance.
+    pub(super) shortened: Option<fn(&Self, u64) -> u64>,
     pub(super) error_ttl: u64,
     pub(super) time_to_idle: u64,
+    pub(super) idle: Option<Idle>,
     pub(super) refresh_ahead: u64,
     pub(super) early_refresh: Ratio,
+    /// Whether a read is early by chance, so long before the end, if a fetch takes so long.
+    pub(super) is_early: Option<fn(&Self, u64, u64) -> bool>,
     pub(super) stale_while_revalidate: u64,
     pub(super) stale_if_error: u64,
     /// Whether all of it gets old, or may.
     pub(super) is_timed: bool,
+    /// Whether an entry is fresh until its end, whatever is done with it.
+    pub(super) is_plain: bool,
+}
+
+/// How it is told until when an entry may idle.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Idle {
+    at: fn(&Times) -> Instant,
+    set: fn(&mut Times, Instant),
+}
+
+impl Idle {
+    pub(super) const KEPT: Self = Self { at: Times::idle_at, set: Times::set_idle_at };
+}
+
+/// A TTL, less a random share of it. Down only: it is a promise.
+pub(super) fn shortened<P: Platform>(rules: &Rules, ttl: u64) -> u64 {
+    if ttl >= LONGEST {
+        return ttl;
+    }
+    let less = (u128::from(rules.ttl_jitter.of(ttl)) * u128::from(P::random())) >> 64;
+    ttl.saturating_sub(u64::try_from(less).unwrap_or(0))
+}
+
+/// By `XFetch`: the sooner the end and the longer a fetch, the more likely. No draw is longer than 45 times the mean: mostly none is needed.
+pub(super) fn is_early<P: Platform>(rules: &Rules, left: u64, cost: u64) -> bool {
+    let mean = rules.early_refresh.of(cost);
+    left < mean.saturating_mul(45) && exponential(P::random(), mean) >= left
 }
 
 /// What is kept of an entry's times, and what the store marks it with.
@@ -55,31 +91,28 @@ impl Rules {
     pub(super) const NONE: Self = Self {
         ttl: NEVER,
         ttl_jitter: Ratio::new(0, 1),
+        shortened: None,
         error_ttl: 0,
         time_to_idle: NEVER,
+        idle: None,
         refresh_ahead: 0,
         early_refresh: Ratio::new(0, 1),
+        is_early: None,
         stale_while_revalidate: 0,
         stale_if_error: 0,
         is_timed: false,
+        is_plain: true,
     };
 
     /// Whether it matters how long fetches take.
     #[inline]
     pub(super) const fn needs_cost(&self) -> bool {
-        !self.early_refresh.is_zero()
+        self.is_early.is_some()
     }
 
     /// Of a value or an error that came at `now`.
-    pub(super) fn times(&self, now: Instant, ttl: u64, is_error: bool, random: u64) -> Times {
-        let end = if ttl >= LONGEST {
-            Instant::MAX
-        } else {
-            // Down only: a TTL is a promise.
-            let most = if is_error { 0 } else { self.ttl_jitter.of(ttl) };
-            let less = u64::try_from((u128::from(most) * u128::from(random)) >> 64).unwrap_or(0);
-            now.saturating_add_nanos(ttl.saturating_sub(less))
-        };
+    pub(super) fn times(&self, now: Instant, ttl: u64, is_error: bool) -> Times {
+        let end = if ttl >= LONGEST { Instant::MAX } else { now.saturating_add_nanos(ttl) };
         let marks = if is_error { ERROR } else { 0 } | if end.is_never() { ENDLESS } else { 0 };
         let mut times = Times { until: [0; 8], apart: Compact::ZERO, marks };
         times.set_until(end);
@@ -87,23 +120,21 @@ impl Rules {
         times
     }
 
-    /// What an entry is good for now. A fetch takes `cost` nanoseconds.
+    /// Whether an entry is fresh, where little is to be asked. If not, [`age`](Self::age) says what it is.
     #[inline]
-    pub(super) fn age(&self, times: &Times, now: Instant, cost: u64, random: impl FnOnce() -> u64) -> Age {
-        let is_plain = self.time_to_idle == NEVER && self.refresh_ahead == 0 && !self.needs_cost();
-        if is_plain && now < times.end() { Age::Fresh } else { self.age_in_full(times, now, cost, random) }
+    pub(super) fn is_plainly_fresh(&self, times: &Times, now: Instant) -> bool {
+        self.is_plain && now < times.end()
     }
 
+    /// What an entry is good for now. A fetch takes `cost` nanoseconds.
     #[inline(never)]
-    fn age_in_full(&self, times: &Times, now: Instant, cost: u64, random: impl FnOnce() -> u64) -> Age {
-        if self.time_to_idle != NEVER && now >= times.idle_at() {
+    pub(super) fn age(&self, times: &Times, now: Instant, cost: u64) -> Age {
+        if self.idle.is_some_and(|idle| now >= (idle.at)(times)) {
             return Age::Dead;
         }
         let end = times.end();
         if now < end {
-            let is_due =
-                (self.refresh_ahead > 0 || self.needs_cost()) && !times.is_error() && self.is_due(end, now, cost, random);
-            return if is_due { Age::Due } else { Age::Fresh };
+            return if !times.is_error() && self.is_due(end, now, cost) { Age::Due } else { Age::Fresh };
         }
         let past = now.as_nanos() - end.as_nanos();
         match () {
@@ -114,28 +145,27 @@ impl Rules {
         }
     }
 
-    fn is_due(&self, end: Instant, now: Instant, cost: u64, random: impl FnOnce() -> u64) -> bool {
+    fn is_due(&self, end: Instant, now: Instant, cost: u64) -> bool {
         if end.is_never() {
             return false;
         }
         let left = end.as_nanos().saturating_sub(now.as_nanos());
-        // By XFetch: the sooner the end and the longer a fetch, the more likely. No draw is longer than 45 times the mean: mostly none is needed.
-        let mean = self.early_refresh.of(cost);
-        left <= self.refresh_ahead || left < mean.saturating_mul(45) && exponential(random(), mean) >= left
+        left <= self.refresh_ahead || self.is_early.is_some_and(|is_early| is_early(self, left, cost))
     }
 
     /// From this instant on an entry is of no use to anybody.
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     pub(super) fn dies_at(&self, times: &Times) -> Instant {
         let grace = if times.is_error() { 0 } else { self.stale_while_revalidate.max(self.stale_if_error) };
         let end = times.end().saturating_add_nanos(grace);
-        if self.time_to_idle == NEVER { end } else { end.min(times.idle_at()) }
+        self.idle.map_or(end, |idle| end.min((idle.at)(times)))
     }
 
     /// It is read: idleness begins anew.
     #[inline]
     pub(super) fn read(&self, times: &mut Times, now: Instant) {
-        if self.time_to_idle != NEVER {
-            times.set_idle_at(now.saturating_add_nanos(self.time_to_idle));
+        if let Some(idle) = self.idle {
+            (idle.set)(times, now.saturating_add_nanos(self.time_to_idle));
         }
     }
 

@@ -1,28 +1,24 @@
 //! What the futures ask of a cache.
 
-use core::borrow::Borrow;
-use core::convert::Infallible;
-use core::hash::Hash;
-use core::mem::needs_drop;
 use core::task::Waker;
-use core::time::Duration;
 
-use super::settings::Cache;
-use super::shard::{Arrived, Look, New, Reading, Shard, Terms};
-use crate::key::{KeyHash, ToKey, hash, shard_of};
-use crate::platform::Platform;
+use super::shard::Reading;
 use crate::single_flight::FlightError;
 use crate::storage::Storage;
-use crate::sync::flights::{FlightTable, Flights, Followed, Role, Stands, Ticket};
+use crate::sync::flights::{Flights, Role, Stands, Ticket};
 use crate::sync::wait_list::Key;
-use crate::time::{Clock, Instant, nanos};
+use crate::time::Instant;
 
-/// A cache, as the futures see it. It is implemented for [`Cache`] only.
+/// A cache, as the futures see it. It is implemented for [`Cache`](crate::Cache) only.
 pub trait Serve: Flights<Outcome = Result<Self::Value, Self::Error>> {
     /// What is kept.
     type Value: Clone;
     /// Why there is nothing to be kept.
     type Error: Clone;
+
+    /// A read has found nothing to be served, and its caller fetches, or has what another one does.
+    #[doc(hidden)]
+    fn tell_of_miss(&self, fetches: bool);
 
     /// The present, if it matters to how long a fetch takes.
     #[doc(hidden)]
@@ -68,6 +64,10 @@ pub trait ServeBy<Q: ?Sized>: Serve {
     #[doc(hidden)]
     fn queue(&self, hash: u64, key: &Q);
 
+    /// What a call ends with that is late.
+    #[doc(hidden)]
+    fn late(&self, key: &Q) -> Result<Self::Value, FlightError>;
+
     #[doc(hidden)]
     fn to_key(&self, key: &Q) -> Self::Key;
 }
@@ -93,303 +93,5 @@ impl<T> Arrival<T> {
     /// What its caller ends with.
     pub(crate) fn into_outcome(self) -> T {
         self.instead.unwrap_or(self.outcome)
-    }
-}
-
-impl<P, K, V, E, S, H, F, const SHARDS: usize> Cache<P, K, V, E, S, H, F, SHARDS>
-where
-    P: Platform,
-    S: Storage,
-    F: Storage,
-{
-    #[inline(always)]
-    #[allow(clippy::inline_always, reason = "what it returns would go through memory, piece by piece")]
-    pub(super) fn with_shard<R>(&self, hash: u64, act: impl FnOnce(&mut Shard<K, V, E, S, F>) -> R) -> Option<R> {
-        self.shards.get(shard_of(hash, SHARDS)).map(|shard| shard.with(act))
-    }
-
-    /// The clock's reading, if anything gets old.
-    #[inline]
-    pub(super) fn read(&self) -> Instant {
-        if self.settings.rules.is_timed { self.clock.now() } else { Instant::ORIGIN }
-    }
-
-    /// The present of a shard.
-    #[inline]
-    pub(super) fn now(&self, shard: &mut Shard<K, V, E, S, F>, read: Instant) -> Instant {
-        let read = match () {
-            () if self.settings.rules.is_timed => read,
-            () if shard.has_own_ttls => self.clock.now(),
-            () => return read,
-        };
-        shard.steady.advance(read, &self.clock)
-    }
-
-    /// What is to be kept of an outcome, if anything.
-    pub(super) fn new_entry(&self, key: Option<&K>, outcome: Result<V, E>, ttl: Option<Duration>) -> Option<New<V, E>> {
-        let rules = &self.settings.rules;
-        let (ttl, weight) = match &outcome {
-            Ok(value) => {
-                let own = || key.and_then(|key| self.settings.ttl_by.map(|ttl_by| ttl_by(key, value)));
-                let weight = key.and_then(|key| self.settings.weigh_by.map(|weigh_by| weigh_by(key, value)));
-                (ttl.or_else(own).map_or(rules.ttl, nanos), weight.unwrap_or(1))
-            }
-            Err(_) => (rules.error_ttl, 1),
-        };
-        if ttl == 0 && outcome.is_err() {
-            return None;
-        }
-        let random = if rules.ttl_jitter.is_zero() { 0 } else { P::random() };
-        Some(New { outcome, ttl, weight, random })
-    }
-}
-
-impl<P, K, V, E, S, H, F, const SHARDS: usize> Cache<P, K, V, E, S, H, F, SHARDS>
-where
-    P: Platform,
-    S: Storage,
-    F: Storage,
-    H: KeyHash,
-{
-    #[inline]
-    pub(super) fn hash<Q: Hash + ?Sized>(key: &Q) -> u64 {
-        hash::<H, Q>(P::hash_seed(), key)
-    }
-}
-
-impl<P, K, V, E, S, H, F, const SHARDS: usize> Flights for Cache<P, K, V, E, S, H, F, SHARDS>
-where
-    P: Platform,
-    S: Storage,
-    F: Storage,
-    H: KeyHash,
-{
-    type Key = K;
-    type Outcome = Result<V, E>;
-    type Work = Infallible;
-    type Storage = F;
-
-    #[inline]
-    fn with_table<R>(&self, hash: u64, act: impl FnOnce(&mut FlightTable<K, Result<V, E>, F, Infallible>) -> R) -> Option<R> {
-        self.with_shard(hash, |shard| act(&mut shard.flights))
-    }
-}
-
-impl<P, K, V, E, S, H, F, const SHARDS: usize> Serve for Cache<P, K, V, E, S, H, F, SHARDS>
-where
-    P: Platform,
-    K: Hash + Eq,
-    V: Clone,
-    E: Clone,
-    S: Storage,
-    F: Storage,
-    H: KeyHash,
-{
-    type Value = V;
-    type Error = E;
-
-    fn begin(&self) -> Instant {
-        if self.settings.rules.needs_cost() { self.clock.now() } else { Instant::ORIGIN }
-    }
-
-    fn asks_for_keys(&self) -> bool {
-        self.settings.ttl_by.is_some() || self.settings.weigh_by.is_some()
-    }
-
-    fn next_key(&self, waits: &mut Option<WaitKey<Self>>, waker: &Waker) -> Result<Option<K>, FlightError> {
-        self.checked().map_err(FlightError::Config)?;
-        let waker = waker.clone();
-        let (key, _unused) = self.refreshes.with(|refreshes| refreshes.take(waits, waker));
-        if key.is_none() && waits.is_none() {
-            return Err(FlightError::QueueFull { waiting: u32::try_from(F::CAPACITY).unwrap_or(u32::MAX) });
-        }
-        Ok(key)
-    }
-
-    fn leave(&self, waits: WaitKey<Self>) {
-        let (next, _unused) = self.refreshes.with(|refreshes| refreshes.leave(waits));
-        if let Some(next) = next {
-            next.wake();
-        }
-    }
-
-    fn take_due(&self, key: &K) -> Option<u64> {
-        let (hash, read, rules) = (Self::hash(key), self.read(), &self.settings.rules);
-        let is_due = self.with_shard(hash, |shard| {
-            let now = self.now(shard, read);
-            shard.take_due(rules, hash, |known| known == key, now)
-        })?;
-        is_due.then_some(hash)
-    }
-
-    fn arrive(
-        &self,
-        role: &mut Role<'_, Self>,
-        ticket: Ticket<F::Link>,
-        began: Instant,
-        key: Option<K>,
-        outcome: Result<V, E>,
-    ) -> Arrival<Result<V, E>> {
-        let (rules, limits, hash, read) = (&self.settings.rules, self.limits(), role.hash(), self.read());
-        let cost = rules.needs_cost().then(|| read.as_nanos().saturating_sub(began.as_nanos()));
-        let keeps = outcome.is_ok() || rules.error_ttl > 0;
-        let mut new = if keeps { self.new_entry(key.as_ref(), outcome.clone(), None) } else { None };
-        let has_failed = outcome.is_err();
-        let mut arrive = |shard: &mut Shard<K, V, E, S, F>| {
-            let terms = Terms { rules, limits, now: self.now(shard, read) };
-            match (&key, &new) {
-                (Some(key), Some(new)) if shard.flights.is_kept(ticket) => {
-                    if let Some(displaced) = shard.make_room(terms, hash, key, new) {
-                        return Err(displaced);
-                    }
-                }
-                _ => {}
-            }
-            if let Some(cost) = cost {
-                shard.learn_cost(cost);
-            }
-            Ok(shard.arrive(terms, hash, ticket, has_failed, new.take()))
-        };
-        // What makes room is dropped outside the lock, one by one.
-        let arrived = loop {
-            match self.with_shard(hash, &mut arrive) {
-                Some(Err(_displaced)) => {}
-                Some(Ok(arrived)) => break arrived,
-                None => return Arrival { outcome, instead: None, is_shared: false },
-            }
-        };
-        let Arrived { reserve, awaited, gone: _gone } = arrived;
-        let instead = reserve.map(Ok);
-        let is_shared = role.hand_out(ticket, instead.as_ref().unwrap_or(&outcome), awaited);
-        Arrival { outcome, instead, is_shared }
-    }
-}
-
-impl<P, K, V, E, S, H, F, Q, const SHARDS: usize> ServeBy<Q> for Cache<P, K, V, E, S, H, F, SHARDS>
-where
-    P: Platform,
-    K: Borrow<Q> + Hash + Eq,
-    V: Clone,
-    E: Clone,
-    S: Storage,
-    F: Storage,
-    H: KeyHash,
-    Q: Hash + Eq + ToKey<K> + ?Sized,
-{
-    #[inline(always)]
-    #[allow(clippy::inline_always, reason = "what it returns would go through memory, piece by piece")]
-    fn enter(&self, key: &Q, waker: &Waker, reading: Reading) -> Result<Entered<Result<V, E>, F::Link>, FlightError> {
-        let (hash, read, rules) = (Self::hash(key), self.read(), &self.settings.rules);
-        // A key that owns nothing costs nothing: it is there if this caller is to fetch, and the lock is taken once.
-        let mut new = if needs_drop::<K>() { None } else { Some(key.to_key()) };
-        let looked = self.with_shard(hash, |shard| {
-            let now = self.now(shard, read);
-            let look = shard.look(rules, hash, |known| known.borrow() == key, now, P::random, reading);
-            match (look, new.take()) {
-                (Look::Absent { .. }, Some(new)) if self.checked().is_ok() => {
-                    shard.lead(hash, new, self.flight_limits()).map_or(Look::Full, Look::Leads)
-                }
-                (look, _) => look,
-            }
-        });
-        match looked {
-            Some(Look::Leads(ticket)) => Ok(Entered::Flies { hash, stands: Stands::Leads(ticket) }),
-            Some(Look::Served { outcome, is_due }) => Ok(Entered::Served { outcome, hash, is_due }),
-            Some(Look::Fetched) => self.join(key, hash, read, waker, None),
-            Some(Look::Absent { epoch }) => self.join(key, hash, read, waker, Some(epoch)),
-            Some(Look::Full) | None => Err(FlightError::Full { capacity: self.flight_limits().flights }),
-        }
-    }
-
-    fn lead_due(&self, hash: u64, key: &Q) -> Option<Ticket<F::Link>> {
-        let (new, limits) = (key.to_key(), self.flight_limits());
-        self.with_shard(hash, |shard| shard.lead_if_nobody(hash, new, |known| known.borrow() == key, limits))?.ok()
-    }
-
-    fn queue(&self, hash: u64, key: &Q) {
-        let (new, most) = (key.to_key(), self.settings.capacity);
-        if self.with_shard(hash, |shard| shard.queue(hash, |known| known.borrow() == key)) != Some(true) {
-            return;
-        }
-        match self.refreshes.with(|refreshes| refreshes.push(new, most)) {
-            Ok(None) => {}
-            Ok(Some(waker)) => waker.wake(),
-            // The next reader tries again.
-            Err(_key) => {
-                self.with_shard(hash, |shard| shard.unqueue(hash, |known| known.borrow() == key));
-            }
-        }
-    }
-
-    fn to_key(&self, key: &Q) -> K {
-        key.to_key()
-    }
-}
-
-impl<P, K, V, E, S, H, F, const SHARDS: usize> Cache<P, K, V, E, S, H, F, SHARDS>
-where
-    P: Platform,
-    K: Hash + Eq,
-    V: Clone,
-    E: Clone,
-    S: Storage,
-    F: Storage,
-    H: KeyHash,
-{
-    /// Joins who fetches a key; or fetches it, if it was absent in that epoch.
-    // Kept out of line, so that the way of who finds a value is short.
-    #[inline(never)]
-    fn join<Q>(
-        &self,
-        key: &Q,
-        hash: u64,
-        read: Instant,
-        waker: &Waker,
-        mut absent: Option<u32>,
-    ) -> Result<Entered<Result<V, E>, F::Link>, FlightError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
-        let (rules, limits) = (&self.settings.rules, self.flight_limits());
-        let full = FlightError::Full { capacity: limits.flights };
-        self.checked().map_err(FlightError::Config)?;
-        loop {
-            if let Some(epoch) = absent {
-                let new = key.to_key();
-                let led = self.with_shard(hash, |shard| {
-                    if shard.epoch() == epoch {
-                        shard.lead(hash, new, limits).map_err(|key| (key, true))
-                    } else {
-                        Err((new, false))
-                    }
-                });
-                match led.ok_or(full)? {
-                    Ok(ticket) => return Ok(Entered::Flies { hash, stands: Stands::Leads(ticket) }),
-                    Err((_key, true)) => return Err(full),
-                    Err((_key, false)) => {}
-                }
-            } else {
-                let waker = waker.clone();
-                let followed = self.with_table(hash, |table| table.follow(hash, |known| known.borrow() == key, waker, limits));
-                match followed.ok_or(full)? {
-                    Followed::Waits(place) => return Ok(Entered::Flies { hash, stands: Stands::Follows(place) }),
-                    Followed::Full(_unused, waiting) => return Err(FlightError::QueueFull { waiting }),
-                    // It has arrived just now.
-                    Followed::Unlisted(_unused) => {}
-                }
-            }
-            // What was not there a moment ago may be there now.
-            let looked = self.with_shard(hash, |shard| {
-                let now = self.now(shard, read);
-                shard.look(rules, hash, |known| known.borrow() == key, now, P::random, Reading::Again)
-            });
-            absent = match looked.ok_or(full)? {
-                Look::Served { outcome, .. } => return Ok(Entered::Served { outcome, hash, is_due: false }),
-                Look::Fetched => None,
-                Look::Absent { epoch } => Some(epoch),
-                Look::Leads(_) | Look::Full => return Err(full),
-            };
-        }
     }
 }

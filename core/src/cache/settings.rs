@@ -5,12 +5,13 @@ use core::mem::forget;
 use core::time::Duration;
 
 use super::refreshes::Refreshes;
-use super::rules::Rules;
+use super::rules::{Idle, Rules, is_early, shortened};
 use super::shard::Shard;
 use super::snapshot::Snapshot;
 use super::store;
 use crate::config::ConfigError;
 use crate::key::FoldHash;
+use crate::observe::Silent;
 use crate::platform::{Ambient, Platform};
 use crate::ratio::Ratio;
 use crate::storage::Storage;
@@ -19,7 +20,7 @@ use crate::time::{duration, nanos};
 
 /// Values by key, each for as long as it is good; and of those who ask for one that is not there, one fetches it. The module [`cache`](crate::cache) tells what it promises.
 ///
-/// Entries lie in `S`, in `SHARDS` parts with a lock each: on servers, take some four times as many as there are threads. Who fetches and who waits is kept in `F`. `E` is the error of a fetch; keys are found by the hash `H`.
+/// Entries lie in `S`, in `SHARDS` parts with a lock each: on servers, take some four times as many as there are threads. Who fetches and who waits is kept in `F`. `E` is the error of a fetch; keys are found by the hash `H`; `O` is told of what goes on.
 ///
 /// | setting | default |
 /// | --- | --- |
@@ -31,6 +32,7 @@ use crate::time::{duration, nanos};
 /// | [`refresh_ahead`](Cache::refresh_ahead), [`early_refresh`](Cache::early_refresh) | not before its end |
 /// | [`stale_while_revalidate`](Cache::stale_while_revalidate), [`stale_if_error`](Cache::stale_if_error) | not after its end |
 /// | [`max_fetches`](Cache::max_fetches), [`max_waiting`](Cache::max_waiting) | as many as `F` has room for |
+/// | [`observed_by`](Cache::observed_by) | nobody is told |
 ///
 /// # Examples
 ///
@@ -57,11 +59,13 @@ pub struct Cache<
     H = FoldHash,
     F: Storage = <P as Platform>::Storage,
     const SHARDS: usize = 1,
+    O = Silent,
 > {
-    pub(super) clock: P::Clock,
+    pub(crate) clock: P::Clock,
     pub(crate) settings: Settings<K, V>,
     pub(super) shards: [LockedShard<P, K, V, E, S, F>; SHARDS],
     pub(super) refreshes: Locked<P, Refreshes<K, F>>,
+    pub(super) observer: O,
     hash: PhantomData<fn() -> H>,
 }
 
@@ -76,7 +80,17 @@ pub(crate) struct Settings<K, V> {
     pub(crate) max_waiting: u32,
     pub(super) weigh_by: Option<fn(&K, &V) -> u32>,
     pub(super) ttl_by: Option<fn(&K, &V) -> Duration>,
+    /// What is wrong with them, if anything is.
+    error: Option<ConfigError>,
 }
+
+impl<K, V> Clone for Settings<K, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K, V> Copy for Settings<K, V> {}
 
 impl<P: Platform<Clock: Ambient>, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache<P, K, V, E, S, H, F, SHARDS> {
     /// An empty cache.
@@ -95,15 +109,9 @@ impl<P: Platform<Clock: Ambient>, K, V, E, S: Storage, H, F: Storage, const SHAR
 }
 
 impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache<P, K, V, E, S, H, F, SHARDS> {
-    /// How many entries there is room for, unless said otherwise, if the storage has room for so many.
-    pub const DEFAULT_CAPACITY: usize = 65_536;
-
-    const ROOM: usize = S::CAPACITY.saturating_mul(SHARDS);
-
     /// An empty cache on a clock that is held in hand.
     #[must_use]
     pub const fn with_clock(clock: P::Clock) -> Self {
-        const { assert!(SHARDS > 0, "a table has at least one shard") };
         let settings = Settings {
             rules: Rules::NONE,
             capacity: if Self::ROOM < Self::DEFAULT_CAPACITY { Self::ROOM } else { Self::DEFAULT_CAPACITY },
@@ -112,9 +120,29 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
             max_waiting: u32::MAX,
             weigh_by: None,
             ttl_by: None,
+            error: None,
         };
+        Self::made(clock, settings, Silent)
+    }
+}
+
+impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Cache<P, K, V, E, S, H, F, SHARDS, O> {
+    /// How many entries there is room for, unless said otherwise, if the storage has room for so many.
+    pub const DEFAULT_CAPACITY: usize = 65_536;
+
+    const ROOM: usize = S::CAPACITY.saturating_mul(SHARDS);
+
+    pub(crate) const fn made(clock: P::Clock, settings: Settings<K, V>, observer: O) -> Self {
+        const { assert!(SHARDS > 0, "a table has at least one shard") };
         let shards = [const { Shared::new(Shard::NEW) }; SHARDS];
-        Self { clock, settings, shards, refreshes: Shared::new(Refreshes::new()), hash: PhantomData }
+        let mut made = Self { clock, settings, shards, refreshes: Shared::new(Refreshes::new()), observer, hash: PhantomData };
+        made.note();
+        made
+    }
+
+    /// Finds out what is wrong with the settings: as they are made, so that most of it happens before the program runs.
+    pub(crate) const fn note(&mut self) {
+        self.settings.error = self.settings_error();
     }
 
     /// How many entries there is room for. At least 1, and no more than the storage has room for.
@@ -123,6 +151,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
     #[must_use]
     pub const fn capacity(mut self, entries: usize) -> Self {
         self.settings.capacity = entries;
+        self.note();
         self
     }
 
@@ -130,6 +159,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
     #[must_use]
     pub const fn max_weight(mut self, weight: u64) -> Self {
         self.settings.max_weight = weight;
+        self.note();
         self
     }
 
@@ -157,6 +187,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
     #[must_use]
     pub const fn ttl(mut self, ttl: Duration) -> Self {
         self.settings.rules.ttl = nanos(ttl);
+        self.note();
         self.settings.rules.is_timed |= nanos(ttl) < u64::MAX;
         self
     }
@@ -183,6 +214,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
     #[must_use]
     pub const fn ttl_by(mut self, ttl: fn(&K, &V) -> Duration) -> Self {
         self.settings.ttl_by = Some(ttl);
+        self.note();
         self.settings.rules.is_timed = true;
         self
     }
@@ -191,6 +223,8 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
     #[must_use]
     pub const fn ttl_jitter(mut self, share: Ratio) -> Self {
         self.settings.rules.ttl_jitter = share;
+        self.settings.rules.shortened = if share.is_zero() { None } else { Some(shortened::<P>) };
+        self.note();
         self
     }
 
@@ -206,7 +240,9 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
     #[must_use]
     pub const fn time_to_idle(mut self, idle: Duration) -> Self {
         self.settings.rules.time_to_idle = nanos(idle);
+        self.settings.rules.idle = if nanos(idle) < u64::MAX { Some(Idle::KEPT) } else { None };
         self.settings.rules.is_timed |= nanos(idle) < u64::MAX;
+        self.settings.rules.is_plain &= nanos(idle) == u64::MAX;
         self
     }
 
@@ -214,6 +250,8 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
     #[must_use]
     pub const fn refresh_ahead(mut self, lead: Duration) -> Self {
         self.settings.rules.refresh_ahead = nanos(lead);
+        self.note();
+        self.settings.rules.is_plain &= lead.is_zero();
         self
     }
 
@@ -223,7 +261,10 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
     #[must_use]
     pub const fn early_refresh(mut self, beta: Ratio) -> Self {
         self.settings.rules.early_refresh = beta;
+        self.settings.rules.is_early = if beta.is_zero() { None } else { Some(is_early::<P>) };
+        self.note();
         self.settings.rules.is_timed |= !beta.is_zero();
+        self.settings.rules.is_plain &= beta.is_zero();
         self
     }
 
@@ -261,6 +302,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
     #[must_use]
     pub const fn max_fetches(mut self, keys: usize) -> Self {
         self.settings.max_fetches = keys;
+        self.note();
         self
     }
 
@@ -291,7 +333,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
     /// What is wrong with it, if anything is: [`check`](Cache::check), for code that is evaluated at compile time.
     #[must_use]
     pub const fn config_error(self) -> Option<ConfigError> {
-        let error = self.settings_error();
+        let error = self.settings.error;
         // It has no entries yet, and a `const fn` drops nothing.
         forget(self);
         error
@@ -312,12 +354,13 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
     /// assert_eq!(refused.unwrap_err().to_string(), "capacity is 0, must be at least 1");
     /// ```
     pub fn check(self) -> Result<Self, ConfigError> {
-        self.settings_error().map_or(Ok(self), Err)
+        self.settings.error.map_or(Ok(self), Err)
     }
 
     /// As [`check`](Cache::check), of one that is in use.
+    #[inline]
     pub(super) fn checked(&self) -> Result<(), ConfigError> {
-        self.settings_error().map_or(Ok(()), Err)
+        self.settings.error.map_or(Ok(()), Err)
     }
 
     /// What a shard has room for.
@@ -343,7 +386,9 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
     }
 }
 
-impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> fmt::Debug for Cache<P, K, V, E, S, H, F, SHARDS> {
+impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> fmt::Debug
+    for Cache<P, K, V, E, S, H, F, SHARDS, O>
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Snapshot { len, hits, misses, .. } = self.snapshot();
         f.debug_struct("Cache")

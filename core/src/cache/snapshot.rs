@@ -15,6 +15,8 @@ pub struct Snapshot {
     pub fetching: usize,
     /// How many callers wait for them.
     pub waiting: u32,
+    /// How many keys wait for a [refresher](Cache::run), whether they are still due or not.
+    pub queued: usize,
     /// Reads that found a fresh value, or an error that is kept.
     pub hits: u64,
     /// Of those that were served, how many got a value past its end.
@@ -25,6 +27,8 @@ pub struct Snapshot {
     pub fetches: u64,
     /// Fetches that failed.
     pub errors: u64,
+    /// Fetches that failed, and calls that were late, in whose place a value past its end answered.
+    pub stale_if_error: u64,
     /// Entries that were taken out, or replaced, after their end.
     pub expired: u64,
     /// Entries that had to make room.
@@ -57,10 +61,10 @@ impl Snapshot {
     }
 }
 
-impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache<P, K, V, E, S, H, F, SHARDS> {
+impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Cache<P, K, V, E, S, H, F, SHARDS, O> {
     /// How it stands, and what has happened so far.
     pub fn snapshot(&self) -> Snapshot {
-        let mut sum = Snapshot::default();
+        let mut sum = Snapshot { queued: self.refreshes.with(|refreshes| refreshes.len()), ..Snapshot::default() };
         for shard in &self.shards {
             let of_shard = shard.with(|shard| shard.snapshot());
             sum.len = sum.len.saturating_add(of_shard.len);
@@ -72,6 +76,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
             sum.misses = sum.misses.wrapping_add(of_shard.misses);
             sum.fetches = sum.fetches.wrapping_add(of_shard.fetches);
             sum.errors = sum.errors.wrapping_add(of_shard.errors);
+            sum.stale_if_error = sum.stale_if_error.wrapping_add(of_shard.stale_if_error);
             sum.expired = sum.expired.wrapping_add(of_shard.expired);
             sum.evicted = sum.evicted.wrapping_add(of_shard.evicted);
         }

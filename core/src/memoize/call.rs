@@ -6,7 +6,8 @@ use core::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 
 use crate::cache::{Entered, Fetching, Reading, Serve, ServeBy};
-use crate::single_flight::{AsIs, FlightError};
+use crate::deadline::Deadline;
+use crate::single_flight::{AsIs, FlightError, Late, Timed, WithDeadline};
 use crate::sync::flights::Flights;
 
 pin_project! {
@@ -32,6 +33,43 @@ impl<'c, 'q, A, C: Flights, Q: ?Sized, Fut> Call<'c, 'q, A, C, Q, Fut> {
     }
 }
 
+impl<A, C, Q, Fut> Call<'_, '_, A, C, Q, Fut>
+where
+    A: Fn(C::Key) -> Fut,
+    C: ServeBy<Q> + Serve + Timed,
+    Q: ?Sized,
+    Fut: Future<Output = Result<C::Value, C::Error>>,
+{
+    /// Waits no longer than until that deadline, and ends with [`FlightError::Deadline`] then. It is this caller's alone: if its call of the function is under way, the one that has waited longest makes its own.
+    pub const fn deadline_at(self, deadline: Deadline) -> WithDeadline<Self> {
+        WithDeadline::new(self, deadline)
+    }
+}
+
+impl<A, C, Q, Fut> Call<'_, '_, A, C, Q, Fut>
+where
+    A: Fn(C::Key) -> Fut,
+    C: ServeBy<Q> + Serve,
+    Q: ?Sized,
+    Fut: Future<Output = Result<C::Value, C::Error>>,
+{
+    /// Calls the function, or waits for another one's call.
+    // Kept out of line, so that the way of who finds a value is short.
+    #[inline(never)]
+    fn poll_flight(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<C::Value, FlightError<C::Error>>> {
+        let mut this = self.project();
+        if let Some(outcome) = ready!(this.fetching.as_mut().poll_news(cx)) {
+            *this.may_start = false;
+            return Poll::Ready(outcome.map_err(FlightError::Failed));
+        }
+        let (function, key, cache) = (*this.function, *this.key, this.fetching.cache());
+        let mut operation = this.may_start.then_some(|| function(cache.to_key(key)));
+        *this.may_start = false;
+        let arrival = ready!(this.fetching.poll_fetch::<_, AsIs>(&mut operation, |cache| Some(cache.to_key(key)), cx));
+        Poll::Ready(arrival.into_outcome().map_err(FlightError::Failed))
+    }
+}
+
 impl<A, C, Q, Fut> Future for Call<'_, '_, A, C, Q, Fut>
 where
     A: Fn(C::Key) -> Fut,
@@ -42,14 +80,13 @@ where
     type Output = Result<C::Value, FlightError<C::Error>>;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        let (function, key) = (*this.function, *this.key);
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.as_mut().project();
         if this.fetching.is_outside() {
             if !*this.may_start {
                 return Poll::Pending;
             }
-            match this.fetching.cache().enter(key, cx.waker(), Reading::Queues) {
+            match this.fetching.cache().enter(*this.key, cx.waker(), Reading::Queues) {
                 Ok(Entered::Flies { hash, stands }) => this.fetching.as_mut().take(hash, stands),
                 Ok(Entered::Served { outcome, .. }) => {
                     *this.may_start = false;
@@ -61,15 +98,29 @@ where
                 }
             }
         }
-        if let Some(outcome) = ready!(this.fetching.as_mut().poll_news(cx)) {
-            *this.may_start = false;
-            return Poll::Ready(outcome.map_err(FlightError::Failed));
-        }
-        let cache = this.fetching.cache();
-        let mut operation = this.may_start.then_some(|| function(cache.to_key(key)));
+        self.poll_flight(cx)
+    }
+}
+
+impl<A, C, Q, Fut> Late for Call<'_, '_, A, C, Q, Fut>
+where
+    A: Fn(C::Key) -> Fut,
+    C: ServeBy<Q> + Serve + Timed,
+    Q: ?Sized,
+    Fut: Future<Output = Result<C::Value, C::Error>>,
+{
+    type Timed = C;
+
+    fn timed(&self) -> &C {
+        self.fetching.cache()
+    }
+
+    fn leave(self: Pin<&mut Self>) -> Self::Output {
+        let this = self.project();
         *this.may_start = false;
-        let arrival = ready!(this.fetching.poll_fetch::<_, AsIs>(&mut operation, |cache| Some(cache.to_key(key)), cx));
-        Poll::Ready(arrival.into_outcome().map_err(FlightError::Failed))
+        let cache = this.fetching.as_ref().cache();
+        this.fetching.give_up();
+        cache.late(*this.key).map_err(FlightError::of_operation)
     }
 }
 

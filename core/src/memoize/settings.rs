@@ -3,11 +3,13 @@ use core::convert::Infallible;
 use core::fmt;
 use core::future::Future;
 use core::hash::Hash;
+use core::mem::forget;
 
 use super::call::Call;
-use crate::cache::{Cache, Snapshot};
+use crate::cache::{Cache, Event, Snapshot};
 use crate::config::ConfigError;
 use crate::key::{FoldHash, KeyHash, ToKey};
+use crate::observe::{SharedObserver, Silent};
 use crate::platform::{Ambient, Platform};
 use crate::storage::Storage;
 
@@ -17,6 +19,7 @@ use crate::storage::Storage;
 /// | --- | --- |
 /// | [`capacity`](Memoize::capacity) | as many as `S` has room for, at most 65,536 |
 /// | [`max_calls`](Memoize::max_calls), [`max_waiting`](Memoize::max_waiting) | as many as `F` has room for |
+/// | [`observed_by`](Memoize::observed_by) | nobody is told |
 ///
 /// # Examples
 ///
@@ -41,9 +44,10 @@ pub struct Memoize<
     H = FoldHash,
     F: Storage = <P as Platform>::Storage,
     const SHARDS: usize = 1,
+    O = Silent,
 > {
     pub(super) function: A,
-    pub(super) cache: Cache<P, K, V, E, S, H, F, SHARDS>,
+    pub(super) cache: Cache<P, K, V, E, S, H, F, SHARDS, O>,
 }
 
 impl<P: Platform<Clock: Ambient>, A, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize>
@@ -59,11 +63,46 @@ impl<P: Platform<Clock: Ambient>, A, K, V, E, S: Storage, H, F: Storage, const S
     }
 }
 
-impl<P: Platform, A, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Memoize<P, A, K, V, E, S, H, F, SHARDS> {
+impl<P: Platform<Clock: Copy>, A: Copy, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize>
+    Memoize<P, A, K, V, E, S, H, F, SHARDS>
+{
+    /// Tells `observer` of calls, and of values that go. Of one that has been called already, no more than its settings is kept. As [`Cache::observed_by`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb::cache::Event;
+    /// use aplomb::key::FoldHash;
+    /// use aplomb::memoize::Memoize;
+    /// use aplomb_sim::{Sim, prelude::*};
+    /// use std::cell::Cell;
+    ///
+    /// let hits = Cell::new(0);
+    /// let count = |event: &Event<'_, u32, u32>| hits.set(hits.get() + u32::from(matches!(event, Event::Hit)));
+    /// let double = memoize(|n: u32| async move { Ok::<_, ()>(2 * n) }).observed_by(count);
+    /// aplomb_sim::block_on(async {
+    ///     assert_eq!((double.call(&4).await, double.call(&4).await), (Ok(8), Ok(8)));
+    /// });
+    /// assert_eq!(hits.get(), 1);
+    /// ```
+    #[must_use]
+    pub const fn observed_by<L>(self, observer: L) -> Memoize<P, A, K, V, E, S, H, F, SHARDS, L>
+    where
+        L: for<'e> SharedObserver<Event<'e, K, V>>,
+    {
+        let (function, clock, settings) = (self.function, self.cache.clock, self.cache.settings);
+        // Nothing is kept yet, and a `const fn` drops nothing.
+        forget(self);
+        Memoize { function, cache: Cache::made(clock, settings, observer) }
+    }
+}
+
+impl<P: Platform, A, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Memoize<P, A, K, V, E, S, H, F, SHARDS, O> {
     /// How many values are kept. As [`Cache::capacity`].
     #[must_use]
     pub const fn capacity(mut self, values: usize) -> Self {
         self.cache.settings.capacity = values;
+        self.cache.note();
         self
     }
 
@@ -78,6 +117,7 @@ impl<P: Platform, A, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Me
     #[must_use]
     pub const fn max_calls(mut self, keys: usize) -> Self {
         self.cache.settings.max_fetches = keys;
+        self.cache.note();
         self
     }
 
@@ -113,32 +153,15 @@ impl<P: Platform, A, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Me
     pub fn is_empty(&self) -> bool {
         self.cache.is_empty()
     }
-
-    /// Forgets all values.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use aplomb_sim::prelude::*;
-    ///
-    /// aplomb_sim::block_on(async {
-    ///     let double = memoize(|n: u32| async move { Ok::<_, ()>(2 * n) });
-    ///     assert_eq!(double.call(&4).await, Ok(8));
-    ///     double.clear();
-    ///     assert!(double.is_empty());
-    /// });
-    /// ```
-    pub fn clear(&self) {
-        self.cache.clear();
-    }
 }
 
-impl<P, A, K, V, E, S, H, F, const SHARDS: usize> Memoize<P, A, K, V, E, S, H, F, SHARDS>
+impl<P, A, K, V, E, S, H, F, const SHARDS: usize, O> Memoize<P, A, K, V, E, S, H, F, SHARDS, O>
 where
     P: Platform,
     S: Storage,
     F: Storage,
     H: KeyHash,
+    O: for<'e> SharedObserver<Event<'e, K, V>>,
 {
     /// The function's value for that key: the one that is kept; or else that of a call, one for all who ask at the same time.
     ///
@@ -164,7 +187,7 @@ where
     /// });
     /// ```
     #[allow(clippy::type_complexity, reason = "it is the function, the cache and the key")]
-    pub const fn call<'q, Q, Fut>(&self, key: &'q Q) -> Call<'_, 'q, A, Cache<P, K, V, E, S, H, F, SHARDS>, Q, Fut>
+    pub const fn call<'q, Q, Fut>(&self, key: &'q Q) -> Call<'_, 'q, A, Cache<P, K, V, E, S, H, F, SHARDS, O>, Q, Fut>
     where
         K: Borrow<Q> + Hash + Eq,
         Q: Hash + Eq + ToKey<K> + ?Sized,
@@ -174,6 +197,24 @@ where
         E: Clone,
     {
         Call::new(&self.function, &self.cache, key)
+    }
+
+    /// Forgets all values.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let double = memoize(|n: u32| async move { Ok::<_, ()>(2 * n) });
+    ///     assert_eq!(double.call(&4).await, Ok(8));
+    ///     double.clear();
+    ///     assert!(double.is_empty());
+    /// });
+    /// ```
+    pub fn clear(&self) {
+        self.cache.clear();
     }
 
     /// The value that is kept for that key, if one is. Nothing is called, and it does not count as a use.
@@ -209,8 +250,8 @@ where
     }
 }
 
-impl<P: Platform, A, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> fmt::Debug
-    for Memoize<P, A, K, V, E, S, H, F, SHARDS>
+impl<P: Platform, A, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> fmt::Debug
+    for Memoize<P, A, K, V, E, S, H, F, SHARDS, O>
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Memoize").field("cache", &self.cache).finish_non_exhaustive()

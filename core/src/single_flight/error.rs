@@ -30,6 +30,8 @@ pub enum FlightError<E = Infallible> {
         /// How many wait.
         waiting: u32,
     },
+    /// The deadline has passed. An operation of this caller's that was under way is dropped.
+    Deadline,
     /// The operation failed, this caller's or the one that it shared.
     Failed(E),
     /// The configuration makes no sense. Nothing was started.
@@ -42,9 +44,9 @@ impl<E> FlightError<E> {
         matches!(self, Self::Full { .. } | Self::QueueFull { .. })
     }
 
-    /// Whether time ran out, which is not what happens here: an operation has its own timeout within.
+    /// Whether its deadline has passed. An operation that has a timeout of its own says so within.
     pub const fn is_timeout(&self) -> bool {
-        false
+        matches!(self, Self::Deadline)
     }
 
     /// How long to wait before it is worth another try, where that is known: not here, where room comes with the end of any operation.
@@ -56,7 +58,7 @@ impl<E> FlightError<E> {
     pub const fn inner(&self) -> Option<&E> {
         match self {
             Self::Failed(error) => Some(error),
-            Self::Full { .. } | Self::QueueFull { .. } | Self::Config(_) => None,
+            Self::Full { .. } | Self::QueueFull { .. } | Self::Deadline | Self::Config(_) => None,
         }
     }
 
@@ -64,7 +66,7 @@ impl<E> FlightError<E> {
     pub fn into_inner(self) -> Option<E> {
         match self {
             Self::Failed(error) => Some(error),
-            Self::Full { .. } | Self::QueueFull { .. } | Self::Config(_) => None,
+            Self::Full { .. } | Self::QueueFull { .. } | Self::Deadline | Self::Config(_) => None,
         }
     }
 }
@@ -75,6 +77,7 @@ impl FlightError {
         match self {
             Self::Full { capacity } => FlightError::Full { capacity },
             Self::QueueFull { waiting } => FlightError::QueueFull { waiting },
+            Self::Deadline => FlightError::Deadline,
             Self::Config(error) => FlightError::Config(error),
             Self::Failed(never) => match never {},
         }
@@ -86,6 +89,7 @@ impl<E: fmt::Display> fmt::Display for FlightError<E> {
         match self {
             Self::Full { capacity } => write!(f, "full: {capacity} keys are under way"),
             Self::QueueFull { waiting } => write!(f, "queue full: {waiting} are waiting"),
+            Self::Deadline => f.write_str("the deadline has passed"),
             Self::Failed(error) => error.fmt(f),
             Self::Config(error) => error.fmt(f),
         }

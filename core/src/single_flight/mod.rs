@@ -14,6 +14,7 @@
 //! - A follower that is dropped harms nobody, wherever it stands. The operation is dropped with the last caller.
 //! - [`forget`](SingleFlight::forget) has the next call start anew, while those who share the flight under way still get its result; and its end does not disturb the newer one.
 //! - A caller learns whether its result was shared: [`with_shared`](Run::with_shared).
+//! - A caller may have a [deadline](Run::deadline_at) of its own. Others are not bound by it: if it leads, the next one does.
 //! - Results that cannot be cloned are shared through an `Arc`: [`run_into`](SingleFlight::run_into).
 //! - Keys are asked for by anything they can be [borrowed](core::borrow::Borrow) as, and made only by the caller that leads. It hashes, clones, and drops outside its lock; `Eq` of keys is called within, and must not call back in.
 //! - Waiting costs nothing: no timer is set, and who waits is polled when it comes and when it has its result.
@@ -26,21 +27,26 @@
 //!
 //! As in Go's `x/sync/singleflight`, errors are shared, and `shared` is true for the leader too if somebody else has its result. There, the run lives by the leader's context, and followers fail when that is cancelled; here the next one takes over.
 
+mod boarding;
 mod error;
+mod event;
 mod outcome;
 mod run;
 mod settings;
 #[cfg(feature = "alloc")]
 mod surviving;
+mod with_deadline;
 mod with_shared;
 
 pub use self::error::FlightError;
+pub use self::event::Event;
 pub use self::outcome::{AsIs, Converted, Outcome};
 pub use self::run::Run;
 #[cfg(feature = "alloc")]
 pub use self::settings::Survives;
 pub use self::settings::{Restarts, SingleFlight, Snapshot, Succession};
 #[cfg(feature = "alloc")]
-pub use self::surviving::{SurvivingRun, Work};
+pub use self::surviving::{Boxed, SurvivingRun, Work};
+pub use self::with_deadline::{Late, Timed, WithDeadline};
 pub use self::with_shared::{MaybeShared, Shared, WithShared};
 pub use crate::sync::flights::{Board, Flights};

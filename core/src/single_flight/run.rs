@@ -8,9 +8,12 @@ use core::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 
 use super::error::FlightError;
+use super::event::Event;
 use super::outcome::{AsIs, Outcome};
+use super::with_deadline::{Late, Timed, WithDeadline};
 use super::with_shared::{MaybeShared, WithShared};
-use crate::sync::flights::{Aborts, Board, Flights, News, Role, Stands};
+use crate::deadline::Deadline;
+use crate::sync::flights::{Aborts, Board, Ended, Flights, Role, Stands};
 
 pin_project! {
     /// A call that shares its run with others of its key; made by [`run`](super::SingleFlight::run) and [`run_into`](super::SingleFlight::run_into).
@@ -60,6 +63,38 @@ impl<'f, 'q, F: Flights, Q: ?Sized, O, Fut, C> Run<'f, 'q, F, Q, O, Fut, C> {
     }
 }
 
+impl<F, Q, O, Fut, C, T, E> Run<'_, '_, F, Q, O, Fut, C>
+where
+    F: Board<Q> + Timed + Flights<Outcome = Result<T, E>>,
+    Q: ?Sized,
+    O: FnOnce() -> Fut,
+    Fut: Future,
+    C: Outcome<Fut::Output, T, E>,
+    T: Clone,
+    E: Clone,
+{
+    /// Waits no longer than until that deadline, and ends with [`FlightError::Deadline`] then. It is this caller's alone: if it leads, it hands over to the one that has waited longest.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use futures_lite::future::zip;
+    ///
+    /// static RATES: SingleFlight<&str, u32> = SingleFlight::new();
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let ask = || RATES.run(&"EUR", || async { aplomb_sim::sleep(ms(80)).await; Ok(109) });
+    ///     let (hurried, patient) = zip(ask().deadline_at(deadline(ms(50))), ask()).await;
+    ///     assert_eq!(hurried, Err(FlightError::Deadline));
+    ///     assert_eq!(patient, Ok(109), "begun anew, by the other one");
+    /// });
+    /// ```
+    pub const fn deadline_at(self, deadline: Deadline) -> WithDeadline<Self> {
+        WithDeadline::new(self, deadline)
+    }
+}
+
 impl<F, Q, O, Fut, C, T, E> Future for Run<'_, '_, F, Q, O, Fut, C>
 where
     F: Board<Q> + Flights<Outcome = Result<T, E>>,
@@ -75,35 +110,22 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let ticket = loop {
-            match this.role.stands() {
-                Stands::Leads(ticket) => break ticket,
-                Stands::Follows(place) => {
-                    if let News::Landed(outcome) = ready!(this.role.poll_news(place, cx)) {
-                        *this.is_shared = true;
-                        *this.operation = None;
-                        return Poll::Ready(outcome.map_err(FlightError::Failed));
-                    }
-                }
-                Stands::Outside if this.operation.is_none() => return Poll::Pending,
-                Stands::Outside => match this.role.flights().board(*this.key, cx.waker()) {
-                    Ok((hash, stands)) => {
-                        this.role.take(hash, stands);
-                        // It is woken when there is news.
-                        if let Stands::Follows(_) = stands {
-                            return Poll::Pending;
-                        }
-                    }
-                    Err(error) => {
-                        *this.operation = None;
-                        return Poll::Ready(Err(error.of_operation()));
-                    }
-                },
+        if matches!(this.role.stands(), Stands::Outside) && this.operation.is_none() {
+            return Poll::Pending;
+        }
+        let ticket = match ready!(this.role.poll_ticket(*this.key, cx)) {
+            Ok(ticket) => ticket,
+            Err(ended) => {
+                *this.operation = None;
+                *this.is_shared = matches!(ended, Ended::Landed(_));
+                return Poll::Ready(ended.into_result());
             }
         };
+        let flights = this.role.flights();
         // Whatever of the caller's code panics, the next one leads.
         let mut aborts = Aborts(Some(this.role));
         if let Some(operation) = this.operation.take() {
+            flights.tell(Event::Started);
             this.running.set(Some(operation()));
         }
         let polled = match this.running.as_mut().as_pin_mut() {
@@ -119,7 +141,38 @@ where
         if let Some(role) = &mut aborts.0 {
             *this.is_shared = role.land(ticket, &outcome);
         }
+        flights.tell(Event::of(&outcome, *this.is_shared));
         Poll::Ready(outcome.map_err(FlightError::Failed))
+    }
+}
+
+impl<F, Q, O, Fut, C, T, E> Late for Run<'_, '_, F, Q, O, Fut, C>
+where
+    F: Board<Q> + Timed + Flights<Outcome = Result<T, E>>,
+    Q: ?Sized,
+    O: FnOnce() -> Fut,
+    Fut: Future,
+    C: Outcome<Fut::Output, T, E>,
+    T: Clone,
+    E: Clone,
+{
+    type Timed = F;
+
+    fn timed(&self) -> &F {
+        self.role.flights()
+    }
+
+    fn leave(self: Pin<&mut Self>) -> Self::Output {
+        let mut this = self.project();
+        let flights = this.role.flights();
+        {
+            // Whatever of the caller's code panics as it is dropped, the next one leads.
+            let _aborts = Aborts(Some(this.role));
+            *this.operation = None;
+            this.running.set(None);
+        }
+        flights.tell(Event::Rejected { reason: FlightError::Deadline });
+        Err(FlightError::Deadline)
     }
 }
 

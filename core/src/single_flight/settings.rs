@@ -5,26 +5,27 @@ use core::future::Future;
 use core::hash::Hash;
 use core::marker::PhantomData;
 use core::mem::forget;
-use core::task::Waker;
 
-use super::error::FlightError;
+use super::event::Event;
 use super::outcome::Converted;
 use super::run::Run;
 use crate::config::ConfigError;
-use crate::key::{FoldHash, KeyHash, ToKey, hash, shard_of};
+use crate::key::{FoldHash, KeyHash, ToKey, hash};
+use crate::observe::{SharedObserver, Silent};
 use crate::platform::Platform;
 use crate::storage::Storage;
 use crate::sync::Shared;
-use crate::sync::flights::{Board, FlightTable, Flights, Followed, Led, Limits, Stands};
+use crate::sync::flights::{FlightTable, Flights, Limits};
 
 /// Of concurrent calls with one key, one runs, and all have its result. The module [`single_flight`](crate::single_flight) tells what it promises.
 ///
-/// `W` says what becomes of an operation whose caller is dropped: the next one [`Restarts`] it with its own, or it [`Survives`]. Flights lie in `S`, in `SHARDS` tables with a lock each; keys are found by the hash `H`.
+/// `W` says what becomes of an operation whose caller is dropped: the next one [`Restarts`] it with its own, or it [`Survives`]. Flights lie in `S`, in `SHARDS` tables with a lock each; keys are found by the hash `H`; `O` is told of what goes on.
 ///
 /// | setting | default |
 /// | --- | --- |
 /// | [`capacity`](SingleFlight::capacity) | 65,536 keys, or as many as `S` has room for |
 /// | [`max_waiting`](SingleFlight::max_waiting) | as many as `S` has room for |
+/// | [`observed_by`](SingleFlight::observed_by) | nobody is told |
 ///
 /// On 64-bit machines a call is its operation and 56 bytes. In place, room for one more key and one more caller that waits takes 80 bytes where a key and an outcome take 8 each.
 ///
@@ -53,15 +54,17 @@ pub struct SingleFlight<
     S: Storage = <P as Platform>::Storage,
     H = FoldHash,
     const SHARDS: usize = 1,
+    O = Silent,
 > {
     capacity: usize,
     max_waiting: u32,
-    shards: [Shard<P, K, T, E, W, S>; SHARDS],
+    pub(super) shards: [Shard<P, K, T, E, W, S>; SHARDS],
+    pub(super) observer: O,
     hash: PhantomData<fn() -> H>,
 }
 
 type Shard<P, K, T, E, W, S> = Shared<<P as Platform>::RawMutex, TableOf<K, T, E, W, S>>;
-type TableOf<K, T, E, W, S> = FlightTable<K, Result<T, E>, S, <W as Succession>::Work<Result<T, E>>>;
+pub(super) type TableOf<K, T, E, W, S> = FlightTable<K, Result<T, E>, S, <W as Succession>::Work<Result<T, E>>>;
 
 /// What a leader that is dropped hands over. It is implemented for [`Restarts`] and [`Survives`].
 pub trait Succession {
@@ -103,7 +106,7 @@ impl<P: Platform, K, T, E, S: Storage, H, const SHARDS: usize> SingleFlight<P, K
     /// One whose operations belong to their callers.
     #[must_use]
     pub const fn new() -> Self {
-        Self::made()
+        Self::made(Silent)
     }
 }
 
@@ -140,37 +143,69 @@ impl<P: Platform, K, T, E, S: Storage, H, const SHARDS: usize> SingleFlight<P, K
     /// ```
     #[must_use]
     pub const fn surviving() -> Self {
-        Self::made()
+        Self::made(Silent)
     }
 }
 
-impl<P: Platform, K, T, E, W: Succession, S: Storage, H, const SHARDS: usize> SingleFlight<P, K, T, E, W, S, H, SHARDS> {
+impl<P: Platform, K, T, E, W: Succession, S: Storage, H, const SHARDS: usize, O> SingleFlight<P, K, T, E, W, S, H, SHARDS, O> {
     /// How many keys there may be under way, unless said otherwise, if the storage has room for so many.
     pub const DEFAULT_CAPACITY: usize = 65_536;
 
-    const fn made() -> Self {
+    const fn made(observer: O) -> Self {
         const { assert!(SHARDS > 0, "a table has at least one shard") };
         let room = S::CAPACITY.saturating_mul(SHARDS);
         let capacity = if room < Self::DEFAULT_CAPACITY { room } else { Self::DEFAULT_CAPACITY };
         let shards = [const { Shared::new(FlightTable::new()) }; SHARDS];
-        Self { capacity, max_waiting: u32::MAX, shards, hash: PhantomData }
+        Self { capacity, max_waiting: u32::MAX, shards, observer, hash: PhantomData }
     }
 
-    /// For how many keys operations are under way at once; a caller with another one ends at once, with [`FlightError::Full`]. One that was [forgotten](SingleFlight::forget) counts as long as it is under way. At least 1, and no more than the storage has room for. Of several shards, each has its part, rounded up.
+    /// Tells `observer` who leads, who shares, and what becomes of flights. Of one that has been used already, no more than its settings is kept.
+    ///
+    /// It is told outside the lock: of what two threads do one after the other, either may come first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb::key::FoldHash;
+    /// use aplomb::single_flight::{Event, Restarts};
+    /// use aplomb_sim::prelude::*;
+    /// use futures_lite::future::zip;
+    /// use std::cell::RefCell;
+    ///
+    /// let seen = RefCell::new(Vec::new());
+    /// let note = |event: &Event| seen.borrow_mut().push(*event);
+    /// let tiles: SingleFlight<u32, u32, (), Restarts, Heap, FoldHash, 1, _> = SingleFlight::new().observed_by(note);
+    /// aplomb_sim::block_on(async {
+    ///     let tile = || tiles.run(&7, || async { aplomb_sim::sleep(ms(10)).await; Ok(49) });
+    ///     assert_eq!(zip(tile(), tile()).await, (Ok(49), Ok(49)));
+    /// });
+    /// assert_eq!(*seen.borrow(), [Event::Started, Event::Shared, Event::Completed { is_shared: true }]);
+    /// ```
+    #[must_use]
+    pub const fn observed_by<L: SharedObserver<Event>>(self, observer: L) -> SingleFlight<P, K, T, E, W, S, H, SHARDS, L> {
+        let (capacity, max_waiting) = (self.capacity, self.max_waiting);
+        // Nobody uses it yet, and a `const fn` drops nothing.
+        forget(self);
+        let mut made = SingleFlight::made(observer);
+        (made.capacity, made.max_waiting) = (capacity, max_waiting);
+        made
+    }
+
+    /// For how many keys operations are under way at once; a caller with another one ends at once, with [`FlightError::Full`](crate::FlightError::Full). One that was [forgotten](SingleFlight::forget) counts as long as it is under way. At least 1, and no more than the storage has room for. Of several shards, each has its part, rounded up.
     #[must_use]
     pub const fn capacity(mut self, keys: usize) -> Self {
         self.capacity = keys;
         self
     }
 
-    /// How many callers may wait for another one's operation, in all; the next one ends at once, with [`FlightError::QueueFull`]. Zero is legal: nobody waits then. Of several shards, each has its part, rounded up.
+    /// How many callers may wait for another one's operation, in all; the next one ends at once, with [`FlightError::QueueFull`](crate::FlightError::QueueFull). Zero is legal: nobody waits then. Of several shards, each has its part, rounded up.
     #[must_use]
     pub const fn max_waiting(mut self, callers: u32) -> Self {
         self.max_waiting = callers;
         self
     }
 
-    const fn settings_error(&self) -> Option<ConfigError> {
+    pub(super) const fn settings_error(&self) -> Option<ConfigError> {
         let room = S::CAPACITY.saturating_mul(SHARDS);
         if self.capacity == 0 || self.capacity > room {
             return Some(ConfigError::Capacity { value: self.capacity, most: room });
@@ -205,7 +240,7 @@ impl<P: Platform, K, T, E, W: Succession, S: Storage, H, const SHARDS: usize> Si
         self.settings_error().map_or(Ok(self), Err)
     }
 
-    fn limits(&self) -> Limits {
+    pub(super) fn limits(&self) -> Limits {
         Limits {
             flights: self.capacity.div_ceil(SHARDS).min(S::CAPACITY),
             waiting: self.max_waiting.div_ceil(u32::try_from(SHARDS).unwrap_or(u32::MAX)),
@@ -233,12 +268,13 @@ impl<P: Platform, K, T, E, W: Succession, S: Storage, H, const SHARDS: usize> Si
     }
 }
 
-impl<P, K, T, E, W, S, H, const SHARDS: usize> SingleFlight<P, K, T, E, W, S, H, SHARDS>
+impl<P, K, T, E, W, S, H, const SHARDS: usize, O> SingleFlight<P, K, T, E, W, S, H, SHARDS, O>
 where
     P: Platform,
     W: Succession,
     S: Storage,
     H: KeyHash,
+    O: SharedObserver<Event>,
 {
     /// Has the next call with that key start anew. Those who share the flight under way still get its result. Whether there was one.
     ///
@@ -271,17 +307,18 @@ where
     }
 }
 
-impl<P, K, T, E, S, H, const SHARDS: usize> SingleFlight<P, K, T, E, Restarts, S, H, SHARDS>
+impl<P, K, T, E, S, H, const SHARDS: usize, O> SingleFlight<P, K, T, E, Restarts, S, H, SHARDS, O>
 where
     P: Platform,
     S: Storage,
     H: KeyHash,
+    O: SharedObserver<Event>,
 {
     /// Ends with what the operation ends with, or with a clone of what that of a concurrent call with the same key does, and then drops this one unstarted.
     ///
     /// # Errors
     ///
-    /// [`FlightError::Full`] and [`FlightError::QueueFull`], at once; or a clone of the operation's own, as [`FlightError::Failed`].
+    /// [`FlightError::Full`](crate::FlightError::Full) and [`FlightError::QueueFull`](crate::FlightError::QueueFull), at once; or a clone of the operation's own, as [`FlightError::Failed`](crate::FlightError::Failed).
     ///
     /// # Examples
     ///
@@ -346,60 +383,8 @@ where
     }
 }
 
-impl<P, K, T, E, W, S, H, const SHARDS: usize> Flights for SingleFlight<P, K, T, E, W, S, H, SHARDS>
-where
-    P: Platform,
-    W: Succession,
-    S: Storage,
-    H: KeyHash,
-{
-    type Key = K;
-    type Outcome = Result<T, E>;
-    type Work = W::Work<Result<T, E>>;
-    type Storage = S;
-
-    #[inline]
-    fn with_table<R>(&self, hash: u64, act: impl FnOnce(&mut TableOf<K, T, E, W, S>) -> R) -> Option<R> {
-        self.shards.get(shard_of(hash, SHARDS)).map(|shard| shard.with(act))
-    }
-}
-
-impl<P, K, T, E, W, S, H, Q, const SHARDS: usize> Board<Q> for SingleFlight<P, K, T, E, W, S, H, SHARDS>
-where
-    P: Platform,
-    K: Borrow<Q>,
-    W: Succession,
-    S: Storage,
-    H: KeyHash,
-    Q: Hash + Eq + ToKey<K> + ?Sized,
-{
-    #[inline]
-    fn board(&self, key: &Q, waker: &Waker) -> Result<(u64, Stands<S::Link>), FlightError> {
-        let (hash, limits) = (hash::<H, Q>(P::hash_seed(), key), self.limits());
-        let full = FlightError::Full { capacity: limits.flights };
-        let mut waker = waker.clone();
-        loop {
-            match self.with_table(hash, |table| table.follow(hash, |known| known.borrow() == key, waker, limits)).ok_or(full)? {
-                Followed::Waits(place) => return Ok((hash, Stands::Follows(place))),
-                Followed::Full(_unused, waiting) => return Err(FlightError::QueueFull { waiting }),
-                Followed::Unlisted(unused) => waker = unused,
-            }
-            if let Some(error) = self.settings_error() {
-                return Err(FlightError::Config(error));
-            }
-            let new = key.to_key();
-            match self.with_table(hash, |table| table.lead(hash, new, |known| known.borrow() == key, limits)).ok_or(full)? {
-                Led::Leads(ticket) => return Ok((hash, Stands::Leads(ticket))),
-                Led::Full(_key) => return Err(full),
-                // Another caller was quicker.
-                Led::Listed(_key) => {}
-            }
-        }
-    }
-}
-
-impl<P: Platform, K, T, E, W: Succession, S: Storage, H, const SHARDS: usize> fmt::Debug
-    for SingleFlight<P, K, T, E, W, S, H, SHARDS>
+impl<P: Platform, K, T, E, W: Succession, S: Storage, H, const SHARDS: usize, O> fmt::Debug
+    for SingleFlight<P, K, T, E, W, S, H, SHARDS, O>
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Snapshot { flights, waiting } = self.snapshot();

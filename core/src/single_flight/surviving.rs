@@ -3,26 +3,35 @@ use core::borrow::Borrow;
 use core::fmt;
 use core::future::Future;
 use core::hash::Hash;
+use core::marker::PhantomData;
 use core::mem::forget;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
+use pin_project_lite::pin_project;
+
 use super::error::FlightError;
+use super::event::Event;
+use super::outcome::{AsIs, Converted, Outcome};
 use super::settings::{SingleFlight, Survives};
+use super::with_deadline::{Late, Timed, WithDeadline};
 use super::with_shared::{MaybeShared, WithShared};
+use crate::deadline::Deadline;
 use crate::key::{KeyHash, ToKey};
+use crate::observe::SharedObserver;
 use crate::platform::Platform;
 use crate::storage::Storage;
-use crate::sync::flights::{Aborts, Board, Flights, News, Role, Stands};
+use crate::sync::flights::{Aborts, Board, Ended, Flights, Role, Stands};
 
 /// An operation that outlives the caller who began it.
 pub type Work<R> = Pin<Box<dyn Future<Output = R> + Send>>;
 
-impl<P, K, T, E, S, H, const SHARDS: usize> SingleFlight<P, K, T, E, Survives, S, H, SHARDS>
+impl<P, K, T, E, S, H, const SHARDS: usize, O> SingleFlight<P, K, T, E, Survives, S, H, SHARDS, O>
 where
     P: Platform,
     S: Storage,
     H: KeyHash,
+    O: SharedObserver<Event>,
 {
     /// Ends with what the operation ends with, or with a clone of what that of a concurrent call with the same key does, and then drops this one unstarted.
     ///
@@ -40,39 +49,141 @@ where
         T: Clone,
         E: Clone,
     {
-        SurvivingRun { key, operation: Some(operation), is_shared: false, role: Role::new(self) }
+        SurvivingRun::new(self, key, operation)
+    }
+
+    /// As [`run`](SingleFlight::run), and makes what is shared of what the operation ends with, by [`Into`]: what cannot be cloned is put into an `Arc` so.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](SingleFlight::run).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use std::io;
+    /// use std::sync::Arc;
+    ///
+    /// static REPORTS: SingleFlight<u32, Arc<[u8]>, Arc<io::Error>, Survives> = SingleFlight::surviving();
+    ///
+    /// async fn report(year: u32) -> io::Result<Vec<u8>> { Ok(vec![0; 1_000]) }
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let report = REPORTS.run_into(&2025, || report(2025)).await;
+    ///     assert_eq!(report.unwrap().len(), 1_000);
+    /// });
+    /// ```
+    pub const fn run_into<'q, Q, F, Fut, R, X>(&self, key: &'q Q, operation: F) -> SurvivingRun<'_, 'q, Self, Q, F, Converted>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<R, X>> + Send + 'static,
+        R: Into<T> + 'static,
+        X: Into<E> + 'static,
+        T: Clone + 'static,
+        E: Clone + 'static,
+    {
+        SurvivingRun::new(self, key, operation)
     }
 }
 
-/// A call that shares its run with others of its key, and leaves it to them; made by [`run`](SingleFlight::run) of a [surviving](SingleFlight::surviving) one.
+/// How an operation is put into a box. It is implemented for [`AsIs`] and [`Converted`].
+pub trait Boxed<Fut, T, E> {
+    #[doc(hidden)]
+    fn boxed(running: Fut) -> Work<Result<T, E>>;
+}
+
+impl<Fut: Future<Output = Result<T, E>> + Send + 'static, T, E> Boxed<Fut, T, E> for AsIs {
+    fn boxed(running: Fut) -> Work<Result<T, E>> {
+        Box::pin(running)
+    }
+}
+
+impl<Fut, R, X, T, E> Boxed<Fut, T, E> for Converted
+where
+    Fut: Future<Output = Result<R, X>> + Send + 'static,
+    R: Into<T>,
+    X: Into<E>,
+    T: 'static,
+    E: 'static,
+{
+    fn boxed(running: Fut) -> Work<Result<T, E>> {
+        Box::pin(Converting { running, outcome: PhantomData::<fn() -> Result<T, E>> })
+    }
+}
+
+pin_project! {
+    /// An operation that ends with what is shared.
+    struct Converting<Fut, T> {
+        #[pin]
+        running: Fut,
+        outcome: PhantomData<fn() -> T>,
+    }
+}
+
+impl<Fut, T, E> Future for Converting<Fut, Result<T, E>>
+where
+    Fut: Future,
+    Converted: Outcome<Fut::Output, T, E>,
+{
+    type Output = Result<T, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, E>> {
+        self.project().running.poll(cx).map(Converted::of)
+    }
+}
+
+/// A call that shares its run with others of its key, and leaves it to them; made by [`run`](SingleFlight::run) and [`run_into`](SingleFlight::run_into) of a [surviving](SingleFlight::surviving) one.
 ///
 /// # Cancel safety
 ///
 /// Dropping it harms no other caller. If its operation is under way, the caller that has waited longest goes on with it; if there is none, it is dropped. Polled after its end, it is pending for ever.
 #[must_use = "futures do nothing unless polled"]
-pub struct SurvivingRun<'f, 'q, F: Flights, Q: ?Sized, O> {
+pub struct SurvivingRun<'f, 'q, F: Flights, Q: ?Sized, O, C = AsIs> {
     key: &'q Q,
     /// None once it has started, or has ended.
     operation: Option<O>,
     is_shared: bool,
+    outcome: PhantomData<fn() -> C>,
     role: Role<'f, F>,
 }
 
-impl<F: Flights, Q: ?Sized, O> Unpin for SurvivingRun<'_, '_, F, Q, O> {}
+impl<F: Flights, Q: ?Sized, O, C> Unpin for SurvivingRun<'_, '_, F, Q, O, C> {}
 
-impl<F: Flights, Q: ?Sized, O> SurvivingRun<'_, '_, F, Q, O> {
+impl<'f, 'q, F: Flights, Q: ?Sized, O, C> SurvivingRun<'f, 'q, F, Q, O, C> {
+    const fn new(flights: &'f F, key: &'q Q, operation: O) -> Self {
+        Self { key, operation: Some(operation), is_shared: false, outcome: PhantomData, role: Role::new(flights) }
+    }
+
     /// Tells too whether the result went to several callers. As [`Run::with_shared`](super::Run::with_shared).
     pub const fn with_shared(self) -> WithShared<Self> {
         WithShared::new(self)
     }
 }
 
-impl<F, Q, O, Fut, T, E> Future for SurvivingRun<'_, '_, F, Q, O>
+impl<F, Q, O, Fut, C, T, E> SurvivingRun<'_, '_, F, Q, O, C>
+where
+    F: Board<Q> + Timed + Flights<Outcome = Result<T, E>, Work = Work<Result<T, E>>>,
+    Q: ?Sized,
+    O: FnOnce() -> Fut,
+    C: Boxed<Fut, T, E>,
+    T: Clone,
+    E: Clone,
+{
+    /// Waits no longer than until that deadline, and ends with [`FlightError::Deadline`] then. It is this caller's alone: what it has begun goes on for those who wait for it.
+    pub const fn deadline_at(self, deadline: Deadline) -> WithDeadline<Self> {
+        WithDeadline::new(self, deadline)
+    }
+}
+
+impl<F, Q, O, Fut, C, T, E> Future for SurvivingRun<'_, '_, F, Q, O, C>
 where
     F: Board<Q> + Flights<Outcome = Result<T, E>, Work = Work<Result<T, E>>>,
     Q: ?Sized,
     O: FnOnce() -> Fut,
-    Fut: Future<Output = Result<T, E>> + Send + 'static,
+    C: Boxed<Fut, T, E>,
     T: Clone,
     E: Clone,
 {
@@ -80,38 +191,27 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let ticket = loop {
-            match this.role.stands() {
-                Stands::Leads(ticket) => break ticket,
-                Stands::Follows(place) => {
-                    if let News::Landed(outcome) = ready!(this.role.poll_news(place, cx)) {
-                        this.is_shared = true;
-                        this.operation = None;
-                        return Poll::Ready(outcome.map_err(FlightError::Failed));
-                    }
-                }
-                Stands::Outside if this.operation.is_none() => return Poll::Pending,
-                Stands::Outside => match this.role.flights().board(this.key, cx.waker()) {
-                    Ok((hash, stands)) => {
-                        this.role.take(hash, stands);
-                        // It is woken when there is news.
-                        if let Stands::Follows(_) = stands {
-                            return Poll::Pending;
-                        }
-                    }
-                    Err(error) => {
-                        this.operation = None;
-                        return Poll::Ready(Err(error.of_operation()));
-                    }
-                },
+        if matches!(this.role.stands(), Stands::Outside) && this.operation.is_none() {
+            return Poll::Pending;
+        }
+        let ticket = match ready!(this.role.poll_ticket(this.key, cx)) {
+            Ok(ticket) => ticket,
+            Err(ended) => {
+                this.operation = None;
+                this.is_shared = matches!(ended, Ended::Landed(_));
+                return Poll::Ready(ended.into_result());
             }
         };
+        let flights = this.role.flights();
         // What panics is not handed over: the next one starts anew.
         let work = this.role.work.take();
         let mut aborts = Aborts(Some(&mut this.role));
         let work = match (work, this.operation.take()) {
             (Some(work), _unused) => Some(work),
-            (None, Some(operation)) => Some(Box::pin(operation()) as Work<_>),
+            (None, Some(operation)) => {
+                flights.tell(Event::Started);
+                Some(C::boxed(operation()))
+            }
             (None, None) => None,
         };
         let Some(mut work) = work else { return Poll::Pending };
@@ -126,17 +226,43 @@ where
         if let Some(role) = &mut aborts.0 {
             this.is_shared = role.land(ticket, &outcome);
         }
+        drop(aborts);
+        flights.tell(Event::of(&outcome, this.is_shared));
         Poll::Ready(outcome.map_err(FlightError::Failed))
     }
 }
 
-impl<F: Flights, Q: ?Sized, O> MaybeShared for SurvivingRun<'_, '_, F, Q, O> {
+impl<F, Q, O, Fut, C, T, E> Late for SurvivingRun<'_, '_, F, Q, O, C>
+where
+    F: Board<Q> + Timed + Flights<Outcome = Result<T, E>, Work = Work<Result<T, E>>>,
+    Q: ?Sized,
+    O: FnOnce() -> Fut,
+    C: Boxed<Fut, T, E>,
+    T: Clone,
+    E: Clone,
+{
+    type Timed = F;
+
+    fn timed(&self) -> &F {
+        self.role.flights()
+    }
+
+    fn leave(self: Pin<&mut Self>) -> Self::Output {
+        let this = self.get_mut();
+        this.operation = None;
+        this.role.give_up();
+        this.role.flights().tell(Event::Rejected { reason: FlightError::Deadline });
+        Err(FlightError::Deadline)
+    }
+}
+
+impl<F: Flights, Q: ?Sized, O, C> MaybeShared for SurvivingRun<'_, '_, F, Q, O, C> {
     fn is_shared(&self) -> bool {
         self.is_shared
     }
 }
 
-impl<F: Flights, Q: ?Sized, O> fmt::Debug for SurvivingRun<'_, '_, F, Q, O> {
+impl<F: Flights, Q: ?Sized, O, C> fmt::Debug for SurvivingRun<'_, '_, F, Q, O, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SurvivingRun").field("stage", &self.role.stage()).finish_non_exhaustive()
     }

@@ -47,7 +47,7 @@ impl Steady {
         if now >= self.latest {
             self.latest = now;
         } else if self.latest.as_nanos() - now.as_nanos() >= LATE_READING {
-            self.set_back(clock.now());
+            self.set_back(clock);
         }
         self.latest
     }
@@ -75,8 +75,8 @@ impl Steady {
     }
 
     #[cold]
-    fn set_back(&mut self, read: Instant) {
-        let now = read.saturating_add_nanos(self.lag);
+    fn set_back<C: Clock>(&mut self, clock: &C) {
+        let now = clock.now().saturating_add_nanos(self.lag);
         self.lag = self.lag.saturating_add(self.latest.as_nanos().saturating_sub(now.as_nanos()));
         self.latest = self.latest.max(now);
     }

@@ -64,6 +64,39 @@ fn what_is_refreshed_counts_as_a_fetch_and_no_miss() {
 }
 
 #[test]
+fn those_that_have_ended_are_purged_and_no_others() {
+    let cache = Plain::<u32, u32, 4>::new().ttl(secs(10)).stale_while_revalidate(secs(5));
+    for key in 0..1_000 {
+        cache.insert(key, key);
+    }
+    pass(secs(10));
+    for key in 1_000..1_100 {
+        cache.insert(key, key);
+    }
+    cache.insert_with_ttl(0, 7, secs(20));
+    assert_eq!(cache.purge_expired(), 0, "they are served yet");
+    pass(secs(5));
+    assert_eq!((cache.purge_expired(), cache.len(), cache.snapshot().expired), (999, 101, 1_000));
+    assert_eq!((cache.purge_expired(), cache.peek(&0), cache.peek(&1_000)), (0, Some(7), Some(1_000)));
+    assert_eq!(Plain::<u32, u32>::new().purge_expired(), 0);
+}
+
+#[test]
+fn what_waits_for_a_refresher_is_counted() {
+    let cache = Plain::<u32, u32>::new().ttl(secs(9)).refresh_ahead(secs(8));
+    for key in 0..3 {
+        cache.insert(key, key);
+    }
+    pass(secs(2));
+    for key in [0, 1, 2, 1] {
+        assert_eq!(now(cache.get(&key, never)), Ok(key));
+    }
+    assert_eq!(cache.snapshot().queued, 3);
+    assert!(poll(&mut Box::pin(cache.run(|key| async move { Ok(key + 10) }))).is_pending());
+    assert_eq!((cache.snapshot().queued, cache.peek(&2)), (0, Some(12)));
+}
+
+#[test]
 fn weights_are_those_of_what_is_there() {
     let cache = Plain::<u32, u32>::new().max_weight(100).weigh_by(|key, value| key + value);
     cache.insert(1, 9);

@@ -171,6 +171,16 @@ impl Model {
         self.entries.get(&key).map_or(Age::Dead, |entry| self.age(entry))
     }
 
+    /// Takes out what is of no use to anybody. How many.
+    pub(crate) fn purge(&mut self) -> usize {
+        let dead: Vec<u8> = self.entries.keys().copied().filter(|key| self.known(*key) == Age::Dead).collect();
+        for key in &dead {
+            self.entries.remove(key);
+        }
+        self.counts.expired += dead.len() as u64;
+        dead.len()
+    }
+
     pub(crate) fn peek(&self, key: u8) -> Option<u32> {
         let entry = self.entries.get(&key)?;
         (self.age(entry) <= Age::Stale).then(|| entry.outcome.ok()).flatten()

@@ -86,6 +86,11 @@ impl<S: Storage, F: Storage, const SHARDS: usize> Play<'_, S, F, SHARDS> {
                 self.cache.clear();
                 assert!(self.cache.is_empty());
             }
+            19 => {
+                let gone = self.model.purge();
+                let count = self.cache.purge_expired();
+                assert!(count == gone || self.is_small(), "{count} instead of {gone}");
+            }
             20..=24 => {
                 let time = self.rng.u64(0..30);
                 pass(ms(time));

@@ -301,3 +301,55 @@ async fn operations_of_any_shape_are_spawned_on_several_threads() {
     assert!(calls.join_all().await.into_iter().all(|is_sound| is_sound));
     assert_eq!((PROFILES.snapshot().flights, REPORTS.snapshot().flights), (0, 0));
 }
+
+#[test]
+fn what_survives_its_caller_is_converted_too() {
+    let flight = SingleFlight::<Sim, u32, Arc<[u8]>, Arc<io::Error>, Survives>::surviving();
+    let starts = Cell::new(0);
+    let ask = || {
+        flight.run_into(&1, || {
+            starts.set(starts.get() + 1);
+            send_wrapper::SendWrapper::new(async {
+                sleep(ms(10)).await;
+                Ok::<_, io::Error>(vec![1, 2])
+            })
+        })
+    };
+    block_on(async {
+        let mut leaves = Box::pin(ask());
+        assert!(poll_once(leaves.as_mut()).is_pending());
+        let (mut second, mut third) = (Box::pin(ask().with_shared()), Box::pin(ask()));
+        assert!(poll_once(second.as_mut()).is_pending() && poll_once(third.as_mut()).is_pending());
+        drop(leaves);
+        let (second, third) = futures_lite::future::zip(second, third).await;
+        assert!(second.is_shared && Arc::ptr_eq(&second.result.unwrap(), &third.unwrap()));
+        assert_eq!(starts.get(), 1);
+        let fails = flight.run_into(&1, || async { Err::<Vec<u8>, _>(io::Error::other("no route")) });
+        assert_eq!(fails.await.unwrap_err().to_string(), "no route");
+    });
+    assert!(at_rest(&flight));
+}
+
+#[test]
+fn a_deadline_is_its_callers_alone() {
+    let flight = Flight::new();
+    let ask = |takes: u64, value| {
+        flight.run(&1, move || async move {
+            sleep(ms(takes)).await;
+            Ok(value)
+        })
+    };
+    block_on(async {
+        let by = aplomb_sim::prelude::deadline(ms(50));
+        // Whoever leads and leaves hands over; whoever waits and leaves disturbs nobody.
+        let (hurried, patient) = futures_lite::future::zip(ask(80, 1).deadline_at(by), ask(80, 2)).await;
+        assert_eq!((hurried, patient), (Err(FlightError::Deadline), Ok(2)));
+        let by = aplomb_sim::prelude::deadline(ms(50));
+        let (patient, hurried) = futures_lite::future::zip(ask(80, 3), ask(80, 4).deadline_at(by).with_shared()).await;
+        assert_eq!((patient, hurried.result, hurried.is_shared), (Ok(3), Err(FlightError::Deadline), false));
+        // What is ready at the very deadline is in time.
+        let by = aplomb_sim::prelude::deadline(ms(50));
+        assert_eq!(ask(50, 5).deadline_at(by).await, Ok(5));
+    });
+    assert!(at_rest(&flight));
+}

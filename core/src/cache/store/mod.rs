@@ -10,7 +10,8 @@ use core::mem::replace;
 use self::side::{BLOCK, Side};
 use self::slots::Chained;
 pub(super) use self::slots::Entry;
-use super::rules::Times;
+use super::event::Removal;
+use super::rules::{Rules, Times};
 use crate::storage::{Link, Slots, Storage};
 use crate::time::Instant;
 
@@ -44,6 +45,8 @@ pub(super) struct New<K, V> {
     pub(super) value: V,
     pub(super) times: Times,
     pub(super) weight: u32,
+    /// When it is of no use any more.
+    pub(super) end: Instant,
 }
 
 /// What there is room for.
@@ -56,7 +59,7 @@ pub(super) struct Limits {
 /// Who had to go, to be dropped outside the lock.
 pub(super) struct Displaced<K, V> {
     pub(super) entry: (K, V),
-    pub(super) has_ended: bool,
+    pub(super) cause: Removal,
 }
 
 /// How often an entry has been used of late, three times at most; and whether it is on probation.
@@ -95,19 +98,18 @@ impl<K, V, S: Storage> Store<K, V, S> {
     pub(super) fn insert(
         &mut self,
         hash: u64,
-        New { key, value, mut times, weight }: New<K, V>,
+        New { key, value, mut times, weight, end }: New<K, V>,
         now: Instant,
         limits: Limits,
-        dies_at: impl Fn(&Times) -> Instant,
+        rules: &Rules,
     ) -> Result<Option<Displaced<K, V>>, (K, V)> {
         let tag = Link::of_hash(hash);
-        let displaced = if self.len() >= limits.capacity { self.displace(now, &dies_at) } else { None };
+        let displaced = if self.len() >= limits.capacity { self.displace(now, rules) } else { None };
         if self.slots.is_crowded() {
             self.grow(limits.capacity);
         }
         let on_probation = self.is_scarce && self.side.places() > 0 && !self.side.take_ghost(tag);
         times.set_marks(if on_probation { PROBATION } else { 0 });
-        let end = dies_at(&times);
         let link = self.slots.put(key, value, times, tag)?;
         if on_probation {
             self.put_on_probation(link);
@@ -138,17 +140,17 @@ impl<K, V, S: Storage> Store<K, V, S> {
     }
 
     /// Makes way for an entry of that weight, by one; until there is room, or nobody is left.
-    pub(super) fn make_room(
-        &mut self,
-        weight: u32,
-        now: Instant,
-        limits: Limits,
-        dies_at: impl Fn(&Times) -> Instant,
-    ) -> Option<Displaced<K, V>> {
+    pub(super) fn make_room(&mut self, weight: u32, now: Instant, limits: Limits, rules: &Rules) -> Option<Displaced<K, V>> {
         if self.weight.saturating_add(u64::from(weight)) <= limits.max_weight {
             return None;
         }
-        self.displace(now, &dies_at)
+        self.displace(now, rules)
+    }
+
+    /// Takes one out that has ended, if there is one.
+    pub(super) fn take_ended(&mut self, now: Instant, rules: &Rules) -> Option<Entry<K, V, S::Link>> {
+        let link = self.find_ended(now, rules)?;
+        self.remove(link)
     }
 
     /// The first entry from a slot on, and the slot after it.
@@ -168,8 +170,10 @@ impl<K, V, S: Storage> Store<K, V, S> {
         self.side.grow(rooms);
     }
 
-    fn displace(&mut self, now: Instant, dies_at: impl Fn(&Times) -> Instant) -> Option<Displaced<K, V>> {
-        let ended = self.find_ended(now, &dies_at);
+    // There are several who call it, and it is long.
+    #[inline(never)]
+    fn displace(&mut self, now: Instant, rules: &Rules) -> Option<Displaced<K, V>> {
+        let ended = self.find_ended(now, rules);
         let has_ended = ended.is_some();
         if !has_ended {
             self.is_scarce = true;
@@ -179,17 +183,18 @@ impl<K, V, S: Storage> Store<K, V, S> {
         if !has_ended && entry.times.marks() & PROBATION != 0 {
             self.side.leave_ghost(entry.tag);
         }
-        Some(Displaced { entry: (entry.key, entry.value), has_ended })
+        let cause = if has_ended { Removal::Expired } else { Removal::Evicted };
+        Some(Displaced { entry: (entry.key, entry.value), cause })
     }
 
     /// One that has ended, if there is one.
-    fn find_ended(&mut self, now: Instant, dies_at: impl Fn(&Times) -> Instant) -> Option<S::Link> {
+    fn find_ended(&mut self, now: Instant, rules: &Rules) -> Option<S::Link> {
         while let Some(block) = self.side.ended(now) {
             let mut earliest = Instant::MAX;
             let first = block.saturating_mul(BLOCK);
             for link in (first..first.saturating_add(BLOCK)).filter_map(Link::new) {
                 let Some(entry) = self.slots.get(link) else { continue };
-                let end = dies_at(&entry.times);
+                let end = rules.dies_at(&entry.times);
                 if end <= now {
                     return Some(link);
                 }

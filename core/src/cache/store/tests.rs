@@ -18,14 +18,20 @@ fn limits(capacity: usize) -> Limits {
 }
 
 fn times(end: u64) -> Times {
-    NOTHING.times(Instant::ORIGIN, end, false, 0)
+    NOTHING.times(Instant::ORIGIN, end, false)
 }
 
 fn put<S: Storage>(store: &mut Store<u32, u32, S>, key: u32, end: u64, now: u64, capacity: usize) -> Option<(u32, bool)> {
     let now = Instant::from_nanos(now);
-    let put = store.insert(hash(key), New { key, value: key, times: times(end), weight: 1 }, now, limits(capacity), Times::end);
+    let put = store.insert(
+        hash(key),
+        New { key, value: key, times: times(end), weight: 1, end: Instant::from_nanos(end) },
+        now,
+        limits(capacity),
+        &NOTHING,
+    );
     let displaced = put.unwrap_or_else(|(key, _)| panic!("no room for {key}"));
-    displaced.map(|displaced| (displaced.entry.0, displaced.has_ended))
+    displaced.map(|displaced| (displaced.entry.0, displaced.cause == Removal::Expired))
 }
 
 fn is_there<S: Storage>(store: &Store<u32, u32, S>, key: u32) -> bool {
@@ -63,17 +69,20 @@ fn play<S: Storage>(seed: u64, capacity: usize) {
             (_, None) => {
                 let is_full = model.len() >= capacity;
                 let at = Instant::from_nanos(now);
-                let put =
-                    store.insert(hash(key), New { key, value: key, times: times(end), weight }, at, limits(capacity), |times| {
-                        times.end()
-                    });
+                let put = store.insert(
+                    hash(key),
+                    New { key, value: key, times: times(end), weight, end: Instant::from_nanos(end) },
+                    at,
+                    limits(capacity),
+                    &NOTHING,
+                );
                 let Ok(displaced) = put else { panic!("seed {seed} at {now}: no room") };
                 assert_eq!(displaced.is_some(), is_full, "seed {seed} at {now}");
-                if let Some(Displaced { entry: (gone, _), has_ended }) = displaced {
+                if let Some(Displaced { entry: (gone, _), cause }) = displaced {
                     let (end, _) = model.remove(&gone).unwrap();
                     let any_has_ended = end <= now || model.values().any(|(end, _)| *end <= now);
                     assert_eq!(
-                        (has_ended, end <= now),
+                        (cause == Removal::Expired, end <= now),
                         (any_has_ended, any_has_ended),
                         "seed {seed} at {now}: what has ended goes first"
                     );

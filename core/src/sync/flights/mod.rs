@@ -6,7 +6,7 @@ mod role;
 use core::task::Waker;
 
 pub(crate) use self::berths::Berths;
-pub(crate) use self::role::{Aborts, News, Role, Stands};
+pub(crate) use self::role::{Aborts, Ended, News, Role, Stands};
 pub use self::role::{Board, Flights};
 use crate::storage::{Link, Storage};
 use crate::sync::wait_list::{Asked, Key, Queue, Removed, Slab, Turn};

@@ -1,7 +1,7 @@
-use core::task::{Context, Poll, Waker};
+use core::task::{Context, Poll, Waker, ready};
 
 use super::{FlightTable, Landed, Learnt, Left, Place, Ticket};
-use crate::single_flight::FlightError;
+use crate::single_flight::{Event, FlightError};
 use crate::storage::Storage;
 
 /// What shares runs: a single flight, a cache. It is implemented for those of this crate only.
@@ -18,6 +18,10 @@ pub trait Flights {
     /// Does something with the flights of a hash, under the lock.
     #[doc(hidden)]
     fn with_table<R>(&self, hash: u64, act: impl FnOnce(&mut TableOf<Self>) -> R) -> Option<R>;
+
+    /// A caller that led has left, to another one or to none.
+    #[doc(hidden)]
+    fn tell_of_leaving(&self, is_handed_over: bool);
 }
 
 /// What finds the flight of a key, and begins one if there is none.
@@ -25,9 +29,13 @@ pub trait Board<Q: ?Sized>: Flights {
     /// The key's hash, and what the caller is to its flight.
     #[doc(hidden)]
     fn board(&self, key: &Q, waker: &Waker) -> Result<(u64, Stands<LinkOf<Self>>), FlightError>;
+
+    #[doc(hidden)]
+    fn tell(&self, event: Event);
 }
 
 type TableOf<F> = FlightTable<<F as Flights>::Key, <F as Flights>::Outcome, <F as Flights>::Storage, <F as Flights>::Work>;
+type TicketOf<F> = Ticket<LinkOf<F>>;
 type LinkOf<F> = <<F as Flights>::Storage as Storage>::Link;
 
 /// What a caller is to its flight, which is given up when this is dropped.
@@ -52,6 +60,24 @@ pub(crate) enum News<T> {
     Landed(T),
     /// Its leader has left: now this caller leads.
     Leads,
+}
+
+/// What there is for one who does not lead.
+pub(crate) enum Ended<T> {
+    /// The flight has landed, and brought this.
+    Landed(T),
+    /// There is no room.
+    Refused(FlightError),
+}
+
+impl<T, E> Ended<Result<T, E>> {
+    /// What its call ends with.
+    pub(crate) fn into_result(self) -> Result<T, FlightError<E>> {
+        match self {
+            Self::Landed(outcome) => outcome.map_err(FlightError::Failed),
+            Self::Refused(error) => Err(error.of_operation()),
+        }
+    }
 }
 
 /// Gives up its role when it is dropped, as happens if the caller's code panics and the future is kept.
@@ -86,6 +112,39 @@ impl<'f, F: Flights + ?Sized> Role<'f, F> {
     /// Has come to lead, or to follow.
     pub(crate) fn take(&mut self, hash: u64, stands: Stands<LinkOf<F>>) {
         (self.hash, self.stands) = (hash, stands);
+    }
+
+    /// Comes to lead the flight of a key, or waits for what another one brings.
+    #[inline]
+    pub(crate) fn poll_ticket<Q>(&mut self, key: &Q, cx: &mut Context<'_>) -> Poll<Result<TicketOf<F>, Ended<F::Outcome>>>
+    where
+        F: Board<Q>,
+        Q: ?Sized,
+    {
+        loop {
+            match self.stands {
+                Stands::Leads(ticket) => return Poll::Ready(Ok(ticket)),
+                Stands::Follows(place) => {
+                    if let News::Landed(outcome) = ready!(self.poll_news(place, cx)) {
+                        return Poll::Ready(Err(Ended::Landed(outcome)));
+                    }
+                }
+                Stands::Outside => match self.flights.board(key, cx.waker()) {
+                    Ok((hash, stands)) => {
+                        self.take(hash, stands);
+                        // It is woken when there is news.
+                        if let Stands::Follows(_) = stands {
+                            self.flights.tell(Event::Shared);
+                            return Poll::Pending;
+                        }
+                    }
+                    Err(error) => {
+                        self.flights.tell(Event::Rejected { reason: error });
+                        return Poll::Ready(Err(Ended::Refused(error)));
+                    }
+                },
+            }
+        }
     }
 
     /// Waits for the flight, or for its leader to leave.
@@ -171,16 +230,21 @@ impl<'f, F: Flights + ?Sized> Role<'f, F> {
 
     /// Gives up what it is to its flight.
     pub(crate) fn give_up(&mut self) {
-        let left = match core::mem::replace(&mut self.stands, Stands::Outside) {
+        let led = match core::mem::replace(&mut self.stands, Stands::Outside) {
             Stands::Outside => return,
-            Stands::Follows(place) => self.flights.with_table(self.hash, |table| table.leave(place)),
-            Stands::Leads(ticket) => {
-                let work = self.work.take();
-                self.flights.with_table(self.hash, |table| table.abandon(ticket, work))
+            Stands::Follows(place) => {
+                let left = self.flights.with_table(self.hash, |table| table.leave(place));
+                wake(left.and_then(|left| left.leads));
+                return;
             }
+            Stands::Leads(ticket) => ticket,
         };
+        let work = self.work.take();
+        let left = self.flights.with_table(self.hash, |table| table.abandon(led, work));
         if let Some(Left { leads, .. }) = left {
+            let is_handed_over = leads.is_some();
             wake(leads);
+            self.flights.tell_of_leaving(is_handed_over);
         }
     }
 }
@@ -196,9 +260,12 @@ impl<F: Flights + ?Sized> Drop for Role<'_, F> {
 }
 
 impl<F: Flights + ?Sized> Drop for Aborts<'_, '_, F> {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(role) = self.0.take() {
-            role.give_up();
+        match self.0.take() {
+            // Most have ended by then.
+            Some(Role { stands: Stands::Outside, .. }) | None => {}
+            Some(role) => role.give_up(),
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Entries, and who fetches them, behind one lock.
 
+mod walk;
+
 use core::convert::Infallible;
 
-use super::rules::{Age, Rules, Times};
-use super::snapshot::Snapshot;
-use super::store::{self, Displaced, Entry, Limits, Store, count_use};
+use crate::cache::event::Removal;
+use crate::cache::rules::{Age, Rules, Times};
+use crate::cache::store::{self, Displaced, Entry, Limits, Store, count_use};
 use crate::storage::Storage;
 use crate::sync::flights::{self, FlightTable, Landed, Ticket};
 use crate::time::{Instant, Steady};
@@ -18,7 +20,7 @@ pub(super) struct Shard<K, V, E, S: Storage, F: Storage> {
     counts: Counts,
     /// How long fetches take, in nanoseconds: lately more than before.
     cost: u64,
-    /// Another one when a fetch begins, or something is kept.
+    /// Another one when something is kept.
     epoch: u32,
 }
 
@@ -31,19 +33,21 @@ struct Counts {
     errors: u64,
     expired: u64,
     evicted: u64,
+    stale_if_error: u64,
 }
 
 /// What a read finds.
 pub(super) enum Look<V, E, L> {
     Served {
         outcome: Result<V, E>,
+        is_stale: bool,
         /// Whether the caller is to see to it that it is fetched anew.
         is_due: bool,
     },
     /// Somebody fetches it.
     Fetched,
-    /// Nobody does. As long as the epoch is the same, nobody has begun to, and nothing was kept.
-    Absent { epoch: u32 },
+    /// Nobody does.
+    Absent,
     /// Nobody did: now this caller does.
     Leads(L),
     /// There is no room for another fetch.
@@ -67,8 +71,6 @@ pub(super) struct New<V, E> {
     /// In nanoseconds.
     pub(super) ttl: u64,
     pub(super) weight: u32,
-    /// For its jitter.
-    pub(super) random: u64,
 }
 
 /// What holds for all that is kept now.
@@ -99,12 +101,18 @@ pub(super) struct Copied<K, V, L> {
 }
 
 /// What is not needed any more, to be dropped outside the lock.
-pub(super) type Gone<K, V, E> = (Option<K>, Option<Result<V, E>>, Option<(K, Result<V, E>)>);
+pub(super) struct Gone<K, V, E> {
+    /// The entry in whose place something is kept; or that made room for it.
+    pub(super) displaced: Option<Displaced<K, Result<V, E>>>,
+    _unused: (Option<K>, Option<Result<V, E>>),
+}
 
 /// What came of a fetch that has ended.
 pub(super) struct Arrived<K, V, E> {
     /// Answers instead of the error.
     pub(super) reserve: Option<V>,
+    /// Whether that is past its end.
+    pub(super) is_stale: bool,
     pub(super) awaited: u32,
     pub(super) gone: Gone<K, V, E>,
 }
@@ -120,48 +128,80 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         epoch: 0,
     };
 
-    /// Reads. The value is cloned under the lock, since it might be gone after it.
+    /// Reads what is fresh: most reads, and so by the shortest way. The value is cloned under the lock, since it might be gone after it. Else where it is, if it is there, for [`look`](Self::look).
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "what it returns would go through memory, piece by piece")]
+    pub(super) fn hit(
+        &mut self,
+        rules: &Rules,
+        hash: u64,
+        is_it: impl FnMut(&K) -> bool,
+        now: Instant,
+    ) -> Result<Result<V, E>, Option<S::Link>>
+    where
+        V: Clone,
+        E: Clone,
+    {
+        let Some(link) = self.store.find(hash, is_it) else { return Err(None) };
+        match self.store.get_mut(link) {
+            Some(Entry { value, times, .. }) if rules.is_plainly_fresh(times, now) => {
+                count_use(times);
+                self.counts.hits = self.counts.hits.wrapping_add(1);
+                Ok(value.clone())
+            }
+            _ => Err(Some(link)),
+        }
+    }
+
+    /// Reads what is not [plainly fresh](Self::hit), where it is; or what is not there.
+    #[inline(never)]
     pub(super) fn look(
         &mut self,
         rules: &Rules,
         hash: u64,
-        mut is_it: impl FnMut(&K) -> bool,
+        known: Option<S::Link>,
+        is_it: impl FnMut(&K) -> bool,
         now: Instant,
-        random: impl FnOnce() -> u64,
         reading: Reading,
     ) -> Look<V, E, Ticket<F::Link>>
     where
         V: Clone,
         E: Clone,
     {
-        if let Some(link) = self.store.find(hash, &mut is_it)
-            && let Some(Entry { value, times, .. }) = self.store.get_mut(link)
-        {
-            let age = rules.age(times, now, self.cost, random);
+        let cost = self.cost;
+        let mut found = None;
+        if let Some(Entry { value, times, .. }) = known.and_then(|link| self.store.get_mut(link)) {
+            let age = rules.age(times, now, cost);
             if age <= Age::Stale {
                 rules.read(times, now);
                 count_use(times);
-                let outcome = value.clone();
                 let may_ask = match reading {
                     Reading::Queues => !times.is_queued(),
                     Reading::Fetches => true,
                     Reading::Again => false,
                 };
-                let is_due = age >= Age::Due && may_ask && !self.flights.is_listed(hash, is_it);
-                match (reading, age) {
-                    (Reading::Again, _) => {}
-                    (_, Age::Stale) => self.counts.stale = self.counts.stale.wrapping_add(1),
-                    _ => self.counts.hits = self.counts.hits.wrapping_add(1),
-                }
-                return Look::Served { outcome, is_due };
+                found = Some((value.clone(), age == Age::Stale, age >= Age::Due && may_ask));
             }
         }
         if reading != Reading::Again {
-            self.counts.misses = self.counts.misses.wrapping_add(1);
+            let count = match &found {
+                Some((_, true, _)) => &mut self.counts.stale,
+                Some(_) => &mut self.counts.hits,
+                None => &mut self.counts.misses,
+            };
+            *count = count.wrapping_add(1);
         }
-        if self.flights.is_listed(hash, is_it) { Look::Fetched } else { Look::Absent { epoch: self.epoch } }
+        let is_fetched = matches!(found, None | Some((_, _, true))) && self.flights.is_listed(hash, is_it);
+        match found {
+            Some((outcome, is_stale, may_ask)) => Look::Served { outcome, is_stale, is_due: may_ask && !is_fetched },
+            None if is_fetched => Look::Fetched,
+            None => Look::Absent,
+        }
+    }
+
+    /// Where the entry of a key is.
+    pub(super) fn find(&self, hash: u64, is_it: impl FnMut(&K) -> bool) -> Option<S::Link> {
+        self.store.find(hash, is_it)
     }
 
     /// The value that would be served, and nothing is learnt from it.
@@ -172,18 +212,13 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         let link = self.store.find(hash, is_it)?;
         let Entry { value, times, .. } = self.store.get_mut(link)?;
         let value = value.as_ref().ok()?;
-        (rules.age(times, now, 0, || u64::MAX) <= Age::Stale).then(|| value.clone())
-    }
-
-    pub(super) const fn epoch(&self) -> u32 {
-        self.epoch
+        (rules.age(times, now, 0) <= Age::Stale).then(|| value.clone())
     }
 
     /// Begins a fetch of what nobody fetches.
     pub(super) fn lead(&mut self, hash: u64, key: K, limits: flights::Limits) -> Result<Ticket<F::Link>, K> {
         let ticket = self.flights.begin(hash, key, limits)?;
         self.counts.fetches = self.counts.fetches.wrapping_add(1);
-        self.epoch = self.epoch.wrapping_add(1);
         Ok(ticket)
     }
 
@@ -218,7 +253,7 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         if more == 0 || !is_kept {
             return None;
         }
-        let displaced = self.store.make_room(more, now, limits, |times| rules.dies_at(times))?;
+        let displaced = self.store.make_room(more, now, limits, rules)?;
         self.count_displaced(&displaced);
         Some(displaced)
     }
@@ -244,18 +279,25 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         let Terms { rules, now, .. } = terms;
         self.counts.errors = self.counts.errors.wrapping_add(u64::from(has_failed));
         let Landed { key, awaited } = self.flights.land(ticket);
-        let unused = |key, new: Option<New<V, E>>| (key, new.map(|new| new.outcome), None);
-        let Some(key) = key else { return Arrived { reserve: None, awaited, gone: unused(None, new) } };
+        let nothing_kept = |key, new: Option<New<V, E>>| Arrived {
+            reserve: None,
+            is_stale: false,
+            awaited,
+            gone: Gone { displaced: None, _unused: (key, new.map(|new| new.outcome)) },
+        };
+        let Some(key) = key else { return nothing_kept(None, new) };
         let known = self.store.find(hash, |known| *known == key);
         if let (true, Some(link)) = (has_failed, known)
             && let Some(Entry { value: Ok(value), times, .. }) = self.store.get_mut(link)
-            && rules.age(times, now, 0, || u64::MAX) != Age::Dead
+            && let age = rules.age(times, now, 0)
+            && age != Age::Dead
         {
-            let reserve = Some(value.clone());
-            return Arrived { reserve, awaited, gone: unused(Some(key), new) };
+            let (reserve, is_stale) = (Some(value.clone()), age == Age::Reserve);
+            self.counts.stale_if_error = self.counts.stale_if_error.wrapping_add(u64::from(is_stale));
+            return Arrived { reserve, is_stale, ..nothing_kept(Some(key), new) };
         }
-        let Some(new) = new else { return Arrived { reserve: None, awaited, gone: unused(Some(key), None) } };
-        Arrived { reserve: None, awaited, gone: self.put_at(terms, hash, known, key, new) }
+        let Some(new) = new else { return nothing_kept(Some(key), None) };
+        Arrived { reserve: None, is_stale: false, awaited, gone: self.put_at(terms, hash, known, key, new) }
     }
 
     /// Keeps an entry, in the place of the one of that key if there is one; which goes also if the new one is not to be kept. A fetch under way does not keep what it brings.
@@ -279,31 +321,29 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         self.epoch = self.epoch.wrapping_add(1);
         let times = new.times(rules, now);
         let New { outcome, weight, .. } = new;
-        if let Some(entry) = known.and_then(|link| self.store.get_mut(link)) {
-            let is_expired = rules.age(&entry.times, now, 0, || u64::MAX) > Age::Due;
-            self.counts.expired = self.counts.expired.wrapping_add(u64::from(is_expired));
-        }
+        let is_expired = |entry: &mut Stored<K, V, E, S::Link>| rules.age(&entry.times, now, 0) > Age::Due;
+        let is_expired = known.and_then(|link| self.store.get_mut(link)).is_some_and(is_expired);
+        let cause = if is_expired { Removal::Expired } else { Removal::Replaced };
         let end = rules.dies_at(&times);
-        if u64::from(weight) > limits.max_weight || end <= now {
+        let gone = if u64::from(weight) > limits.max_weight || end <= now {
             // What was there is not its value any more.
             let old = known.and_then(|link| self.store.remove(link));
-            return (Some(key), Some(outcome), old.map(|old| (old.key, old.value)));
-        }
-        if let Some(link) = known {
-            return (Some(key), self.store.replace(link, outcome, times, weight, end), None);
-        }
-        match self
-            .store
-            .insert(hash, store::New { key, value: outcome, times, weight }, now, limits, |times| rules.dies_at(times))
-        {
-            Ok(displaced) => {
-                if let Some(displaced) = &displaced {
-                    self.count_displaced(displaced);
-                }
-                (None, None, displaced.map(|displaced| displaced.entry))
+            let displaced = old.map(|old| Displaced { entry: (old.key, old.value), cause });
+            Gone { displaced, _unused: (Some(key), Some(outcome)) }
+        } else if let Some(link) = known {
+            let old = self.store.replace(link, outcome, times, weight, end);
+            Gone { displaced: old.map(|old| Displaced { entry: (key, old), cause }), _unused: (None, None) }
+        } else {
+            let new = store::New { key, value: outcome, times, weight, end };
+            match self.store.insert(hash, new, now, limits, rules) {
+                Ok(displaced) => Gone { displaced, _unused: (None, None) },
+                Err((key, outcome)) => Gone { displaced: None, _unused: (Some(key), Some(outcome)) },
             }
-            Err((key, outcome)) => (Some(key), Some(outcome), None),
+        };
+        if let Some(displaced) = &gone.displaced {
+            self.count_displaced(displaced);
         }
+        gone
     }
 
     /// Takes the entry of a key out, and has whoever fetches it answer its callers only.
@@ -313,98 +353,36 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         Invalidated { entry, _forgotten: forgotten }
     }
 
-    /// Clones of the next entry from a slot on.
-    pub(super) fn next_from(&mut self, slot: usize) -> Option<Copied<K, V, S::Link>>
+    /// What is past its end, and may answer for a fetch that is late.
+    pub(super) fn reserve(&mut self, rules: &Rules, hash: u64, is_it: impl FnMut(&K) -> bool, now: Instant) -> Option<V>
     where
-        K: Clone,
         V: Clone,
     {
-        let (next, link) = self.store.next_from(slot)?;
-        let Entry { key, value, .. } = self.store.get_mut(link)?;
-        let (key, value) = (key.clone(), value.as_ref().ok().cloned());
-        Some(Copied { key, value, link, epoch: self.epoch, next })
-    }
-
-    /// Clones of the next entry from a slot on that would be served.
-    pub(super) fn next_served(&mut self, rules: &Rules, slot: &mut usize, now: Instant) -> Option<(K, V)>
-    where
-        K: Clone,
-        V: Clone,
-    {
-        loop {
-            let (next, link) = self.store.next_from(*slot)?;
-            *slot = next;
-            if let Some(Entry { key, value: Ok(value), times, .. }) = self.store.get_mut(link)
-                && rules.age(times, now, 0, || u64::MAX) <= Age::Stale
-            {
-                return Some((key.clone(), value.clone()));
-            }
+        let link = self.store.find(hash, is_it)?;
+        let Entry { value: Ok(value), times, .. } = self.store.get_mut(link)? else { return None };
+        if rules.age(times, now, 0) == Age::Dead {
+            return None;
         }
-    }
-
-    /// Takes an entry out that was copied: if nothing was kept since; or, at the last try, if it is of the same key still.
-    pub(super) fn take_copied(&mut self, copied: &Copied<K, V, S::Link>, is_last: bool) -> Option<Stored<K, V, E, S::Link>>
-    where
-        K: Eq,
-    {
-        let is_it = self.epoch == copied.epoch || is_last && self.store.get_mut(copied.link)?.key == copied.key;
-        if is_it { self.store.remove(copied.link) } else { None }
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.store.len()
-    }
-
-    /// Takes the next entry out from a slot on.
-    pub(super) fn take_from(&mut self, slot: &mut usize) -> Option<Stored<K, V, E, S::Link>> {
-        let (next, link) = self.store.next_from(*slot)?;
-        *slot = next;
-        self.store.remove(link)
-    }
-
-    /// Whether an entry is still to be fetched anew, and nobody does. It is off the queue.
-    pub(super) fn take_due(&mut self, rules: &Rules, hash: u64, mut is_it: impl FnMut(&K) -> bool, now: Instant) -> bool {
-        let Some(link) = self.store.find(hash, &mut is_it) else { return false };
-        let Some(Entry { times, .. }) = self.store.get_mut(link) else { return false };
-        let was_queued = times.is_queued();
-        times.set_queued(false);
-        was_queued && rules.age(times, now, 0, || u64::MAX) != Age::Dead && !self.flights.is_listed(hash, is_it)
-    }
-
-    /// Whether a key is to be put into the queue: that of an entry which is not in it yet.
-    pub(super) fn queue(&mut self, hash: u64, is_it: impl FnMut(&K) -> bool) -> bool {
-        let Some(entry) = self.store.find(hash, is_it).and_then(|link| self.store.get_mut(link)) else { return false };
-        let was_queued = entry.times.is_queued();
-        entry.times.set_queued(true);
-        !was_queued
-    }
-
-    /// It could not be put into the queue.
-    pub(super) fn unqueue(&mut self, hash: u64, is_it: impl FnMut(&K) -> bool) {
-        if let Some(entry) = self.store.find(hash, is_it).and_then(|link| self.store.get_mut(link)) {
-            entry.times.set_queued(false);
-        }
-    }
-
-    pub(super) fn snapshot(&self) -> Snapshot {
-        let Counts { hits, stale, misses, fetches, errors, expired, evicted } = self.counts;
-        let (fetching, waiting) = self.flights.len();
-        let (len, weight) = (self.store.len(), self.store.weight());
-        Snapshot { len, weight, fetching, waiting, hits, stale, misses, fetches, errors, expired, evicted }
+        self.counts.stale_if_error = self.counts.stale_if_error.wrapping_add(1);
+        Some(value.clone())
     }
 
     fn count_displaced(&mut self, displaced: &Displaced<K, Result<V, E>>) {
-        let count = if displaced.has_ended { &mut self.counts.expired } else { &mut self.counts.evicted };
+        let count = match displaced.cause {
+            Removal::Expired => &mut self.counts.expired,
+            Removal::Evicted => &mut self.counts.evicted,
+            Removal::Replaced | Removal::Invalidated => return,
+        };
         *count = count.wrapping_add(1);
     }
 }
 
 impl<V, E> New<V, E> {
     fn times(&self, rules: &Rules, now: Instant) -> Times {
-        rules.times(now, self.ttl, self.outcome.is_err(), self.random)
+        rules.times(now, self.ttl, self.outcome.is_err())
     }
 }
 
 impl Counts {
-    const NONE: Self = Self { hits: 0, stale: 0, misses: 0, fetches: 0, errors: 0, expired: 0, evicted: 0 };
+    const NONE: Self = Self { hits: 0, stale: 0, misses: 0, fetches: 0, errors: 0, expired: 0, evicted: 0, stale_if_error: 0 };
 }

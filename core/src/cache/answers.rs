@@ -1,0 +1,423 @@
+//! How a cache answers what the futures ask.
+
+use core::borrow::Borrow;
+use core::convert::Infallible;
+use core::hash::Hash;
+use core::mem::needs_drop;
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
+use core::time::Duration;
+
+use super::event::{Event, Removal};
+use super::serve::{Arrival, Entered, Serve, ServeBy, WaitKey};
+use super::settings::Cache;
+use super::shard::{Arrived, Look, New, Reading, Shard, Terms};
+use super::store::Displaced;
+use crate::alarm::Alarm;
+use crate::key::{KeyHash, ToKey, hash, shard_of};
+use crate::observe::SharedObserver;
+use crate::platform::Platform;
+use crate::single_flight::{FlightError, Timed};
+use crate::storage::Storage;
+use crate::sync::flights::{FlightTable, Flights, Followed, Role, Stands, Ticket};
+use crate::time::{Clock, Instant, nanos};
+
+impl<P, K, V, E, S, H, F, const SHARDS: usize, O> Cache<P, K, V, E, S, H, F, SHARDS, O>
+where
+    P: Platform,
+    S: Storage,
+    F: Storage,
+{
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "what it returns would go through memory, piece by piece")]
+    pub(super) fn with_shard<R>(&self, hash: u64, act: impl FnOnce(&mut Shard<K, V, E, S, F>) -> R) -> Option<R> {
+        self.shards.get(shard_of(hash, SHARDS)).map(|shard| shard.with(act))
+    }
+
+    /// The clock's reading, if anything gets old.
+    #[inline]
+    pub(super) fn read(&self) -> Instant {
+        if self.settings.rules.is_timed { self.clock.now() } else { Instant::ORIGIN }
+    }
+
+    /// The present of a shard.
+    #[inline]
+    pub(super) fn now(&self, shard: &mut Shard<K, V, E, S, F>, read: Instant) -> Instant {
+        let read = match () {
+            () if self.settings.rules.is_timed => read,
+            () if shard.has_own_ttls => self.read_late(),
+            () => return read,
+        };
+        shard.steady.advance(read, &self.clock)
+    }
+
+    #[cold]
+    fn read_late(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// What is to be kept of an outcome, if anything.
+    pub(super) fn new_entry(&self, key: Option<&K>, outcome: Result<V, E>, ttl: Option<Duration>) -> Option<New<V, E>> {
+        let rules = &self.settings.rules;
+        let (ttl, weight) = match &outcome {
+            Ok(value) => {
+                let own = || key.and_then(|key| self.settings.ttl_by.map(|ttl_by| ttl_by(key, value)));
+                let weight = key.and_then(|key| self.settings.weigh_by.map(|weigh_by| weigh_by(key, value)));
+                let ttl = ttl.or_else(own).map_or(rules.ttl, nanos);
+                (rules.shortened.map_or(ttl, |shortened| shortened(rules, ttl)), weight.unwrap_or(1))
+            }
+            Err(_) => (rules.error_ttl, 1),
+        };
+        if ttl == 0 && outcome.is_err() {
+            return None;
+        }
+        Some(New { outcome, ttl, weight })
+    }
+}
+
+impl<P, K, V, E, S, H, F, const SHARDS: usize, O> Cache<P, K, V, E, S, H, F, SHARDS, O>
+where
+    P: Platform,
+    S: Storage,
+    F: Storage,
+    H: KeyHash,
+    O: for<'e> SharedObserver<Event<'e, K, V>>,
+{
+    #[inline]
+    pub(super) fn hash<Q: Hash + ?Sized>(key: &Q) -> u64 {
+        hash::<H, Q>(P::hash_seed(), key)
+    }
+}
+
+impl<P, K, V, E, S, H, F, const SHARDS: usize, O> Cache<P, K, V, E, S, H, F, SHARDS, O>
+where
+    P: Platform,
+    S: Storage,
+    F: Storage,
+    O: for<'e> SharedObserver<Event<'e, K, V>>,
+{
+    /// Whether there is anybody to be told.
+    pub(super) const fn listens() -> bool {
+        <O as SharedObserver<Event<'_, K, V>>>::LISTENS
+    }
+
+    #[inline]
+    pub(super) fn tell_removed(&self, key: &K, outcome: &Result<V, E>, cause: Removal) {
+        self.observer.observe(&Event::Removed { key, value: outcome.as_ref().ok(), cause });
+    }
+
+    #[inline]
+    pub(super) fn tell_displaced(&self, Displaced { entry: (key, outcome), cause }: &Displaced<K, Result<V, E>>) {
+        self.tell_removed(key, outcome, *cause);
+    }
+
+    #[cold]
+    fn rejected(&self, reason: FlightError) -> FlightError {
+        self.observer.observe(&Event::Rejected { reason });
+        reason
+    }
+}
+
+impl<P, K, V, E, S, H, F, const SHARDS: usize, O> Timed for Cache<P, K, V, E, S, H, F, SHARDS, O>
+where
+    P: Platform,
+    S: Storage,
+    F: Storage,
+{
+    type Sleep = <P::Clock as Clock>::Sleep;
+
+    fn poll_until(&self, alarm: Pin<&mut Alarm<Self::Sleep>>, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        alarm.poll_until(&self.clock, at, cx)
+    }
+}
+
+impl<P, K, V, E, S, H, F, const SHARDS: usize, O> Flights for Cache<P, K, V, E, S, H, F, SHARDS, O>
+where
+    P: Platform,
+    S: Storage,
+    F: Storage,
+    H: KeyHash,
+    O: for<'e> SharedObserver<Event<'e, K, V>>,
+{
+    type Key = K;
+    type Outcome = Result<V, E>;
+    type Work = Infallible;
+    type Storage = F;
+
+    #[inline]
+    fn with_table<R>(&self, hash: u64, act: impl FnOnce(&mut FlightTable<K, Result<V, E>, F, Infallible>) -> R) -> Option<R> {
+        self.with_shard(hash, |shard| act(&mut shard.flights))
+    }
+
+    #[inline]
+    fn tell_of_leaving(&self, is_handed_over: bool) {
+        self.observer.observe(&if is_handed_over { Event::HandedOver } else { Event::Abandoned });
+    }
+}
+
+impl<P, K, V, E, S, H, F, const SHARDS: usize, O> Serve for Cache<P, K, V, E, S, H, F, SHARDS, O>
+where
+    P: Platform,
+    K: Hash + Eq,
+    V: Clone,
+    E: Clone,
+    S: Storage,
+    F: Storage,
+    H: KeyHash,
+    O: for<'e> SharedObserver<Event<'e, K, V>>,
+{
+    type Value = V;
+    type Error = E;
+
+    fn begin(&self) -> Instant {
+        if self.settings.rules.needs_cost() || Self::listens() { self.clock.now() } else { Instant::ORIGIN }
+    }
+
+    #[inline]
+    fn tell_of_miss(&self, fetches: bool) {
+        self.observer.observe(&if fetches { Event::Missed } else { Event::Shared });
+    }
+
+    fn asks_for_keys(&self) -> bool {
+        self.settings.ttl_by.is_some() || self.settings.weigh_by.is_some()
+    }
+
+    fn next_key(&self, waits: &mut Option<WaitKey<Self>>, waker: &Waker) -> Result<Option<K>, FlightError> {
+        self.checked().map_err(FlightError::Config)?;
+        let waker = waker.clone();
+        let (key, _unused) = self.refreshes.with(|refreshes| refreshes.take(waits, waker));
+        if key.is_none() && waits.is_none() {
+            return Err(FlightError::QueueFull { waiting: u32::try_from(F::CAPACITY).unwrap_or(u32::MAX) });
+        }
+        Ok(key)
+    }
+
+    fn leave(&self, waits: WaitKey<Self>) {
+        let (next, _unused) = self.refreshes.with(|refreshes| refreshes.leave(waits));
+        if let Some(next) = next {
+            next.wake();
+        }
+    }
+
+    fn take_due(&self, key: &K) -> Option<u64> {
+        let (hash, read, rules) = (Self::hash(key), self.read(), &self.settings.rules);
+        let is_due = self.with_shard(hash, |shard| {
+            let now = self.now(shard, read);
+            shard.take_due(rules, hash, |known| known == key, now)
+        })?;
+        is_due.then_some(hash)
+    }
+
+    fn arrive(
+        &self,
+        role: &mut Role<'_, Self>,
+        ticket: Ticket<F::Link>,
+        began: Instant,
+        key: Option<K>,
+        outcome: Result<V, E>,
+    ) -> Arrival<Result<V, E>> {
+        let (rules, limits, hash) = (&self.settings.rules, self.limits(), role.hash());
+        let read = if Self::listens() { self.clock.now() } else { self.read() };
+        let cost = rules.needs_cost().then(|| read.as_nanos().saturating_sub(began.as_nanos()));
+        let keeps = outcome.is_ok() || rules.error_ttl > 0;
+        let mut new = if keeps { self.new_entry(key.as_ref(), outcome.clone(), None) } else { None };
+        let has_failed = outcome.is_err();
+        let mut arrive = |shard: &mut Shard<K, V, E, S, F>| {
+            let terms = Terms { rules, limits, now: self.now(shard, read) };
+            match (&key, &new) {
+                (Some(key), Some(new)) if shard.flights.is_kept(ticket) => {
+                    if let Some(displaced) = shard.make_room(terms, hash, key, new) {
+                        return Err(displaced);
+                    }
+                }
+                _ => {}
+            }
+            if let Some(cost) = cost {
+                shard.learn_cost(cost);
+            }
+            Ok(shard.arrive(terms, hash, ticket, has_failed, new.take()))
+        };
+        // What makes room is dropped outside the lock, one by one.
+        let arrived = loop {
+            match self.with_shard(hash, &mut arrive) {
+                Some(Err(displaced)) => self.tell_displaced(&displaced),
+                Some(Ok(arrived)) => break arrived,
+                None => return Arrival { outcome, instead: None, is_shared: false },
+            }
+        };
+        let Arrived { reserve, is_stale, awaited, gone } = arrived;
+        let instead = reserve.map(Ok);
+        let is_shared = role.hand_out(ticket, instead.as_ref().unwrap_or(&outcome), awaited);
+        if Self::listens() {
+            let took = read.saturating_duration_since(began);
+            gone.displaced.iter().for_each(|displaced| self.tell_displaced(displaced));
+            self.observer.observe(&if has_failed { Event::Failed { took } } else { Event::Fetched { took } });
+            if is_stale {
+                self.observer.observe(&Event::StaleIfError);
+            }
+        }
+        Arrival { outcome, instead, is_shared }
+    }
+}
+
+impl<P, K, V, E, S, H, F, Q, const SHARDS: usize, O> ServeBy<Q> for Cache<P, K, V, E, S, H, F, SHARDS, O>
+where
+    P: Platform,
+    K: Borrow<Q> + Hash + Eq,
+    V: Clone,
+    E: Clone,
+    S: Storage,
+    F: Storage,
+    H: KeyHash,
+    O: for<'e> SharedObserver<Event<'e, K, V>>,
+    Q: Hash + Eq + ToKey<K> + ?Sized,
+{
+    #[inline(never)]
+    fn enter(&self, key: &Q, waker: &Waker, reading: Reading) -> Result<Entered<Result<V, E>, F::Link>, FlightError> {
+        let (hash, read, rules) = (Self::hash(key), self.read(), &self.settings.rules);
+        // A key that owns nothing costs nothing: it is there if this caller is to fetch, and the lock is taken once.
+        let mut new = if needs_drop::<K>() { None } else { Some(key.to_key()) };
+        let looked = self.with_shard(hash, |shard| {
+            let now = self.now(shard, read);
+            match shard.hit(rules, hash, |known| known.borrow() == key, now) {
+                Ok(outcome) => Look::Served { outcome, is_stale: false, is_due: false },
+                Err(known) => self.look(shard, hash, known, key, &mut new, now, reading),
+            }
+        });
+        match looked {
+            Some(Look::Leads(ticket)) => Ok(Entered::Flies { hash, stands: Stands::Leads(ticket) }),
+            Some(Look::Served { outcome, is_stale, is_due }) => {
+                self.observer.observe(&if is_stale { Event::Stale } else { Event::Hit });
+                Ok(Entered::Served { outcome, hash, is_due })
+            }
+            Some(Look::Fetched) => self.join(key, hash, read, waker, true),
+            Some(Look::Absent) => self.join(key, hash, read, waker, false),
+            Some(Look::Full) | None => Err(self.rejected(FlightError::Full { capacity: self.flight_limits().flights })),
+        }
+    }
+
+    fn lead_due(&self, hash: u64, key: &Q) -> Option<Ticket<F::Link>> {
+        let (new, limits) = (key.to_key(), self.flight_limits());
+        self.with_shard(hash, |shard| shard.lead_if_nobody(hash, new, |known| known.borrow() == key, limits))?.ok()
+    }
+
+    fn queue(&self, hash: u64, key: &Q) {
+        let (new, most) = (key.to_key(), self.settings.capacity);
+        if self.with_shard(hash, |shard| shard.queue(hash, |known| known.borrow() == key)) != Some(true) {
+            return;
+        }
+        match self.refreshes.with(|refreshes| refreshes.push(new, most)) {
+            Ok(None) => {}
+            Ok(Some(waker)) => waker.wake(),
+            // The next reader tries again.
+            Err(_key) => {
+                self.with_shard(hash, |shard| shard.unqueue(hash, |known| known.borrow() == key));
+            }
+        }
+    }
+
+    fn late(&self, key: &Q) -> Result<V, FlightError> {
+        let (hash, read, rules) = (Self::hash(key), self.read(), &self.settings.rules);
+        let reserve = self.with_shard(hash, |shard| {
+            let now = self.now(shard, read);
+            shard.reserve(rules, hash, |known| known.borrow() == key, now)
+        });
+        let Some(value) = reserve.flatten() else { return Err(self.rejected(FlightError::Deadline)) };
+        self.observer.observe(&Event::StaleIfError);
+        Ok(value)
+    }
+
+    fn to_key(&self, key: &Q) -> K {
+        key.to_key()
+    }
+}
+
+impl<P, K, V, E, S, H, F, const SHARDS: usize, O> Cache<P, K, V, E, S, H, F, SHARDS, O>
+where
+    P: Platform,
+    K: Hash + Eq,
+    V: Clone,
+    E: Clone,
+    S: Storage,
+    F: Storage,
+    H: KeyHash,
+    O: for<'e> SharedObserver<Event<'e, K, V>>,
+{
+    /// Reads what is not plainly fresh, or not there; and begins its fetch if nobody does, where its key is at hand.
+    #[inline(never)]
+    #[allow(clippy::too_many_arguments, reason = "it goes on where the short way ends")]
+    fn look<Q>(
+        &self,
+        shard: &mut Shard<K, V, E, S, F>,
+        hash: u64,
+        known: Option<S::Link>,
+        key: &Q,
+        new: &mut Option<K>,
+        now: Instant,
+        reading: Reading,
+    ) -> Look<V, E, Ticket<F::Link>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let look = shard.look(&self.settings.rules, hash, known, |known| known.borrow() == key, now, reading);
+        if !matches!(look, Look::Absent) || self.checked().is_err() {
+            return look;
+        }
+        let Some(led) = new.take().map(|new| shard.lead(hash, new, self.flight_limits())) else { return look };
+        led.map_or_else(
+            |unused| {
+                *new = Some(unused);
+                Look::Full
+            },
+            Look::Leads,
+        )
+    }
+
+    /// Joins who fetches a key, or fetches it.
+    // Kept out of line, so that the way of who finds a value is short.
+    #[inline(never)]
+    fn join<Q>(
+        &self,
+        key: &Q,
+        hash: u64,
+        read: Instant,
+        waker: &Waker,
+        mut is_fetched: bool,
+    ) -> Result<Entered<Result<V, E>, F::Link>, FlightError>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
+    {
+        let limits = self.flight_limits();
+        let full = || self.rejected(FlightError::Full { capacity: limits.flights });
+        self.checked().map_err(|error| self.rejected(FlightError::Config(error)))?;
+        loop {
+            if is_fetched {
+                let waker = waker.clone();
+                let followed = self.with_table(hash, |table| table.follow(hash, |known| known.borrow() == key, waker, limits));
+                match followed.ok_or_else(full)? {
+                    Followed::Waits(place) => return Ok(Entered::Flies { hash, stands: Stands::Follows(place) }),
+                    Followed::Full(_unused, waiting) => return Err(self.rejected(FlightError::QueueFull { waiting })),
+                    // It has arrived just now.
+                    Followed::Unlisted(_unused) => {}
+                }
+            }
+            // What was not there a moment ago may be there now.
+            let mut new = Some(key.to_key());
+            let looked = self.with_shard(hash, |shard| {
+                let (now, known) = (self.now(shard, read), shard.find(hash, |known| known.borrow() == key));
+                self.look(shard, hash, known, key, &mut new, now, Reading::Again)
+            });
+            match looked {
+                Some(Look::Leads(ticket)) => return Ok(Entered::Flies { hash, stands: Stands::Leads(ticket) }),
+                Some(Look::Served { outcome, .. }) => {
+                    self.tell_of_miss(false);
+                    return Ok(Entered::Served { outcome, hash, is_due: false });
+                }
+                Some(Look::Fetched) => is_fetched = true,
+                Some(Look::Absent | Look::Full) | None => return Err(full()),
+            }
+        }
+    }
+}

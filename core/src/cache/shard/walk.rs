@@ -1,0 +1,121 @@
+//! What goes through the entries, and the queue of those that are to be fetched anew.
+
+use super::{Copied, Counts, Shard, Stored};
+use crate::cache::rules::{Age, Rules};
+use crate::cache::snapshot::Snapshot;
+use crate::cache::store::Entry;
+use crate::storage::Storage;
+use crate::time::Instant;
+
+impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
+    /// Takes an entry out that is of no use any more, if there is one.
+    pub(in crate::cache) fn take_ended(&mut self, rules: &Rules, now: Instant) -> Option<Stored<K, V, E, S::Link>> {
+        let entry = self.store.take_ended(now, rules)?;
+        self.counts.expired = self.counts.expired.wrapping_add(1);
+        Some(entry)
+    }
+
+    /// Clones of the next entry from a slot on.
+    pub(in crate::cache) fn next_from(&mut self, slot: usize) -> Option<Copied<K, V, S::Link>>
+    where
+        K: Clone,
+        V: Clone,
+    {
+        let (next, link) = self.store.next_from(slot)?;
+        let Entry { key, value, .. } = self.store.get_mut(link)?;
+        let (key, value) = (key.clone(), value.as_ref().ok().cloned());
+        Some(Copied { key, value, link, epoch: self.epoch, next })
+    }
+
+    /// Clones of the next entry from a slot on that would be served.
+    pub(in crate::cache) fn next_served(&mut self, rules: &Rules, slot: &mut usize, now: Instant) -> Option<(K, V)>
+    where
+        K: Clone,
+        V: Clone,
+    {
+        loop {
+            let (next, link) = self.store.next_from(*slot)?;
+            *slot = next;
+            if let Some(Entry { key, value: Ok(value), times, .. }) = self.store.get_mut(link)
+                && rules.age(times, now, 0) <= Age::Stale
+            {
+                return Some((key.clone(), value.clone()));
+            }
+        }
+    }
+
+    /// Takes an entry out that was copied: if nothing was kept since; or, at the last try, if it is of the same key still.
+    pub(in crate::cache) fn take_copied(
+        &mut self,
+        copied: &Copied<K, V, S::Link>,
+        is_last: bool,
+    ) -> Option<Stored<K, V, E, S::Link>>
+    where
+        K: Eq,
+    {
+        let is_it = self.epoch == copied.epoch || is_last && self.store.get_mut(copied.link)?.key == copied.key;
+        if is_it { self.store.remove(copied.link) } else { None }
+    }
+
+    pub(in crate::cache) fn len(&self) -> usize {
+        self.store.len()
+    }
+
+    /// Takes the next entry out from a slot on.
+    pub(in crate::cache) fn take_from(&mut self, slot: &mut usize) -> Option<Stored<K, V, E, S::Link>> {
+        let (next, link) = self.store.next_from(*slot)?;
+        *slot = next;
+        self.store.remove(link)
+    }
+
+    /// Whether an entry is still to be fetched anew, and nobody does. It is off the queue.
+    pub(in crate::cache) fn take_due(
+        &mut self,
+        rules: &Rules,
+        hash: u64,
+        mut is_it: impl FnMut(&K) -> bool,
+        now: Instant,
+    ) -> bool {
+        let Some(link) = self.store.find(hash, &mut is_it) else { return false };
+        let Some(Entry { times, .. }) = self.store.get_mut(link) else { return false };
+        let was_queued = times.is_queued();
+        times.set_queued(false);
+        was_queued && rules.age(times, now, 0) != Age::Dead && !self.flights.is_listed(hash, is_it)
+    }
+
+    /// Whether a key is to be put into the queue: that of an entry which is not in it yet.
+    pub(in crate::cache) fn queue(&mut self, hash: u64, is_it: impl FnMut(&K) -> bool) -> bool {
+        let Some(entry) = self.store.find(hash, is_it).and_then(|link| self.store.get_mut(link)) else { return false };
+        let was_queued = entry.times.is_queued();
+        entry.times.set_queued(true);
+        !was_queued
+    }
+
+    /// It could not be put into the queue.
+    pub(in crate::cache) fn unqueue(&mut self, hash: u64, is_it: impl FnMut(&K) -> bool) {
+        if let Some(entry) = self.store.find(hash, is_it).and_then(|link| self.store.get_mut(link)) {
+            entry.times.set_queued(false);
+        }
+    }
+
+    pub(in crate::cache) fn snapshot(&self) -> Snapshot {
+        let Counts { hits, stale, misses, fetches, errors, expired, evicted, stale_if_error } = self.counts;
+        let (fetching, waiting) = self.flights.len();
+        let (len, weight) = (self.store.len(), self.store.weight());
+        Snapshot {
+            len,
+            weight,
+            fetching,
+            waiting,
+            queued: 0,
+            hits,
+            stale,
+            misses,
+            fetches,
+            errors,
+            stale_if_error,
+            expired,
+            evicted,
+        }
+    }
+}

@@ -1,0 +1,98 @@
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+use super::with_shared::{MaybeShared, WithShared};
+use crate::alarm::Alarm;
+use crate::deadline::Deadline;
+use crate::time::{Instant, Sleep};
+
+/// What has a clock by which its callers can be late. It is implemented for those of this crate only.
+pub trait Timed {
+    /// Its clock's timer.
+    type Sleep: Sleep;
+
+    #[doc(hidden)]
+    fn poll_until(&self, alarm: Pin<&mut Alarm<Self::Sleep>>, at: Instant, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+/// A call that can be late. It is implemented for those of this crate only.
+pub trait Late: Future {
+    /// By whose clock.
+    type Timed: Timed;
+
+    #[doc(hidden)]
+    fn timed(&self) -> &Self::Timed;
+
+    /// It is late: leaves, as when it is dropped. What it ends with.
+    #[doc(hidden)]
+    fn leave(self: Pin<&mut Self>) -> Self::Output;
+}
+
+pin_project! {
+    /// A call that shares its run with others, until a deadline; made by `deadline_at` of such a call.
+    ///
+    /// Its operation is polled first: what is ready at the very deadline, or at once, is in time. No timer is set before it has to wait.
+    ///
+    /// # Cancel safety
+    ///
+    /// As of the call within.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct WithDeadline<R>
+    where
+        R: Late,
+    {
+        #[pin]
+        run: R,
+        // Never, once it has ended.
+        deadline: Instant,
+        #[pin]
+        alarm: Alarm<<R::Timed as Timed>::Sleep>,
+    }
+}
+
+impl<R: Late> WithDeadline<R> {
+    pub(crate) const fn new(run: R, deadline: Deadline) -> Self {
+        Self { run, deadline: deadline.instant(), alarm: Alarm::new() }
+    }
+}
+
+impl<R: Late + MaybeShared> WithDeadline<R> {
+    /// Tells too whether the result went to several callers.
+    pub const fn with_shared(self) -> WithShared<Self> {
+        WithShared::new(self)
+    }
+}
+
+impl<R: Late> Future for WithDeadline<R> {
+    type Output = R::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let mut polled = this.run.as_mut().poll(cx);
+        if polled.is_pending() {
+            let is_late = this.run.timed().poll_until(this.alarm, *this.deadline, cx).is_ready();
+            if !is_late {
+                return Poll::Pending;
+            }
+            polled = Poll::Ready(this.run.leave());
+        }
+        *this.deadline = Instant::MAX;
+        polled
+    }
+}
+
+impl<R: Late + MaybeShared> MaybeShared for WithDeadline<R> {
+    fn is_shared(&self) -> bool {
+        self.run.is_shared()
+    }
+}
+
+impl<R: Late + fmt::Debug> fmt::Debug for WithDeadline<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WithDeadline").field("run", &self.run).field("deadline", &self.deadline).finish_non_exhaustive()
+    }
+}
