@@ -27,7 +27,7 @@ enum Task {
     Caller(&'static Caller, &'static World),
     Drop(Vec<&'static Caller, 4>),
     Act(&'static dyn Subject, Order),
-    Driver(Owned<()>),
+    Driver(Owned<dyn Future<Output = ()>>),
 }
 
 impl Future for Task {

@@ -23,7 +23,7 @@ const BUCKETS: usize = 64;
 
 /// The errors that are failures, if not all are.
 #[derive(Clone, Copy)]
-struct Listed(Option<&'static Few>);
+pub struct Listed(Option<&'static Few>);
 
 impl Judge<Token, Failure> for Listed {
     fn judge(&self, outcome: Result<&Token, &Failure>) -> Verdict {
@@ -52,6 +52,11 @@ pub fn set_up(config: &'static config::CircuitBreaker, world: &'static World) ->
             single(config, sliding(config, breaker, failure_rate, min_calls), world)
         }
     }
+}
+
+/// A breaker as a scenario says that opens by failures in a row, for a layer.
+pub fn layer(config: &'static config::CircuitBreaker, failures: u32) -> CircuitBreaker<Embassy, Consecutive, AnyBackoff, Listed> {
+    configured(config, CircuitBreaker::with_clock(EmbassyClock, Consecutive::new(failures)))
 }
 
 fn sliding<W: Window>(

@@ -1,13 +1,19 @@
 //! The patterns, set up as a scenario says.
 
+mod adaptive_limit;
 mod backoff;
+mod batcher;
 mod bulkhead;
 mod cache;
 mod circuit_breaker;
 mod edges;
+mod fallback;
 mod feed;
+mod hedge;
 mod memoize;
+mod numbers;
 mod parallel;
+mod pipeline;
 mod polling;
 mod pool;
 mod rate_limiter;
@@ -17,13 +23,15 @@ mod stream;
 mod timeout;
 mod waterfall;
 
+use core::future::Future;
+
 use wire::{Config, Order, Request, Token};
 
 use crate::arena::{Owned, place};
 use crate::world::{Outcome, World};
 
 /// How a caller ends.
-pub type Ending = Owned<Outcome>;
+pub type Ending = Owned<dyn Future<Output = Outcome>>;
 
 /// A pattern, which the callers of a scenario share.
 pub trait Subject {
@@ -58,15 +66,18 @@ pub fn set_up(world: &'static World) -> &'static dyn Subject {
         Config::Parallel(config) => placed(|| parallel::Many(*config)),
         Config::ParallelStream(config) => placed(|| parallel::Through::new(*config)),
         Config::Pool { concurrency, max_queued } => placed(|| pool::Jobs::new(*concurrency, *max_queued)),
-        Config::Bulkhead { max_concurrent, max_waiting, max_wait } => {
-            placed(|| bulkhead::Guarding::new(*max_concurrent, *max_waiting, *max_wait))
-        }
+        Config::Bulkhead(config) => placed(|| bulkhead::Guarding::new(*config)),
         Config::SingleFlight { capacity, max_waiting, tells_shared } => {
             placed(|| single_flight::Sharing::new(*capacity, *max_waiting, *tells_shared))
         }
         Config::Cache(config) => placed(|| cache::Caching::new(*config, world)),
         Config::Memoize { capacity, max_waiting } => placed(|| memoize::Memoizing::new(*capacity, *max_waiting)),
         Config::CircuitBreaker(config) => circuit_breaker::set_up(config, world),
+        Config::AdaptiveLimit(config) => adaptive_limit::set_up(config, world),
+        Config::Batcher(config) => placed(|| batcher::Batching::new(*config, world)),
+        Config::Hedge(config) => hedge::set_up(config),
+        Config::Fallback(config) => placed(|| fallback::Instead(config)),
+        Config::Pipeline => placed(|| pipeline::Piping::new(world)),
     }
 }
 
