@@ -7,9 +7,8 @@ use super::script::{Writer, few};
 use crate::Pattern;
 use crate::config::{
     AdaptiveLimitConfig, BackoffConfig, BulkheadConfig, CircuitBreakerConfig, EdgesConfig, FAILURE_RATE, FallbackConfig,
-    HedgeConfig, JitterConfig, LayerConfig, LimitRule, OnError, Order, ParallelConfig, PollingConfig, PollingErrors,
-    PollingMode, RateLimiterAlgorithm, RateLimiterConfig, RateSetting, RetryConfig, StreamConfig, Superseded, TripConfig,
-    fraction,
+    HedgeConfig, JitterConfig, LayerConfig, LimitRule, OnError, Order, ParallelConfig, PollingConfig, PollingErrors, PollingMode,
+    RateLimiterAlgorithm, RateLimiterConfig, RateSetting, RetryConfig, StreamConfig, Superseded, TripConfig, fraction,
 };
 use crate::millis::Millis;
 
@@ -225,11 +224,7 @@ pub(super) fn rate(setting: RateSetting) -> config::Rate {
 }
 
 fn bulkhead_of(bulkhead: BulkheadConfig) -> config::Bulkhead {
-    config::Bulkhead {
-        max_concurrent: bulkhead.max_concurrent,
-        max_waiting: bulkhead.max_waiting,
-        max_wait: bulkhead.max_wait.0,
-    }
+    config::Bulkhead { max_concurrent: bulkhead.max_concurrent, max_waiting: bulkhead.max_waiting, max_wait: bulkhead.max_wait.0 }
 }
 
 fn limiter_of(limiter: &RateLimiterConfig) -> config::RateLimiter {
@@ -300,4 +295,3 @@ fn backoff(backoff: &BackoffConfig) -> Result<config::Backoff, String> {
     };
     Ok(config::Backoff { kind, max: max.unwrap_or(Millis::NEVER).0, jitter, seed: *seed })
 }
-

@@ -111,4 +111,3 @@ fn written<T: serde::Serialize>(entries: &[T]) -> Result<Vec<u8>, String> {
     }
     Ok(bytes)
 }
-

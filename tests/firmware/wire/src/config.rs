@@ -9,20 +9,35 @@ use crate::{Nanos, Token};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "they are the scenarios' own names")]
 pub enum Config {
-    Timeout { after: Nanos },
+    Timeout {
+        after: Nanos,
+    },
     Retry(Retry),
     Edges(Edges),
     Stream(Stream),
-    Waterfall { steps: u8, named: bool },
+    Waterfall {
+        steps: u8,
+        named: bool,
+    },
     Polling(Polling),
     RateLimiter(RateLimiter),
     Parallel(Parallel),
     ParallelStream(Parallel),
-    Pool { concurrency: u32, max_queued: Option<u32> },
+    Pool {
+        concurrency: u32,
+        max_queued: Option<u32>,
+    },
     Bulkhead(Bulkhead),
-    SingleFlight { capacity: Option<u32>, max_waiting: Option<u32>, tells_shared: bool },
+    SingleFlight {
+        capacity: Option<u32>,
+        max_waiting: Option<u32>,
+        tells_shared: bool,
+    },
     Cache(Cache),
-    Memoize { capacity: Option<u32>, max_waiting: Option<u32> },
+    Memoize {
+        capacity: Option<u32>,
+        max_waiting: Option<u32>,
+    },
     CircuitBreaker(CircuitBreaker),
     AdaptiveLimit(AdaptiveLimit),
     Batcher(Batcher),

@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 
-use aplomb::adaptive_limit::{Aimd, Algorithm, Event, Gradient, Judge, Verdict, Vegas};
+use aplomb::adaptive_limit::{Aimd, Algorithm, Event, Gradient, Judge, Vegas, Verdict};
 use aplomb::{AdaptiveLimit, Inline, LimitError, time};
 use aplomb_embassy::{Embassy, EmbassyClock};
 use wire::config::{self, Few, LimitRule};
@@ -41,9 +41,7 @@ pub fn set_up(config: &'static config::AdaptiveLimit, world: &'static World) -> 
             let rule = Aimd::new(time::duration(max_latency));
             build(config, backoff.map(ratio).into_iter().fold(rule, Aimd::backoff), world)
         }
-        LimitRule::Vegas { probe_every } => {
-            build(config, probe_every.into_iter().fold(Vegas::new(), Vegas::probe_every), world)
-        }
+        LimitRule::Vegas { probe_every } => build(config, probe_every.into_iter().fold(Vegas::new(), Vegas::probe_every), world),
         LimitRule::Gradient { tolerance, smoothing, queue_size, probe_every } => {
             let rule = tolerance.map(ratio).into_iter().fold(Gradient::new(), Gradient::tolerance);
             let rule = smoothing.map(ratio).into_iter().fold(rule, Gradient::smoothing);

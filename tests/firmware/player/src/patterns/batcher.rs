@@ -36,8 +36,7 @@ impl Subject for Batching {
         Ending::new(async move {
             let item = arg.unwrap_or(Token::NULL);
             let load = async |items: Vec<Token, 16>| load(world, id, &items).await;
-            let outcome =
-                if self.once { self.batcher.call_once(item, load).await } else { self.batcher.call(item, load).await };
+            let outcome = if self.once { self.batcher.call_once(item, load).await } else { self.batcher.call(item, load).await };
             outcome.map(Output::One).map_err(explain)
         })
     }

@@ -21,9 +21,7 @@ struct Limiting<A: Algorithm> {
 #[inline(never)]
 pub fn set_up(config: config::RateLimiter) -> &'static dyn Subject {
     match config.algorithm {
-        config::Algorithm::TokenBucket => {
-            Limiting::placed(config, token_bucket)
-        }
+        config::Algorithm::TokenBucket => Limiting::placed(config, token_bucket),
         config::Algorithm::FixedWindow => Limiting::placed(config, |setting| FixedWindow::new(rate(setting))),
         config::Algorithm::SlidingWindow => Limiting::placed(config, |setting| SlidingWindow::<Inline<16>>::new(rate(setting))),
         config::Algorithm::SlidingCounter => Limiting::placed(config, |setting| SlidingCounter::new(rate(setting))),
