@@ -3,6 +3,7 @@ use super::vegas::PROBE_EVERY;
 use super::{Algorithm, ONE, Sample, share};
 use crate::config::ConfigError;
 use crate::ratio::{Ratio, percent};
+use crate::wide::quotient;
 
 /// By the gradient of latency: the limit shrinks as calls take longer than they did in the long run, and has room for a short queue.
 ///
@@ -112,14 +113,14 @@ impl LongRun {
             self.windows += 1;
         }
         if latency < self.latency {
-            let distance = (self.latency - latency).checked_div(self.windows).unwrap_or(0);
+            let distance = quotient(self.latency - latency, self.windows);
             self.latency -= distance;
             if self.latency / 2 > latency {
                 // What a long time of overload has left behind goes faster.
-                self.latency -= self.latency / 20;
+                self.latency -= quotient(self.latency, 20);
             }
         } else if may_rise || self.latency == 0 {
-            self.latency += (latency - self.latency).checked_div(self.windows).unwrap_or(0);
+            self.latency += quotient(latency - self.latency, self.windows);
         }
     }
 }

@@ -83,7 +83,7 @@ impl Probe {
 
 /// Whether that is less than five eighths of what it was: half of it, if all were queued.
 const fn is_queued(latency: u64, before: u64) -> bool {
-    latency / 5 < before / 8
+    latency < before / 8 * 5
 }
 
 #[cfg(test)]
