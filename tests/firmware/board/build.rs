@@ -12,10 +12,14 @@ const LM3S6965EVB: u32 = 64;
 
 fn main() {
     let target = env::var("TARGET").unwrap_or_default();
-    let ram = if target.starts_with("thumbv6m") { MICROBIT } else { LM3S6965EVB };
+    let (flash, ram) = match env::var_os("CARGO_FEATURE_BOUNDLESS") {
+        Some(_) => (4_096, 1_024),
+        None if target.starts_with("thumbv6m") => (256, MICROBIT),
+        None => (256, LM3S6965EVB),
+    };
     let memory = format!(
         "MEMORY {{
-  FLASH : ORIGIN = 0x00000000, LENGTH = 256K
+  FLASH : ORIGIN = 0x00000000, LENGTH = {flash}K
   RAM : ORIGIN = 0x20000000 + {ram}K - STATICS, LENGTH = STATICS
 }}
 STATICS = (SIZEOF(.data) + SIZEOF(.bss) + SIZEOF(.uninit) + 31) & ~7;
