@@ -32,6 +32,7 @@ where
 
 /// A value that is there already; made by [`fallback_value`](super::fallback_value).
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Value<T>(pub(crate) T);
 
 impl<T, E> Alternative<T, E> for Value<T> {

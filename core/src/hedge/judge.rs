@@ -29,6 +29,7 @@ pub trait Judge<E> {
 
 /// None does: as long as there is another start, it may succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct NoneFatal;
 
 impl<E> Judge<E> for NoneFatal {

@@ -87,6 +87,7 @@ impl Default for Gradient {
 
 /// What [`Gradient`] has seen.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct GradientState {
     long_run: LongRun,
     /// What the limit has below the point, in 65,536ths.
@@ -96,6 +97,7 @@ pub struct GradientState {
 
 /// A running average, and from so many windows on an exponential one.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct LongRun {
     /// Nanoseconds.
     latency: u64,
