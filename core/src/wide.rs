@@ -51,6 +51,15 @@ pub(crate) const fn divided(number: u64, divisor: u64) -> Option<(u64, u64)> {
     if divisor == 0 { None } else { Some(bit_by_bit(number, divisor)) }
 }
 
+/// The quotient; zero if `divisor` is.
+#[inline]
+pub(crate) const fn quotient(number: u64, divisor: u64) -> u64 {
+    match divided(number, divisor) {
+        Some((quotient, _)) => quotient,
+        None => 0,
+    }
+}
+
 #[cfg(any(test, not(target_pointer_width = "64")))]
 const fn bit_by_bit(number: u64, divisor: u64) -> (u64, u64) {
     let (mut quotient, mut rest, mut bits) = (number, 0_u64, 64);

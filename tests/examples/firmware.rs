@@ -1,14 +1,17 @@
 //! Plays all scenarios that need no allocator on an emulated board, and compares what it tells with what should have happened.
 //!
-//!     firmware BOARD IMAGE [SCENARIOS]
+//!     firmware BOARD SCENARIOS IMAGE...
 //!
-//! The board is one of the emulator's, `lm3s6965evb` or `microbit`; the image is the player of tests/firmware, built for it.
+//! The board is one of the emulator's, `lm3s6965evb` or `microbit`; the images are the players of tests/firmware, built for it. What one of them does not know is played by the next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs;
-use std::io;
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use conformance::firmware::{Encoded, TOLERANCE, encode};
 use conformance::scenario::{self, Scenario};
@@ -22,6 +25,30 @@ struct Task<'s> {
     encoded: Encoded,
 }
 
+/// How long a scenario takes at most, of the host's time. Most take some milliseconds.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// What a board tells when a scenario is over.
+const DONE: &str = "done";
+
+/// What a board tells of a scenario whose pattern its image lacks.
+const NOT_HERE: &str = "not here";
+
+/// What became of a scenario.
+#[derive(Clone, Copy)]
+enum End {
+    Done,
+    /// The firmware stopped before.
+    Exited,
+    /// It was stopped, since it was not done.
+    Hung,
+    /// No image knows its pattern.
+    NotHere,
+}
+
+/// By pattern.
+type Tallies<'s> = BTreeMap<&'s str, Tally>;
+
 /// What the scenarios of a pattern came to.
 #[derive(Default)]
 struct Tally {
@@ -32,16 +59,11 @@ struct Tally {
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
-    let (board, image, folder) = match &arguments[..] {
-        [board, image] => (board, image, default),
-        [board, image, folder] => (board, image, PathBuf::from(folder)),
-        _ => {
-            eprintln!("firmware BOARD IMAGE [SCENARIOS]");
-            return ExitCode::FAILURE;
-        }
+    let [board, folder, images @ ..] = &arguments[..] else {
+        eprintln!("firmware BOARD SCENARIOS IMAGE...");
+        return ExitCode::FAILURE;
     };
-    match run(board, image, &folder) {
+    match run(board, Path::new(folder), images) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -51,7 +73,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(board: &str, image: &str, folder: &Path) -> Result<bool, String> {
+fn run(board: &str, folder: &Path, images: &[String]) -> Result<bool, String> {
     let mut files = Vec::new();
     find(folder, &mut files).map_err(|error| format!("{}: {error}", folder.display()))?;
     files.sort();
@@ -60,7 +82,7 @@ fn run(board: &str, image: &str, folder: &Path) -> Result<bool, String> {
         let read = scenario::read(file).map_err(|malformed| malformed.to_string())?;
         scenarios.extend(read.into_iter().map(|scenario| (&**file, scenario)));
     }
-    let mut tallies: BTreeMap<&str, Tally> = BTreeMap::new();
+    let mut tallies = Tallies::new();
     let mut tasks = Vec::new();
     for (file, scenario) in &scenarios {
         let tally = tallies.entry(scenario.pattern.name()).or_default();
@@ -79,31 +101,42 @@ fn run(board: &str, image: &str, folder: &Path) -> Result<bool, String> {
             }
         }
     }
-    let mut rest = &tasks[..];
-    while !rest.is_empty() {
-        let told = emulate(board, image, rest).map_err(|error| format!("the emulator: {error}"))?;
-        let (mut lines, mut played) = (Vec::new(), 0);
-        for line in told.lines() {
-            let Some(task) = rest.get(played) else { break };
-            if line == "done" {
-                judge(task, &lines, &mut tallies);
-                (lines, played) = (Vec::new(), played + 1);
-            } else {
-                lines.push(line);
-            }
-        }
-        rest = &rest[played..];
-        // The board has stopped within a scenario: it has failed, and the others are played nonetheless.
-        if let Some((stuck, others)) = rest.split_first() {
-            lines.push("stopped");
-            judge(stuck, &lines, &mut tallies);
-            rest = others;
-        } else if let Some(memory) = told.lines().find_map(|line| line.strip_prefix("memory ")) {
-            println!("{board}: {memory} bytes placed at most");
-        }
+    for image in images {
+        tasks = play(board, image, tasks, &mut tallies).map_err(|error| format!("{board}, {image}: {error}"))?;
+    }
+    for unknown in &tasks {
+        judge(unknown, &[], End::NotHere, &mut tallies);
     }
     print(board, &tallies);
     Ok(tallies.values().all(|tally| tally.failed == 0))
+}
+
+/// Plays what an image knows, and gives back the rest.
+fn play<'s>(board: &str, image: &str, tasks: Vec<Task<'s>>, tallies: &mut Tallies<'s>) -> io::Result<Vec<Task<'s>>> {
+    let mut rest = VecDeque::from(tasks);
+    let mut unknown = Vec::new();
+    while !rest.is_empty() {
+        let mut lines: Vec<String> = Vec::new();
+        let end = emulate(board, image, &written(&rest), |line| {
+            if line != DONE {
+                lines.push(line);
+            } else if let Some(task) = rest.pop_front() {
+                if lines == [NOT_HERE] {
+                    unknown.push(task)
+                } else {
+                    judge(&task, &lines, End::Done, tallies)
+                }
+                lines.clear();
+            }
+        })?;
+        // The board has stopped within a scenario: it has failed, and the others are played nonetheless.
+        if let Some(stuck) = rest.pop_front() {
+            judge(&stuck, &lines, end, tallies);
+        } else if let Some(memory) = lines.iter().find_map(|line| line.strip_prefix("memory ")) {
+            println!("{board}: {memory} bytes placed at most");
+        }
+    }
+    Ok(unknown)
 }
 
 /// The files in a folder, and in the folders in it.
@@ -119,36 +152,72 @@ fn find(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-/// Runs the image in the emulator, in a folder with the scenarios; what it has told.
-fn emulate(board: &str, image: &str, tasks: &[Task<'_>]) -> io::Result<String> {
-    let folder = std::env::temp_dir().join(format!("aplomb-firmware-{}", std::process::id()));
-    fs::create_dir_all(&folder)?;
+/// As an image reads them: each behind its length.
+fn written(tasks: &VecDeque<Task<'_>>) -> Vec<u8> {
     let mut bytes = Vec::new();
     for task in tasks {
         let length = u16::try_from(task.encoded.bytes.len()).unwrap_or(u16::MAX);
         bytes.extend_from_slice(&length.to_le_bytes());
         bytes.extend_from_slice(&task.encoded.bytes);
     }
-    fs::write(folder.join("scenarios"), bytes)?;
+    bytes
+}
+
+/// Runs the image in the emulator, in a folder with the scenarios, and hands on what it tells.
+fn emulate(board: &str, image: &str, scenarios: &[u8], mut tell: impl FnMut(String)) -> io::Result<End> {
+    let folder = std::env::temp_dir().join(format!("aplomb-firmware-{}", std::process::id()));
+    fs::create_dir_all(&folder)?;
+    fs::write(folder.join("scenarios"), scenarios)?;
     let image = fs::canonicalize(image)?;
     let mut emulator = Command::new("qemu-system-arm");
     emulator.args(["-M", board, "-nographic", "-semihosting-config", "enable=on,target=native"]);
     emulator.args(["-icount", "shift=0,sleep=off", "-kernel"]).arg(image).current_dir(&folder);
-    let output = emulator.stdin(std::process::Stdio::null()).output()?;
+    let mut emulator = emulator.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+    let told = emulator.stdout.take().map(BufReader::new);
+    let (sender, receiver) = mpsc::channel();
+    let reader = thread::spawn(move || {
+        // What is no text is told as what it is not.
+        for line in told.into_iter().flat_map(|told| told.split(b'\n')).map_while(Result::ok) {
+            if sender.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
+                break;
+            }
+        }
+    });
+    let mut began = Instant::now();
+    let end = loop {
+        match receiver.recv_timeout(LONGEST.saturating_sub(began.elapsed())) {
+            Ok(line) => {
+                if line == DONE {
+                    began = Instant::now();
+                }
+                tell(line);
+            }
+            Err(RecvTimeoutError::Timeout) => break End::Hung,
+            Err(RecvTimeoutError::Disconnected) => break End::Exited,
+        }
+    };
+    emulator.kill()?;
+    emulator.wait()?;
+    drop(receiver);
+    // It ends with what it reads.
+    let _ended = reader.join();
     fs::remove_dir_all(&folder)?;
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    Ok(end)
 }
 
-fn judge(task: &Task<'_>, lines: &[&str], tallies: &mut BTreeMap<&str, Tally>) {
-    if lines.contains(&"no room") {
-        if let Some(tally) = tallies.get_mut(task.scenario.pattern.name()) {
-            *tally.skipped.entry("needs more memory than the board has".to_owned()).or_default() += 1;
-        }
+fn judge(task: &Task<'_>, lines: &[String], end: End, tallies: &mut Tallies<'_>) {
+    let Some(tally) = tallies.get_mut(task.scenario.pattern.name()) else { return };
+    if lines.iter().any(|line| line == "no room") {
+        *tally.skipped.entry("needs more memory than the board has".to_owned()).or_default() += 1;
         return;
     }
     let trace: Result<Vec<trace::Entry>, String> = lines.iter().map(|line| task.encoded.entry(line)).collect();
-    let verdict = trace.and_then(|trace| trace::compare(task.scenario, &trace, &TOLERANCE));
-    let Some(tally) = tallies.get_mut(task.scenario.pattern.name()) else { return };
+    let verdict = match end {
+        End::Done => trace.and_then(|trace| trace::compare(task.scenario, &trace, &TOLERANCE)),
+        End::Exited => Err(format!("the board stopped, after {lines:?}")),
+        End::Hung => Err(format!("the board hung: it was not done after {} s, but told {lines:?}", LONGEST.as_secs())),
+        End::NotHere => Err("no image knows its pattern".to_owned()),
+    };
     match verdict {
         Ok(()) => tally.passed += 1,
         Err(difference) => {
@@ -159,7 +228,7 @@ fn judge(task: &Task<'_>, lines: &[&str], tallies: &mut BTreeMap<&str, Tally>) {
     }
 }
 
-fn print(board: &str, tallies: &BTreeMap<&str, Tally>) {
+fn print(board: &str, tallies: &Tallies<'_>) {
     for (pattern, Tally { passed, failed, skipped }) in tallies {
         print!("{board:<12} {pattern:<16} {passed:>4} passed {failed:>4} failed");
         for (reason, count) in skipped {

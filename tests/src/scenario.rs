@@ -96,6 +96,15 @@ impl Operation {
 }
 
 impl Operation {
+    /// All ways in which it behaves.
+    pub(crate) fn starts(&self) -> impl Iterator<Item = &Start> {
+        let (in_order, by_name) = match self {
+            Self::InOrder(starts) => (Some(starts.iter()), None),
+            Self::ByName { starts, .. } => (None, Some(starts.values())),
+        };
+        in_order.into_iter().flatten().chain(by_name.into_iter().flatten())
+    }
+
     /// How the n-th start behaves, for that caller's call.
     #[must_use]
     pub fn behaviour(&self, number: usize, by: &str, arg: Option<&Value>) -> Start {
@@ -151,13 +160,10 @@ impl Scenario {
     /// All instants and times that are written in it.
     #[must_use]
     pub fn instants(&self) -> Vec<Millis> {
-        let starts: Vec<&Start> = match &self.operation {
-            Operation::InOrder(starts) => starts.iter().collect(),
-            Operation::ByName { starts, .. } => starts.values().collect(),
-        };
+        let starts = self.operation.starts();
         let mut instants: Vec<Millis> = self.script.iter().map(|line| line.at).collect();
         instants.extend(self.script.iter().filter_map(|line| line.deadline));
-        instants.extend(starts.iter().flat_map(|start| [Some(start.takes), start.retry_after]).flatten());
+        instants.extend(starts.flat_map(|start| [Some(start.takes), start.retry_after]).flatten());
         instants.extend(self.expect.iter().flat_map(|entry| [entry.at.earliest(), entry.at.latest()]));
         instants.extend(self.pattern.times());
         instants

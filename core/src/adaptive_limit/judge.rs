@@ -38,6 +38,7 @@ pub enum Verdict {
 
 /// A value is measured, and an error is none of the limit's business: nobody knows how far the work had come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct IgnoreErrors;
 
 impl<T, E> Judge<T, E, Verdict> for IgnoreErrors {

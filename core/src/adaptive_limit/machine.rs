@@ -3,6 +3,7 @@
 use super::algorithm::{Algorithm, Sample};
 use crate::config::ConfigError;
 use crate::time::Instant;
+use crate::wide::quotient;
 
 /// By what the limit is found, and within which bounds.
 #[derive(Debug, Clone, Copy)]
@@ -123,7 +124,7 @@ impl<A: Algorithm> Machine<A> {
             self.gave_way = now;
             terms.algorithm.overloaded(&mut self.state, limit).min(limit)
         } else {
-            let latency = sum.checked_div(measured.into()).unwrap_or(0);
+            let latency = quotient(sum, measured.into());
             let next = terms.algorithm.measured(&mut self.state, limit, &Sample { latency, calls: measured, in_flight });
             // How long calls take says nothing of a limit that most of is not in use.
             if in_flight < limit.div_ceil(2) { limit } else { next }

@@ -1,4 +1,6 @@
-use core::future::{Future, Ready, ready};
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
 
 /// What takes the place of an operation that has failed: every `FnOnce(E) -> impl Future`, a [`Value`], and both [for some errors only](OnlyIf).
 ///
@@ -30,6 +32,7 @@ where
 
 /// A value that is there already; made by [`fallback_value`](super::fallback_value).
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Value<T>(pub(crate) T);
 
 impl<T, E> Alternative<T, E> for Value<T> {
@@ -37,7 +40,7 @@ impl<T, E> Alternative<T, E> for Value<T> {
 
     #[inline]
     fn begin(self, _error: E) -> Result<Self::Future, E> {
-        Ok(ready(Ok(self.0)))
+        Ok(Ready(Some(Ok(self.0))))
     }
 }
 
@@ -46,7 +49,39 @@ impl<T: Clone, E> Alternative<T, E> for &Value<T> {
 
     #[inline]
     fn begin(self, _error: E) -> Result<Self::Future, E> {
-        Ok(ready(Ok(self.0.clone())))
+        Ok(Ready(Some(Ok(self.0.clone()))))
+    }
+}
+
+/// Is ready at once; the future of a [`Value`]. Other than `core`'s, it does not panic when it is polled after its end, but is pending.
+///
+/// # Cancel safety
+///
+/// Dropping it drops what it would have ended with.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb::fallback::{Fallback, Ready, Value, fallback_value};
+/// use std::future::{Pending, pending};
+///
+/// type Asked = Pending<Result<u32, &'static str>>;
+///
+/// let call: Fallback<Asked, Value<u32>, Ready<Result<u32, &'static str>>> = fallback_value(pending(), 7);
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "futures do nothing unless polled"]
+pub struct Ready<R>(Option<R>);
+
+// What it holds is never pinned.
+impl<R> Unpin for Ready<R> {}
+
+impl<R> Future for Ready<R> {
+    type Output = R;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<R> {
+        self.get_mut().0.take().map_or(Poll::Pending, Poll::Ready)
     }
 }
 

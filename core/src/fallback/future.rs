@@ -1,11 +1,11 @@
 use core::fmt;
-use core::future::{Future, Ready};
+use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use super::alternative::{Alternative, OnlyIf, Value};
+use super::alternative::{Alternative, OnlyIf, Ready, Value};
 use crate::operation::Fallible;
 use crate::panicking::clear_at_panic;
 

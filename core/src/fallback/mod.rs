@@ -33,5 +33,5 @@
 mod alternative;
 mod future;
 
-pub use alternative::{Alternative, OnlyIf, Value};
+pub use alternative::{Alternative, OnlyIf, Ready, Value};
 pub use future::{Fallback, fallback, fallback_value};

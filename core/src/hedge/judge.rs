@@ -36,6 +36,7 @@ pub enum Verdict {
 
 /// Every value is a success, and no error is fatal: as long as there is another start, it may succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct NoneFatal;
 
 impl<T, E> Judge<T, E, Verdict> for NoneFatal {

@@ -20,6 +20,7 @@ pub trait OnError {
 
 /// The first error drops all that are under way, and is the result: the default.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FailFast;
 
 impl OnError for FailFast {
@@ -35,6 +36,7 @@ impl OnError for FailFast {
 
 /// Errors are gathered as values are: [`keep_going`](super::Parallel::keep_going).
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct KeepGoing;
 
 impl OnError for KeepGoing {

@@ -38,7 +38,7 @@ fn one() -> u32 {
 #[serde(deny_unknown_fields)]
 pub struct PercentileConfig {
     /// Which.
-    share: f64,
+    pub share: f64,
     /// How many samples are enough.
     pub min_samples: Option<u32>,
     /// The delay before that.
@@ -62,7 +62,7 @@ impl PercentileConfig {
 #[serde(deny_unknown_fields)]
 pub struct HedgeBudgetConfig {
     /// Of the calls.
-    share: f64,
+    pub share: f64,
     /// Beyond that.
     pub burst: u32,
 }

@@ -3,6 +3,7 @@ use super::vegas::PROBE_EVERY;
 use super::{Algorithm, ONE, Sample, share};
 use crate::config::ConfigError;
 use crate::ratio::{Ratio, percent};
+use crate::wide::quotient;
 
 /// By the gradient of latency: the limit shrinks as calls take longer than they did in the long run, and has room for a short queue.
 ///
@@ -86,6 +87,7 @@ impl Default for Gradient {
 
 /// What [`Gradient`] has seen.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct GradientState {
     long_run: LongRun,
     /// What the limit has below the point, in 65,536ths.
@@ -95,6 +97,7 @@ pub struct GradientState {
 
 /// A running average, and from so many windows on an exponential one.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct LongRun {
     /// Nanoseconds.
     latency: u64,
@@ -112,14 +115,14 @@ impl LongRun {
             self.windows += 1;
         }
         if latency < self.latency {
-            let distance = (self.latency - latency).checked_div(self.windows).unwrap_or(0);
+            let distance = quotient(self.latency - latency, self.windows);
             self.latency -= distance;
             if self.latency / 2 > latency {
                 // What a long time of overload has left behind goes faster.
-                self.latency -= self.latency / 20;
+                self.latency -= quotient(self.latency, 20);
             }
         } else if may_rise || self.latency == 0 {
-            self.latency += (latency - self.latency).checked_div(self.windows).unwrap_or(0);
+            self.latency += quotient(latency - self.latency, self.windows);
         }
     }
 }

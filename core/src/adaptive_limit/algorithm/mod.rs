@@ -10,6 +10,7 @@ pub use gradient::{Gradient, GradientState};
 pub use vegas::{Vegas, VegasState};
 
 use crate::config::ConfigError;
+use crate::wide::divided;
 
 /// A rule by which the limit is found.
 ///
@@ -94,7 +95,7 @@ fn share(part: u64, whole: u64) -> u64 {
     }
     // So that nothing overflows. More than 48 bits of a latency say nothing.
     let spare = (u64::BITS - whole.leading_zeros()).saturating_sub(48);
-    ((part >> spare) << 16).checked_div(whole >> spare).unwrap_or(ONE)
+    divided((part >> spare) << 16, whole >> spare).map_or(ONE, |(share, _)| share)
 }
 
 #[cfg(test)]

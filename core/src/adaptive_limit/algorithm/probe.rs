@@ -7,6 +7,7 @@ use super::Sample;
 /// As long as callers reach the limit, latency tells how long they wait behind each other there, as much as how long the work takes; an average of it, or its minimum, goes up with the limit that it is to hold down. So the limit is
 /// halved for two windows: in the first what was queued runs out, in the second it is measured. If calls take hardly more than half as long then, there is a queue still, and it is halved again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Probe {
     /// Windows in which the limit was reached, since it last looked.
     windows: u32,
@@ -16,6 +17,7 @@ pub(super) struct Probe {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum Stage {
     Rests,
     /// What was queued runs out.
@@ -25,6 +27,7 @@ enum Stage {
 
 /// How it was before the limit was halved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct Before {
     limit: u32,
     latency: u64,
@@ -83,7 +86,7 @@ impl Probe {
 
 /// Whether that is less than five eighths of what it was: half of it, if all were queued.
 const fn is_queued(latency: u64, before: u64) -> bool {
-    latency / 5 < before / 8
+    latency < before / 8 * 5
 }
 
 #[cfg(test)]

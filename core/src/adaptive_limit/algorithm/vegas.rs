@@ -53,6 +53,7 @@ impl Default for Vegas {
 
 /// What [`Vegas`] has seen.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct VegasState {
     /// The shortest average of a window, in nanoseconds.
     quickest: u64,

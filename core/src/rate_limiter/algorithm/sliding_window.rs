@@ -145,8 +145,13 @@ impl<S: Storage> Log<S> {
     fn append(&mut self, entry: Taken) {
         let length = self.ring.as_slice().len();
         if self.entries == length {
-            // The oldest lies within the ring: the compiler cannot know.
-            self.ring.as_mut_slice().rotate_left(self.oldest.min(length));
+            // The oldest comes to the front: by reversals, since `rotate_left` can panic.
+            let ring = self.ring.as_mut_slice();
+            if let Some((newer, older)) = ring.split_at_mut_checked(self.oldest) {
+                newer.reverse();
+                older.reverse();
+            }
+            ring.reverse();
             self.oldest = 0;
             let _no_room = self.ring.try_push(entry);
         } else {

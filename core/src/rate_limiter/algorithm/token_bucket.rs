@@ -91,24 +91,24 @@ impl TokenBucket {
     )]
     const fn of(rate: Rate, burst: u32, burst_is_set: bool) -> Self {
         let per = if rate.per_nanos() < LONGEST { rate.per_nanos() } else { LONGEST };
-        // Zero is wrong, as is found below; a division by it has a panic.
-        let permits = if rate.permits() == 0 { 1 } else { rate.permits() as u128 };
-        let per = per as u128;
+        let permits = rate.permits() as u64;
         let largest_burst = Self::largest_burst(rate);
         let (interval, depth) = (Span::ZERO, Span::ZERO);
         let wrong = Self { rate, burst, largest_burst, interval, depth, is_whole: false, burst_is_set };
         if wrong.config_error().is_some() {
             return wrong;
         }
-        let total = burst as u128 * per;
-        let depth = if total / permits > LONGEST as u128 { LONGEST } else { (total / permits) as u64 };
+        // `burst * per / permits`, of numbers that fit into 64 bits.
+        let Some((interval, parts)) = divided(per, permits) else { return wrong };
+        let Some((carry, rest)) = divided(burst as u64 * parts, permits) else { return wrong };
+        let depth = interval.saturating_mul(burst as u64).saturating_add(carry);
         Self {
             rate,
             burst,
             largest_burst,
-            interval: Span { whole: (per / permits) as u64, parts: (per % permits) as u32 },
-            depth: Span { whole: depth, parts: (total % permits) as u32 },
-            is_whole: per.is_multiple_of(permits) && rate.per_nanos() < LONGEST,
+            interval: Span { whole: interval, parts: parts as u32 },
+            depth: Span { whole: if depth < LONGEST { depth } else { LONGEST }, parts: rest as u32 },
+            is_whole: parts == 0 && rate.per_nanos() < LONGEST,
             burst_is_set,
         }
     }

@@ -82,34 +82,45 @@ fn give_back(place: *mut u8, size: usize) {
     }
 }
 
-/// A future in its place, which is dropped with it.
-pub struct Owned<T: 'static>(Pin<&'static mut (dyn Future<Output = T> + 'static)>);
+/// A value in its place, which is dropped with it.
+pub struct Owned<T: ?Sized + 'static>(Pin<&'static mut T>);
 
-impl<T> Owned<T> {
+impl<T> Owned<dyn Future<Output = T>> {
     /// Places a future.
     pub fn new<F: Future<Output = T> + 'static>(future: F) -> Self {
-        let place: &'static mut (dyn Future<Output = T> + 'static) = place(future);
-        // SAFETY: it stays where it is until it is dropped.
-        Self(unsafe { Pin::new_unchecked(place) })
+        Self::of(future, |future| future)
     }
 }
 
-impl<T> Future for Owned<T> {
-    type Output = T;
+impl<T: ?Sized> Owned<T> {
+    /// Places a value, which is known as what `coerce` makes of it.
+    pub fn of<V: 'static>(value: V, coerce: fn(&'static mut V) -> &'static mut T) -> Self {
+        // SAFETY: it stays where it is until it is dropped.
+        Self(unsafe { Pin::new_unchecked(coerce(place(value))) })
+    }
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+    /// The value.
+    pub fn as_mut(&mut self) -> Pin<&mut T> {
+        self.0.as_mut()
+    }
+}
+
+impl<T: Future + ?Sized> Future for Owned<T> {
+    type Output = T::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T::Output> {
         self.0.as_mut().poll(cx)
     }
 }
 
-impl<T> Drop for Owned<T> {
+impl<T: ?Sized> Drop for Owned<T> {
     fn drop(&mut self) {
         // SAFETY: it is dropped once, where it is, and nobody refers to it any more.
         unsafe {
-            let future: *mut dyn Future<Output = T> = self.0.as_mut().get_unchecked_mut();
-            let size = size_of_val(&*future).next_multiple_of(LINE);
-            ptr::drop_in_place(future);
-            give_back(future.cast(), size);
+            let value: *mut T = self.0.as_mut().get_unchecked_mut();
+            let size = size_of_val(&*value).next_multiple_of(LINE);
+            ptr::drop_in_place(value);
+            give_back(value.cast(), size);
         }
     }
 }

@@ -12,7 +12,7 @@ use heapless::Vec;
 use wire::{Action, Entries, Line, Nanos, Order, Scenario, Token};
 
 use crate::arena::{Owned, place};
-use crate::patterns::{Ending, Subject, set_up};
+use crate::patterns::{Ending, SetUp, Subject};
 use crate::world::{NANOS_PER_TICK, World};
 
 /// A caller: its future, which lives until it ends or the script drops it.
@@ -27,7 +27,7 @@ enum Task {
     Caller(&'static Caller, &'static World),
     Drop(Vec<&'static Caller, 4>),
     Act(&'static dyn Subject, Order),
-    Driver(Owned<()>),
+    Driver(Owned<dyn Future<Output = ()>>),
 }
 
 impl Future for Task {
@@ -108,7 +108,7 @@ impl World {
 
 /// Plays a scenario.
 #[inline(never)]
-pub fn play(scenario: Scenario<'static>) {
+pub fn play(scenario: Scenario<'static>, set_up: SetUp) {
     time::restart();
     time::hold();
     let world: &'static World = place(World {
@@ -118,7 +118,11 @@ pub fn play(scenario: Scenario<'static>) {
         running: Cell::new(0),
         over: Cell::new(false),
     });
-    let subject = set_up(world);
+    let Some(subject) = set_up(world) else {
+        // The host gives it to another image.
+        board::hprintln!("not here");
+        return;
+    };
     if world.scenario.driver {
         subject.drive(world);
     }

@@ -12,7 +12,7 @@ use aplomb_embassy::{EmbassyClock, EmbassySleep};
 use board::{Executor, hprint};
 use embassy_time_driver::TICK_HZ;
 use heapless::{String, Vec};
-use wire::{Entries, Key, Nanos, Number, Scenario, Start, Token};
+use wire::{Entries, Key, List, Nanos, Number, Scenario, Start, Token};
 
 pub const NANOS_PER_TICK: u64 = 1_000_000_000 / TICK_HZ;
 
@@ -54,13 +54,15 @@ pub struct Error {
     /// Whether the step has a name.
     pub named: bool,
     pub index: Option<usize>,
+    pub layer: Option<usize>,
     pub retry_after: Option<Option<Duration>>,
 }
 
 /// What an error carries.
 pub enum Value {
     Token(Token),
-    TimedOut,
+    Kind(&'static str),
+    WrongLength { items: u32, results: usize },
     Config(ConfigError),
 }
 
@@ -97,15 +99,31 @@ impl World {
 
     /// A start of the operation, for that caller's call.
     pub fn start(&'static self, by: Token, arg: Option<Token>) -> Running {
-        let number = self.starts.get() + 1;
-        self.starts.set(number);
+        let number = self.next_number();
         match arg {
             Some(arg) => self.tell(format_args!(r#""start":{number},"by":{},"arg":{}"#, by.0, Told(arg))),
             None => self.tell(format_args!(r#""start":{number},"by":{}"#, by.0)),
         }
+        self.run(number, by, arg, arg.unwrap_or(Token::NULL))
+    }
+
+    /// A start for several arguments at once; one that ends with `Token::ARG` ends with all of them.
+    pub fn start_for(&'static self, by: Token, args: &[Token]) -> Running {
+        let number = self.next_number();
+        self.tell(format_args!(r#""start":{number},"by":{},"arg":{}"#, by.0, Listed(args)));
+        self.run(number, by, None, Token::ARG)
+    }
+
+    fn next_number(&self) -> u32 {
+        let number = self.starts.get() + 1;
+        self.starts.set(number);
+        number
+    }
+
+    fn run(&'static self, number: u32, by: Token, arg: Option<Token>, echoed: Token) -> Running {
         self.running.set(self.running.get() + 1);
         let start = self.behaviour(number, by, arg);
-        let echo = |value: Token| if value == Token::ARG { arg.unwrap_or(Token::NULL) } else { value };
+        let echo = |value: Token| if value == Token::ARG { echoed } else { value };
         let result = match start.result {
             Ok(value) => Ok(echo(value)),
             Err(value) => Err(Failure { value: echo(value), retry_after: start.retry_after.map(time::duration) }),
@@ -131,6 +149,11 @@ impl World {
         Entries::<Number>::of(self.scenario.numbers).find(|number| number.value == value)
     }
 
+    /// What list a value is.
+    pub fn list(&self, value: Token) -> Option<List> {
+        Entries::<List>::of(self.scenario.lists).find(|list| list.value == value)
+    }
+
     pub fn end(&self, id: Token, outcome: &Outcome) {
         match outcome {
             Ok(output) => self.tell(format_args!(r#""end":{},"ok":{output}"#, id.0)),
@@ -151,6 +174,10 @@ impl World {
 
     pub fn state(&self, state: &str) {
         self.tell(format_args!(r#""state":"{state}""#));
+    }
+
+    pub fn limit(&self, limit: u32) {
+        self.tell(format_args!(r#""limit":{limit}"#));
     }
 
     /// A line of the trace.
@@ -174,6 +201,15 @@ impl fmt::Display for Told {
     }
 }
 
+/// Several of them.
+struct Listed<'a>(&'a [Token]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        list(f, self.0, |f, value| Told(*value).fmt(f))
+    }
+}
+
 fn list<T>(
     f: &mut fmt::Formatter<'_>,
     items: &[T],
@@ -194,7 +230,7 @@ impl fmt::Display for Output {
         match self {
             Self::One(value) => Told(*value).fmt(f),
             Self::Shared(value, shared) => write!(f, r#"{{"value":{},"shared":{shared}}}"#, Told(*value)),
-            Self::List(values) => list(f, values, |f, value| Told(*value).fmt(f)),
+            Self::List(values) => Listed(values).fmt(f),
             Self::Either(result) => either(f, *result),
             Self::Results(results) => list(f, results, |f, result| either(f, *result)),
         }
@@ -214,7 +250,8 @@ impl fmt::Display for Error {
         match &self.value {
             None => {}
             Some(Value::Token(value)) => write!(f, r#","value":{}"#, Told(*value))?,
-            Some(Value::TimedOut) => f.write_str(r#","value":"timeout""#)?,
+            Some(Value::Kind(kind)) => write!(f, r#","value":"{kind}""#)?,
+            Some(Value::WrongLength { items, results }) => write!(f, r#","value":"{results} results for {items} items""#)?,
             Some(Value::Config(error)) => {
                 let mut text: String<256> = String::new();
                 let _ = write!(text, "{error}");
@@ -235,6 +272,9 @@ impl fmt::Display for Error {
         }
         if let Some(index) = self.index {
             write!(f, r#","index":{index}"#)?;
+        }
+        if let Some(layer) = self.layer {
+            write!(f, r#","layer":{layer}"#)?;
         }
         match self.retry_after {
             None => Ok(()),

@@ -9,21 +9,56 @@ use crate::{Nanos, Token};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "they are the scenarios' own names")]
 pub enum Config {
-    Timeout { after: Nanos },
+    Timeout {
+        after: Nanos,
+    },
     Retry(Retry),
     Edges(Edges),
     Stream(Stream),
-    Waterfall { steps: u8, named: bool },
+    Waterfall {
+        steps: u8,
+        named: bool,
+    },
     Polling(Polling),
     RateLimiter(RateLimiter),
     Parallel(Parallel),
     ParallelStream(Parallel),
-    Pool { concurrency: u32, max_queued: Option<u32> },
-    Bulkhead { max_concurrent: u32, max_waiting: Option<u32>, max_wait: Nanos },
-    SingleFlight { capacity: Option<u32>, max_waiting: Option<u32>, tells_shared: bool },
+    Pool {
+        concurrency: u32,
+        max_queued: Option<u32>,
+    },
+    Bulkhead(Bulkhead),
+    SingleFlight {
+        capacity: Option<u32>,
+        max_waiting: Option<u32>,
+        tells_shared: bool,
+    },
     Cache(Cache),
-    Memoize { capacity: Option<u32>, max_waiting: Option<u32> },
+    Memoize {
+        capacity: Option<u32>,
+        max_waiting: Option<u32>,
+    },
     CircuitBreaker(CircuitBreaker),
+    AdaptiveLimit(AdaptiveLimit),
+    Batcher(Batcher),
+    Hedge(Hedge),
+    Fallback(Fallback),
+    /// Its layers are the scenario's.
+    Pipeline,
+}
+
+/// A layer of a pipeline.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "they are the scenarios' own names")]
+pub enum Layer {
+    Timeout { after: Nanos },
+    Retry(Retry),
+    RetryRejected(Retry),
+    RateLimiter(RateLimiter),
+    CircuitBreaker(CircuitBreaker),
+    Bulkhead(Bulkhead),
+    Hedge(Hedge),
+    Fallback(Fallback),
 }
 
 /// A fraction.
@@ -156,6 +191,80 @@ pub enum Algorithm {
     FixedWindow,
     SlidingWindow,
     SlidingCounter,
+}
+
+/// Of `bulkhead`.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "they are the scenarios' own names")]
+pub struct Bulkhead {
+    pub max_concurrent: u32,
+    pub max_waiting: Option<u32>,
+    pub max_wait: Nanos,
+}
+
+/// Of `adaptive_limit`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "they are the scenarios' own names")]
+pub struct AdaptiveLimit {
+    pub rule: LimitRule,
+    pub initial_limit: Option<u32>,
+    pub min_limit: Option<u32>,
+    pub max_limit: Option<u32>,
+    pub window: Option<Nanos>,
+    pub min_calls: Option<u32>,
+    pub max_waiting: Option<u32>,
+    pub max_wait: Nanos,
+    pub overload_if: Few,
+}
+
+/// By which rule a limit is found.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "they are the scenarios' own names")]
+pub enum LimitRule {
+    Aimd { max_latency: Nanos, backoff: Option<Ratio> },
+    Vegas { probe_every: Option<u32> },
+    Gradient { tolerance: Option<Ratio>, smoothing: Option<Ratio>, queue_size: Option<u32>, probe_every: Option<u32> },
+}
+
+/// Of `batcher`.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "they are the scenarios' own names")]
+pub struct Batcher {
+    pub max_items: u32,
+    pub max_wait: Nanos,
+    pub max_weight: Option<u64>,
+    pub max_waiting: Option<u32>,
+    pub max_concurrent: Option<u32>,
+    pub once: bool,
+}
+
+/// Of `hedge`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "they are the scenarios' own names")]
+pub struct Hedge {
+    pub delay: HedgeDelay,
+    pub max_hedges: u32,
+    /// A share of the calls, and a burst.
+    pub budget: Option<(Ratio, u32)>,
+    pub fatal_if: Few,
+}
+
+/// When a start is late.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "they are the scenarios' own names")]
+pub enum HedgeDelay {
+    After(Nanos),
+    Percentile { share: Ratio, min_samples: Option<u32>, initial: Nanos, min: Option<Nanos>, max: Nanos },
+}
+
+/// Of `fallback`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "they are the scenarios' own names")]
+pub struct Fallback {
+    pub value: Option<Token>,
+    pub fallback_if: Option<Few>,
+    /// Whether it is for what a layer within has cut off.
+    pub of_timeouts: bool,
 }
 
 /// Of `parallel` and `parallel_stream`.

@@ -53,6 +53,10 @@ pub struct Scenario<'a> {
     pub keys: &'a [u8],
     /// What numbers some values are, of [`Number`].
     pub numbers: &'a [u8],
+    /// What some values are lists of, of [`List`].
+    pub lists: &'a [u8],
+    /// The layers of a pipeline, of [`config::Layer`], the outermost first.
+    pub layers: &'a [u8],
     /// The script, of [`Line`].
     pub lines: &'a [u8],
 }
@@ -99,6 +103,15 @@ pub struct Number {
     pub time: Nanos,
     /// As a weight.
     pub weight: Option<u32>,
+}
+
+/// What list a value is: of results, for an operation that has several arguments.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct List {
+    /// The value.
+    pub value: Token,
+    /// A result for each argument.
+    pub results: Vec<Result<Token, Token>, 16>,
 }
 
 /// A line of the script.

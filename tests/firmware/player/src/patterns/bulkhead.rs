@@ -2,7 +2,7 @@
 
 use aplomb::{Bulkhead, BulkheadError, time};
 use aplomb_embassy::Embassy;
-use wire::{Nanos, Order, Request, Verb};
+use wire::{Order, Request, Verb, config};
 
 use super::{Ending, Subject};
 use crate::world::{Error, Failure, Output, World};
@@ -11,10 +11,15 @@ use crate::world::{Error, Failure, Output, World};
 pub struct Guarding(Bulkhead<Embassy>);
 
 impl Guarding {
-    pub fn new(max_concurrent: u32, max_waiting: Option<u32>, max_wait: Nanos) -> Self {
-        let bulkhead = Bulkhead::new(max_concurrent).max_wait(time::duration(max_wait));
-        Self(max_waiting.into_iter().fold(bulkhead, Bulkhead::max_waiting))
+    pub fn new(config: config::Bulkhead) -> Self {
+        Self(build(config))
     }
+}
+
+/// A bulkhead as a scenario says.
+pub fn build(config: config::Bulkhead) -> Bulkhead<Embassy> {
+    let bulkhead = Bulkhead::new(config.max_concurrent).max_wait(time::duration(config.max_wait));
+    config.max_waiting.into_iter().fold(bulkhead, Bulkhead::max_waiting)
 }
 
 impl Subject for Guarding {

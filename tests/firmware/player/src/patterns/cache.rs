@@ -1,13 +1,12 @@
 //! The cache: calls, looks, and the task that fetches anew what is due.
 
-use core::cell::Cell;
 use core::time::Duration;
 
 use aplomb::{Cache, FlightError, time};
 use aplomb_embassy::Embassy;
 use wire::{Order, Request, Token, Verb, config};
 
-use super::{Ending, Subject};
+use super::{Ending, Subject, numbers};
 use crate::arena::place;
 use crate::world::{Error, Failure, Output, World};
 
@@ -16,17 +15,9 @@ type Kept = Cache<Embassy, Token, Token, Failure>;
 /// A cache, which its callers share.
 pub struct Caching(&'static Kept);
 
-/// Where numbers are found, by functions that have no captures.
-struct Numbers(Cell<Option<&'static World>>);
-
-// SAFETY: a board has one thread, and interrupts don't know it.
-unsafe impl Sync for Numbers {}
-
-static NUMBERS: Numbers = Numbers(Cell::new(None));
-
 impl Caching {
     pub fn new(config: config::Cache, world: &'static World) -> Self {
-        NUMBERS.0.set(Some(world));
+        numbers::know(world);
         // Counted from the end; what has none is refreshed by being served after one.
         let (ttl, refresh_after) = (time::duration(config.ttl), time::duration(config.refresh_after));
         let (ttl, stale) = if ttl == Duration::MAX && refresh_after < ttl {
@@ -42,10 +33,10 @@ impl Caching {
             step(place, |cache| cache.error_ttl(time::duration(ttl)));
         }
         if config.ttl_by_value {
-            step(place, |cache| cache.ttl_by(its_millis));
+            step(place, |cache| cache.ttl_by(|_, value| numbers::time(value)));
         }
         if let Some(most) = config.max_weight {
-            step(place, |cache| cache.max_weight(most).weigh_by(its_number));
+            step(place, |cache| cache.max_weight(most).weigh_by(|_, value| numbers::weight(value)));
         }
         if let Some(most) = config.capacity {
             step(place, |cache| cache.capacity(most as usize));
@@ -64,16 +55,6 @@ impl Caching {
 #[inline(never)]
 fn step(place: &mut Option<Kept>, set: impl FnOnce(Kept) -> Kept) {
     *place = place.take().map(set);
-}
-
-fn its_millis(_key: &Token, value: &Token) -> Duration {
-    let number = NUMBERS.0.get().and_then(|world| world.number(*value));
-    number.map_or(Duration::MAX, |number| time::duration(number.time))
-}
-
-fn its_number(_key: &Token, value: &Token) -> u32 {
-    let number = NUMBERS.0.get().and_then(|world| world.number(*value));
-    number.and_then(|number| number.weight).unwrap_or(1)
 }
 
 impl Subject for Caching {

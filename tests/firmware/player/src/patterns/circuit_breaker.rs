@@ -23,7 +23,7 @@ const BUCKETS: usize = 64;
 
 /// The errors that are failures, if not all are.
 #[derive(Clone, Copy)]
-struct Listed(Option<&'static Few>);
+pub struct Listed(Option<&'static Few>);
 
 impl Judge<Token, Failure, Verdict> for Listed {
     fn judge(&self, outcome: Result<&Token, &Failure>) -> Verdict {
@@ -35,23 +35,45 @@ impl Judge<Token, Failure, Verdict> for Listed {
 }
 
 /// The breaker of a scenario.
-#[inline(never)]
 pub fn set_up(config: &'static config::CircuitBreaker, world: &'static World) -> &'static dyn Subject {
     match config.trip {
-        config::Trip::Consecutive(failures) => {
-            let breaker = CircuitBreaker::with_clock(EmbassyClock, Consecutive::new(failures));
-            if config.keyed { keyed(config, breaker) } else { single(config, breaker, world) }
-        }
+        config::Trip::Consecutive(failures) => of_failures(config, failures, world),
         config::Trip::LastCalls { failure_rate, min_calls, last_calls } => {
-            let breaker = CircuitBreaker::with_clock(EmbassyClock, LastCalls::<16>::new(last_calls));
-            single(config, sliding(config, breaker, failure_rate, min_calls), world)
+            let breaker = || CircuitBreaker::with_clock(EmbassyClock, LastCalls::<16>::new(last_calls));
+            of_share(config, breaker, failure_rate, min_calls, world)
         }
         config::Trip::LastTime { failure_rate, min_calls, last, buckets } => {
-            let rule = LastTime::<BUCKETS>::new(time::duration(last));
-            let breaker = CircuitBreaker::with_clock(EmbassyClock, rule).buckets(buckets);
-            single(config, sliding(config, breaker, failure_rate, min_calls), world)
+            let rule = || LastTime::<BUCKETS>::new(time::duration(last));
+            let breaker = || CircuitBreaker::with_clock(EmbassyClock, rule()).buckets(buckets);
+            of_share(config, breaker, failure_rate, min_calls, world)
         }
     }
+}
+
+#[inline(never)]
+fn of_failures(config: &'static config::CircuitBreaker, failures: u32, world: &'static World) -> &'static dyn Subject {
+    let breaker = CircuitBreaker::with_clock(EmbassyClock, Consecutive::new(failures));
+    if config.keyed { keyed(config, breaker) } else { single(config, breaker, world) }
+}
+
+/// In a frame of its own: the window of such a breaker is large.
+#[inline(never)]
+fn of_share<W: Window>(
+    config: &'static config::CircuitBreaker,
+    breaker: impl FnOnce() -> Plain<Sliding<W>>,
+    failure_rate: Ratio,
+    min_calls: Option<u32>,
+    world: &'static World,
+) -> &'static dyn Subject
+where
+    Sliding<W>: Trip + Copy + 'static,
+{
+    single(config, sliding(config, breaker(), failure_rate, min_calls), world)
+}
+
+/// A breaker as a scenario says that opens by failures in a row, for a layer.
+pub fn layer(config: &'static config::CircuitBreaker, failures: u32) -> CircuitBreaker<Embassy, Consecutive, AnyBackoff, Listed> {
+    configured(config, CircuitBreaker::with_clock(EmbassyClock, Consecutive::new(failures)))
 }
 
 fn sliding<W: Window>(

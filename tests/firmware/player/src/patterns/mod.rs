@@ -1,13 +1,19 @@
 //! The patterns, set up as a scenario says.
 
+mod adaptive_limit;
 mod backoff;
+mod batcher;
 mod bulkhead;
 mod cache;
 mod circuit_breaker;
 mod edges;
+mod fallback;
 mod feed;
+mod hedge;
 mod memoize;
+mod numbers;
 mod parallel;
+mod pipeline;
 mod polling;
 mod pool;
 mod rate_limiter;
@@ -17,13 +23,15 @@ mod stream;
 mod timeout;
 mod waterfall;
 
+use core::future::Future;
+
 use wire::{Config, Order, Request, Token};
 
 use crate::arena::{Owned, place};
 use crate::world::{Outcome, World};
 
 /// How a caller ends.
-pub type Ending = Owned<Outcome>;
+pub type Ending = Owned<dyn Future<Output = Outcome>>;
 
 /// A pattern, which the callers of a scenario share.
 pub trait Subject {
@@ -45,29 +53,43 @@ pub trait Subject {
     }
 }
 
-/// The pattern of a scenario.
-pub fn set_up(world: &'static World) -> &'static dyn Subject {
-    match &world.scenario.config {
+/// What makes the pattern of a scenario, if it knows it.
+pub type SetUp = fn(&'static World) -> Option<&'static dyn Subject>;
+
+/// Patterns that are a call's own, or bring operations together.
+pub fn of_calls(world: &'static World) -> Option<&'static dyn Subject> {
+    Some(match &world.scenario.config {
         Config::Timeout { after } => placed(|| timeout::Timing(*after)),
         Config::Retry(config) => placed(|| retry::Retrying::new(config, world.scenario.form)),
         Config::Edges(config) => placed(|| edges::Edges::new(*config)),
         Config::Stream(config) => placed(|| stream::Source::new(*config)),
         Config::Waterfall { steps, named } => placed(|| waterfall::Steps { steps: *steps, named: *named }),
         Config::Polling(config) => placed(|| polling::Asking(config)),
-        Config::RateLimiter(config) => rate_limiter::set_up(*config),
         Config::Parallel(config) => placed(|| parallel::Many(*config)),
         Config::ParallelStream(config) => placed(|| parallel::Through::new(*config)),
         Config::Pool { concurrency, max_queued } => placed(|| pool::Jobs::new(*concurrency, *max_queued)),
-        Config::Bulkhead { max_concurrent, max_waiting, max_wait } => {
-            placed(|| bulkhead::Guarding::new(*max_concurrent, *max_waiting, *max_wait))
-        }
+        Config::Batcher(config) => placed(|| batcher::Batching::new(*config, world)),
+        Config::Hedge(config) => hedge::set_up(config),
+        Config::Fallback(config) => placed(|| fallback::Instead(config)),
+        _ => return None,
+    })
+}
+
+/// Patterns that stand before a service, and are shared by its callers; and pipelines, which are made of those.
+pub fn of_guards(world: &'static World) -> Option<&'static dyn Subject> {
+    Some(match &world.scenario.config {
+        Config::RateLimiter(config) => rate_limiter::set_up(*config),
+        Config::CircuitBreaker(config) => circuit_breaker::set_up(config, world),
+        Config::Bulkhead(config) => placed(|| bulkhead::Guarding::new(*config)),
+        Config::AdaptiveLimit(config) => adaptive_limit::set_up(config, world),
         Config::SingleFlight { capacity, max_waiting, tells_shared } => {
             placed(|| single_flight::Sharing::new(*capacity, *max_waiting, *tells_shared))
         }
         Config::Cache(config) => placed(|| cache::Caching::new(*config, world)),
         Config::Memoize { capacity, max_waiting } => placed(|| memoize::Memoizing::new(*capacity, *max_waiting)),
-        Config::CircuitBreaker(config) => circuit_breaker::set_up(config, world),
-    }
+        Config::Pipeline => placed(|| pipeline::Piping::new(world)),
+        _ => return None,
+    })
 }
 
 /// In a frame of its own: that of all patterns together would be more than the Cortex-M0 has.

@@ -21,13 +21,26 @@ struct Limiting<A: Algorithm> {
 #[inline(never)]
 pub fn set_up(config: config::RateLimiter) -> &'static dyn Subject {
     match config.algorithm {
-        config::Algorithm::TokenBucket => {
-            Limiting::placed(config, |setting| TokenBucket::new(rate(setting)).burst(setting.burst))
-        }
+        config::Algorithm::TokenBucket => Limiting::placed(config, token_bucket),
         config::Algorithm::FixedWindow => Limiting::placed(config, |setting| FixedWindow::new(rate(setting))),
         config::Algorithm::SlidingWindow => Limiting::placed(config, |setting| SlidingWindow::<Inline<16>>::new(rate(setting))),
         config::Algorithm::SlidingCounter => Limiting::placed(config, |setting| SlidingCounter::new(rate(setting))),
     }
+}
+
+/// A token bucket as a scenario says, for a layer.
+pub fn layer(config: config::RateLimiter) -> RateLimiter<Embassy, TokenBucket> {
+    build(config, token_bucket)
+}
+
+fn token_bucket(setting: config::Rate) -> TokenBucket {
+    TokenBucket::new(rate(setting)).burst(setting.burst)
+}
+
+fn build<A: Algorithm>(config: config::RateLimiter, rule: fn(config::Rate) -> A) -> RateLimiter<Embassy, A> {
+    let limiter = RateLimiter::with_clock(EmbassyClock, rule(config.rate));
+    let limiter = config.max_concurrent.into_iter().fold(limiter, RateLimiter::max_concurrent);
+    config.max_waiting.into_iter().fold(limiter, RateLimiter::max_waiting)
 }
 
 fn rate(setting: config::Rate) -> Rate {
@@ -37,10 +50,7 @@ fn rate(setting: config::Rate) -> Rate {
 impl<A: Algorithm + 'static> Limiting<A> {
     #[inline(never)]
     fn placed(config: config::RateLimiter, rule: fn(config::Rate) -> A) -> &'static dyn Subject {
-        let limiter = RateLimiter::with_clock(EmbassyClock, rule(config.rate));
-        let limiter = config.max_concurrent.into_iter().fold(limiter, RateLimiter::max_concurrent);
-        let limiter = config.max_waiting.into_iter().fold(limiter, RateLimiter::max_waiting);
-        place(Self { limiter, rule })
+        place(Self { limiter: build(config, rule), rule })
     }
 }
 

@@ -11,6 +11,29 @@ use super::backoff::{AnyBackoff, build};
 use super::{Ending, Subject};
 use crate::world::{Error, Failure, Outcome, Output, Value, World};
 
+type Policy<'b> = Retry<'b, Embassy, AnyBackoff>;
+
+/// A policy as a scenario says, with its rules; for a layer, which has no budget.
+pub fn layer(config: &'static config::Retry) -> Retry<'static, Embassy, AnyBackoff, Written> {
+    policy(config, None).rules(Written(config))
+}
+
+fn policy<'b>(config: &config::Retry, budget: Option<&'b RetryBudget<Embassy>>) -> Policy<'b> {
+    let mut policy = Retry::with_clock(EmbassyClock)
+        .max_attempts(config.max_attempts.unwrap_or(u32::MAX))
+        .attempt_timeout(time::duration(config.attempt_timeout))
+        .deadline(time::duration(config.deadline))
+        .retry_after_max(time::duration(config.retry_after_max))
+        .reset_after(time::duration(config.reset_after));
+    if let Some(budget) = budget {
+        policy = policy.budget(budget);
+    }
+    if let Some(seed) = config.backoff.seed {
+        policy = policy.seed(seed);
+    }
+    policy.backoff(build(&config.backoff))
+}
+
 /// A policy, with the budget that its callers share.
 pub struct Retrying {
     config: &'static config::Retry,
@@ -25,21 +48,8 @@ impl Retrying {
         Self { config, form, budget }
     }
 
-    fn policy(&self) -> Retry<'_, Embassy, AnyBackoff> {
-        let config = self.config;
-        let mut policy = Retry::with_clock(EmbassyClock)
-            .max_attempts(config.max_attempts.unwrap_or(u32::MAX))
-            .attempt_timeout(time::duration(config.attempt_timeout))
-            .deadline(time::duration(config.deadline))
-            .retry_after_max(time::duration(config.retry_after_max))
-            .reset_after(time::duration(config.reset_after));
-        if let Some(budget) = &self.budget {
-            policy = policy.budget(budget);
-        }
-        if let Some(seed) = config.backoff.seed {
-            policy = policy.seed(seed);
-        }
-        policy.backoff(build(&config.backoff))
+    fn policy(&self) -> Policy<'_> {
+        policy(self.config, self.budget.as_ref())
     }
 
     async fn numbered(&self, world: &'static World, id: Token, arg: Option<Token>) -> Outcome {
@@ -91,7 +101,7 @@ impl Subject for Retrying {
 
 /// What a scenario writes of its rules, for the forms that take no closures for them.
 #[derive(Clone, Copy)]
-struct Written(&'static config::Retry);
+pub struct Written(&'static config::Retry);
 
 impl Rules<Token, Failure> for Written {
     fn retries(&mut self, outcome: Result<&Token, &Failure>) -> bool {
@@ -117,7 +127,7 @@ async fn pause(time: Nanos) {
 fn explain(error: RetryError<Failure>) -> Error {
     let last = |kind, attempts, last: TimeoutError<Failure>| Error {
         value: Some(match last {
-            TimeoutError::TimedOut { .. } => Value::TimedOut,
+            TimeoutError::TimedOut { .. } => Value::Kind("timeout"),
             TimeoutError::Failed(failure) => Value::Token(failure.value),
         }),
         attempts: Some(attempts),

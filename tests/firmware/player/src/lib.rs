@@ -1,7 +1,8 @@
 //! Plays the scenarios of a file of the host, `scenarios`, and tells it what happened: a line for each entry of the trace. How they compare with what should have happened, the host says.
+//!
+//! All patterns at once are more than the Cortex-M0 has flash for. So there are two images, and each tells of which scenarios it does not know the pattern.
 
 #![no_std]
-#![no_main]
 
 mod arena;
 mod patterns;
@@ -15,6 +16,8 @@ use board::hprintln;
 use panic_semihosting as _;
 use wire::{LONGEST, postcard};
 
+use self::patterns::SetUp;
+
 struct Buffer(UnsafeCell<[u8; LONGEST]>);
 
 // SAFETY: a board has one thread, and interrupts don't know it.
@@ -22,8 +25,17 @@ unsafe impl Sync for Buffer {}
 
 static BUFFER: Buffer = Buffer(UnsafeCell::new([0; LONGEST]));
 
-#[cortex_m_rt::entry]
-fn main() -> ! {
+/// Plays those of patterns that are a call's own, or bring operations together.
+pub fn play_calls() -> ! {
+    play_all(patterns::of_calls)
+}
+
+/// Plays those of patterns that stand before a service, and are shared by its callers.
+pub fn play_guards() -> ! {
+    play_all(patterns::of_guards)
+}
+
+fn play_all(set_up: SetUp) -> ! {
     board::time::start();
     let Some(mut file) = File::open(b"scenarios\0") else {
         hprintln!("there is no file `scenarios`");
@@ -39,7 +51,7 @@ fn main() -> ! {
         };
         file.read(bytes);
         match postcard::from_bytes(bytes) {
-            Ok(scenario) => play::play(scenario),
+            Ok(scenario) => play::play(scenario, set_up),
             Err(error) => hprintln!("not a scenario: {:?}", error),
         }
         hprintln!("done");

@@ -1,0 +1,66 @@
+//! What aplomb has for firmware, in one image: each pattern in each of its forms, rules and settings. It is linked and never run: what may panic in it, and what divides 64 bits, is found by looking at it.
+//!
+//! The compiler knows nothing of what it is called with, so that nothing of it is left out.
+
+#![no_std]
+#![no_main]
+
+mod calls;
+mod guards;
+mod pins;
+mod streams;
+mod tables;
+
+use core::hint::black_box;
+
+use aplomb_embassy::prelude::*;
+use aplomb_embassy::{Clock, EmbassyClock};
+use board::Executor;
+use panic_semihosting as _;
+
+/// The operation's own error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fault(pub u32);
+
+/// An operation of which nobody knows how it ends.
+pub async fn ask(number: u32) -> Result<u32, Fault> {
+    EmbassyClock.sleep_until(EmbassyClock.now() + ms(u64::from(black_box(number)))).await;
+    let ended = black_box(number);
+    if ended.is_multiple_of(2) { Ok(ended) } else { Err(Fault(ended)) }
+}
+
+/// The same, with what is asked left out.
+pub async fn answer() -> Result<u32, Fault> {
+    ask(unknown()).await
+}
+
+/// A number of which the compiler knows nothing.
+pub fn unknown() -> u32 {
+    black_box(7)
+}
+
+/// Makes use of what something ends with.
+pub fn used<T>(outcome: T) {
+    black_box(outcome);
+}
+
+#[embassy_executor::task]
+async fn all() {
+    calls::all().await;
+    guards::all().await;
+    tables::all().await;
+    streams::all().await;
+    pins::all().await;
+}
+
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    static mut EXECUTOR: Option<Executor> = None;
+    board::time::start();
+    let executor: &'static Executor = EXECUTOR.insert(Executor::new());
+    executor.run(|spawner| {
+        if let Ok(all) = all() {
+            spawner.spawn(all);
+        }
+    })
+}

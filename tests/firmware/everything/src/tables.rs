@@ -1,0 +1,57 @@
+//! Patterns that remember by key.
+
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use aplomb_embassy::Memoize;
+use aplomb_embassy::key::FoldHash;
+use aplomb_embassy::prelude::*;
+use aplomb_embassy::single_flight::Restarts;
+
+use crate::{Fault, answer, ask, unknown, used};
+
+static FLIGHTS: SingleFlight<u32, u32, Fault, Restarts, Inline<4>> = SingleFlight::new().capacity(4).max_waiting(3);
+static CACHE: Cache<u32, u32, Fault, Inline<8>, FoldHash, Inline<4>> = Cache::new()
+    .ttl_by(|_, value| ms(*value as u64))
+    .ttl_jitter(percent(10))
+    .error_ttl(ms(500))
+    .time_to_idle(secs(300))
+    .refresh_ahead(secs(30))
+    .early_refresh(Ratio::new(1, 1))
+    .stale_while_revalidate(secs(10))
+    .stale_if_error(secs(60))
+    .max_weight(100)
+    .weigh_by(|_, value| *value);
+
+/// One that ends at once.
+struct Asked(u32);
+
+impl Future for Asked {
+    type Output = Result<u32, Fault>;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(Err(Fault(self.0)))
+    }
+}
+
+pub async fn all() {
+    let key = unknown();
+    used(FLIGHTS.run(&key, answer).await);
+    used(FLIGHTS.run(&key, answer).with_shared().await);
+    used((FLIGHTS.forget(&key), FLIGHTS.snapshot()));
+
+    used(CACHE.get(&key, answer).await);
+    used(CACHE.get_with_refresh(&key, answer).await);
+    used(CACHE.run(ask).await);
+    CACHE.insert(key, unknown());
+    CACHE.insert_with_ttl(key, unknown(), ms(u64::from(unknown())));
+    used((CACHE.peek(&key), CACHE.invalidate(&key), CACHE.invalidate_if(|key, value| key == value)));
+    used((CACHE.snapshot(), CACHE.len(), CACHE.iter().count()));
+    CACHE.clear();
+
+    static MEMOIZED: Memoize<fn(u32) -> Asked, u32, u32, Fault, Inline<4>, FoldHash, Inline<4>> = Memoize::new(Asked);
+    used(MEMOIZED.call(&key).await);
+    used((MEMOIZED.peek(&key), MEMOIZED.forget(&key), MEMOIZED.snapshot()));
+    MEMOIZED.clear();
+}

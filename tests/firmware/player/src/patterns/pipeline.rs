@@ -1,0 +1,192 @@
+//! The pipeline. Its layers are known when the scenario has been read, and so they are put together in places of the arena, one by one, as `Pipeline` does without.
+
+use core::any::Any;
+use core::future::{Ready, ready};
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use aplomb::pipeline::{Cause, FallbackLayer, Layer, RetryRejected, TimeoutLayer};
+use aplomb::retry::StopReason;
+use aplomb::{BreakerError, BulkheadError, Operation, Pipeline, PipelineError, RateLimitError, layers, time};
+use aplomb_embassy::{Embassy, EmbassyClock};
+use heapless::Vec;
+use wire::config::{self, HedgeDelay, Trip};
+use wire::{Entries, Request, Token};
+
+use super::{Ending, Subject, bulkhead, circuit_breaker, hedge, rate_limiter, retry};
+use crate::arena::{Owned, place};
+use crate::world::{Error, Failure, Output, Value, World};
+
+type Ended = Result<Token, PipelineError<Failure>>;
+
+/// A pipeline, which its callers share.
+pub struct Piping(Pipeline<Embassy, layers![&'static Written]>);
+
+/// The layers of a scenario, the outermost first.
+struct Written(Vec<&'static dyn Placed, 8>);
+
+/// A layer around an operation that has been placed.
+trait Placed {
+    fn wrap(&'static self, index: usize, operation: Erased) -> Erased;
+}
+
+impl<L> Placed for L
+where
+    L: Layer<'static, Erased, Operation: Operation<Output = Ended, Run: 'static> + 'static> + 'static,
+{
+    fn wrap(&'static self, index: usize, operation: Erased) -> Erased {
+        Erased::new(Layer::wrap(self, index, operation))
+    }
+}
+
+impl<O> Layer<'_, O> for &'static Written
+where
+    O: Operation<Output = Ended, Run: 'static> + 'static,
+{
+    type Operation = Erased;
+
+    fn wrap(&self, index: usize, operation: O) -> Erased {
+        let numbered = self.0.iter().enumerate().rev();
+        numbered.fold(Erased::new(operation), |within, (number, layer)| layer.wrap(index + number, within))
+    }
+}
+
+/// An operation that has been placed, whose runs are too.
+struct Erased(Owned<dyn AnyOperation>);
+
+trait AnyOperation {
+    fn start(&mut self) -> Owned<dyn Any>;
+    fn poll_run(&mut self, run: Pin<&mut dyn Any>, cx: &mut Context<'_>) -> Poll<Ended>;
+}
+
+impl<O: Operation<Output = Ended, Run: 'static>> AnyOperation for O {
+    fn start(&mut self) -> Owned<dyn Any> {
+        Owned::of(Operation::start(self), |run| run)
+    }
+
+    fn poll_run(&mut self, run: Pin<&mut dyn Any>, cx: &mut Context<'_>) -> Poll<Ended> {
+        // SAFETY: it is not moved out of, and pinned again at once.
+        let run = unsafe { run.get_unchecked_mut() }.downcast_mut::<O::Run>();
+        let Some(run) = run else { unreachable!("a run of this operation") };
+        // SAFETY: it was pinned until now.
+        Operation::poll_run(self, unsafe { Pin::new_unchecked(run) }, cx)
+    }
+}
+
+impl Erased {
+    fn new(operation: impl Operation<Output = Ended, Run: 'static> + 'static) -> Self {
+        Self(Owned::of(operation, |operation| operation))
+    }
+
+    fn operation(&mut self) -> &mut dyn AnyOperation {
+        // SAFETY: an operation may be moved; where it lies it is not.
+        unsafe { self.0.as_mut().get_unchecked_mut() }
+    }
+}
+
+impl Operation for Erased {
+    type Output = Ended;
+    type Run = Owned<dyn Any>;
+
+    fn start(&mut self) -> Owned<dyn Any> {
+        self.operation().start()
+    }
+
+    fn poll_run(&mut self, run: Pin<&mut Owned<dyn Any>>, cx: &mut Context<'_>) -> Poll<Ended> {
+        self.operation().poll_run(run.get_mut().as_mut(), cx)
+    }
+}
+
+impl Piping {
+    pub fn new(world: &'static World) -> Self {
+        let layers = Entries::<config::Layer>::of(world.scenario.layers);
+        let written: &'static Written = place(Written(layers.map(|written| layer(place(written))).collect()));
+        Self(Pipeline::new().layer(written))
+    }
+}
+
+#[inline(never)]
+fn layer(written: &'static config::Layer) -> &'static dyn Placed {
+    match written {
+        config::Layer::Timeout { after } => place(TimeoutLayer::<Embassy>::after(EmbassyClock, time::duration(*after))),
+        config::Layer::Retry(config) => place(retry::layer(config)),
+        config::Layer::RetryRejected(config) => place(RetryRejected::new(retry::layer(config))),
+        config::Layer::RateLimiter(config) => referred_to(place(rate_limiter::layer(*config))),
+        config::Layer::CircuitBreaker(config) => match config.trip {
+            Trip::Consecutive(failures) => referred_to(place(circuit_breaker::layer(config, failures))),
+            Trip::LastCalls { .. } | Trip::LastTime { .. } => unreachable!("no host writes it"),
+        },
+        config::Layer::Bulkhead(config) => referred_to(place(bulkhead::build(*config))),
+        config::Layer::Hedge(config) => match config.delay {
+            HedgeDelay::After(delay) => referred_to(place(hedge::after(config, time::duration(delay)))),
+            HedgeDelay::Percentile { .. } => unreachable!("no host writes it"),
+        },
+        config::Layer::Fallback(config) => place(fallback(config)),
+    }
+}
+
+/// What the calls of a layer share lies elsewhere.
+fn referred_to<L: 'static>(layer: &'static L) -> &'static dyn Placed
+where
+    &'static L: Placed,
+{
+    place(layer)
+}
+
+/// To a value, for the errors that are listed: by what they are, or by their kind.
+fn fallback(config: &'static config::Fallback) -> FallbackLayer<impl Fn(PipelineError<Failure>) -> Ready<Ended>> {
+    FallbackLayer::new(move |error: PipelineError<Failure>| {
+        let is_for = match (error.cause(), &config.fallback_if) {
+            (_, None) => true,
+            (Cause::Failed(failure), Some(listed)) => listed.contains(&failure.value),
+            (cause, Some(_)) => config.of_timeouts && kind(cause) == "timeout",
+        };
+        ready(if is_for { Ok(config.value.unwrap_or(Token::NULL)) } else { Err(error) })
+    })
+}
+
+impl Subject for Piping {
+    fn call(&'static self, world: &'static World, Request { id, arg, .. }: Request) -> Ending {
+        let call = self.0.run(move || world.start(id, arg));
+        Ending::new(async move { call.await.map(Output::One).map_err(|error| explain(&error)) })
+    }
+}
+
+fn explain(error: &PipelineError<Failure>) -> Error {
+    let layer = error.layer().map(|layer| layer.index);
+    let cause = error.cause();
+    let value = match cause {
+        Cause::Failed(failure) => Some(Value::Token(failure.value)),
+        Cause::Config(error) => Some(Value::Config(*error)),
+        _ => None,
+    };
+    let Some(reason) = error.stop_reason() else {
+        let retry_after = match cause {
+            Cause::CircuitBreaker(BreakerError::Open { retry_after }) => Some(*retry_after),
+            Cause::CircuitBreaker(BreakerError::HalfOpen) => Some(None),
+            _ => None,
+        };
+        return Error { value, layer, retry_after, ..Error::new(kind(cause)) };
+    };
+    let kind_of_end = match reason {
+        StopReason::Exhausted => "exhausted",
+        StopReason::Budget => "budget",
+        StopReason::Deadline => "deadline",
+        _ => "unknown",
+    };
+    let value = error.inner().map_or_else(|| Value::Kind(kind(cause)), |failure| Value::Token(failure.value));
+    Error { value: Some(value), attempts: Some(error.attempts()), layer, ..Error::new(kind_of_end) }
+}
+
+fn kind(cause: &Cause<Failure>) -> &'static str {
+    match cause {
+        Cause::Failed(_) => "operation",
+        Cause::TimedOut { .. } | Cause::Bulkhead(BulkheadError::TimedOut { .. }) => "timeout",
+        Cause::RateLimiter(RateLimitError::QueueFull { .. }) | Cause::Bulkhead(BulkheadError::QueueFull { .. }) => "queue_full",
+        Cause::RateLimiter(RateLimitError::Exhausted) => "exhausted",
+        Cause::CircuitBreaker(BreakerError::Open { .. } | BreakerError::HalfOpen) => "open",
+        Cause::Config(_) => "config",
+        // The enum may grow; a scenario then says which kind it expects.
+        _ => "unknown",
+    }
+}
