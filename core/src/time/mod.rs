@@ -43,6 +43,9 @@ impl Instant {
     /// The instant that never comes: a sleep until then registers no timer.
     pub const MAX: Self = Self(u64::MAX);
 
+    /// The last one that comes.
+    pub(crate) const LAST: Self = Self(u64::MAX - 1);
+
     /// The instant `nanos` nanoseconds after the origin.
     #[must_use]
     pub const fn from_nanos(nanos: u64) -> Self {

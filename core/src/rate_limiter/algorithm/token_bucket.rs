@@ -5,7 +5,7 @@ use super::{Algorithm, Refused};
 use crate::config::ConfigError;
 use crate::rate_limiter::Rate;
 use crate::time::{Instant, LATE_READING, duration};
-use crate::wide::divided;
+use crate::wide::{divided, scaled};
 
 /// A bucket that holds up to `burst` permits, and into which they drip one by one at an even pace.
 ///
@@ -163,9 +163,8 @@ impl TokenBucket {
         if n == 1 {
             return self.interval;
         }
-        let parts = u64::from(parts).saturating_mul(n);
-        let (carry, parts) = self.carry(parts);
-        Span { whole: whole.saturating_mul(n).saturating_add(carry), parts }
+        let (carry, parts) = self.carry(scaled(u64::from(parts), n));
+        Span { whole: scaled(whole, n).saturating_add(carry), parts }
     }
 
     /// So many parts as a whole number of nanoseconds, and the rest.
@@ -206,39 +205,34 @@ impl TokenBucket {
         self.permits_in(self.sub(last, before))
     }
 
-    /// When the bucket is full again if `n` permits are taken.
-    #[inline]
-    fn taking(&self, state: &Bucket, now: Instant, n: u64) -> Span {
-        self.add(state.full_at().max(Span::at(now)), self.cost(n))
-    }
-
-    /// When the permits may be used with which the bucket is full at `full_at`.
-    fn usable(&self, full_at: Span, now: Instant) -> Instant {
-        if full_at <= self.add(Span::at(now), self.depth) {
+    /// When `n` permits may be used if they are taken, and when the bucket is full again then.
+    #[inline(never)]
+    fn taking(&self, state: &Bucket, now: Instant, n: u64) -> (Instant, Span) {
+        let full_at = self.add(state.full_at().max(Span::at(now)), self.cost(n));
+        let usable_at = if full_at <= self.add(Span::at(now), self.depth) {
             now
         } else if self.rate.per_nanos() >= LONGEST {
             Instant::MAX
         } else {
             self.sub(full_at, self.depth).round_up()
-        }
+        };
+        (usable_at, full_at)
     }
-}
 
-impl TokenBucket {
+    /// Takes `n` permits that may be used at `latest`, or before, and says when.
     // Kept out of line, so that the short way is short.
     #[cold]
     #[inline(never)]
-    fn try_take_exactly(&self, state: &mut Bucket, now: Instant, n: u32) -> Result<(), Refused> {
+    fn take_by(&self, state: &mut Bucket, now: Instant, n: u32, latest: Instant) -> Result<Instant, Refused> {
         if self.is_never(n) {
             return Err(Refused::Never);
         }
-        let full_at = self.taking(state, now, u64::from(n));
-        let at = self.usable(full_at, now);
-        if at > now {
+        let (at, full_at) = self.taking(state, now, u64::from(n));
+        if at > latest {
             return Err(Refused::at(at));
         }
         state.fill_at(full_at, n);
-        Ok(())
+        Ok(at)
     }
 }
 
@@ -281,27 +275,20 @@ impl Algorithm for TokenBucket {
 
     #[inline]
     fn try_take(&self, state: &mut Bucket, now: Instant, n: u32) -> Result<(), Refused> {
-        // A rate without fractions, as most are: the same, in fewer steps.
-        match self.number(state).and_then(|full_at| self.try_take_packed(full_at, now, n)) {
+        // A rate without fractions, as most are: the same, in fewer steps. On a small machine they would be more code.
+        let full_at = if cfg!(target_pointer_width = "64") { self.number(state) } else { None };
+        match full_at.and_then(|full_at| self.try_take_packed(full_at, now, n)) {
             Some(Ok(full_at)) => {
                 *state = self.unpack(full_at);
                 Ok(())
             }
             Some(Err(at)) => Err(Refused::Until(at)),
-            None => self.try_take_exactly(state, now, n),
+            None => self.take_by(state, now, n, now).map(drop),
         }
     }
 
     fn reserve(&self, state: &mut Bucket, now: Instant, n: u32) -> Option<Instant> {
-        if self.is_never(n) {
-            return None;
-        }
-        let full_at = self.taking(state, now, u64::from(n));
-        let at = self.usable(full_at, now);
-        (!at.is_never()).then(|| {
-            state.fill_at(full_at, n);
-            at
-        })
+        self.take_by(state, now, n, Instant::LAST).ok()
     }
 
     /// As in Go's `x/time/rate`: less what later reservations have taken from behind it. If that was done before, and they are still to come, then only as much that no burst is larger than the bucket.
@@ -319,7 +306,7 @@ impl Algorithm for TokenBucket {
     }
 
     fn not_before(&self, state: &Bucket, now: Instant, ahead: u64, n: u32) -> Instant {
-        self.usable(self.taking(state, now, ahead.saturating_add(u64::from(n))), now)
+        self.taking(state, now, ahead.saturating_add(u64::from(n))).0
     }
 
     fn available(&self, state: &Bucket, now: Instant) -> u32 {
