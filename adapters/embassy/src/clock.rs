@@ -20,7 +20,9 @@ impl Ambient for EmbassyClock {
 impl Clock for EmbassyClock {
     type Sleep = EmbassySleep;
 
-    #[inline]
+    // Out of line on small machines, where each pattern reads it in several places.
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn now(&self) -> Instant {
         Driver::instant(embassy_time_driver::now())
     }

@@ -3,6 +3,7 @@ use core::time::Duration;
 
 use super::{Algorithm, Refused};
 use crate::config::ConfigError;
+use crate::platform::SMALL;
 use crate::rate_limiter::Rate;
 use crate::time::{Instant, LATE_READING, duration};
 use crate::wide::{divided, scaled};
@@ -168,18 +169,18 @@ impl TokenBucket {
     }
 
     /// So many parts as a whole number of nanoseconds, and the rest.
+    #[allow(clippy::cast_possible_truncation, reason = "the rest is less than a number of 32 bits")]
     fn carry(&self, parts: u64) -> (u64, u32) {
         let (whole, rest) = divided(parts, u64::from(self.rate.permits())).unwrap_or((parts, 0));
-        // The rest is less than a number of 32 bits.
-        (whole, u32::try_from(rest).unwrap_or(0))
+        (whole, rest as u32)
     }
 
     #[inline]
     fn add(&self, a: Span, b: Span) -> Span {
-        let (whole, parts) = (a.whole.saturating_add(b.whole), u64::from(a.parts) + u64::from(b.parts));
-        let permits = u64::from(self.rate.permits());
-        let (whole, parts) = if parts >= permits { (whole.saturating_add(1), parts - permits) } else { (whole, parts) };
-        Span { whole, parts: u32::try_from(parts).unwrap_or(0) }
+        let (parts, overflows) = a.parts.overflowing_add(b.parts);
+        let carry = overflows || parts >= self.rate.permits();
+        let parts = if carry { parts.wrapping_sub(self.rate.permits()) } else { parts };
+        Span { whole: a.whole.saturating_add(b.whole).saturating_add(u64::from(carry)), parts }
     }
 
     /// `a - b`; zero if that is less.
@@ -189,7 +190,7 @@ impl TokenBucket {
         }
         let borrow = a.parts < b.parts;
         let parts = if borrow { a.parts.wrapping_add(self.rate.permits()) } else { a.parts };
-        Span { whole: a.whole.saturating_sub(b.whole).saturating_sub(u64::from(borrow)), parts: parts.wrapping_sub(b.parts) }
+        Span { whole: a.whole.wrapping_sub(b.whole).wrapping_sub(u64::from(borrow)), parts: parts.wrapping_sub(b.parts) }
     }
 
     /// How many permits drip in that time.
@@ -208,15 +209,16 @@ impl TokenBucket {
     /// When `n` permits may be used if they are taken, and when the bucket is full again then.
     #[inline(never)]
     fn taking(&self, state: &Bucket, now: Instant, n: u64) -> (Instant, Span) {
-        let full_at = self.add(state.full_at().max(Span::at(now)), self.cost(n));
-        let usable_at = if full_at <= self.add(Span::at(now), self.depth) {
-            now
+        let now_or_later = if state.whole < now.as_nanos() { Span::at(now) } else { state.full_at() };
+        let full_at = self.add(now_or_later, self.cost(n));
+        let usable_at = self.sub(full_at, self.depth).round_up();
+        if usable_at <= now {
+            (now, full_at)
         } else if self.rate.per_nanos() >= LONGEST {
-            Instant::MAX
+            (Instant::MAX, full_at)
         } else {
-            self.sub(full_at, self.depth).round_up()
-        };
-        (usable_at, full_at)
+            (usable_at, full_at)
+        }
     }
 
     /// Takes `n` permits that may be used at `latest`, or before, and says when.
@@ -276,7 +278,7 @@ impl Algorithm for TokenBucket {
     #[inline]
     fn try_take(&self, state: &mut Bucket, now: Instant, n: u32) -> Result<(), Refused> {
         // A rate without fractions, as most are: the same, in fewer steps. On a small machine they would be more code.
-        let full_at = if cfg!(target_pointer_width = "64") { self.number(state) } else { None };
+        let full_at = if SMALL { None } else { self.number(state) };
         match full_at.and_then(|full_at| self.try_take_packed(full_at, now, n)) {
             Some(Ok(full_at)) => {
                 *state = self.unpack(full_at);
