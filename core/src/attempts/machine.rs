@@ -72,7 +72,7 @@ pub(crate) struct Past<S> {
     /// When the present attempt began, likewise.
     attempt_began: Instant,
     /// Where the backoff stands, with the generator of its jitter. None until the first delay.
-    place: Option<(S, Rng)>,
+    place: Option<(S, Option<Rng>)>,
     /// The attempts that don't count any more, because the backoff has begun anew since.
     forgiven: u32,
 }
@@ -170,8 +170,9 @@ impl<S> AttemptLoop<S> {
         if is_limited && attempt.saturating_sub(past.forgiven) >= limits.max_attempts {
             return Err(Stop::Exhausted);
         }
-        let (place, rng) = past.place.get_or_insert_with(|| (terms.backoff.start(), Rng::with_seed(seed())));
-        let Some(delay) = terms.backoff.delay(place, || draw(rng)) else { return Err(Stop::Exhausted) };
+        let (place, rng) = past.place.get_or_insert_with(|| (terms.backoff.start(), None));
+        let draw = || draw(rng.get_or_insert_with(|| Rng::with_seed(seed())));
+        let Some(delay) = terms.backoff.delay(place, draw) else { return Err(Stop::Exhausted) };
         let delay = match retry_after {
             Some(asked) => duration(nanos(asked).min(limits.retry_after_max)),
             None => delay,

@@ -22,7 +22,7 @@ mod jitter;
 mod schedule;
 
 pub use delays::Delays;
-pub use jitter::Jitter;
+pub use jitter::{Jitter, NoJitter, Spread};
 pub use schedule::{
     Arithmetic, Constant, Exponential, Fibonacci, Geometric, Growth, Linear, List, Listed, Place, Same, Schedule, Sum,
 };

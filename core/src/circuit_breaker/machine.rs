@@ -118,9 +118,9 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
         &mut self,
         terms: &Terms<T, B>,
         mut now: impl FnMut() -> Instant,
-        random: impl Fn() -> u64,
+        random: fn() -> u64,
     ) -> Result<Epoch, Rejected> {
-        self.end_half_open(terms, &mut now, &random);
+        self.end_half_open(terms, &mut now, random);
         let admitted = match &mut self.phase {
             Phase::Closed | Phase::Disabled => Ok(self.epoch),
             Phase::ForcedOpen => Err(Rejected::Open { left: u64::MAX }),
@@ -167,7 +167,7 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
         began: Epoch,
         call: Call,
         mut now: impl FnMut() -> Instant,
-        random: impl FnOnce() -> u64,
+        random: fn() -> u64,
     ) {
         if began != self.epoch {
             return;
@@ -223,7 +223,7 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
     }
 
     /// If it has been half-open for too long, it has opened when that was over.
-    fn end_half_open(&mut self, terms: &Terms<T, B>, mut now: impl FnMut() -> Instant, random: impl FnOnce() -> u64) {
+    fn end_half_open(&mut self, terms: &Terms<T, B>, mut now: impl FnMut() -> Instant, random: fn() -> u64) {
         if let Phase::HalfOpen { until, .. } = self.phase
             && !until.is_never()
             && now() >= until
@@ -233,7 +233,7 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
     }
 
     #[cold]
-    fn open(&mut self, terms: &Terms<T, B>, at: Instant, random: impl FnOnce() -> u64) {
+    fn open(&mut self, terms: &Terms<T, B>, at: Instant, random: fn() -> u64) {
         if !matches!(self.phase, Phase::HalfOpen { until, .. } if !until.is_never()) {
             self.pause = self.next_pause(terms, random);
         }
@@ -241,7 +241,8 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
         self.enter(Phase::Open { until: at.saturating_add_nanos(self.pause) });
     }
 
-    fn next_pause(&mut self, terms: &Terms<T, B>, random: impl FnOnce() -> u64) -> u64 {
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+    fn next_pause(&mut self, terms: &Terms<T, B>, random: fn() -> u64) -> u64 {
         let place = self.place.get_or_insert_with(|| terms.open.start());
         // Where a list ends, its last delay goes on.
         terms.open.delay(place, random).map_or(self.pause, nanos)

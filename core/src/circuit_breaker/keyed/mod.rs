@@ -13,7 +13,7 @@ use super::judge::AnyError;
 use super::machine::Terms;
 use super::settings::{Parts, wrong};
 use super::trip::{Consecutive, Sliding, Trip, Window};
-use crate::backoff::{Backoff, Constant, Growth, Schedule};
+use crate::backoff::{Backoff, Constant, Growth, Schedule, Spread};
 use crate::config::ConfigError;
 use crate::key::FoldHash;
 use crate::platform::Platform;
@@ -160,10 +160,11 @@ where
 
 macro_rules! config_error {
     ([$($parameter:tt)*], $trip:ty) => {
-        impl<P, K, $($parameter)* G, J, S, H, const SHARDS: usize> KeyedCircuitBreaker<P, K, $trip, Schedule<G>, J, S, H, SHARDS>
+        impl<P, K, $($parameter)* G, D, J, S, H, const SHARDS: usize> KeyedCircuitBreaker<P, K, $trip, Schedule<G, D>, J, S, H, SHARDS>
         where
             P: Platform,
             G: Growth<State: Copy>,
+            D: Spread<Previous: Copy>,
             S: Storage,
         {
             /// What is wrong with it, if anything is: [`check`](KeyedCircuitBreaker::check), for code that is evaluated at compile time.
