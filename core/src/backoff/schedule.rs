@@ -146,9 +146,14 @@ impl<G: Growth, J: Spread> Backoff for Schedule<G, J> {
 
     #[inline]
     fn delay(&self, state: &mut Self::State, random: impl FnOnce() -> u64) -> Option<Duration> {
+        self.next_nanos(state, random).map(duration)
+    }
+
+    #[inline]
+    fn next_nanos(&self, state: &mut Self::State, random: impl FnOnce() -> u64) -> Option<u64> {
         let delay = self.growth.next(&mut state.growth)?.min(self.max);
         let initial = self.growth.initial().min(self.max);
-        Some(duration(self.jitter.spread(&mut state.previous, delay, initial, self.max, random)))
+        Some(self.jitter.spread(&mut state.previous, delay, initial, self.max, random))
     }
 
     fn check(&self) -> Result<(), ConfigError> {

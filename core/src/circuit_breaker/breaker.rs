@@ -328,7 +328,10 @@ where
                 if waits { waiters.grant_front() } else { None }
             })
         };
-        while let Some(waker) = next() {
+        // Without room for anybody, nobody waits.
+        while S::CAPACITY > 0
+            && let Some(waker) = next()
+        {
             waker.wake();
         }
     }

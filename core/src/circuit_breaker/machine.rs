@@ -7,7 +7,7 @@ use super::state::{Snapshot, State};
 use super::trip::{Call, Tally, Trip};
 use crate::backoff::Backoff;
 use crate::config::ConfigError;
-use crate::time::{Instant, nanos};
+use crate::time::Instant;
 
 /// By which terms a breaker opens and closes.
 #[derive(Clone, Copy)]
@@ -180,13 +180,14 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
                 }
             }
             Phase::HalfOpen { until, running, successes } => {
+                let now = now();
                 // At the very instant, whoever has ended comes before the time.
-                if !until.is_never() && now() > *until {
+                if now > *until {
                     return;
                 }
                 *running = running.saturating_sub(1);
                 if call.failed || call.slow {
-                    self.open(terms, now(), random);
+                    self.open(terms, now, random);
                 } else {
                     *successes += 1;
                     if *successes >= terms.half_open.successes {
@@ -245,7 +246,7 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
     fn next_pause(&mut self, terms: &Terms<T, B>, random: fn() -> u64) -> u64 {
         let place = self.place.get_or_insert_with(|| terms.open.start());
         // Where a list ends, its last delay goes on.
-        terms.open.delay(place, random).map_or(self.pause, nanos)
+        terms.open.next_nanos(place, random).unwrap_or(self.pause)
     }
 
     fn close(&mut self) {

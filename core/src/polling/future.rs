@@ -102,7 +102,7 @@ where
                         Ok(pause) => {
                             let at = pause.at;
                             // No timer for nothing; but the other tasks have their turn, also when the pause is over already.
-                            let over = pause.delay.is_zero()
+                            let over = pause.is_none()
                                 || this.alarm.as_mut().poll_until(&this.session.polling.clock, at, cx).is_ready();
                             if over {
                                 cx.waker().wake_by_ref();
@@ -200,7 +200,7 @@ where
         match self.pause() {
             Ok(pause) => {
                 let outcome = self.last.insert(outcome);
-                self.polling.observer.observe(&PollEvent::Pending { attempt: attempts, outcome, delay: pause.delay });
+                self.polling.observer.observe(&PollEvent::Pending { attempt: attempts, outcome, delay: pause.delay() });
                 Ok(pause)
             }
             Err(stop) => {

@@ -64,6 +64,11 @@ impl Instant {
         wide::duration(self.0.saturating_sub(earlier.0))
     }
 
+    /// As [`saturating_duration_since`](Instant::saturating_duration_since), in nanoseconds.
+    pub(crate) const fn nanos_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
     /// This instant, `nanos` nanoseconds later; at most [`Instant::MAX`].
     #[must_use]
     pub const fn saturating_add_nanos(self, nanos: u64) -> Self {
