@@ -67,6 +67,20 @@ const fn bit_by_bit(number: u64, divisor: u64) -> (u64, u64) {
     (quotient, rest)
 }
 
+/// The sum; at most `u64::MAX`.
+#[cfg_attr(target_pointer_width = "64", inline)]
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+pub(crate) const fn sum(a: u64, b: u64) -> u64 {
+    a.saturating_add(b)
+}
+
+/// What is left; at least zero.
+#[cfg_attr(target_pointer_width = "64", inline)]
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+pub(crate) const fn rest(a: u64, b: u64) -> u64 {
+    a.saturating_sub(b)
+}
+
 /// The product; at most `u64::MAX`.
 #[cfg_attr(target_pointer_width = "64", inline)]
 #[cfg_attr(not(target_pointer_width = "64"), inline(never))]

@@ -61,18 +61,18 @@ impl Instant {
     /// The time since `earlier`, or zero if that is later: time that runs backwards counts as no time.
     #[must_use]
     pub const fn saturating_duration_since(self, earlier: Self) -> Duration {
-        wide::duration(self.0.saturating_sub(earlier.0))
+        wide::duration(self.nanos_since(earlier))
     }
 
     /// As [`saturating_duration_since`](Instant::saturating_duration_since), in nanoseconds.
     pub(crate) const fn nanos_since(self, earlier: Self) -> u64 {
-        self.0.saturating_sub(earlier.0)
+        wide::rest(self.0, earlier.0)
     }
 
     /// This instant, `nanos` nanoseconds later; at most [`Instant::MAX`].
     #[must_use]
     pub const fn saturating_add_nanos(self, nanos: u64) -> Self {
-        Self(self.0.saturating_add(nanos))
+        Self(wide::sum(self.0, nanos))
     }
 
     /// Whether this is [`Instant::MAX`].
@@ -94,7 +94,7 @@ impl Sub<Duration> for Instant {
     type Output = Self;
 
     fn sub(self, duration: Duration) -> Self {
-        Self(self.0.saturating_sub(nanos(duration)))
+        Self(wide::rest(self.0, nanos(duration)))
     }
 }
 
