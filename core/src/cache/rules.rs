@@ -3,6 +3,7 @@ use super::exponential::exponential;
 use crate::config::ConfigError;
 use crate::ratio::Ratio;
 use crate::time::Instant;
+use crate::wide::high_half;
 
 /// How long entries live, and what they are good for at which age; in nanoseconds, `u64::MAX` for ever.
 #[derive(Debug, Clone, Copy)]
@@ -77,7 +78,7 @@ impl Rules {
         } else {
             // Down only: a TTL is a promise.
             let most = if is_error { 0 } else { self.ttl_jitter.of(ttl) };
-            let less = u64::try_from((u128::from(most) * u128::from(random)) >> 64).unwrap_or(0);
+            let less = high_half(most, random);
             now.saturating_add_nanos(ttl.saturating_sub(less))
         };
         let marks = if is_error { ERROR } else { 0 } | if end.is_never() { ENDLESS } else { 0 };
@@ -89,13 +90,13 @@ impl Rules {
 
     /// What an entry is good for now. A fetch takes `cost` nanoseconds.
     #[inline]
-    pub(super) fn age(&self, times: &Times, now: Instant, cost: u64, random: impl FnOnce() -> u64) -> Age {
+    pub(super) fn age(&self, times: &Times, now: Instant, cost: u64, random: fn() -> u64) -> Age {
         let is_plain = self.time_to_idle == NEVER && self.refresh_ahead == 0 && !self.needs_cost();
         if is_plain && now < times.end() { Age::Fresh } else { self.age_in_full(times, now, cost, random) }
     }
 
     #[inline(never)]
-    fn age_in_full(&self, times: &Times, now: Instant, cost: u64, random: impl FnOnce() -> u64) -> Age {
+    fn age_in_full(&self, times: &Times, now: Instant, cost: u64, random: fn() -> u64) -> Age {
         if self.time_to_idle != NEVER && now >= times.idle_at() {
             return Age::Dead;
         }
@@ -114,7 +115,7 @@ impl Rules {
         }
     }
 
-    fn is_due(&self, end: Instant, now: Instant, cost: u64, random: impl FnOnce() -> u64) -> bool {
+    fn is_due(&self, end: Instant, now: Instant, cost: u64, random: fn() -> u64) -> bool {
         if end.is_never() {
             return false;
         }
@@ -122,6 +123,11 @@ impl Rules {
         // By XFetch: the sooner the end and the longer a fetch, the more likely. No draw is longer than 45 times the mean: mostly none is needed.
         let mean = self.early_refresh.of(cost);
         left <= self.refresh_ahead || left < mean.saturating_mul(45) && exponential(random(), mean) >= left
+    }
+
+    /// [`dies_at`](Rules::dies_at) of whatever is asked for: one type, wherever it is handed on to.
+    pub(super) fn ends(&self) -> impl Fn(&Times) -> Instant {
+        |times| self.dies_at(times)
     }
 
     /// From this instant on an entry is of no use to anybody.

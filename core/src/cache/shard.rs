@@ -129,7 +129,7 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         hash: u64,
         mut is_it: impl FnMut(&K) -> bool,
         now: Instant,
-        random: impl FnOnce() -> u64,
+        random: fn() -> u64,
         reading: Reading,
     ) -> Look<V, E, Ticket<F::Link>>
     where
@@ -218,7 +218,7 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         if more == 0 || !is_kept {
             return None;
         }
-        let displaced = self.store.make_room(more, now, limits, |times| rules.dies_at(times))?;
+        let displaced = self.store.make_room(more, now, limits, rules.ends())?;
         self.count_displaced(&displaced);
         Some(displaced)
     }
@@ -294,7 +294,7 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         }
         match self
             .store
-            .insert(hash, store::New { key, value: outcome, times, weight }, now, limits, |times| rules.dies_at(times))
+            .insert(hash, store::New { key, value: outcome, times, weight }, now, limits, rules.ends())
         {
             Ok(displaced) => {
                 if let Some(displaced) = &displaced {

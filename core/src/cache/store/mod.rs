@@ -168,6 +168,7 @@ impl<K, V, S: Storage> Store<K, V, S> {
         self.side.grow(rooms);
     }
 
+    #[inline(never)]
     fn displace(&mut self, now: Instant, dies_at: impl Fn(&Times) -> Instant) -> Option<Displaced<K, V>> {
         let ended = self.find_ended(now, &dies_at);
         let has_ended = ended.is_some();
