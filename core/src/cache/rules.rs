@@ -82,8 +82,7 @@ impl Rules {
             now.saturating_add_nanos(ttl.saturating_sub(less))
         };
         let marks = if is_error { ERROR } else { 0 } | if end.is_never() { ENDLESS } else { 0 };
-        let mut times = Times { until: [0; 8], apart: Compact::ZERO, marks };
-        times.set_until(end);
+        let mut times = Times { until: end.as_nanos().to_ne_bytes(), apart: Compact::ZERO, marks };
         self.read(&mut times, now);
         times
     }

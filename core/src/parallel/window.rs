@@ -45,10 +45,16 @@ impl<T, S: Storage> Window<T, S> {
     /// Makes room, by doubling, as far as there can be.
     fn grow(&mut self, ahead: usize) {
         let length = self.slots.as_slice().len();
-        // The head lies within the ring: the compiler cannot know.
-        self.slots.as_mut_slice().rotate_left(self.head.min(length));
-        self.head = 0;
-        for _ in length..ahead.saturating_add(1).max(length.saturating_mul(2)) {
+        // In place, all the room is there from the start, and nothing is ever moved.
+        let room = if S::CAPACITY < usize::MAX {
+            S::CAPACITY
+        } else {
+            // The head lies within the ring: the compiler cannot know.
+            self.slots.as_mut_slice().rotate_left(self.head.min(length));
+            self.head = 0;
+            ahead.saturating_add(1).max(length.saturating_mul(2))
+        };
+        for _ in length..room {
             if self.slots.try_push(None).is_err() {
                 return;
             }
