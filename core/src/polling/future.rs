@@ -216,14 +216,12 @@ where
     /// The pause before another attempt, if there is to be one.
     fn pause(&mut self) -> Result<Pause, Stop> {
         let Self { polling, attempts, .. } = self;
-        match &mut polling.grid {
-            Some(grid) => {
-                let now = polling.clock.now();
-                let delay = grid.next(now) - now;
-                attempts.failed(&polling.terms, || now, Some(delay), P::random)
-            }
-            None => attempts.failed(&polling.terms, || polling.clock.now(), None, P::random),
+        let (mut read, mut delay) = (None, None);
+        if let Some(grid) = &mut polling.grid {
+            let now = polling.clock.now();
+            (read, delay) = (Some(now), Some(grid.next(now) - now));
         }
+        attempts.failed(&polling.terms, || read.unwrap_or_else(|| polling.clock.now()), delay, P::random)
     }
 }
 
