@@ -179,6 +179,9 @@ pub trait Clock: Clone {
     /// How far apart the instants are at which its sleeps can be ready: by so much they may be late though nothing holds them up. Default: zero, for timers as fine as the clock.
     const RESOLUTION: Duration = Duration::ZERO;
 
+    /// Whether nobody sets it back: then nothing that is shared has to see to that. Default: no.
+    const IS_STEADY: bool = false;
+
     /// The present instant.
     fn now(&self) -> Instant;
 
