@@ -43,7 +43,8 @@ impl HalfOpen {
 
 impl<T: Trip, B: Backoff> Terms<T, B> {
     pub(super) fn config_error(&self) -> Option<ConfigError> {
-        self.trip.config_error().or(self.half_open.config_error()).or_else(|| self.open.check().err())
+        let own = self.trip.config_error().or_else(|| self.half_open.config_error());
+        own.or_else(|| self.open.check().err())
     }
 }
 

@@ -209,10 +209,11 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
     #[cold]
     fn never(&self, permits: u32) -> Option<RateLimitError> {
         let most = self.algorithm.most();
-        let error = self.algorithm.config_error().or(self.limits.config_error());
-        error
-            .map(RateLimitError::Config)
-            .or_else(|| (permits > most).then_some(RateLimitError::TooManyPermits { requested: permits, most }))
+        match self.algorithm.config_error().or_else(|| self.limits.config_error()) {
+            Some(error) => Some(RateLimitError::Config(error)),
+            None if permits > most => Some(RateLimitError::TooManyPermits { requested: permits, most }),
+            None => None,
+        }
     }
 
     /// Behind how many somebody would wait who comes, and how long at least.
