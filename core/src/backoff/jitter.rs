@@ -62,8 +62,7 @@ impl Spread for Jitter {
 
     #[inline]
     fn spread(self, previous: &mut u64, delay: u64, initial: u64, max: u64, random: impl FnOnce() -> u64) -> u64 {
-        *previous =
-            if matches!(self, Self::None) { delay } else { self.spread_by(random(), delay, initial, *previous, max) };
+        *previous = if matches!(self, Self::None) { delay } else { self.spread_by(random(), delay, initial, *previous, max) };
         *previous
     }
 }

@@ -292,10 +292,7 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         if let Some(link) = known {
             return (Some(key), self.store.replace(link, outcome, times, weight, end), None);
         }
-        match self
-            .store
-            .insert(hash, store::New { key, value: outcome, times, weight }, now, limits, rules.ends())
-        {
+        match self.store.insert(hash, store::New { key, value: outcome, times, weight }, now, limits, rules.ends()) {
             Ok(displaced) => {
                 if let Some(displaced) = &displaced {
                     self.count_displaced(displaced);

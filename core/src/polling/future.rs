@@ -102,8 +102,8 @@ where
                         Ok(pause) => {
                             let at = pause.at;
                             // No timer for nothing; but the other tasks have their turn, also when the pause is over already.
-                            let over = pause.is_none()
-                                || this.alarm.as_mut().poll_until(&this.session.polling.clock, at, cx).is_ready();
+                            let over =
+                                pause.is_none() || this.alarm.as_mut().poll_until(&this.session.polling.clock, at, cx).is_ready();
                             if over {
                                 cx.waker().wake_by_ref();
                             }
