@@ -29,6 +29,9 @@ pub(super) struct Chained<K, V, S: Storage> {
     rooms: usize,
 }
 
+/// An entry, and the link to it.
+type Linked<'e, K, V, L> = (L, &'e Entry<K, V, L>);
+
 impl<K, V, S: Storage> Chained<K, V, S> {
     pub(super) const fn new() -> Self {
         Self { slots: S::Slots::EMPTY, heads: S::Slots::EMPTY, vacant: None, len: 0, rooms: 0 }
@@ -72,7 +75,7 @@ impl<K, V, S: Storage> Chained<K, V, S> {
     /// The next one with this tag in a chain.
     #[cfg_attr(target_pointer_width = "64", inline)]
     #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
-    fn tagged(&self, tag: S::Link, mut next: Option<S::Link>) -> Option<(S::Link, &Entry<K, V, S::Link>)> {
+    fn tagged(&self, tag: S::Link, mut next: Option<S::Link>) -> Option<Linked<'_, K, V, S::Link>> {
         while let Some(link) = next {
             let entry = self.get(link)?;
             if entry.tag == tag {

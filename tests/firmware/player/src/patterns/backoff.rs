@@ -63,7 +63,9 @@ impl Backoff for AnyBackoff {
 
 pub fn build(config: &config::Backoff) -> AnyBackoff {
     match &config.kind {
-        BackoffKind::Constant { delay } => AnyBackoff::Constant(bounded(Constant::every(time::duration(*delay)).jitter(Jitter::None), config)),
+        BackoffKind::Constant { delay } => {
+            AnyBackoff::Constant(bounded(Constant::every(time::duration(*delay)).jitter(Jitter::None), config))
+        }
         BackoffKind::Linear { initial, step } => {
             AnyBackoff::Linear(bounded(Linear::from(time::duration(*initial)).step(time::duration(*step)), config))
         }
