@@ -72,7 +72,9 @@ impl<S: Sleep> Alarm<S> {
     /// # Cancel safety
     ///
     /// There is nothing to lose: the next poll says anew what is waited for.
-    #[inline]
+    // Kept out of line on small machines, where every pattern that waits comes by.
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     pub fn poll_until<C: Clock<Sleep = S>>(self: Pin<&mut Self>, clock: &C, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
         if at.is_never() {

@@ -80,13 +80,13 @@ impl Ratio {
     #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     pub const fn of(self, whole: u64) -> u64 {
         if self.denominator == 1 {
-            return scaled(whole, self.numerator);
+            return scaled(whole, self.numerator as u64);
         }
         // In two parts, so that nothing overflows that doesn't have to.
         let denominator = self.denominator as u64;
         let Some((quotient, rest)) = divided(whole, denominator) else { return 0 };
         let Some((of_rest, _)) = divided(rest * self.numerator as u64, denominator) else { return 0 };
-        scaled(quotient, self.numerator).saturating_add(of_rest)
+        scaled(quotient, self.numerator as u64).saturating_add(of_rest)
     }
 }
 

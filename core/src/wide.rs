@@ -76,17 +76,28 @@ const fn bit_by_bit(number: u64, divisor: u64) -> (u64, u64) {
     (quotient, rest)
 }
 
+/// The sum; at most `u64::MAX`.
+#[cfg_attr(target_pointer_width = "64", inline)]
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+pub(crate) const fn sum(a: u64, b: u64) -> u64 {
+    a.saturating_add(b)
+}
+
+/// What is left; at least zero.
+#[cfg_attr(target_pointer_width = "64", inline)]
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+pub(crate) const fn rest(a: u64, b: u64) -> u64 {
+    a.saturating_sub(b)
+}
+
 /// The product; at most `u64::MAX`.
 #[cfg_attr(target_pointer_width = "64", inline)]
 #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
-#[allow(clippy::cast_lossless, reason = "conversions are not const")]
-pub(crate) const fn scaled(number: u64, by: u32) -> u64 {
+pub(crate) const fn scaled(number: u64, by: u64) -> u64 {
     if cfg!(target_pointer_width = "64") {
-        return number.saturating_mul(by as u64);
+        return number.saturating_mul(by);
     }
-    let low = (number & 0xffff_ffff) * by as u64;
-    let high = (number >> 32) * by as u64 + (low >> 32);
-    if high >> 32 == 0 { (high << 32) | (low & 0xffff_ffff) } else { u64::MAX }
+    if high_half(number, by) == 0 { number.wrapping_mul(by) } else { u64::MAX }
 }
 
 /// So many nanoseconds.

@@ -1,5 +1,5 @@
 use aplomb_sim::prelude::*;
 
-const BACKOFF: Constant = checked!(Constant::every(ms(1)).jitter(Jitter::Proportional(percent(150))));
+const BACKOFF: Linear = checked!(Linear::from(ms(1)).jitter(Jitter::Proportional(percent(150))));
 
 fn main() {}

@@ -20,7 +20,12 @@ impl Ambient for EmbassyClock {
 impl Clock for EmbassyClock {
     type Sleep = EmbassySleep;
 
-    #[inline]
+    /// A driver's ticks only go forward.
+    const IS_STEADY: bool = true;
+
+    // Out of line on small machines, where each pattern reads it in several places.
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn now(&self) -> Instant {
         Driver::instant(embassy_time_driver::now())
     }

@@ -20,8 +20,15 @@ pub(crate) fn next() -> u64 {
     let now = embassy_time_driver::now();
     STATE.with(|state| {
         let mut rng = Rng::with_seed(*state ^ now);
-        let number = rng.u64(..);
+        let number = draw(&mut rng);
         *state = rng.get_seed();
         number
     })
+}
+
+// The same as that by which calls draw their jitter, so that small machines have it once.
+#[cfg_attr(target_pointer_width = "64", inline)]
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+fn draw(rng: &mut Rng) -> u64 {
+    rng.u64(..)
 }

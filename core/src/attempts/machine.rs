@@ -39,6 +39,7 @@ impl Limits {
     }
 
     /// Whether an attempt under way has to be watched by a clock.
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     const fn are_timed(&self) -> bool {
         self.attempt_timeout != u64::MAX
             || self.deadline != u64::MAX
@@ -72,7 +73,7 @@ pub(crate) struct Past<S> {
     /// When the present attempt began, likewise.
     attempt_began: Instant,
     /// Where the backoff stands, with the generator of its jitter. None until the first delay.
-    place: Option<(S, Rng)>,
+    place: Option<(S, Option<Rng>)>,
     /// The attempts that don't count any more, because the backoff has begun anew since.
     forgiven: u32,
 }
@@ -86,8 +87,19 @@ impl<S> Default for Past<S> {
 /// What follows a failure: the next attempt, after the delay, at that instant. Without a delay, the instant is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pause {
-    pub(crate) delay: Duration,
+    /// Nanoseconds.
+    delay: u64,
     pub(crate) at: Instant,
+}
+
+impl Pause {
+    pub(crate) const fn is_none(self) -> bool {
+        self.delay == 0
+    }
+
+    pub(crate) const fn delay(self) -> Duration {
+        duration(self.delay)
+    }
 }
 
 /// Why no further attempt follows.
@@ -128,14 +140,21 @@ impl<S> AttemptLoop<S> {
         if !limits.are_timed() {
             return Instant::MAX;
         }
-        let attempt_began = match &self.past {
-            Some(past) if !past.attempt_began.is_never() => past.attempt_began,
-            _ => self.note(now()).attempt_began,
-        };
-        attempt_began.saturating_add_nanos(limits.attempt_timeout).min(self.deadline(limits))
+        if self.past.as_ref().is_none_or(|past| past.attempt_began.is_never()) {
+            self.note(now());
+        }
+        self.ends_at(limits)
+    }
+
+    /// When the attempt ends whose beginning has been noted, by its timeout or by the deadline.
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+    fn ends_at(&self, limits: &Limits) -> Instant {
+        let began = self.past.as_ref().map_or(Instant::MAX, |past| past.attempt_began);
+        began.saturating_add_nanos(limits.attempt_timeout).min(self.deadline(limits))
     }
 
     /// The deadline of the call, as far as it is known.
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     pub(crate) fn deadline(&self, limits: &Limits) -> Instant {
         let began = self.past.as_ref().map_or(Instant::MAX, |past| past.began);
         began.saturating_add_nanos(limits.deadline).min(limits.deadline_at)
@@ -155,12 +174,10 @@ impl<S> AttemptLoop<S> {
     ) -> Result<Pause, Stop> {
         let (limits, attempt) = (&terms.limits, self.attempt);
         let noted = limits.are_timed().then(&now);
-        let past = match noted {
-            Some(now) => self.note(now),
-            None => self.past.get_or_insert_default(),
-        };
+        let past = self.past.get_or_insert_default();
         if let Some(now) = noted {
-            if nanos(now - past.attempt_began) >= limits.reset_after {
+            past.note(now);
+            if now.nanos_since(past.attempt_began) >= limits.reset_after {
                 past.forgiven = attempt.saturating_sub(1);
                 past.place = None;
             }
@@ -170,16 +187,17 @@ impl<S> AttemptLoop<S> {
         if is_limited && attempt.saturating_sub(past.forgiven) >= limits.max_attempts {
             return Err(Stop::Exhausted);
         }
-        let (place, rng) = past.place.get_or_insert_with(|| (terms.backoff.start(), Rng::with_seed(seed())));
-        let Some(delay) = terms.backoff.delay(place, || draw(rng)) else { return Err(Stop::Exhausted) };
+        let (place, rng) = past.place.get_or_insert_with(|| (terms.backoff.start(), None));
+        let draw = || draw(rng.get_or_insert_with(|| Rng::with_seed(seed())));
+        let Some(delay) = terms.backoff.next_nanos(place, draw) else { return Err(Stop::Exhausted) };
         let delay = match retry_after {
-            Some(asked) => duration(nanos(asked).min(limits.retry_after_max)),
+            Some(asked) => nanos(asked).min(limits.retry_after_max),
             None => delay,
         };
-        if delay.is_zero() && noted.is_none() {
+        if delay == 0 && noted.is_none() {
             return Ok(Pause { delay, at: Instant::ORIGIN });
         }
-        let at = noted.unwrap_or_else(now) + delay;
+        let at = noted.unwrap_or_else(now).saturating_add_nanos(delay);
         if at > self.deadline(limits) {
             return Err(Stop::Deadline);
         }
@@ -189,13 +207,20 @@ impl<S> AttemptLoop<S> {
     /// Notes the time at which the call and the attempt began, unless it is known.
     pub(crate) fn note(&mut self, now: Instant) -> &mut Past<S> {
         let past = self.past.get_or_insert_default();
-        if past.began.is_never() {
-            past.began = now;
-        }
-        if past.attempt_began.is_never() {
-            past.attempt_began = now;
-        }
+        past.note(now);
         past
+    }
+}
+
+impl<S> Past<S> {
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+    fn note(&mut self, now: Instant) {
+        if self.began.is_never() {
+            self.began = now;
+        }
+        if self.attempt_began.is_never() {
+            self.attempt_began = now;
+        }
     }
 }
 
@@ -220,7 +245,7 @@ mod tests {
     }
 
     const fn pause(delay: u64, at: u64) -> Pause {
-        Pause { delay: ms(delay), at: Instant::from_nanos(at * 1_000_000) }
+        Pause { delay: delay * 1_000_000, at: Instant::from_nanos(at * 1_000_000) }
     }
 
     /// A machine with its terms, and a clock that stands where a test says.
@@ -275,7 +300,7 @@ mod tests {
         let mut attempts = started(limits, Exponential::from(ms(10)).max(ms(20)));
         assert_eq!(attempts.failed(at(0), Some(ms(300))), Ok(pause(300, 300)));
         assert_eq!(attempts.failed(at(0), Some(ms(900))), Ok(pause(500, 500)));
-        assert_eq!(attempts.failed(at(0), Some(Duration::ZERO)), Ok(Pause { delay: Duration::ZERO, at: Instant::ORIGIN }));
+        assert_eq!(attempts.failed(at(0), Some(Duration::ZERO)), Ok(pause(0, 0)));
         assert_eq!(attempts.failed(at(0), None), Ok(pause(20, 20)), "the backoff went on meanwhile");
     }
 
@@ -333,7 +358,7 @@ mod tests {
     #[test]
     fn endless_delays_are_a_pause_without_end() {
         let mut attempts = started(Limits::new(u32::MAX), Constant::every(Duration::MAX));
-        assert_eq!(attempts.failed(at(1), None), Ok(Pause { delay: Duration::MAX, at: Instant::MAX }));
+        assert_eq!(attempts.failed(at(1), None), Ok(Pause { delay: u64::MAX, at: Instant::MAX }));
     }
 
     #[test]

@@ -1,4 +1,3 @@
-use crate::config::ConfigError;
 use crate::ratio::Ratio;
 use crate::wide::{high_half, scaled};
 
@@ -22,17 +21,59 @@ pub enum Jitter {
     Proportional(Ratio),
 }
 
-impl Jitter {
-    pub(super) const fn error(self) -> Option<ConfigError> {
-        match self {
-            Self::Proportional(value) if !value.is_at_most_one() => Some(ConfigError::Jitter { value }),
-            _ => None,
-        }
+/// No jitter, not at run time either: delays are what the growth says. [`Jitter::None`] is the same, beside others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct NoJitter;
+
+/// What spreads delays: a [`Jitter`], or [`NoJitter`].
+pub trait Spread: Copy {
+    /// What is kept of the delay before.
+    type Previous;
+
+    /// Before the first delay, which is so long in nanoseconds.
+    #[doc(hidden)]
+    fn start(self, initial: u64) -> Self::Previous;
+
+    /// Spreads the delay; all in nanoseconds.
+    #[doc(hidden)]
+    fn spread(self, previous: &mut Self::Previous, delay: u64, initial: u64, max: u64, random: impl FnOnce() -> u64) -> u64;
+}
+
+impl Spread for NoJitter {
+    type Previous = ();
+
+    #[inline]
+    fn start(self, _initial: u64) {}
+
+    #[inline]
+    fn spread(self, (): &mut (), delay: u64, _initial: u64, _max: u64, _random: impl FnOnce() -> u64) -> u64 {
+        delay
+    }
+}
+
+impl Spread for Jitter {
+    type Previous = u64;
+
+    #[inline]
+    fn start(self, initial: u64) -> u64 {
+        initial
     }
 
-    /// Spreads the delay; all in nanoseconds. `previous` is what this gave the last time, at first `initial`.
-    pub(super) fn spread(self, delay: u64, initial: u64, previous: u64, max: u64, random: impl FnOnce() -> u64) -> u64 {
-        if matches!(self, Self::None) { delay.min(max) } else { self.spread_by(random(), delay, initial, previous, max) }
+    #[inline]
+    fn spread(self, previous: &mut u64, delay: u64, initial: u64, max: u64, random: impl FnOnce() -> u64) -> u64 {
+        *previous = if matches!(self, Self::None) { delay } else { self.spread_by(random(), delay, initial, *previous, max) };
+        *previous
+    }
+}
+
+impl Jitter {
+    /// Its share, if that is more than all.
+    pub(super) const fn wrong_share(self) -> Option<Ratio> {
+        match self {
+            Self::Proportional(share) if !share.is_at_most_one() => Some(share),
+            _ => None,
+        }
     }
 
     // Kept out of line on small machines, where there are several who spread.
@@ -75,8 +116,8 @@ mod tests {
             (Jitter::Decorrelated, 100, 1_200),
             (Jitter::Proportional(percent(20)), 800, 1_200),
         ] {
-            assert_eq!(jitter.spread(1_000, 100, 400, 5_000, || 0), low, "{jitter:?}");
-            assert_eq!(jitter.spread(1_000, 100, 400, 5_000, || u64::MAX), high, "{jitter:?}");
+            assert_eq!(jitter.spread(&mut { 400 }, 1_000, 100, 5_000, || 0), low, "{jitter:?}");
+            assert_eq!(jitter.spread(&mut { 400 }, 1_000, 100, 5_000, || u64::MAX), high, "{jitter:?}");
         }
     }
 
@@ -86,7 +127,7 @@ mod tests {
             for delay in EXTREMES {
                 for max in EXTREMES {
                     for random in EXTREMES {
-                        let spread = jitter.spread(delay.min(max), delay.min(max), u64::MAX, max, || random);
+                        let spread = jitter.spread(&mut { u64::MAX }, delay.min(max), delay.min(max), max, || random);
                         assert!(spread <= max, "{jitter:?} of {delay} is {spread}, over {max}");
                     }
                 }
@@ -96,8 +137,8 @@ mod tests {
 
     #[test]
     fn a_share_above_the_whole_is_refused() {
-        assert!(Jitter::Proportional(percent(100)).error().is_none());
-        assert_eq!(Jitter::Proportional(percent(101)).error(), Some(ConfigError::Jitter { value: percent(101) }));
-        assert!(Jitter::Proportional(Ratio::new(0, 0)).error().is_some());
+        assert_eq!(Jitter::Proportional(percent(100)).wrong_share(), None);
+        assert_eq!(Jitter::Proportional(percent(101)).wrong_share(), Some(percent(101)));
+        assert!(Jitter::Proportional(Ratio::new(0, 0)).wrong_share().is_some());
     }
 }

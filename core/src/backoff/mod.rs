@@ -22,7 +22,7 @@ mod jitter;
 mod schedule;
 
 pub use delays::Delays;
-pub use jitter::Jitter;
+pub use jitter::{Jitter, NoJitter, Spread};
 pub use schedule::{
     Arithmetic, Constant, Exponential, Fibonacci, Geometric, Growth, Linear, List, Listed, Place, Same, Schedule, Sum,
 };
@@ -30,6 +30,7 @@ pub use schedule::{
 use core::time::Duration;
 
 use crate::config::ConfigError;
+use crate::time::nanos;
 
 /// The delays between attempts, as a description: it is shared by all calls, and each call keeps its place in a state of its own.
 ///
@@ -56,6 +57,13 @@ pub trait Backoff {
 
     /// The next delay, or `None` if there is to be no further attempt. `random` draws a uniformly distributed number, for jitter.
     fn delay(&self, state: &mut Self::State, random: impl FnOnce() -> u64) -> Option<Duration>;
+
+    /// The next [delay](Backoff::delay) in nanoseconds, as [`time::nanos`](crate::time::nanos) has it: for those that need no way there and back.
+    #[doc(hidden)]
+    #[inline]
+    fn next_nanos(&self, state: &mut Self::State, random: impl FnOnce() -> u64) -> Option<u64> {
+        self.delay(state, random).map(nanos)
+    }
 
     /// Whether it makes sense.
     ///

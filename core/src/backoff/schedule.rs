@@ -1,6 +1,7 @@
 use core::fmt::Debug;
 use core::time::Duration;
 
+use super::jitter::{NoJitter, Spread};
 use super::{Backoff, Jitter};
 use crate::config::ConfigError;
 use crate::ratio::Ratio;
@@ -17,17 +18,21 @@ use crate::time::{duration, nanos};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Schedule<G> {
+pub struct Schedule<G, J = Jitter> {
     growth: G,
     /// Nanoseconds.
     max: u64,
-    jitter: Jitter,
-    /// What is wrong with the growth; of a list without delays, what would be wrong for a breaker.
-    growth_error: Option<ConfigError>,
+    jitter: J,
+    /// The factor of the growth, if that is wrong.
+    wrong_factor: Option<Ratio>,
+    /// The share of the jitter, if that is wrong.
+    wrong_share: Option<Ratio>,
+    /// A list without delays, which is wrong for a breaker.
+    is_empty: bool,
 }
 
-/// The same delay each time.
-pub type Constant = Schedule<Same>;
+/// The same delay each time. With [`jitter`](Schedule::jitter), it becomes a `Schedule<Same>`: so what is constant has no code for jitter, and asks for no random number.
+pub type Constant = Schedule<Same, NoJitter>;
 /// Each delay longer than the one before by the same step, which is the first delay unless set.
 pub type Linear = Schedule<Arithmetic>;
 /// Each delay longer than the one before by the same factor, two unless set.
@@ -37,9 +42,9 @@ pub type Fibonacci = Schedule<Sum>;
 /// Delays one by one. Where the list ends, so do the attempts.
 pub type List<'l> = Schedule<Listed<'l>>;
 
-impl<G: Copy> Schedule<G> {
-    const fn new(growth: G) -> Self {
-        Self { growth, max: u64::MAX, jitter: Jitter::None, growth_error: None }
+impl<G: Copy, J: Copy> Schedule<G, J> {
+    const fn new(growth: G, jitter: J) -> Self {
+        Self { growth, max: u64::MAX, jitter, wrong_factor: None, wrong_share: None, is_empty: false }
     }
 
     /// No delay is longer, the first not either, with jitter or without. Default: [`Duration::MAX`], which is none.
@@ -51,9 +56,9 @@ impl<G: Copy> Schedule<G> {
 
     /// Spreads the delays. Default: [`Jitter::None`].
     #[must_use]
-    pub const fn jitter(mut self, jitter: Jitter) -> Self {
-        self.jitter = jitter;
-        self
+    pub const fn jitter(self, jitter: Jitter) -> Schedule<G> {
+        let Self { growth, max, wrong_factor, is_empty, .. } = self;
+        Schedule { growth, max, jitter, wrong_factor, wrong_share: jitter.wrong_share(), is_empty }
     }
 
     /// Itself, if it makes sense.
@@ -71,16 +76,17 @@ impl<G: Copy> Schedule<G> {
     /// What is wrong with it, if anything is: [`check`](Schedule::check), for code that is evaluated at compile time.
     #[must_use]
     pub const fn config_error(self) -> Option<ConfigError> {
-        match self.growth_error {
-            None | Some(ConfigError::OpenBackoff) => self.jitter.error(),
-            error => error,
+        match (self.wrong_factor, self.wrong_share) {
+            (Some(value), _) => Some(ConfigError::Factor { value }),
+            (None, Some(value)) => Some(ConfigError::Jitter { value }),
+            (None, None) => None,
         }
     }
 
     /// What is wrong with it as the delays of a breaker.
     pub(crate) const fn open_error(self) -> Option<ConfigError> {
-        match self.growth_error {
-            None => self.jitter.error(),
+        match self.config_error() {
+            None if self.is_empty => Some(ConfigError::OpenBackoff),
             error => error,
         }
     }
@@ -90,7 +96,7 @@ impl Constant {
     /// Waits so long each time. Zero is legal: the next attempt follows at once, after the other tasks had their turn.
     #[must_use]
     pub const fn every(delay: Duration) -> Self {
-        Self::new(Same { delay: nanos(delay) })
+        Self::new(Same { delay: nanos(delay) }, NoJitter)
     }
 }
 
@@ -98,7 +104,7 @@ impl Linear {
     /// Begins with `initial`, and grows by as much each time.
     #[must_use]
     pub const fn from(initial: Duration) -> Self {
-        Self::new(Arithmetic { initial: nanos(initial), step: nanos(initial) })
+        Self::new(Arithmetic { initial: nanos(initial), step: nanos(initial) }, Jitter::None)
     }
 
     /// Grows by that much each time.
@@ -113,14 +119,14 @@ impl Exponential {
     /// Begins with `initial`, and doubles.
     #[must_use]
     pub const fn from(initial: Duration) -> Self {
-        Self::new(Geometric { initial: nanos(initial), factor: Ratio::new(2, 1) })
+        Self::new(Geometric { initial: nanos(initial), factor: Ratio::new(2, 1) }, Jitter::None)
     }
 
     /// Grows by that factor, at least one. Delays are rounded down to nanoseconds.
     #[must_use]
     pub const fn factor(mut self, factor: Ratio) -> Self {
         self.growth.factor = factor;
-        self.growth_error = if factor.is_at_least_one() { None } else { Some(ConfigError::Factor { value: factor }) };
+        self.wrong_factor = if factor.is_at_least_one() { None } else { Some(factor) };
         self
     }
 }
@@ -129,7 +135,7 @@ impl Fibonacci {
     /// Begins with `initial`, twice.
     #[must_use]
     pub const fn from(initial: Duration) -> Self {
-        Self::new(Sum { initial: nanos(initial) })
+        Self::new(Sum { initial: nanos(initial) }, Jitter::None)
     }
 }
 
@@ -137,27 +143,29 @@ impl<'l> List<'l> {
     /// These delays, one after another.
     #[must_use]
     pub const fn of(delays: &'l [Duration]) -> Self {
-        let mut list = Self::new(Listed { delays });
-        if delays.is_empty() {
-            list.growth_error = Some(ConfigError::OpenBackoff);
-        }
+        let mut list = Self::new(Listed { delays }, Jitter::None);
+        list.is_empty = delays.is_empty();
         list
     }
 }
 
-impl<G: Growth> Backoff for Schedule<G> {
-    type State = Place<G::State>;
+impl<G: Growth, J: Spread> Backoff for Schedule<G, J> {
+    type State = Place<G::State, J::Previous>;
 
     fn start(&self) -> Self::State {
-        Place { growth: self.growth.start(), previous: self.growth.initial().min(self.max) }
+        Place { growth: self.growth.start(), previous: self.jitter.start(self.growth.initial().min(self.max)) }
     }
 
     #[inline]
     fn delay(&self, state: &mut Self::State, random: impl FnOnce() -> u64) -> Option<Duration> {
+        self.next_nanos(state, random).map(duration)
+    }
+
+    #[inline]
+    fn next_nanos(&self, state: &mut Self::State, random: impl FnOnce() -> u64) -> Option<u64> {
         let delay = self.growth.next(&mut state.growth)?.min(self.max);
         let initial = self.growth.initial().min(self.max);
-        state.previous = self.jitter.spread(delay, initial, state.previous, self.max, random);
-        Some(duration(state.previous))
+        Some(self.jitter.spread(&mut state.previous, delay, initial, self.max, random))
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -165,16 +173,16 @@ impl<G: Growth> Backoff for Schedule<G> {
     }
 
     fn has_delay(&self) -> bool {
-        self.growth_error != Some(ConfigError::OpenBackoff)
+        !self.is_empty
     }
 }
 
 /// Where a call stands in a [`Schedule`].
 #[derive(Debug, Clone, Copy)]
-pub struct Place<S> {
+pub struct Place<S, D = u64> {
     growth: S,
     /// Nanoseconds; decorrelated jitter starts from it.
-    previous: u64,
+    previous: D,
 }
 
 /// A rule by which delays grow, in nanoseconds, without cap or jitter.

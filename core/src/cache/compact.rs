@@ -23,19 +23,20 @@ impl Compact {
     pub(super) const ZERO: Self = Self([0; 3]);
 
     pub(super) fn no_less(nanos: u64) -> Self {
-        Self::rounded(nanos, |tenth, rest| tenth + u64::from(rest > 0))
+        Self::rounded(nanos, true)
     }
 
     pub(super) fn no_more(nanos: u64) -> Self {
-        Self::rounded(nanos, |tenth, _| tenth)
+        Self::rounded(nanos, false)
     }
 
-    fn rounded(nanos: u64, round: impl Fn(u64, u64) -> u64) -> Self {
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+    fn rounded(nanos: u64, up: bool) -> Self {
         let mut digits = nanos.min(LONGEST);
         let mut exponent = 0_u32;
         while digits >> DIGITS > 0 {
             let (tenth, rest) = divided(digits, 10).unwrap_or((0, 0));
-            digits = round(tenth, rest);
+            digits = tenth + u64::from(up && rest > 0);
             exponent += 1;
         }
         let [_, a, b, c] = (u32::try_from(digits).unwrap_or(0) | exponent << DIGITS).to_be_bytes();

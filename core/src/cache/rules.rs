@@ -4,6 +4,7 @@ use crate::config::ConfigError;
 use crate::platform::Platform;
 use crate::ratio::Ratio;
 use crate::time::Instant;
+use crate::wide::high_half;
 
 /// How long entries live, and what they are good for at which age; in nanoseconds, `u64::MAX` for ever.
 ///
@@ -45,8 +46,7 @@ pub(super) fn shortened<P: Platform>(rules: &Rules, ttl: u64) -> u64 {
     if ttl >= LONGEST {
         return ttl;
     }
-    let less = (u128::from(rules.ttl_jitter.of(ttl)) * u128::from(P::random())) >> 64;
-    ttl.saturating_sub(u64::try_from(less).unwrap_or(0))
+    ttl.saturating_sub(high_half(rules.ttl_jitter.of(ttl), P::random()))
 }
 
 /// By `XFetch`: the sooner the end and the longer a fetch, the more likely. No draw is longer than 45 times the mean: mostly none is needed.

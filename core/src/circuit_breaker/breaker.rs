@@ -13,7 +13,7 @@ use super::timing::Time;
 use super::trip::{Consecutive, Trip};
 use crate::backoff::{Backoff, Constant};
 use crate::observe::{SharedObserver, Silent};
-use crate::platform::Platform;
+use crate::platform::{Platform, SMALL};
 use crate::storage::Storage;
 use crate::sync::{Shared, WaitList};
 use crate::time::{Clock, Instant, Steady};
@@ -286,18 +286,30 @@ where
         act: impl FnOnce(&mut Machine<T, B>, &Terms<T, B>, &mut Time<'_, P::Clock>) -> R,
     ) -> R {
         let (result, change) = self.shared.with(|Inner { machine, steady, .. }| {
-            let (epoch, from) = (machine.epoch(), machine.gone_to());
+            let before = (machine.epoch(), machine.gone_to());
             let result = act(machine, &self.terms, &mut Time { steady, clock: &self.clock, read });
-            let to = machine.gone_to();
-            let goes_through = matches!(to, State::Closed | State::Disabled);
-            let is_calm = machine.is_calm(&self.terms);
-            self.gate.set(machine.epoch(), goes_through, is_calm, || self.terms.config_error().is_none());
-            (result, (machine.epoch() != epoch).then_some((from, to)))
+            (result, self.note(machine, before))
         });
         if let Some((from, to)) = change {
-            tell_changes(from, to, |from, to| self.tell(from, to));
+            self.tell_both(from, to);
         }
         result
+    }
+
+    /// Sets the gate as the machine stands, and says what has changed.
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+    fn note(&self, machine: &Machine<T, B>, (epoch, from): (Epoch, State)) -> Option<(State, State)> {
+        let to = machine.gone_to();
+        let goes_through = matches!(to, State::Closed | State::Disabled);
+        let is_calm = machine.is_calm(&self.terms);
+        self.gate.set(machine.epoch(), goes_through, is_calm, || self.terms.config_error().is_none());
+        (machine.epoch() != epoch).then_some((from, to))
+    }
+
+    #[cold]
+    fn tell_both(&self, from: State, to: State) {
+        tell_changes(from, to, |from, to| self.tell(from, to));
     }
 
     #[cold]
@@ -310,7 +322,10 @@ where
                 if waits { waiters.grant_front() } else { None }
             })
         };
-        while let Some(waker) = next() {
+        // Without room for anybody, nobody waits.
+        while S::CAPACITY > 0
+            && let Some(waker) = next()
+        {
             waker.wake();
         }
     }
@@ -318,7 +333,8 @@ where
     #[inline(never)]
     fn admit_or_reject(&self) -> Result<Ticket, BreakerError> {
         let read = self.clock.now();
-        let rejected = self.shared.with(|Inner { machine, steady, .. }| machine.reject(steady.advance(read, &self.clock)));
+        // To ask for no more than a rejection is quicker, and the machine gives the same answer.
+        let rejected = if SMALL { None } else { self.reject(read) };
         let admitted = rejected.map_or_else(|| self.admit_or_change(read), Err);
         match admitted {
             Ok(epoch) => self
@@ -331,6 +347,10 @@ where
                 Err(error)
             }
         }
+    }
+
+    fn reject(&self, read: Instant) -> Option<Rejected> {
+        self.shared.with(|Inner { machine, steady, .. }| machine.reject(steady.advance(read, &self.clock)))
     }
 
     #[cold]

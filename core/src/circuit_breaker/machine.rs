@@ -7,7 +7,7 @@ use super::state::{Snapshot, State};
 use super::trip::{Call, Tally, Trip};
 use crate::backoff::Backoff;
 use crate::config::ConfigError;
-use crate::time::{Instant, nanos};
+use crate::time::Instant;
 
 /// By which terms a breaker opens and closes.
 #[derive(Clone, Copy)]
@@ -43,8 +43,9 @@ impl HalfOpen {
 
 impl<T: Trip, B: Backoff> Terms<T, B> {
     pub(super) fn config_error(&self) -> Option<ConfigError> {
-        let open = || self.open.check().err().or((!self.open.has_delay()).then_some(ConfigError::OpenBackoff));
-        self.trip.config_error().or(self.half_open.config_error()).or_else(open)
+        let own = self.trip.config_error().or_else(|| self.half_open.config_error());
+        let open = own.or_else(|| self.open.check().err());
+        open.or_else(|| (!self.open.has_delay()).then_some(ConfigError::OpenBackoff))
     }
 }
 
@@ -119,9 +120,9 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
         &mut self,
         terms: &Terms<T, B>,
         mut now: impl FnMut() -> Instant,
-        random: impl Fn() -> u64,
+        random: fn() -> u64,
     ) -> Result<Epoch, Rejected> {
-        self.end_half_open(terms, &mut now, &random);
+        self.end_half_open(terms, &mut now, random);
         let admitted = match &mut self.phase {
             Phase::Closed | Phase::Disabled => Ok(self.epoch),
             Phase::ForcedOpen => Err(Rejected::Open { left: u64::MAX }),
@@ -168,7 +169,7 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
         began: Epoch,
         call: Call,
         mut now: impl FnMut() -> Instant,
-        random: impl FnOnce() -> u64,
+        random: fn() -> u64,
     ) {
         if began != self.epoch {
             return;
@@ -181,13 +182,14 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
                 }
             }
             Phase::HalfOpen { until, running, successes } => {
+                let now = now();
                 // At the very instant, whoever has ended comes before the time.
-                if !until.is_never() && now() > *until {
+                if now > *until {
                     return;
                 }
                 *running = running.saturating_sub(1);
                 if call.failed || call.slow {
-                    self.open(terms, now(), random);
+                    self.open(terms, now, random);
                 } else {
                     *successes += 1;
                     if *successes >= terms.half_open.successes {
@@ -224,7 +226,7 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
     }
 
     /// If it has been half-open for too long, it has opened when that was over.
-    fn end_half_open(&mut self, terms: &Terms<T, B>, mut now: impl FnMut() -> Instant, random: impl FnOnce() -> u64) {
+    fn end_half_open(&mut self, terms: &Terms<T, B>, mut now: impl FnMut() -> Instant, random: fn() -> u64) {
         if let Phase::HalfOpen { until, .. } = self.phase
             && !until.is_never()
             && now() >= until
@@ -234,7 +236,7 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
     }
 
     #[cold]
-    fn open(&mut self, terms: &Terms<T, B>, at: Instant, random: impl FnOnce() -> u64) {
+    fn open(&mut self, terms: &Terms<T, B>, at: Instant, random: fn() -> u64) {
         if !matches!(self.phase, Phase::HalfOpen { until, .. } if !until.is_never()) {
             self.pause = self.next_pause(terms, random);
         }
@@ -242,10 +244,11 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
         self.enter(Phase::Open { until: at.saturating_add_nanos(self.pause) });
     }
 
-    fn next_pause(&mut self, terms: &Terms<T, B>, random: impl FnOnce() -> u64) -> u64 {
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+    fn next_pause(&mut self, terms: &Terms<T, B>, random: fn() -> u64) -> u64 {
         let place = self.place.get_or_insert_with(|| terms.open.start());
         // Where a list ends, its last delay goes on.
-        terms.open.delay(place, random).map_or(self.pause, nanos)
+        terms.open.next_nanos(place, random).unwrap_or(self.pause)
     }
 
     fn close(&mut self) {

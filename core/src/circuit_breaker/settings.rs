@@ -7,7 +7,7 @@ use super::breaker::CircuitBreaker;
 use super::judge::{AnyError, FailureIf};
 use super::machine::{HalfOpen, Terms};
 use super::trip::{Consecutive, LastCalls, LastTime, Sliding, Trip, Window};
-use crate::backoff::{Backoff, Constant, Growth, Schedule};
+use crate::backoff::{Backoff, Constant, Growth, Schedule, Spread};
 use crate::config::ConfigError;
 use crate::observe::Silent;
 use crate::platform::{Ambient, Platform};
@@ -228,10 +228,11 @@ impl<P: Platform, const BUCKETS: usize, B: Backoff<State: Copy>, J, S: Storage, 
 
 macro_rules! config_error {
     ([$($parameter:tt)*], $trip:ty) => {
-        impl<P, $($parameter)* G, J, S, O> CircuitBreaker<P, $trip, Schedule<G>, J, S, O>
+        impl<P, $($parameter)* G, D, J, S, O> CircuitBreaker<P, $trip, Schedule<G, D>, J, S, O>
         where
             P: Platform,
             G: Growth<State: Copy>,
+            D: Spread<Previous: Copy>,
             S: Storage,
         {
             /// What is wrong with it, if anything is: [`check`](CircuitBreaker::check), for code that is evaluated at compile time.

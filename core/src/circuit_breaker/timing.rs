@@ -16,6 +16,7 @@ pub(super) struct Time<'t, C> {
 }
 
 impl<C: Clock> Time<'_, C> {
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     pub(super) fn now(&mut self) -> Instant {
         let read = *self.read.get_or_insert_with(|| self.clock.now());
         self.steady.advance(read, self.clock)

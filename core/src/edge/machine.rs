@@ -225,7 +225,8 @@ impl Window {
     }
 
     /// When the pending call starts: never, before a flushed one that it has to keep its distance from.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     pub(super) fn newest_deadline(&self, terms: &Terms) -> Instant {
         if self.awaits_flushed(terms) { Instant::MAX } else { self.due() }
     }
@@ -261,7 +262,8 @@ impl Window {
     }
 
     /// A call starts: what is counted from a start begins here.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn start(&mut self, terms: &Terms, now: Instant) {
         self.started = true;
         self.limit = now.saturating_add_nanos(terms.max_wait);
@@ -274,7 +276,8 @@ impl Window {
     }
 
     /// Time that ran backwards is no time: nothing ends later than if it had begun now.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn forget_the_future(&mut self, terms: &Terms, now: Instant) {
         self.closes = self.closes.min(now.saturating_add_nanos(terms.span));
         self.limit = self.limit.min(now.saturating_add_nanos(terms.max_wait));

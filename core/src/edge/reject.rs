@@ -13,15 +13,18 @@ use crate::alarm::Alarm;
 use crate::platform::Platform;
 use crate::time::{Clock, Instant};
 
+/// Numbers a pending call. They come round again after so many calls that no earlier one can still be waiting.
+type Ticket = usize;
+
 /// Callers that are superseded end at once, with [`EdgeError::Superseded`].
 #[derive(Debug)]
 pub struct Reject {
     /// The ticket of the last call that waited: they are numbered.
-    last: u64,
-    pending: Option<u64>,
-    flushed: Option<u64>,
+    last: Ticket,
+    pending: Option<Ticket>,
+    flushed: Option<Ticket>,
     /// Those of a flush and of the pending call that were the last to be cancelled.
-    cancelled: [Option<u64>; 2],
+    cancelled: [Option<Ticket>; 2],
     /// Of the pending call, unless it has been woken.
     waker: Option<Waker>,
 }
@@ -48,7 +51,7 @@ enum Entry {
     Start,
     /// With `more`, others may be about to come, whose turn it is first.
     Wait {
-        ticket: u64,
+        ticket: Ticket,
         more: bool,
     },
     Skip,
@@ -81,7 +84,7 @@ impl State<Reject> {
     }
 
     /// The waker that is no longer needed comes back.
-    fn ask(&mut self, terms: &Terms, ticket: u64, waker: Waker) -> (Turn, Option<Waker>) {
+    fn ask(&mut self, terms: &Terms, ticket: Ticket, waker: Waker) -> (Turn, Option<Waker>) {
         let mode = &mut self.mode;
         if mode.pending == Some(ticket) {
             let until = self.window.newest_deadline(terms);
@@ -96,7 +99,7 @@ impl State<Reject> {
     }
 
     /// Whether a call starts: if it is still there, and its time has come. A waker that is no longer needed comes back, and that of the pending call, if it has to look anew.
-    fn begin(&mut self, terms: &Terms, ticket: u64, now: Instant) -> (bool, Option<Waker>, Option<Waker>) {
+    fn begin(&mut self, terms: &Terms, ticket: Ticket, now: Instant) -> (bool, Option<Waker>, Option<Waker>) {
         let mode = &mut self.mode;
         if mode.flushed == Some(ticket) {
             mode.flushed = None;
@@ -110,7 +113,7 @@ impl State<Reject> {
     }
 
     /// A caller leaves that waited. As when it asks, wakers come back.
-    fn leave(&mut self, ticket: u64) -> (Option<Waker>, Option<Waker>) {
+    fn leave(&mut self, ticket: Ticket) -> (Option<Waker>, Option<Waker>) {
         let mode = &mut self.mode;
         if mode.flushed == Some(ticket) {
             mode.flushed = None;
@@ -164,7 +167,7 @@ impl<P: Platform, K> Gate<P, K, Reject> {
 /// A place as the pending call, which is given up when this is dropped.
 struct Pending<'g, P: Platform, K> {
     gate: &'g Gate<P, K, Reject>,
-    ticket: Option<u64>,
+    ticket: Option<Ticket>,
 }
 
 impl<P: Platform, K> Drop for Pending<'_, P, K> {
@@ -212,7 +215,7 @@ where
             let Some(operation) = this.operation.take() else { return Poll::Pending };
             match admitted {
                 Ok(()) => this.running.set(Some(operation())),
-                Err(error) => return Poll::Ready(Err(error)),
+                Err(error) => return Poll::Ready(Err(error.of_operation())),
             }
         }
         let Some(running) = this.running.as_mut().as_pin_mut() else { return Poll::Pending };
@@ -224,18 +227,19 @@ where
 
 impl<P: Platform, K> Pending<'_, P, K> {
     /// Waits until the operation may start.
-    fn poll_admitted<E>(
+    #[inline(never)]
+    fn poll_admitted(
         &mut self,
         mut alarm: Pin<&mut Alarm<<P::Clock as Clock>::Sleep>>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(), EdgeError<E>>> {
+    ) -> Poll<Result<(), EdgeError>> {
         let Gate { clock, terms, state, .. } = self.gate;
         let ticket = match self.ticket {
             Some(ticket) => ticket,
             None => match ready!(self.enter(cx)) {
                 Ok(Some(ticket)) => ticket,
                 Ok(None) => return Poll::Ready(Ok(())),
-                Err(error) => return Poll::Ready(Err(error.of_operation())),
+                Err(error) => return Poll::Ready(Err(error)),
             },
         };
         loop {
@@ -260,7 +264,7 @@ impl<P: Platform, K> Pending<'_, P, K> {
     }
 
     /// Comes, at its first poll. A ticket, if it has to wait.
-    fn enter(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<u64>, EdgeError>> {
+    fn enter(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Ticket>, EdgeError>> {
         let Gate { clock, terms, state, .. } = self.gate;
         if let Some(error) = terms.config_error() {
             return Poll::Ready(Err(EdgeError::Config(error)));

@@ -102,8 +102,8 @@ where
                         Ok(pause) => {
                             let at = pause.at;
                             // No timer for nothing; but the other tasks have their turn, also when the pause is over already.
-                            let over = pause.delay.is_zero()
-                                || this.alarm.as_mut().poll_until(&this.session.polling.clock, at, cx).is_ready();
+                            let over =
+                                pause.is_none() || this.alarm.as_mut().poll_until(&this.session.polling.clock, at, cx).is_ready();
                             if over {
                                 cx.waker().wake_by_ref();
                             }
@@ -200,7 +200,7 @@ where
         match self.pause() {
             Ok(pause) => {
                 let outcome = self.last.insert(outcome);
-                self.polling.observer.observe(&PollEvent::Pending { attempt: attempts, outcome, delay: pause.delay });
+                self.polling.observer.observe(&PollEvent::Pending { attempt: attempts, outcome, delay: pause.delay() });
                 Ok(pause)
             }
             Err(stop) => {
@@ -216,14 +216,12 @@ where
     /// The pause before another attempt, if there is to be one.
     fn pause(&mut self) -> Result<Pause, Stop> {
         let Self { polling, attempts, .. } = self;
-        match &mut polling.grid {
-            Some(grid) => {
-                let now = polling.clock.now();
-                let delay = grid.next(now) - now;
-                attempts.failed(&polling.terms, || now, Some(delay), P::random)
-            }
-            None => attempts.failed(&polling.terms, || polling.clock.now(), None, P::random),
+        let (mut read, mut delay) = (None, None);
+        if let Some(grid) = &mut polling.grid {
+            let now = polling.clock.now();
+            (read, delay) = (Some(now), Some(grid.next(now) - now));
         }
+        attempts.failed(&polling.terms, || read.unwrap_or_else(|| polling.clock.now()), delay, P::random)
     }
 }
 

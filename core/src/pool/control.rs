@@ -1,11 +1,12 @@
 use core::fmt;
 use core::future::Future;
 use core::mem::{forget, replace};
+use core::task::Waker;
 
 use super::drained::Drained;
 use super::event::Event;
 use super::run::Run;
-use super::state::{Called, Snapshot, State};
+use super::state::{Snapshot, State};
 use crate::config::ConfigError;
 use crate::observe::{SharedObserver, Silent};
 use crate::platform::Platform;
@@ -376,27 +377,21 @@ impl<P: Platform, S: Storage, O> Pool<P, S, O> {
     /// Does something by which the turn of others may come, and wakes them.
     #[inline]
     pub(super) fn change<R>(&self, change: impl FnOnce(&mut State<S>) -> R) -> R {
-        let (changed, called) = self.state.with(|state| (change(state), state.call()));
-        if called.more || called.waker.is_some() {
-            self.wake(called);
+        let (changed, (first, more)) = self.state.with(|state| (change(state), state.call()));
+        if let Some(first) = first {
+            self.wake(first, more);
         }
         changed
     }
 
     /// Wakes outside the lock, one at a time. If one panics, those behind it have their turn all the same.
-    fn wake(&self, called: Called) {
-        let mut called = called;
-        loop {
-            let Called { waker, more } = called;
+    fn wake(&self, first: Waker, more: bool) {
+        let (mut next, mut more) = (Some(first), more);
+        while let Some(waker) = next {
             let rest = more.then(|| Rest(self));
-            if let Some(waker) = waker {
-                waker.wake();
-            }
+            waker.wake();
             forget(rest);
-            if !more {
-                return;
-            }
-            called = self.state.with(State::call);
+            (next, more) = if more { self.state.with(State::call) } else { (None, false) };
         }
     }
 }

@@ -135,12 +135,6 @@ pub(super) struct State<S: Storage> {
 /// What one is told that comes: whether they have a key in the line, or need none. A waker that isn't needed comes back.
 type Entered<L> = (Result<Option<Key<L>>, PoolError>, Option<Waker>);
 
-/// Whose turn has come.
-pub(super) struct Called {
-    pub(super) waker: Option<Waker>,
-    pub(super) more: bool,
-}
-
 /// Where one stands that asked.
 pub(super) enum Turn {
     Waits,
@@ -228,12 +222,13 @@ impl<S: Storage> State<S> {
 
     /// Calls the next one whose turn it is, if there is one. The waker is to be woken outside the lock; says whether there is another.
     #[inline]
-    pub(super) fn call(&mut self) -> Called {
+    pub(super) fn call(&mut self) -> (Option<Waker>, bool) {
         // Mostly nobody waits.
-        if self.line.front().is_none() { Called { waker: None, more: false } } else { self.call_next() }
+        if self.line.front().is_none() { (None, false) } else { self.call_next() }
     }
 
-    fn call_next(&mut self) -> Called {
+    #[inline(never)]
+    fn call_next(&mut self) -> (Option<Waker>, bool) {
         let waker = self.next().and_then(|rank| {
             match rank {
                 Rank::Job(_) => {
@@ -248,7 +243,7 @@ impl<S: Storage> State<S> {
             }
             self.line.call_front().map(|waker| replace(waker, Waker::noop().clone()))
         });
-        Called { waker, more: self.next().is_some() }
+        (waker, self.next().is_some())
     }
 
     /// The rank of the first in the line, if it is its turn.

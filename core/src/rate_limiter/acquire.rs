@@ -11,13 +11,13 @@ use super::algorithm::Algorithm;
 use super::error::RateLimitError;
 use super::event::Event;
 use super::limiter::RateLimiter;
-use super::line::{Asked, Joined, Turn};
+use super::line::{Asked, Turn};
 use super::lines::{Find, Lines, LinkOf, SpotOf, wake};
 use super::permit::Permit;
 use crate::alarm::Alarm;
 use crate::deadline::Deadline;
 use crate::observe::SharedObserver;
-use crate::platform::Platform;
+use crate::platform::{Platform, SMALL};
 use crate::storage::Storage;
 use crate::sync::wait_list::Key;
 use crate::time::{Clock, Instant};
@@ -120,7 +120,7 @@ pin_project! {
 struct Waited<B: Deref<Target: Lines>> {
     /// Where the permits were taken, or why they were not.
     result: Result<SpotOf<B>, RateLimitError>,
-    /// How long it took, if it did wait.
+    /// How long it took, if it did wait and somebody listens.
     time: Option<Duration>,
     /// Who is to be woken.
     next: Option<Waker>,
@@ -181,7 +181,7 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(lines) = &self.lines else { return Poll::Pending };
         let now = lines.clock().now();
-        if self.place.is_none() {
+        if self.place.is_none() && !SMALL {
             // Without a waker first: most find their permits there. Their way is straight, and all else stands aside.
             match self.take(&**lines, now) {
                 Ok((spot, true)) => {
@@ -272,54 +272,41 @@ where
     /// Takes a place in the queue, or asks there for its turn. When it is ready, it has none.
     #[inline(never)]
     fn poll_waiting(mut self: Pin<&mut Self>, mut now: Instant, cx: &mut Context<'_>) -> Poll<Waited<B>> {
+        let listens = const { <<B::Target as Lines>::Observer as SharedObserver<Event>>::LISTENS };
         let this = self.as_mut().project();
         let Some(lines) = &*this.lines else { return Poll::Pending };
-        if this.place.is_none() {
-            let (waker, permits, deadline) = (cx.waker().clone(), *this.permits, *this.deadline);
-            let joined = this.key.find(&**lines, now, |desk| {
-                let prospect = <<B::Target as Lines>::Observer as SharedObserver<Event>>::LISTENS.then(|| desk.prospect(permits));
-                (desk.join(permits, deadline, waker), prospect)
+        let mut alarm = this.alarm;
+        loop {
+            let (waker, permits, deadline, place) = (cx.waker().clone(), *this.permits, *this.deadline, *this.place);
+            // A line in which somebody waits is never gone: it is the same one each time.
+            let asked = this.key.find(&**lines, now, |desk| {
+                let prospect = (listens && place.is_none()).then(|| desk.prospect(permits));
+                (desk.ask(place.map(|place| place.key), permits, deadline, waker), prospect)
             });
-            match joined {
-                Ok((spot, ((Ok(Joined::Waits(key)), _unused), prospect))) => {
-                    *this.place = Some(Place { spot, key, since: now });
+            let (spot, (Asked { turn, unused: _unused, next }, prospect)) = match asked {
+                Ok(asked) => asked,
+                Err(error) => return Poll::Ready(Waited::not(Err(error))),
+            };
+            let result = match turn {
+                Turn::Wait { key, until } => {
+                    this.place.get_or_insert(Place { spot, key, since: now });
                     if let Some((ahead, at_least)) = prospect {
                         lines.observer().observe(&Event::Waiting { ahead, at_least });
                     }
+                    if now < deadline {
+                        let (clock, at) = (lines.clock(), until.min(deadline));
+                        ready!(alarm.as_mut().poll_until(clock, at, cx));
+                        now = clock.now().max(at);
+                        continue;
+                    }
+                    self.leave();
+                    return Poll::Ready(Waited::not(Err(RateLimitError::Deadline)));
                 }
-                Ok((spot, ((Ok(Joined::Admitted), _unused), _))) => return Poll::Ready(Waited::not(Ok(spot))),
-                Ok((_, ((Err(error), _unused), _))) => return Poll::Ready(Waited::not(Err(error))),
-                Err(error) => return Poll::Ready(Waited::not(Err(error))),
-            }
-        }
-        let mut alarm = this.alarm;
-        loop {
-            let Some(Place { spot, key, since }) = *this.place else { return Poll::Pending };
-            let waker = cx.waker().clone();
-            // A line in which somebody waits is never gone.
-            let Some(Asked { turn, unused: _unused, next }) = lines.with(spot, now, |desk| desk.ask(key, waker)) else {
-                return Poll::Pending;
+                Turn::Admitted => Ok(spot),
+                Turn::Refused(error) => Err(error),
             };
-            let time = Some(now.saturating_duration_since(since));
-            let until = match turn {
-                Turn::Wait { until } => until,
-                Turn::Admitted => {
-                    *this.place = None;
-                    return Poll::Ready(Waited { result: Ok(spot), time, next });
-                }
-                Turn::Refused(error) => {
-                    *this.place = None;
-                    return Poll::Ready(Waited { result: Err(error), time, next });
-                }
-            };
-            if now >= *this.deadline {
-                self.leave();
-                return Poll::Ready(Waited { result: Err(RateLimitError::Deadline), time, next: None });
-            }
-            let at = until.min(*this.deadline);
-            let clock = lines.clock();
-            ready!(alarm.as_mut().poll_until(clock, at, cx));
-            now = clock.now().max(at);
+            let time = this.place.take().filter(|_| listens).map(|place| now.saturating_duration_since(place.since));
+            return Poll::Ready(Waited { result, time, next });
         }
     }
 }

@@ -66,12 +66,6 @@ enum By {
     Ended,
 }
 
-/// What somebody who comes is told.
-pub(super) enum Joined<L> {
-    Admitted,
-    Waits(Key<L>),
-}
-
 /// What was taken in advance.
 pub(super) struct InAdvance<L> {
     /// From when on it may be used.
@@ -80,19 +74,19 @@ pub(super) struct InAdvance<L> {
     pub(super) key: Option<Key<L>>,
 }
 
-/// What a waiter is told.
-pub(super) enum Turn {
-    /// The permits are its own, and it is no longer in the queue.
+/// What somebody who may wait is told.
+pub(super) enum Turn<L> {
+    /// The permits are its own, and it is not in the queue.
     Admitted,
-    /// It looks again at that instant of the clock; if that is never, it is woken.
-    Wait { until: Instant },
-    /// There will never be so many.
+    /// It has a place in the queue, and looks again at that instant of the clock; if that is never, it is woken.
+    Wait { key: Key<L>, until: Instant },
+    /// There will never be so many, or not in time, or there is no place; it is not in the queue.
     Refused(RateLimitError),
 }
 
-/// The answer to a waiter, and what is done with wakers outside the lock.
-pub(super) struct Asked {
-    pub(super) turn: Turn,
+/// The answer to somebody who may wait, and what is done with wakers outside the lock.
+pub(super) struct Asked<L> {
+    pub(super) turn: Turn<L>,
     /// To be dropped.
     pub(super) unused: [Option<Waker>; 2],
     /// Of whoever is first now: to be woken.
@@ -215,10 +209,11 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
     #[cold]
     fn never(&self, permits: u32) -> Option<RateLimitError> {
         let most = self.algorithm.most();
-        let error = self.algorithm.config_error().or(self.limits.config_error());
-        error
-            .map(RateLimitError::Config)
-            .or_else(|| (permits > most).then_some(RateLimitError::TooManyPermits { requested: permits, most }))
+        match self.algorithm.config_error().or_else(|| self.limits.config_error()) {
+            Some(error) => Some(RateLimitError::Config(error)),
+            None if permits > most => Some(RateLimitError::TooManyPermits { requested: permits, most }),
+            None => None,
+        }
     }
 
     /// Behind how many somebody would wait who comes, and how long at least.
@@ -227,34 +222,59 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
         (self.crowd.queue.len(), at.saturating_duration_since(self.now))
     }
 
-    /// Takes permits for somebody who comes, or lets them wait, if that can end in time. A waker that isn't needed comes back.
-    pub(super) fn join(
-        &mut self,
-        permits: u32,
-        deadline: Instant,
-        waker: Waker,
-    ) -> (Result<Joined<S::Link>, RateLimitError>, Option<Waker>) {
-        let lack = match self.take_now(permits) {
-            Ok(()) => return (Ok(Joined::Admitted), Some(waker)),
-            Err(lack) => lack,
+    /// Somebody asks who waits in that place, or who comes: takes the permits, or waits for them, if that can end in time.
+    pub(super) fn ask(&mut self, place: Option<Key<S::Link>>, permits: u32, deadline: Instant, waker: Waker) -> Asked<S::Link> {
+        let is_first = match place {
+            Some(key) => self.slab.is_front(&self.crowd.queue, key),
+            None => self.crowd.queue.is_empty(),
         };
-        let refusal = match lack {
-            Lack::Refused(Refused::Never) => Some(self.refusal(permits, &lack)),
-            _ => self.never(permits),
+        if is_first && place.is_none() {
+            self.crowd.since = self.now;
+        }
+        let until = match if is_first { self.take_in_turn(permits) } else { Err(Lack::Others) } {
+            Ok(()) => return self.answer(place, waker, Turn::Admitted),
+            Err(Lack::Refused(Refused::Until(at))) => at,
+            Err(Lack::Running | Lack::Others) => Instant::MAX,
+            Err(lack @ Lack::Refused(Refused::Never)) => {
+                let refusal = self.refusal(permits, &lack);
+                return self.answer(place, waker, Turn::Refused(refusal));
+            }
         };
-        if let Some(refusal) = refusal {
-            return (Err(refusal), Some(waker));
+        let (key, unused) = match place {
+            Some(key) => (key, self.slab.listen(key, waker)),
+            None => match self.join(permits, deadline, waker) {
+                Ok(key) => (key, None),
+                Err((refusal, Full(waker))) => return self.answer(None, waker, Turn::Refused(refusal)),
+            },
+        };
+        if is_first {
+            self.crowd.since = if until.is_never() { until } else { self.crowd.since.min(self.now) };
+        }
+        Asked { turn: Turn::Wait { key, until: self.steady.on_clock(until) }, unused: [unused, None], next: None }
+    }
+
+    /// Whoever leaves the queue, or has not come into it, is told so.
+    fn answer(&mut self, place: Option<Key<S::Link>>, waker: Waker, turn: Turn<S::Link>) -> Asked<S::Link> {
+        let (registered, next) = match place {
+            Some(key) => (self.remove(key), self.next()),
+            None => (None, None),
+        };
+        Asked { turn, unused: [registered, Some(waker)], next }
+    }
+
+    /// Lets somebody wait who comes.
+    fn join(&mut self, permits: u32, deadline: Instant, waker: Waker) -> Result<Key<S::Link>, (RateLimitError, Full)> {
+        if let Some(error) = self.never(permits) {
+            return Err((error, Full(waker)));
         }
         if !deadline.is_never() {
             let earliest = self.algorithm.not_before(self.taken, self.now, self.crowd.asked, permits);
             if self.steady.on_clock(earliest) > deadline {
-                return (Err(RateLimitError::Deadline), Some(waker));
+                return Err((RateLimitError::Deadline, Full(waker)));
             }
         }
-        match self.push(Ask { permits, by: By::Caller }, waker) {
-            Ok(key) => (Ok(Joined::Waits(key)), None),
-            Err(Full(waker)) => (Err(RateLimitError::QueueFull { waiting: self.crowd.queue.len() }), Some(waker)),
-        }
+        self.push(Ask { permits, by: By::Caller }, waker)
+            .map_err(|full| (RateLimitError::QueueFull { waiting: self.crowd.queue.len() }, full))
     }
 
     fn push(&mut self, ask: Ask, waker: Waker) -> Result<Key<S::Link>, Full> {
@@ -268,43 +288,6 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
         }
         self.crowd.asked = self.crowd.asked.saturating_add(u64::from(ask.permits));
         Ok(key)
-    }
-
-    /// A waiter asks.
-    pub(super) fn ask(&mut self, key: Key<S::Link>, waker: Waker) -> Asked {
-        let is_front = self.slab.is_front(&self.crowd.queue, key);
-        let Some(&Ask { permits, .. }) = self.slab.front(&self.crowd.queue).filter(|_| is_front) else {
-            return self.keep_waiting(key, waker, Instant::MAX);
-        };
-        match self.take_in_turn(permits) {
-            Ok(()) => self.answer(key, waker, Turn::Admitted),
-            Err(Lack::Refused(Refused::Until(at))) => {
-                self.crowd.since = self.crowd.since.min(self.now);
-                self.keep_waiting(key, waker, at)
-            }
-            Err(Lack::Running | Lack::Others) => {
-                self.crowd.since = Instant::MAX;
-                self.keep_waiting(key, waker, Instant::MAX)
-            }
-            Err(lack @ Lack::Refused(Refused::Never)) => {
-                let refusal = self.refusal(permits, &lack);
-                self.answer(key, waker, Turn::Refused(refusal))
-            }
-        }
-    }
-
-    fn answer(&mut self, key: Key<S::Link>, waker: Waker, turn: Turn) -> Asked {
-        let registered = self.remove(key);
-        Asked { turn, unused: [registered, Some(waker)], next: self.next() }
-    }
-
-    fn keep_waiting(&mut self, key: Key<S::Link>, waker: Waker, until: Instant) -> Asked {
-        use crate::sync::wait_list::Turn::{Granted, Unknown, Waiting};
-        let unused = match self.slab.poll(key, waker) {
-            Granted { unused, .. } | Waiting { unused } => unused,
-            Unknown { unused } => Some(unused),
-        };
-        Asked { turn: Turn::Wait { until: self.steady.on_clock(until) }, unused: [unused, None], next: None }
     }
 
     /// Takes permits for the first in the queue: as of the instant for which they were due, if a coarse timer has woken it a little late and the rule has it so. Otherwise every wait would be that much longer, and the rate not met.

@@ -232,8 +232,8 @@ impl<'b, P: Platform, B: Backoff, R> Retry<'b, P, B, R> {
             let outcome = operation().map_err(TimeoutError::Failed);
             match session.settle(outcome, true) {
                 Step::End(result) => return result,
-                Step::Pause(pause) if pause.delay.is_zero() => {}
-                Step::Pause(pause) => sleep(pause.delay),
+                Step::Pause(pause) if pause.is_none() => {}
+                Step::Pause(pause) => sleep(pause.delay()),
             }
             if let Err(DeadlinePassed) = session.check_deadline() {
                 return Err(session.past_deadline::<T>());

@@ -157,7 +157,7 @@ impl<Q: AsPolicy, R, E, A, B: Future<Output = ()>> Progress<Q, R, E, A, B> {
                 Step::End(result) => return Poll::Ready(result),
                 Step::Pause(pause) => {
                     // No timer for nothing; but the other tasks have their turn, also when the pause is over already.
-                    if pause.delay.is_zero() || this.alarm.poll_until(this.session.clock(), pause.at, cx).is_ready() {
+                    if pause.is_none() || this.alarm.poll_until(this.session.clock(), pause.at, cx).is_ready() {
                         this.stage.set(Stage::Resume);
                         cx.waker().wake_by_ref();
                     } else {

@@ -42,7 +42,7 @@ where
         };
         match session.settle(outcome, repetition == Repetition::Allowed) {
             Step::End(result) => return result,
-            Step::Pause(pause) if pause.delay.is_zero() => yield_now().await,
+            Step::Pause(pause) if pause.is_none() => yield_now().await,
             Step::Pause(pause) => {
                 let mut waited = false;
                 poll_fn(|cx| {

@@ -221,7 +221,7 @@ impl<'b, P: Platform<Clock: Copy>, B: Copy, R: Copy> Retry<'b, P, B, R> {
     }
 }
 
-impl<P: Platform, G: Copy, R, O> Retry<'_, P, Schedule<G>, R, O> {
+impl<P: Platform, G: Copy, J: Copy, R, O> Retry<'_, P, Schedule<G, J>, R, O> {
     /// Itself, if it makes sense; for what comes from a configuration file. [`checked!`](crate::checked) does so at compile time.
     ///
     /// # Errors

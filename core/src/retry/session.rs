@@ -181,7 +181,7 @@ impl<Q: AsPolicy, R, E> Session<Q, R, E> {
                 };
                 // Noted before anybody is told, so that what was paid goes back if they panic.
                 let failed = self.failed.insert(Failed { paid: true, last });
-                let event = Event::Retrying { attempt, delay: pause.delay, cause: cause(failed.last.as_ref()) };
+                let event = Event::Retrying { attempt, delay: pause.delay(), cause: cause(failed.last.as_ref()) };
                 self.rules.observe(&event);
                 Step::Pause(pause)
             }

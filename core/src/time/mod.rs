@@ -43,6 +43,9 @@ impl Instant {
     /// The instant that never comes: a sleep until then registers no timer.
     pub const MAX: Self = Self(u64::MAX);
 
+    /// The last one that comes.
+    pub(crate) const LAST: Self = Self(u64::MAX - 1);
+
     /// The instant `nanos` nanoseconds after the origin.
     #[must_use]
     pub const fn from_nanos(nanos: u64) -> Self {
@@ -58,13 +61,18 @@ impl Instant {
     /// The time since `earlier`, or zero if that is later: time that runs backwards counts as no time.
     #[must_use]
     pub const fn saturating_duration_since(self, earlier: Self) -> Duration {
-        wide::duration(self.0.saturating_sub(earlier.0))
+        wide::duration(self.nanos_since(earlier))
+    }
+
+    /// As [`saturating_duration_since`](Instant::saturating_duration_since), in nanoseconds.
+    pub(crate) const fn nanos_since(self, earlier: Self) -> u64 {
+        wide::rest(self.0, earlier.0)
     }
 
     /// This instant, `nanos` nanoseconds later; at most [`Instant::MAX`].
     #[must_use]
     pub const fn saturating_add_nanos(self, nanos: u64) -> Self {
-        Self(self.0.saturating_add(nanos))
+        Self(wide::sum(self.0, nanos))
     }
 
     /// Whether this is [`Instant::MAX`].
@@ -86,7 +94,7 @@ impl Sub<Duration> for Instant {
     type Output = Self;
 
     fn sub(self, duration: Duration) -> Self {
-        Self(self.0.saturating_sub(nanos(duration)))
+        Self(wide::rest(self.0, nanos(duration)))
     }
 }
 
@@ -170,6 +178,9 @@ pub trait Clock: Clone {
 
     /// How far apart the instants are at which its sleeps can be ready: by so much they may be late though nothing holds them up. Default: zero, for timers as fine as the clock.
     const RESOLUTION: Duration = Duration::ZERO;
+
+    /// Whether nobody sets it back: then nothing that is shared has to see to that. Default: no.
+    const IS_STEADY: bool = false;
 
     /// The present instant.
     fn now(&self) -> Instant;

@@ -41,12 +41,14 @@ impl Steady {
     }
 
     /// The present, when the clock was read and said so.
-    #[inline]
+    // Kept out of line on small machines: all that is shared goes through it.
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     pub fn advance<C: Clock>(&mut self, read: Instant, clock: &C) -> Instant {
-        let now = read.saturating_add_nanos(self.lag);
+        let now = if C::IS_STEADY { read } else { read.saturating_add_nanos(self.lag) };
         if now >= self.latest {
             self.latest = now;
-        } else if self.latest.as_nanos() - now.as_nanos() >= LATE_READING {
+        } else if !C::IS_STEADY && self.latest.as_nanos() - now.as_nanos() >= LATE_READING {
             self.set_back(clock);
         }
         self.latest

@@ -10,7 +10,8 @@ use super::TimeoutError;
 use crate::alarm::Alarm;
 use crate::deadline::Deadline;
 use crate::operation::Fallible;
-use crate::time::{Clock, duration, nanos};
+use crate::platform::SMALL;
+use crate::time::{Clock, Instant, duration, nanos};
 
 pin_project! {
     /// An operation with a limit to its time.
@@ -101,16 +102,15 @@ impl<O, C: Clock> Timeout<O, C> {
             this.operation.set(None);
             return Poll::Ready(outcome.map_err(TimeoutError::Failed));
         }
-        let after = duration(*this.after);
-        let deadline = this.alarm.at();
-        let fired = if deadline.is_never() {
-            this.alarm.poll_for(this.clock, after, cx)
-        } else {
-            this.alarm.poll_until(this.clock, deadline, cx)
+        let fired = match this.alarm.at() {
+            // Set to nothing yet.
+            Instant::MAX if SMALL => this.alarm.poll_until(this.clock, this.clock.now().saturating_add_nanos(*this.after), cx),
+            Instant::MAX => this.alarm.poll_for(this.clock, duration(*this.after), cx),
+            at => this.alarm.poll_until(this.clock, at, cx),
         };
         fired.map(|()| {
             this.operation.set(None);
-            Err(TimeoutError::TimedOut { after: deadline.is_never().then_some(after) })
+            Err(TimeoutError::TimedOut { after: (*this.after != u64::MAX).then(|| duration(*this.after)) })
         })
     }
 }

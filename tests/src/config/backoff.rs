@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use aplomb::backoff::{Backoff, Constant, Exponential, Fibonacci, Jitter, Linear, List, Place, Schedule};
+use aplomb::backoff::{Backoff, Constant, Exponential, Fibonacci, Jitter, Linear, List, Place, Same, Schedule};
 use aplomb::{ConfigError, Ratio};
 use serde::Deserialize;
 
@@ -50,7 +50,7 @@ pub enum JitterConfig {
 #[derive(Debug, Clone, Copy)]
 pub enum AnyBackoff {
     /// `constant`.
-    Constant(Constant),
+    Constant(Schedule<Same>),
     /// `linear`.
     Linear(Linear),
     /// `exponential`.
@@ -130,7 +130,7 @@ impl BackoffConfig {
     pub fn build(&self) -> (AnyBackoff, Option<u64>) {
         match self {
             Self::Constant { delay, jitter, seed } => {
-                (AnyBackoff::Constant(bounded(Constant::every(delay.duration()), None, *jitter)), *seed)
+                (AnyBackoff::Constant(bounded(Constant::every(delay.duration()).jitter(Jitter::None), None, *jitter)), *seed)
             }
             Self::Linear { initial, step, max, jitter, seed } => {
                 let linear = Linear::from(initial.duration()).step(step.duration());

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker};
 use aplomb::cache::{Cache, Get, GetWithRefresh, Iter, Refresh, Refresher, Snapshot};
 use aplomb::key::FoldHash;
 use aplomb::memoize::{Call, Memoize};
+use aplomb::observe::Silent;
 use aplomb::{FlightError, Heap, Inline, Platform, Storage};
 use aplomb_embassy::Embassy;
 use aplomb_sim::Sim;
@@ -23,7 +24,7 @@ type Refreshing<P, F> = Refresh<'static, Kept<P>, Start<F>, F>;
 type Running<P, F> = Refresher<'static, Kept<P>, fn(u32) -> F, F>;
 type Function<P, F = Op> = Memoize<P, fn(u32) -> F, u32, u32, u32>;
 type Calling<P, F> = Call<'static, 'static, fn(u32) -> F, Kept<P>, u32, F>;
-type Through<P> = Iter<'static, P, u32, u32, u32, Heap, FoldHash, Heap, 1>;
+type Through<P> = Iter<'static, P, u32, u32, u32, Heap, FoldHash, Heap, 1, Silent>;
 
 #[test]
 fn caches_and_memoized_functions() {

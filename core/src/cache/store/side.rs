@@ -2,6 +2,7 @@ use core::ops::Range;
 
 use crate::storage::{Link, Slots, Storage};
 use crate::time::Instant;
+use crate::wide::divided;
 
 /// How many slots have an end together.
 pub(super) const BLOCK: usize = 32;
@@ -39,7 +40,7 @@ impl<S: Storage> Side<S> {
         self.words.as_mut_slice().fill(0);
         let slots = self.words.as_slice().len();
         self.blocks = slots.div_ceil(BLOCK);
-        self.places = if slots < NODE { 0 } else { (slots / 100).max(1) };
+        self.places = if slots < NODE { 0 } else { hundredth(slots).max(1) };
         (self.root, self.first, self.waiting) = (Instant::ORIGIN, 0, 0);
     }
 
@@ -210,4 +211,10 @@ fn word<L: Link>(tag: L) -> u16 {
 fn elsewhere<L: Link>(tag: L, places: usize) -> usize {
     let mixed = (tag.index() as u32).wrapping_mul(0x85eb_ca6b) ^ 0x5bd1_e995;
     ((u64::from(mixed) * places as u64) >> 32) as usize
+}
+
+/// By the division that is there anyway: a processor without one takes much code for another.
+fn hundredth(slots: usize) -> usize {
+    let whole = divided(slots as u64, 100).map(|(whole, _)| whole);
+    whole.and_then(|whole| usize::try_from(whole).ok()).unwrap_or(0)
 }

@@ -29,6 +29,9 @@ pub(super) struct Chained<K, V, S: Storage> {
     rooms: usize,
 }
 
+/// An entry, and the link to it.
+type Linked<'e, K, V, L> = (L, &'e Entry<K, V, L>);
+
 impl<K, V, S: Storage> Chained<K, V, S> {
     pub(super) const fn new() -> Self {
         Self { slots: S::Slots::EMPTY, heads: S::Slots::EMPTY, vacant: None, len: 0, rooms: 0 }
@@ -50,12 +53,33 @@ impl<K, V, S: Storage> Chained<K, V, S> {
 
     #[inline]
     pub(super) fn find(&self, tag: S::Link, mut is_it: impl FnMut(&K) -> bool) -> Option<S::Link> {
+        let mut next = self.head(tag);
+        while let Some((link, entry)) = self.tagged(tag, next) {
+            if is_it(&entry.key) {
+                return Some(link);
+            }
+            next = entry.next;
+        }
+        None
+    }
+
+    // On small machines, what follows is not stamped out with whatever is looked for.
+
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+    fn head(&self, tag: S::Link) -> Option<S::Link> {
         let heads = self.heads.as_slice();
-        let mut next = *heads.get(tag.place(heads.len()))?;
+        *heads.get(tag.place(heads.len()))?
+    }
+
+    /// The next one with this tag in a chain.
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+    fn tagged(&self, tag: S::Link, mut next: Option<S::Link>) -> Option<Linked<'_, K, V, S::Link>> {
         while let Some(link) = next {
             let entry = self.get(link)?;
-            if entry.tag == tag && is_it(&entry.key) {
-                return Some(link);
+            if entry.tag == tag {
+                return Some((link, entry));
             }
             next = entry.next;
         }

@@ -14,7 +14,7 @@ use super::machine::Terms;
 use super::settings::{Parts, wrong};
 use super::state::KeyedEvent;
 use super::trip::{Consecutive, Sliding, Trip, Window};
-use crate::backoff::{Backoff, Constant, Growth, Schedule};
+use crate::backoff::{Backoff, Constant, Growth, Schedule, Spread};
 use crate::config::ConfigError;
 use crate::key::FoldHash;
 use crate::observe::{SharedObserver, Silent};
@@ -198,10 +198,12 @@ where
 
 macro_rules! config_error {
     ([$($parameter:tt)*], $trip:ty) => {
-        impl<P, K, $($parameter)* G, J, S, H, O, const SHARDS: usize> KeyedCircuitBreaker<P, K, $trip, Schedule<G>, J, S, H, SHARDS, O>
+        impl<P, K, $($parameter)* G, D, J, S, H, O, const SHARDS: usize>
+            KeyedCircuitBreaker<P, K, $trip, Schedule<G, D>, J, S, H, SHARDS, O>
         where
             P: Platform,
             G: Growth<State: Copy>,
+            D: Spread<Previous: Copy>,
             S: Storage,
         {
             /// What is wrong with it, if anything is: [`check`](KeyedCircuitBreaker::check), for code that is evaluated at compile time.

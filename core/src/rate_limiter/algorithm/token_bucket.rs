@@ -3,9 +3,10 @@ use core::time::Duration;
 
 use super::{Algorithm, Refused};
 use crate::config::ConfigError;
+use crate::platform::SMALL;
 use crate::rate_limiter::Rate;
 use crate::time::{Instant, LATE_READING, duration};
-use crate::wide::divided;
+use crate::wide::{divided, scaled};
 
 /// A bucket that holds up to `burst` permits, and into which they drip one by one at an even pace.
 ///
@@ -163,24 +164,23 @@ impl TokenBucket {
         if n == 1 {
             return self.interval;
         }
-        let parts = u64::from(parts).saturating_mul(n);
-        let (carry, parts) = self.carry(parts);
-        Span { whole: whole.saturating_mul(n).saturating_add(carry), parts }
+        let (carry, parts) = self.carry(scaled(u64::from(parts), n));
+        Span { whole: scaled(whole, n).saturating_add(carry), parts }
     }
 
     /// So many parts as a whole number of nanoseconds, and the rest.
+    #[allow(clippy::cast_possible_truncation, reason = "the rest is less than a number of 32 bits")]
     fn carry(&self, parts: u64) -> (u64, u32) {
         let (whole, rest) = divided(parts, u64::from(self.rate.permits())).unwrap_or((parts, 0));
-        // The rest is less than a number of 32 bits.
-        (whole, u32::try_from(rest).unwrap_or(0))
+        (whole, rest as u32)
     }
 
     #[inline]
     fn add(&self, a: Span, b: Span) -> Span {
-        let (whole, parts) = (a.whole.saturating_add(b.whole), u64::from(a.parts) + u64::from(b.parts));
-        let permits = u64::from(self.rate.permits());
-        let (whole, parts) = if parts >= permits { (whole.saturating_add(1), parts - permits) } else { (whole, parts) };
-        Span { whole, parts: u32::try_from(parts).unwrap_or(0) }
+        let (parts, overflows) = a.parts.overflowing_add(b.parts);
+        let carry = overflows || parts >= self.rate.permits();
+        let parts = if carry { parts.wrapping_sub(self.rate.permits()) } else { parts };
+        Span { whole: a.whole.saturating_add(b.whole).saturating_add(u64::from(carry)), parts }
     }
 
     /// `a - b`; zero if that is less.
@@ -190,7 +190,7 @@ impl TokenBucket {
         }
         let borrow = a.parts < b.parts;
         let parts = if borrow { a.parts.wrapping_add(self.rate.permits()) } else { a.parts };
-        Span { whole: a.whole.saturating_sub(b.whole).saturating_sub(u64::from(borrow)), parts: parts.wrapping_sub(b.parts) }
+        Span { whole: a.whole.wrapping_sub(b.whole).wrapping_sub(u64::from(borrow)), parts: parts.wrapping_sub(b.parts) }
     }
 
     /// How many permits drip in that time.
@@ -206,39 +206,35 @@ impl TokenBucket {
         self.permits_in(self.sub(last, before))
     }
 
-    /// When the bucket is full again if `n` permits are taken.
-    #[inline]
-    fn taking(&self, state: &Bucket, now: Instant, n: u64) -> Span {
-        self.add(state.full_at().max(Span::at(now)), self.cost(n))
-    }
-
-    /// When the permits may be used with which the bucket is full at `full_at`.
-    fn usable(&self, full_at: Span, now: Instant) -> Instant {
-        if full_at <= self.add(Span::at(now), self.depth) {
-            now
+    /// When `n` permits may be used if they are taken, and when the bucket is full again then.
+    #[inline(never)]
+    fn taking(&self, state: &Bucket, now: Instant, n: u64) -> (Instant, Span) {
+        let now_or_later = if state.whole < now.as_nanos() { Span::at(now) } else { state.full_at() };
+        let full_at = self.add(now_or_later, self.cost(n));
+        let usable_at = self.sub(full_at, self.depth).round_up();
+        if usable_at <= now {
+            (now, full_at)
         } else if self.rate.per_nanos() >= LONGEST {
-            Instant::MAX
+            (Instant::MAX, full_at)
         } else {
-            self.sub(full_at, self.depth).round_up()
+            (usable_at, full_at)
         }
     }
-}
 
-impl TokenBucket {
+    /// Takes `n` permits that may be used at `latest`, or before, and says when.
     // Kept out of line, so that the short way is short.
     #[cold]
     #[inline(never)]
-    fn try_take_exactly(&self, state: &mut Bucket, now: Instant, n: u32) -> Result<(), Refused> {
+    fn take_by(&self, state: &mut Bucket, now: Instant, n: u32, latest: Instant) -> Result<Instant, Refused> {
         if self.is_never(n) {
             return Err(Refused::Never);
         }
-        let full_at = self.taking(state, now, u64::from(n));
-        let at = self.usable(full_at, now);
-        if at > now {
+        let (at, full_at) = self.taking(state, now, u64::from(n));
+        if at > latest {
             return Err(Refused::at(at));
         }
         state.fill_at(full_at, n);
-        Ok(())
+        Ok(at)
     }
 }
 
@@ -281,27 +277,20 @@ impl Algorithm for TokenBucket {
 
     #[inline]
     fn try_take(&self, state: &mut Bucket, now: Instant, n: u32) -> Result<(), Refused> {
-        // A rate without fractions, as most are: the same, in fewer steps.
-        match self.number(state).and_then(|full_at| self.try_take_packed(full_at, now, n)) {
+        // A rate without fractions, as most are: the same, in fewer steps. On a small machine they would be more code.
+        let full_at = if SMALL { None } else { self.number(state) };
+        match full_at.and_then(|full_at| self.try_take_packed(full_at, now, n)) {
             Some(Ok(full_at)) => {
                 *state = self.unpack(full_at);
                 Ok(())
             }
             Some(Err(at)) => Err(Refused::Until(at)),
-            None => self.try_take_exactly(state, now, n),
+            None => self.take_by(state, now, n, now).map(drop),
         }
     }
 
     fn reserve(&self, state: &mut Bucket, now: Instant, n: u32) -> Option<Instant> {
-        if self.is_never(n) {
-            return None;
-        }
-        let full_at = self.taking(state, now, u64::from(n));
-        let at = self.usable(full_at, now);
-        (!at.is_never()).then(|| {
-            state.fill_at(full_at, n);
-            at
-        })
+        self.take_by(state, now, n, Instant::LAST).ok()
     }
 
     /// As in Go's `x/time/rate`: less what later reservations have taken from behind it. If that was done before, and they are still to come, then only as much that no burst is larger than the bucket.
@@ -319,7 +308,7 @@ impl Algorithm for TokenBucket {
     }
 
     fn not_before(&self, state: &Bucket, now: Instant, ahead: u64, n: u32) -> Instant {
-        self.usable(self.taking(state, now, ahead.saturating_add(u64::from(n))), now)
+        self.taking(state, now, ahead.saturating_add(u64::from(n))).0
     }
 
     fn available(&self, state: &Bucket, now: Instant) -> u32 {

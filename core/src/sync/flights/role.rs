@@ -1,6 +1,7 @@
 use core::task::{Context, Poll, Waker, ready};
 
 use super::{FlightTable, Landed, Learnt, Left, Place, Ticket};
+use crate::platform::SMALL;
 use crate::single_flight::{Event, FlightError};
 use crate::storage::Storage;
 
@@ -195,8 +196,8 @@ impl<'f, F: Flights + ?Sized> Role<'f, F> {
             self.stands = Stands::Outside;
             return false;
         }
-        // What lies on the stack at a time is not to be large.
-        if size_of::<F::Outcome>() <= 32 {
+        // What lies on the stack at a time is not to be large, and on a small machine the code for one is less than that for several.
+        if size_of::<F::Outcome>() <= 32 && !SMALL {
             self.give_out::<8>(ticket, outcome, awaited)
         } else {
             self.give_out::<1>(ticket, outcome, awaited)

@@ -7,6 +7,7 @@ use core::task::{Context, Poll, ready};
 use super::counting::{Lender, LinkOf};
 use super::error::AcquireError;
 use super::permit::Permit;
+use crate::platform::SMALL;
 use crate::sync::wait_list::Key;
 
 /// Waits for permits of what `B` points to; made by [`Semaphore::acquire`](super::Semaphore::acquire) and [`acquire_owned`](super::Semaphore::acquire_owned).
@@ -61,8 +62,8 @@ impl<B: Deref<Target: Lender>> Acquire<B> {
     pub(crate) fn poll_taken(&mut self, cx: &Context<'_>) -> Poll<Result<(), AcquireError>> {
         let Some(lender) = &self.lender else { return Poll::Pending };
         let taken = match self.place {
-            None => lender.semaphore().admit(self.n),
-            Some(_) => Ok(false),
+            None if !SMALL => lender.semaphore().admit(self.n),
+            _ => Ok(false),
         };
         match taken {
             Ok(true) => Poll::Ready(Ok(())),

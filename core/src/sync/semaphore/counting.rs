@@ -1,12 +1,12 @@
 use core::fmt;
 use core::mem::forget;
 use core::ops::Deref;
-use core::task::Context;
+use core::task::{Context, Waker};
 
 use super::acquire::Acquire;
 use super::error::{AcquireError, TryAcquireError};
 use super::permit::Permit;
-use super::state::{Claim, Entered, State, Woken};
+use super::state::{Claim, Entered, State};
 use crate::platform::Platform;
 use crate::storage::Storage;
 use crate::sync::Shared;
@@ -313,26 +313,24 @@ impl<P: Platform, S: Storage, X> Semaphore<P, S, X> {
     /// Changes something, and lets go whoever can go then.
     #[inline]
     pub(super) fn change<R>(&self, act: impl FnOnce(&mut State<S, X>) -> R) -> R {
-        let (result, woken) = self.state.with(|state| {
+        let (result, (first, more)) = self.state.with(|state| {
             let result = act(state);
             (result, state.settle())
         });
-        if let Some(woken) = woken {
-            self.wake(woken);
+        if let Some(first) = first {
+            self.wake(first, more);
         }
         result
     }
 
     /// Wakes one after the other, each outside the lock. If a waker panics, those behind it have their turn all the same.
-    fn wake(&self, first: Woken) {
-        let mut next = Some(first);
-        while let Some(Woken { waker, more }) = next {
+    fn wake(&self, first: Waker, more: bool) {
+        let (mut next, mut more) = (Some(first), more);
+        while let Some(waker) = next {
             let rest = more.then(|| Rest(self));
-            if let Some(waker) = waker {
-                waker.wake();
-            }
+            waker.wake();
             forget(rest);
-            next = if more { self.state.with(State::settle) } else { None };
+            (next, more) = if more { self.state.with(State::settle) } else { (None, false) };
         }
     }
 }

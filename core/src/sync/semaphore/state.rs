@@ -38,12 +38,6 @@ impl Claim {
 /// The place in the queue of one who has come, if it has to wait.
 pub(super) type Entered<L> = Result<Option<Key<L>>, AcquireError>;
 
-/// Somebody who is to be woken outside the lock, and whether the next one can go too.
-pub(super) struct Woken {
-    pub(super) waker: Option<Waker>,
-    pub(super) more: bool,
-}
-
 impl<S: Storage, X> State<S, X> {
     pub(super) const fn new(permits: u32, beside: X) -> Self {
         Self { permits, taken: 0, closed: false, waiters: WaitList::new(), beside }
@@ -167,10 +161,10 @@ impl<S: Storage, X> State<S, X> {
         self.closed = true;
     }
 
-    /// Lets the head of the queue go if there is an answer for it. Whoever changes anything calls it, until there is none.
+    /// Lets the head of the queue go if there is an answer for it. Who is to be woken outside the lock, and whether the next one can go too. Whoever changes anything calls it, until there is none.
     #[inline]
-    pub(super) fn settle(&mut self) -> Option<Woken> {
-        let answer = self.answer()?;
+    pub(super) fn settle(&mut self) -> (Option<Waker>, bool) {
+        let Some(answer) = self.answer() else { return (None, false) };
         if let Claim::Permits(n) = answer {
             self.taken += n;
         }
@@ -178,7 +172,7 @@ impl<S: Storage, X> State<S, X> {
             *head = answer;
         }
         let waker = self.waiters.grant_front();
-        Some(Woken { waker, more: self.answer().is_some() })
+        (waker, self.answer().is_some())
     }
 
     /// What the head of the queue can be told by now: that it has its permits, or that it won't get them.

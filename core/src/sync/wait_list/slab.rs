@@ -150,11 +150,15 @@ impl<T, S: Storage> Slab<T, S> {
                 None => Turn::Unknown { unused: waker },
             };
         }
-        let unused = match &mut slot.waker {
-            Some(known) if known.will_wake(&waker) => Some(waker),
-            known => known.replace(waker),
-        };
-        Turn::Waiting { unused }
+        Turn::Waiting { unused: slot.listen(waker) }
+    }
+
+    /// This waker is the one to be woken; what comes back is not needed.
+    pub(crate) fn listen(&mut self, key: Key<S::Link>, waker: Waker) -> Option<Waker> {
+        match occupied(self.slots.as_mut_slice(), key) {
+            Some(slot) => slot.listen(waker),
+            None => Some(waker),
+        }
     }
 
     /// Asks for a waiter's turn, and leaves no waker behind.
@@ -183,6 +187,13 @@ impl<T, S: Storage> Slab<T, S> {
 impl<T, L> Slot<T, L> {
     pub(super) const VACANT: Self =
         Self { waker: None, payload: None, next: None, previous: None, generation: 0, granted: false };
+
+    fn listen(&mut self, waker: Waker) -> Option<Waker> {
+        match &mut self.waker {
+            Some(known) if known.will_wake(&waker) => Some(waker),
+            known => known.replace(waker),
+        }
+    }
 }
 
 // What follows takes the slots as a slice, so that it is compiled once for all capacities.

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use aplomb::backoff::{Backoff, Constant, Exponential, Fibonacci, Jitter, Linear, List, Place, Schedule};
+use aplomb::backoff::{Backoff, Constant, Exponential, Fibonacci, Jitter, Linear, List, Place, Same, Schedule};
 use aplomb::{ConfigError, Ratio, time};
 use wire::config::{self, BackoffKind};
 
@@ -10,7 +10,7 @@ use crate::arena::place;
 
 #[derive(Debug, Clone, Copy)]
 pub enum AnyBackoff {
-    Constant(Constant),
+    Constant(Schedule<Same>),
     Linear(Linear),
     Exponential(Exponential),
     Fibonacci(Fibonacci),
@@ -67,7 +67,9 @@ impl Backoff for AnyBackoff {
 
 pub fn build(config: &config::Backoff) -> AnyBackoff {
     match &config.kind {
-        BackoffKind::Constant { delay } => AnyBackoff::Constant(bounded(Constant::every(time::duration(*delay)), config)),
+        BackoffKind::Constant { delay } => {
+            AnyBackoff::Constant(bounded(Constant::every(time::duration(*delay)).jitter(Jitter::None), config))
+        }
         BackoffKind::Linear { initial, step } => {
             AnyBackoff::Linear(bounded(Linear::from(time::duration(*initial)).step(time::duration(*step)), config))
         }
