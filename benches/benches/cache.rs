@@ -152,7 +152,7 @@ fn memoized() {
 
 fn two_threads() {
     const ENTRIES: u64 = 100_000;
-    let ours: Cache<u64, u64, Infallible, Heap, FoldHash, Heap, 8> = Cache::new().capacity(100_000).ttl(TTL);
+    let ours: Cache<u64, u64, Infallible, Heap, FoldHash, Heap, 8> = Cache::new().shards().capacity(100_000).ttl(TTL);
     let by_hand = QuickByHand::new(100_000);
     let moka = Moka::builder().max_capacity(ENTRIES).time_to_live(TTL).build();
     for key in 0..ENTRIES {

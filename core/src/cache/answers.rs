@@ -302,7 +302,7 @@ where
     }
 
     fn queue(&self, hash: u64, key: &Q) {
-        let (new, most) = (key.to_key(), self.settings.capacity);
+        let (new, most) = (key.to_key(), self.entries());
         if self.with_shard(hash, |shard| shard.queue(hash, |known| known.borrow() == key)) != Some(true) {
             return;
         }

@@ -1,4 +1,3 @@
-use core::mem::forget;
 use core::time::Duration;
 
 use super::settings::Cache;
@@ -7,7 +6,9 @@ use crate::platform::Platform;
 use crate::single_flight::FlightError;
 use crate::storage::Storage;
 
-impl<P: Platform<Clock: Copy>, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache<P, K, V, E, S, H, F, SHARDS> {
+impl<P: Platform<Clock: Copy>, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O: Copy>
+    Cache<P, K, V, E, S, H, F, SHARDS, O>
+{
     /// Tells `observer` of reads, of fetches, and of entries that go. Of a cache that has been used already, no more than its settings is kept.
     ///
     /// It is told outside the lock: of what two threads do one after the other, either may come first. Where somebody listens, the clock is read at the beginning of a fetch too, and also where nothing gets old.
@@ -39,10 +40,7 @@ impl<P: Platform<Clock: Copy>, K, V, E, S: Storage, H, F: Storage, const SHARDS:
     where
         L: for<'e> SharedObserver<Event<'e, K, V>>,
     {
-        let (clock, settings) = (self.clock, self.settings);
-        // It has no entries yet, and a `const fn` drops nothing.
-        forget(self);
-        Cache::made(clock, settings, observer)
+        self.with(observer)
     }
 }
 

@@ -10,7 +10,7 @@ use super::shard::Shard;
 use super::snapshot::Snapshot;
 use super::store;
 use crate::config::ConfigError;
-use crate::key::FoldHash;
+use crate::key::{FoldHash, KeyHash};
 use crate::observe::Silent;
 use crate::platform::{Ambient, Platform};
 use crate::ratio::Ratio;
@@ -33,6 +33,8 @@ use crate::time::{duration, nanos};
 /// | [`stale_while_revalidate`](Cache::stale_while_revalidate), [`stale_if_error`](Cache::stale_if_error) | not after its end |
 /// | [`max_fetches`](Cache::max_fetches), [`max_waiting`](Cache::max_waiting) | as many as `F` has room for |
 /// | [`observed_by`](Cache::observed_by) | nobody is told |
+/// | [`storage`](Cache::storage), [`flight_storage`](Cache::flight_storage) | the platform's |
+/// | [`shards`](Cache::shards), [`hasher`](Cache::hasher) | 1, [`FoldHash`] |
 ///
 /// # Examples
 ///
@@ -65,7 +67,7 @@ pub struct Cache<
     pub(crate) settings: Settings<K, V>,
     pub(super) shards: [LockedShard<P, K, V, E, S, F>; SHARDS],
     pub(super) refreshes: Locked<P, Refreshes<K, F>>,
-    pub(super) observer: O,
+    pub(crate) observer: O,
     hash: PhantomData<fn() -> H>,
 }
 
@@ -74,7 +76,8 @@ type LockedShard<P, K, V, E, S, F> = Locked<P, Shard<K, V, E, S, F>>;
 
 pub(crate) struct Settings<K, V> {
     pub(super) rules: Rules,
-    pub(crate) capacity: usize,
+    /// Unless it is what there is room for.
+    pub(crate) capacity: Option<usize>,
     max_weight: u64,
     pub(crate) max_fetches: usize,
     pub(crate) max_waiting: u32,
@@ -92,7 +95,7 @@ impl<K, V> Clone for Settings<K, V> {
 
 impl<K, V> Copy for Settings<K, V> {}
 
-impl<P: Platform<Clock: Ambient>, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache<P, K, V, E, S, H, F, SHARDS> {
+impl<P: Platform<Clock: Ambient>, K, V, E> Cache<P, K, V, E> {
     /// An empty cache.
     #[must_use]
     pub const fn new() -> Self {
@@ -100,9 +103,7 @@ impl<P: Platform<Clock: Ambient>, K, V, E, S: Storage, H, F: Storage, const SHAR
     }
 }
 
-impl<P: Platform<Clock: Ambient>, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Default
-    for Cache<P, K, V, E, S, H, F, SHARDS>
-{
+impl<P: Platform<Clock: Ambient>, K, V, E> Default for Cache<P, K, V, E> {
     fn default() -> Self {
         Self::new()
     }
@@ -114,7 +115,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
     pub const fn with_clock(clock: P::Clock) -> Self {
         let settings = Settings {
             rules: Rules::NONE,
-            capacity: if Self::ROOM < Self::DEFAULT_CAPACITY { Self::ROOM } else { Self::DEFAULT_CAPACITY },
+            capacity: None,
             max_weight: u64::MAX,
             max_fetches: usize::MAX,
             max_waiting: u32::MAX,
@@ -123,6 +124,72 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
             error: None,
         };
         Self::made(clock, settings, Silent)
+    }
+}
+
+/// Settings that change its type. Of a cache that has been used already, no more than its settings is kept.
+impl<P: Platform<Clock: Copy>, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O: Copy>
+    Cache<P, K, V, E, S, H, F, SHARDS, O>
+{
+    /// Keeps entries in `T`: in [`Inline<N>`](crate::storage::Inline), at most `N` of them in each shard. Default: the platform's storage.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb::key::FoldHash;
+    /// use aplomb_sim::prelude::*;
+    /// use std::convert::Infallible;
+    ///
+    /// static CALIBRATION: Cache<u8, f32, Infallible, Inline<8>, FoldHash, Inline<2>> =
+    ///     checked!(Cache::new().storage().flight_storage().ttl(secs(3_600)));
+    /// ```
+    #[must_use]
+    pub const fn storage<T: Storage>(self) -> Cache<P, K, V, E, T, H, F, SHARDS, O> {
+        let observer = self.observer;
+        self.with(observer)
+    }
+
+    /// Keeps who fetches and who waits in `T`: in [`Inline<N>`](crate::storage::Inline), at most `N` of each in each shard. Default: the platform's storage.
+    #[must_use]
+    pub const fn flight_storage<T: Storage>(self) -> Cache<P, K, V, E, S, H, T, SHARDS, O> {
+        let observer = self.observer;
+        self.with(observer)
+    }
+
+    /// Divides it into `N` shards with a lock each, at least 1. Default: one. On servers, take some four times as many as there are threads.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// let users = Cache::new().capacity(1_000_000).ttl(secs(60)).shards::<16>();
+    /// # aplomb_sim::block_on(async {
+    /// let name = users.get(&7, || async { Ok::<_, &str>("ann") }).await;
+    /// assert_eq!(name, Ok("ann"));
+    /// # });
+    /// ```
+    #[must_use]
+    pub const fn shards<const N: usize>(self) -> Cache<P, K, V, E, S, H, F, N, O> {
+        let observer = self.observer;
+        self.with(observer)
+    }
+
+    /// Finds keys by another hash. Default: [`FoldHash`].
+    #[must_use]
+    pub const fn hasher<H2: KeyHash>(self) -> Cache<P, K, V, E, S, H2, F, SHARDS, O> {
+        let observer = self.observer;
+        self.with(observer)
+    }
+
+    pub(super) const fn with<T: Storage, H2, F2: Storage, const N: usize, L>(
+        self,
+        observer: L,
+    ) -> Cache<P, K, V, E, T, H2, F2, N, L> {
+        let (clock, settings) = (self.clock, self.settings);
+        // It has no entries yet, and a `const fn` drops nothing.
+        forget(self);
+        Cache::made(clock, settings, observer)
     }
 }
 
@@ -140,6 +207,15 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
         made
     }
 
+    /// For how many entries there is room in all.
+    pub(super) const fn entries(&self) -> usize {
+        match self.settings.capacity {
+            Some(capacity) => capacity,
+            None if Self::ROOM < Self::DEFAULT_CAPACITY => Self::ROOM,
+            None => Self::DEFAULT_CAPACITY,
+        }
+    }
+
     /// Finds out what is wrong with the settings: as they are made, so that most of it happens before the program runs.
     pub(crate) const fn note(&mut self) {
         self.settings.error = self.settings_error();
@@ -150,7 +226,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
     /// Of several shards, each has room for its part, rounded up; one may be full while others are not. On the heap, memory is taken as entries come.
     #[must_use]
     pub const fn capacity(mut self, entries: usize) -> Self {
-        self.settings.capacity = entries;
+        self.settings.capacity = Some(entries);
         self.note();
         self
     }
@@ -314,9 +390,9 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
     }
 
     const fn settings_error(&self) -> Option<ConfigError> {
-        let Settings { rules, capacity, max_weight, max_fetches, .. } = &self.settings;
-        if *capacity == 0 || *capacity > Self::ROOM {
-            return Some(ConfigError::Capacity { value: *capacity, most: Self::ROOM });
+        let (Settings { rules, max_weight, max_fetches, .. }, capacity) = (&self.settings, self.entries());
+        if capacity == 0 || capacity > Self::ROOM {
+            return Some(ConfigError::Capacity { value: capacity, most: Self::ROOM });
         }
         if *max_weight == 0 {
             return Some(ConfigError::MaxWeight { value: *max_weight });
@@ -366,9 +442,9 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
     /// What a shard has room for.
     #[inline]
     pub(super) fn limits(&self) -> store::Limits {
-        let Settings { capacity, max_weight, weigh_by, .. } = &self.settings;
+        let Settings { max_weight, weigh_by, .. } = &self.settings;
         let shards = u64::try_from(SHARDS).unwrap_or(u64::MAX);
-        let capacity = capacity.div_ceil(SHARDS).min(S::CAPACITY);
+        let capacity = self.entries().div_ceil(SHARDS).min(S::CAPACITY);
         let max_weight = max_weight.div_ceil(shards);
         if weigh_by.is_some() {
             return store::Limits { capacity, max_weight };
@@ -392,7 +468,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> fm
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Snapshot { len, hits, misses, .. } = self.snapshot();
         f.debug_struct("Cache")
-            .field("capacity", &self.settings.capacity)
+            .field("capacity", &self.entries())
             .field("len", &len)
             .field("hits", &hits)
             .field("misses", &misses)

@@ -50,9 +50,7 @@ pub struct Memoize<
     pub(super) cache: Cache<P, K, V, E, S, H, F, SHARDS, O>,
 }
 
-impl<P: Platform<Clock: Ambient>, A, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize>
-    Memoize<P, A, K, V, E, S, H, F, SHARDS>
-{
+impl<P: Platform<Clock: Ambient>, A, K, V, E> Memoize<P, A, K, V, E> {
     /// A function of which nothing is known yet.
     pub const fn new<Fut>(function: A) -> Self
     where
@@ -63,10 +61,39 @@ impl<P: Platform<Clock: Ambient>, A, K, V, E, S: Storage, H, F: Storage, const S
     }
 }
 
-impl<P: Platform<Clock: Copy>, A: Copy, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize>
-    Memoize<P, A, K, V, E, S, H, F, SHARDS>
+/// Settings that change its type. Of one that has been called already, no more than its settings is kept.
+impl<P: Platform<Clock: Copy>, A: Copy, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O: Copy>
+    Memoize<P, A, K, V, E, S, H, F, SHARDS, O>
 {
-    /// Tells `observer` of calls, and of values that go. Of one that has been called already, no more than its settings is kept. As [`Cache::observed_by`].
+    /// Keeps values in `T`. As [`Cache::storage`].
+    #[must_use]
+    pub const fn storage<T: Storage>(self) -> Memoize<P, A, K, V, E, T, H, F, SHARDS, O> {
+        let observer = self.cache.observer;
+        self.with(observer)
+    }
+
+    /// Keeps who calls the function and who waits in `T`. As [`Cache::flight_storage`].
+    #[must_use]
+    pub const fn flight_storage<T: Storage>(self) -> Memoize<P, A, K, V, E, S, H, T, SHARDS, O> {
+        let observer = self.cache.observer;
+        self.with(observer)
+    }
+
+    /// Divides it into `N` shards with a lock each. As [`Cache::shards`].
+    #[must_use]
+    pub const fn shards<const N: usize>(self) -> Memoize<P, A, K, V, E, S, H, F, N, O> {
+        let observer = self.cache.observer;
+        self.with(observer)
+    }
+
+    /// Finds keys by another hash. As [`Cache::hasher`].
+    #[must_use]
+    pub const fn hasher<H2: KeyHash>(self) -> Memoize<P, A, K, V, E, S, H2, F, SHARDS, O> {
+        let observer = self.cache.observer;
+        self.with(observer)
+    }
+
+    /// Tells `observer` of calls, and of values that go. As [`Cache::observed_by`].
     ///
     /// # Examples
     ///
@@ -90,6 +117,10 @@ impl<P: Platform<Clock: Copy>, A: Copy, K, V, E, S: Storage, H, F: Storage, cons
     where
         L: for<'e> SharedObserver<Event<'e, K, V>>,
     {
+        self.with(observer)
+    }
+
+    const fn with<T: Storage, H2, F2: Storage, const N: usize, L>(self, observer: L) -> Memoize<P, A, K, V, E, T, H2, F2, N, L> {
         let (function, clock, settings) = (self.function, self.cache.clock, self.cache.settings);
         // Nothing is kept yet, and a `const fn` drops nothing.
         forget(self);
@@ -101,7 +132,7 @@ impl<P: Platform, A, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O>
     /// How many values are kept. As [`Cache::capacity`].
     #[must_use]
     pub const fn capacity(mut self, values: usize) -> Self {
-        self.cache.settings.capacity = values;
+        self.cache.settings.capacity = Some(values);
         self.cache.note();
         self
     }

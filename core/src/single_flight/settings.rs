@@ -26,6 +26,7 @@ use crate::sync::flights::{FlightTable, Flights, Limits};
 /// | [`capacity`](SingleFlight::capacity) | 65,536 keys, or as many as `S` has room for |
 /// | [`max_waiting`](SingleFlight::max_waiting) | as many as `S` has room for |
 /// | [`observed_by`](SingleFlight::observed_by) | nobody is told |
+/// | [`storage`](SingleFlight::storage), [`shards`](SingleFlight::shards), [`hasher`](SingleFlight::hasher) | the platform's, 1, [`FoldHash`] |
 ///
 /// On 64-bit machines a call is its operation and 56 bytes. In place, room for one more key and one more caller that waits takes 80 bytes where a key and an outcome take 8 each.
 ///
@@ -56,7 +57,8 @@ pub struct SingleFlight<
     const SHARDS: usize = 1,
     O = Silent,
 > {
-    capacity: usize,
+    /// Unless it is what there is room for.
+    capacity: Option<usize>,
     max_waiting: u32,
     pub(super) shards: [Shard<P, K, T, E, W, S>; SHARDS],
     pub(super) observer: O,
@@ -102,22 +104,22 @@ pub struct Snapshot {
     pub waiting: u32,
 }
 
-impl<P: Platform, K, T, E, S: Storage, H, const SHARDS: usize> SingleFlight<P, K, T, E, Restarts, S, H, SHARDS> {
+impl<P: Platform, K, T, E> SingleFlight<P, K, T, E> {
     /// One whose operations belong to their callers.
     #[must_use]
     pub const fn new() -> Self {
-        Self::made(Silent)
+        Self::made(None, u32::MAX, Silent)
     }
 }
 
-impl<P: Platform, K, T, E, S: Storage, H, const SHARDS: usize> Default for SingleFlight<P, K, T, E, Restarts, S, H, SHARDS> {
+impl<P: Platform, K, T, E> Default for SingleFlight<P, K, T, E> {
     fn default() -> Self {
         Self::new()
     }
 }
 
 #[cfg(feature = "alloc")]
-impl<P: Platform, K, T, E, S: Storage, H, const SHARDS: usize> SingleFlight<P, K, T, E, Survives, S, H, SHARDS> {
+impl<P: Platform, K, T, E> SingleFlight<P, K, T, E, Survives> {
     /// One whose operations survive their callers: whoever remains goes on with what a dropped one began.
     ///
     /// # Examples
@@ -143,23 +145,56 @@ impl<P: Platform, K, T, E, S: Storage, H, const SHARDS: usize> SingleFlight<P, K
     /// ```
     #[must_use]
     pub const fn surviving() -> Self {
-        Self::made(Silent)
+        Self::made(None, u32::MAX, Silent)
     }
 }
 
-impl<P: Platform, K, T, E, W: Succession, S: Storage, H, const SHARDS: usize, O> SingleFlight<P, K, T, E, W, S, H, SHARDS, O> {
-    /// How many keys there may be under way, unless said otherwise, if the storage has room for so many.
-    pub const DEFAULT_CAPACITY: usize = 65_536;
-
-    const fn made(observer: O) -> Self {
-        const { assert!(SHARDS > 0, "a table has at least one shard") };
-        let room = S::CAPACITY.saturating_mul(SHARDS);
-        let capacity = if room < Self::DEFAULT_CAPACITY { room } else { Self::DEFAULT_CAPACITY };
-        let shards = [const { Shared::new(FlightTable::new()) }; SHARDS];
-        Self { capacity, max_waiting: u32::MAX, shards, observer, hash: PhantomData }
+/// Settings that change its type. Of one that has been used already, no more than its settings is kept.
+impl<P: Platform, K, T, E, W: Succession, S: Storage, H, const SHARDS: usize, O: Copy>
+    SingleFlight<P, K, T, E, W, S, H, SHARDS, O>
+{
+    /// Keeps keys and callers in `Q`: in [`Inline<N>`](crate::storage::Inline), at most `N` of each in each shard. Default: the platform's storage.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb::single_flight::Restarts;
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static SENSORS: SingleFlight<u8, u16, &str, Restarts, Inline<4>> = checked!(SingleFlight::new().storage());
+    /// ```
+    #[must_use]
+    pub const fn storage<Q: Storage>(self) -> SingleFlight<P, K, T, E, W, Q, H, SHARDS, O> {
+        let observer = self.observer;
+        self.with(observer)
     }
 
-    /// Tells `observer` who leads, who shares, and what becomes of flights. Of one that has been used already, no more than its settings is kept.
+    /// Divides it into `N` shards with a lock each, at least 1. Default: one. On servers, take some four times as many as there are threads.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// let users = SingleFlight::new().shards::<16>();
+    /// # aplomb_sim::block_on(async {
+    /// assert_eq!(users.run(&7, || async { Ok::<_, &str>("ann") }).await, Ok("ann"));
+    /// # });
+    /// ```
+    #[must_use]
+    pub const fn shards<const N: usize>(self) -> SingleFlight<P, K, T, E, W, S, H, N, O> {
+        let observer = self.observer;
+        self.with(observer)
+    }
+
+    /// Finds keys by another hash. Default: [`FoldHash`].
+    #[must_use]
+    pub const fn hasher<H2: KeyHash>(self) -> SingleFlight<P, K, T, E, W, S, H2, SHARDS, O> {
+        let observer = self.observer;
+        self.with(observer)
+    }
+
+    /// Tells `observer` who leads, who shares, and what becomes of flights.
     ///
     /// It is told outside the lock: of what two threads do one after the other, either may come first.
     ///
@@ -183,18 +218,42 @@ impl<P: Platform, K, T, E, W: Succession, S: Storage, H, const SHARDS: usize, O>
     /// ```
     #[must_use]
     pub const fn observed_by<L: SharedObserver<Event>>(self, observer: L) -> SingleFlight<P, K, T, E, W, S, H, SHARDS, L> {
+        self.with(observer)
+    }
+
+    const fn with<Q: Storage, H2, const N: usize, L>(self, observer: L) -> SingleFlight<P, K, T, E, W, Q, H2, N, L> {
         let (capacity, max_waiting) = (self.capacity, self.max_waiting);
         // Nobody uses it yet, and a `const fn` drops nothing.
         forget(self);
-        let mut made = SingleFlight::made(observer);
-        (made.capacity, made.max_waiting) = (capacity, max_waiting);
-        made
+        SingleFlight::made(capacity, max_waiting, observer)
+    }
+}
+
+impl<P: Platform, K, T, E, W: Succession, S: Storage, H, const SHARDS: usize, O> SingleFlight<P, K, T, E, W, S, H, SHARDS, O> {
+    /// How many keys there may be under way, unless said otherwise, if the storage has room for so many.
+    pub const DEFAULT_CAPACITY: usize = 65_536;
+
+    const ROOM: usize = S::CAPACITY.saturating_mul(SHARDS);
+
+    const fn made(capacity: Option<usize>, max_waiting: u32, observer: O) -> Self {
+        const { assert!(SHARDS > 0, "a table has at least one shard") };
+        let shards = [const { Shared::new(FlightTable::new()) }; SHARDS];
+        Self { capacity, max_waiting, shards, observer, hash: PhantomData }
+    }
+
+    /// For how many keys there is room in all.
+    const fn keys(&self) -> usize {
+        match self.capacity {
+            Some(capacity) => capacity,
+            None if Self::ROOM < Self::DEFAULT_CAPACITY => Self::ROOM,
+            None => Self::DEFAULT_CAPACITY,
+        }
     }
 
     /// For how many keys operations are under way at once; a caller with another one ends at once, with [`FlightError::Full`](crate::FlightError::Full). One that was [forgotten](SingleFlight::forget) counts as long as it is under way. At least 1, and no more than the storage has room for. Of several shards, each has its part, rounded up.
     #[must_use]
     pub const fn capacity(mut self, keys: usize) -> Self {
-        self.capacity = keys;
+        self.capacity = Some(keys);
         self
     }
 
@@ -206,9 +265,9 @@ impl<P: Platform, K, T, E, W: Succession, S: Storage, H, const SHARDS: usize, O>
     }
 
     pub(super) const fn settings_error(&self) -> Option<ConfigError> {
-        let room = S::CAPACITY.saturating_mul(SHARDS);
-        if self.capacity == 0 || self.capacity > room {
-            return Some(ConfigError::Capacity { value: self.capacity, most: room });
+        let capacity = self.keys();
+        if capacity == 0 || capacity > Self::ROOM {
+            return Some(ConfigError::Capacity { value: capacity, most: Self::ROOM });
         }
         None
     }
@@ -242,7 +301,7 @@ impl<P: Platform, K, T, E, W: Succession, S: Storage, H, const SHARDS: usize, O>
 
     pub(super) fn limits(&self) -> Limits {
         Limits {
-            flights: self.capacity.div_ceil(SHARDS).min(S::CAPACITY),
+            flights: self.keys().div_ceil(SHARDS).min(S::CAPACITY),
             waiting: self.max_waiting.div_ceil(u32::try_from(SHARDS).unwrap_or(u32::MAX)),
         }
     }
@@ -389,7 +448,7 @@ impl<P: Platform, K, T, E, W: Succession, S: Storage, H, const SHARDS: usize, O>
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Snapshot { flights, waiting } = self.snapshot();
         f.debug_struct("SingleFlight")
-            .field("capacity", &self.capacity)
+            .field("capacity", &self.keys())
             .field("flights", &flights)
             .field("waiting", &waiting)
             .finish_non_exhaustive()

@@ -141,7 +141,7 @@ async fn calls_and_refreshes_are_spawned() {
 #[test]
 fn threads_share_a_cache() {
     type Sharded = Cache<Tokio, u32, (u32, u32), u32, Heap, FoldHash, Heap, 4>;
-    let cache = Sharded::new().capacity(100).ttl(secs(60)).stale_while_revalidate(secs(60)).check().unwrap();
+    let cache: Sharded = Cache::new().shards().capacity(100).ttl(secs(60)).stale_while_revalidate(secs(60)).check().unwrap();
     std::thread::scope(|threads| {
         for seed in 0..4 {
             let cache = &cache;

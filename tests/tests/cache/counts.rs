@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::pending;
 
-use aplomb::cache::Snapshot;
+use aplomb::cache::{Cache, Snapshot};
 use aplomb::time::{ms, secs};
 
 use crate::hand::{Plain, fails, never, now, pass, poll, with};
@@ -65,7 +65,7 @@ fn what_is_refreshed_counts_as_a_fetch_and_no_miss() {
 
 #[test]
 fn those_that_have_ended_are_purged_and_no_others() {
-    let cache = Plain::<u32, u32, 4>::new().ttl(secs(10)).stale_while_revalidate(secs(5));
+    let cache: Plain<u32, u32, 4> = Cache::new().shards().ttl(secs(10)).stale_while_revalidate(secs(5));
     for key in 0..1_000 {
         cache.insert(key, key);
     }
@@ -117,7 +117,7 @@ fn weights_are_those_of_what_is_there() {
 
 #[test]
 fn those_are_gone_through_that_would_be_served() {
-    let cache = Plain::<u32, u32, 4>::new().ttl(secs(1)).error_ttl(secs(9)).stale_while_revalidate(secs(1));
+    let cache: Plain<u32, u32, 4> = Cache::new().shards().ttl(secs(1)).error_ttl(secs(9)).stale_while_revalidate(secs(1));
     for key in 0..50 {
         cache.insert(key, key * key);
     }
@@ -136,7 +136,7 @@ fn those_are_gone_through_that_would_be_served() {
 
 #[test]
 fn what_is_there_all_the_time_comes_once() {
-    let cache = Plain::<u32, u32, 4>::new();
+    let cache: Plain<u32, u32, 4> = Cache::new().shards();
     for key in 0..40 {
         cache.insert(key, 0);
     }
@@ -164,7 +164,7 @@ fn what_is_taken_out_comes_back() {
 
 #[test]
 fn those_are_taken_out_of_which_it_is_true() {
-    let cache = Plain::<u32, u32, 4>::new();
+    let cache: Plain<u32, u32, 4> = Cache::new().shards();
     for key in 0..100 {
         cache.insert(key, key + 1);
     }

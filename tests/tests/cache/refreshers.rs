@@ -173,7 +173,8 @@ fn a_refresher_finds_no_free_fetch_and_the_next_reader_asks_again() {
 /// Keys that find no room in the queue are asked for again when they are read.
 #[test]
 fn as_many_are_queued_as_there_is_room_for() {
-    let cache: Cache<Hand, u32, u32, &str, Heap, FoldHash, Inline<2>> = Cache::new().ttl(secs(9)).refresh_ahead(secs(8));
+    let cache: Cache<Hand, u32, u32, &str, Heap, FoldHash, Inline<2>> =
+        Cache::new().flight_storage().ttl(secs(9)).refresh_ahead(secs(8));
     let fetched = RefCell::new(Vec::new());
     let mut refresher = Box::pin(cache.run(|key| {
         fetched.borrow_mut().push(key);
@@ -236,7 +237,7 @@ fn the_queue_is_no_longer_than_the_cache_may_be() {
 
 #[test]
 fn one_refresher_more_than_can_wait_ends() {
-    let cache: Cache<Hand, u32, u32, &str, Heap, FoldHash, Inline<1>> = Cache::new();
+    let cache: Cache<Hand, u32, u32, &str, Heap, FoldHash, Inline<1>> = Cache::new().flight_storage();
     let mut waits = Box::pin(cache.run(|_| never()));
     assert!(poll(&mut waits).is_pending());
     assert_eq!(now(cache.run(|_| never())), FlightError::QueueFull { waiting: 1 });

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use aplomb::time::ms;
-use aplomb::{FlightError, Heap, Inline, Storage};
+use aplomb::{Cache, FlightError, Heap, Inline, Storage};
 
 use crate::hand::{Wakes, clock, pass, set_clock};
 use crate::model::{Age, Called, Counts, KEYS, Model, NEVER, Outcome, REFRESHER, Settings, Subject, time, weight_of};
@@ -284,7 +284,7 @@ fn play<S: Storage, F: Storage, const SHARDS: usize>(seed: u64, is_small: bool) 
     let settings = Settings::draw(&mut rng, capacity);
     let start = rng.u64(0..100);
     set_clock(start);
-    let cache = settings.apply(Subject::<S, F, SHARDS>::new()).check().unwrap();
+    let cache = settings.apply::<S, F, SHARDS>(Cache::new().storage().flight_storage().shards()).check().unwrap();
     let model = Model::new(settings, start);
     let refreshes = Fate::default();
     let mut play = Play { cache: &cache, model, callers: Vec::new(), refresher: None, refreshes, rng, last: REFRESHER };

@@ -29,7 +29,7 @@ fn each<S: Storage>(clock: &'static aplomb_sim::ManualClock<1>) -> Each<S> {
 fn beside_single_ones<S: Storage + 'static, const SHARDS: usize>(seed: u64) {
     let mut random = fastrand::Rng::with_seed(seed);
     let clock = clock();
-    let keyed: &Keyed<S, SHARDS> = leak(KeyedCircuitBreaker::new(each(clock)).capacity(24 * SHARDS));
+    let keyed: &Keyed<S, SHARDS> = leak(KeyedCircuitBreaker::new(each(clock)).shards().capacity(24 * SHARDS));
     let single: HashMap<u8, &'static Each<S>> = (0..20).map(|key| (key, leak(each(clock)))).collect();
     let keys: &[u8; 20] = leak(std::array::from_fn(|key| u8::try_from(key).unwrap()));
     let (mut under_way, mut now) = (Vec::new(), 0);
@@ -94,7 +94,7 @@ fn a_full_table_forgets_the_idlest_of_the_least_class() {
         let mut random = fastrand::Rng::with_seed(seed);
         let clock = clock();
         let capacity = random.usize(1..40);
-        let keyed: &Keyed<Heap> = leak(KeyedCircuitBreaker::new(each(clock)).capacity(capacity));
+        let keyed: &Keyed<Heap> = leak(KeyedCircuitBreaker::new(each(clock)).shards().capacity(capacity));
         let keys: &[u8; 60] = leak(std::array::from_fn(|key| u8::try_from(key).unwrap()));
         // Keys in the order of their last use, with how many failures in a row, and until when they are open.
         let mut known: Vec<(u8, u32, Option<u64>)> = Vec::new();

@@ -227,7 +227,7 @@ fn it_is_lazy_and_what_has_ended_stays_pending() {
 
 #[test]
 fn in_place_it_has_room_for_so_many_keys_and_so_many_who_wait() {
-    static SMALL: SingleFlight<Tokio, u8, u8, u8, Restarts, Inline<2>> = SingleFlight::new();
+    static SMALL: SingleFlight<Tokio, u8, u8, u8, Restarts, Inline<2>> = SingleFlight::new().storage();
     let [mut one, mut two, mut three] = [1, 2, 3].map(|key| Box::pin(SMALL.run(Box::leak(Box::new(key)), pending)));
     assert!(poll_once(one.as_mut()).is_pending() && poll_once(two.as_mut()).is_pending());
     assert_eq!(poll_once(three.as_mut()), Poll::Ready(Err(FlightError::Full { capacity: 2 })));
@@ -237,14 +237,14 @@ fn in_place_it_has_room_for_so_many_keys_and_so_many_who_wait() {
     drop((one, two));
     assert!(waits[..2].iter_mut().all(|call| poll_once(call.as_mut()) == Poll::Ready(Ok(7))));
     assert_eq!(SMALL.snapshot().flights, 0);
-    let refused = SingleFlight::<Tokio, u8, u8, u8, Restarts, Inline<2>>::new().capacity(3).check();
+    let refused = SingleFlight::<Tokio, u8, u8, u8>::new().storage::<Inline<2>>().capacity(3).check();
     assert_eq!(refused.unwrap_err().to_string(), "capacity is 3, must be from 1 to 2");
 }
 
 #[test]
 fn shards_have_a_part_of_the_capacity_each_and_of_all_keys_none_is_lost() {
     type Sharded = SingleFlight<Tokio, u32, u32, u32, Restarts, Heap, FoldHash, 8>;
-    let flight = Sharded::new();
+    let flight: Sharded = SingleFlight::new().shards();
     let keys: Vec<u32> = (0..1_000).collect();
     let mut leads: Vec<_> = keys.iter().map(|key| Box::pin(flight.run(key, pending))).collect();
     assert!(leads.iter_mut().all(|call| poll_once(call.as_mut()).is_pending()));
@@ -258,7 +258,7 @@ fn shards_have_a_part_of_the_capacity_each_and_of_all_keys_none_is_lost() {
         assert_eq!(poll_once(call.as_mut()), Poll::Ready(Ok(*key)));
     }
     assert_eq!(flight.snapshot().flights, 0);
-    let few = Sharded::new().capacity(8);
+    let few: Sharded = SingleFlight::new().shards().capacity(8);
     let mut calls: Vec<_> = keys.iter().map(|key| Box::pin(few.run(key, pending))).collect();
     let taken = calls.iter_mut().map(|call| poll_once(call.as_mut())).filter(Poll::is_pending).count();
     assert_eq!((taken, few.snapshot().flights), (8, 8), "each has had more keys than it has room for");

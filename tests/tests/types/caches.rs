@@ -71,9 +71,9 @@ fn in_statics() {
     macro_rules! on {
         ($($platform:ty),*) => {{
             $({
-                static IN_PLACE: InPlace<$platform> = InPlace::new();
-                static SMALLER: InPlace<$platform> = InPlace::new().capacity(3);
-                static ON_THE_HEAP: InPlace<$platform, Heap> = InPlace::new().capacity(5);
+                static IN_PLACE: InPlace<$platform> = Cache::new().storage().flight_storage();
+                static SMALLER: InPlace<$platform> = Cache::new().storage().flight_storage().capacity(3);
+                static ON_THE_HEAP: InPlace<$platform, Heap> = Cache::new().storage().flight_storage().capacity(5);
                 check(&IN_PLACE, 4);
                 check(&SMALLER, 3);
                 check(&ON_THE_HEAP, 5);
@@ -81,7 +81,12 @@ fn in_statics() {
         }};
     }
     on!(Tokio, Smol, Embassy, Sim);
-    let refused = InPlace::<Embassy>::new().capacity(5).check().unwrap_err();
+    let refused = Cache::<Embassy, u32, u32, u32>::new()
+        .storage::<Inline<4>>()
+        .flight_storage::<Inline<2>>()
+        .capacity(5)
+        .check()
+        .unwrap_err();
     assert_eq!(refused.to_string(), "capacity is 5, must be from 1 to 4");
 }
 

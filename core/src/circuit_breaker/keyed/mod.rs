@@ -16,7 +16,7 @@ use super::state::KeyedEvent;
 use super::trip::{Consecutive, Sliding, Trip, Window};
 use crate::backoff::{Backoff, Constant, Growth, Schedule, Spread};
 use crate::config::ConfigError;
-use crate::key::FoldHash;
+use crate::key::{FoldHash, KeyHash};
 use crate::observe::{SharedObserver, Silent};
 use crate::platform::Platform;
 use crate::storage::Storage;
@@ -66,12 +66,13 @@ pub struct KeyedCircuitBreaker<
     terms: Terms<T, B>,
     judge: J,
     observer: O,
-    capacity: usize,
+    /// Unless it is what there is room for.
+    capacity: Option<usize>,
     shards: [Locked<P, K, T, B, S>; SHARDS],
     hash: PhantomData<fn() -> H>,
 }
 
-impl<P, K, T, B, J, S, H, const SHARDS: usize> KeyedCircuitBreaker<P, K, T, B, J, S, H, SHARDS>
+impl<P, K, T, B, J, S> KeyedCircuitBreaker<P, K, T, B, J, S>
 where
     P: Platform<Clock: Copy>,
     T: Trip + Copy,
@@ -79,19 +80,51 @@ where
     J: Copy,
     S: Storage,
 {
-    /// A breaker like that one for each key.
+    /// A breaker like that one for each key, in the same storage.
     #[must_use]
     pub const fn new(each: CircuitBreaker<P, T, B, J, S>) -> Self {
-        const { assert!(SHARDS > 0, "a table has at least one shard") };
         let Parts { clock, terms, judge, .. } = each.parts();
-        // In place, some slots are left free, without which who is not there would be looked for everywhere.
-        let room = (S::CAPACITY - S::CAPACITY / 4).saturating_mul(SHARDS);
-        let capacity = if room < Self::DEFAULT_CAPACITY { room } else { Self::DEFAULT_CAPACITY };
-        let shards = [const { Shared::new(Shard::NEW) }; SHARDS];
-        Self { clock, terms, judge, observer: Silent, capacity, shards, hash: PhantomData }
+        Self::made(clock, terms, judge, Silent, None)
+    }
+}
+
+/// Settings that change its type. Of one that has been used already, no more than its settings is kept.
+impl<P, K, T, B, J, S, H, const SHARDS: usize, O> KeyedCircuitBreaker<P, K, T, B, J, S, H, SHARDS, O>
+where
+    P: Platform<Clock: Copy>,
+    T: Trip + Copy,
+    B: Backoff<State: Copy> + Copy,
+    J: Copy,
+    S: Storage,
+    O: Copy,
+{
+    /// Divides the table into `N` shards with a lock each, at least 1. Default: one. On servers, take some four times as many as there are threads.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// let hosts = KeyedCircuitBreaker::new(CircuitBreaker::consecutive(3)).shards::<16>();
+    /// # aplomb_sim::block_on(async {
+    /// let length = hosts.run(&7, || async { Ok::<_, std::io::Error>(42) }).await;
+    /// assert_eq!(length.unwrap(), 42);
+    /// # });
+    /// ```
+    #[must_use]
+    pub const fn shards<const N: usize>(self) -> KeyedCircuitBreaker<P, K, T, B, J, S, H, N, O> {
+        let observer = self.observer;
+        self.with(observer)
     }
 
-    /// Tells `observer` what happens, and of which key, outside the lock: of two threads that change the state of a key one after the other, either may come first. Of one that has been used already, no more than its settings is kept.
+    /// Finds keys by another hash. Default: [`FoldHash`].
+    #[must_use]
+    pub const fn hasher<H2: KeyHash>(self) -> KeyedCircuitBreaker<P, K, T, B, J, S, H2, SHARDS, O> {
+        let observer = self.observer;
+        self.with(observer)
+    }
+
+    /// Tells `observer` what happens, and of which key, outside the lock: of two threads that change the state of a key one after the other, either may come first.
     ///
     /// # Examples
     ///
@@ -117,11 +150,14 @@ where
         self,
         observer: V,
     ) -> KeyedCircuitBreaker<P, K, T, B, J, S, H, SHARDS, V> {
+        self.with(observer)
+    }
+
+    const fn with<H2, const N: usize, V>(self, observer: V) -> KeyedCircuitBreaker<P, K, T, B, J, S, H2, N, V> {
         let Self { clock, terms, judge, capacity, .. } = self;
         // It has no keys yet, and a `const fn` drops nothing.
         forget(self);
-        let shards = [const { Shared::new(Shard::NEW) }; SHARDS];
-        KeyedCircuitBreaker { clock, terms, judge, observer, capacity, shards, hash: PhantomData }
+        KeyedCircuitBreaker::made(clock, terms, judge, observer, capacity)
     }
 }
 
@@ -135,19 +171,39 @@ where
     /// How many keys there is room for, unless said otherwise, if the storage has room for so many.
     pub const DEFAULT_CAPACITY: usize = 65_536;
 
+    const fn made(clock: P::Clock, terms: Terms<T, B>, judge: J, observer: O, capacity: Option<usize>) -> Self {
+        const { assert!(SHARDS > 0, "a table has at least one shard") };
+        let shards = [const { Shared::new(Shard::NEW) }; SHARDS];
+        Self { clock, terms, judge, observer, capacity, shards, hash: PhantomData }
+    }
+
+    /// For how many keys there is room in all.
+    const fn keys(&self) -> usize {
+        match self.capacity {
+            Some(capacity) => capacity,
+            None => {
+                const {
+                    // In place, some slots are left free, without which who is not there would be looked for everywhere.
+                    let room = (S::CAPACITY - S::CAPACITY / 4).saturating_mul(SHARDS);
+                    if room < Self::DEFAULT_CAPACITY { room } else { Self::DEFAULT_CAPACITY }
+                }
+            }
+        }
+    }
+
     /// How many keys there is room for; at least 1, and no more than the storage has room for. Default: three quarters of what the storage has room for, and at most [65,536](KeyedCircuitBreaker::DEFAULT_CAPACITY).
     ///
     /// Of several shards, each has room for its part, rounded up; one may be full while others are not. On the heap, memory is taken as keys come, by doubling the table of a shard.
     #[must_use]
     pub const fn capacity(mut self, keys: usize) -> Self {
-        self.capacity = keys;
+        self.capacity = Some(keys);
         self
     }
 
     const fn table_error(&self) -> Option<ConfigError> {
-        let room = S::CAPACITY.saturating_mul(SHARDS);
-        if self.capacity == 0 || self.capacity > room {
-            return Some(ConfigError::Capacity { value: self.capacity, most: room });
+        let (capacity, room) = (self.keys(), S::CAPACITY.saturating_mul(SHARDS));
+        if capacity == 0 || capacity > room {
+            return Some(ConfigError::Capacity { value: capacity, most: room });
         }
         None
     }
@@ -175,7 +231,7 @@ where
     }
 
     fn capacity_of_shard(&self) -> usize {
-        self.capacity.div_ceil(SHARDS).min(S::CAPACITY)
+        self.keys().div_ceil(SHARDS).min(S::CAPACITY)
     }
 
     /// The shard of a hash: by bits of it that its table looks at last.
@@ -230,6 +286,6 @@ where
     S: Storage,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyedCircuitBreaker").field("capacity", &self.capacity).field("len", &self.len()).finish_non_exhaustive()
+        f.debug_struct("KeyedCircuitBreaker").field("capacity", &self.keys()).field("len", &self.len()).finish_non_exhaustive()
     }
 }
