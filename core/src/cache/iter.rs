@@ -1,6 +1,7 @@
 use core::fmt;
 
 use super::settings::Cache;
+use crate::observe::Silent;
 use crate::platform::Platform;
 use crate::storage::Storage;
 
@@ -32,7 +33,7 @@ where
 
 /// The entries of a cache; made by [`Cache::iter`].
 #[must_use = "iterators do nothing unless consumed"]
-pub struct Iter<'c, P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> {
+pub struct Iter<'c, P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O = Silent> {
     cache: &'c Cache<P, K, V, E, S, H, F, SHARDS, O>,
     shard: usize,
     slot: usize,

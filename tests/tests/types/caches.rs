@@ -3,10 +3,11 @@
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use aplomb::cache::{Cache, Get, GetWithRefresh, Iter, Refresh, Refresher, Snapshot};
+use aplomb::cache::{Cache, Event, Get, GetWithRefresh, Iter, Refresh, Refresher, Removal, Snapshot};
 use aplomb::key::FoldHash;
 use aplomb::memoize::{Call, Memoize};
 use aplomb::observe::Silent;
+use aplomb::single_flight::WithDeadline;
 use aplomb::{FlightError, Heap, Inline, Platform, Storage};
 use aplomb_embassy::Embassy;
 use aplomb_sim::Sim;
@@ -42,6 +43,9 @@ fn caches_and_memoized_functions() {
         Getting<Tokio, Local>: "Unpin",
         Reading<Tokio, Op>: "Send Sync Unpin",
         Reading<Tokio, Local>: "Unpin",
+        WithDeadline<Getting<Embassy, Op>>: "Send Sync Unpin",
+        WithDeadline<Getting<Tokio, Local>>: "",
+        WithDeadline<Calling<Embassy, Op>>: "Send Sync Unpin",
         Refreshing<Tokio, Op>: "Send Sync Unpin",
         Refreshing<Tokio, Local>: "Unpin",
         Running<Tokio, Op>: "Send Sync Unpin",
@@ -53,6 +57,8 @@ fn caches_and_memoized_functions() {
         Calling<Tokio, Op>: "Send Sync Unpin",
         Calling<Tokio, Local>: "Unpin",
         Snapshot: "Send Sync Unpin Copy",
+        Event<'static, u32, u32>: "Send Sync Unpin Copy",
+        Removal: "Send Sync Unpin Copy",
         FlightError<u32>: "Send Sync Unpin Copy",
         FlightError<Rc<u32>>: "Unpin",
     }
