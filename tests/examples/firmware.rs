@@ -122,9 +122,9 @@ fn play<'s>(board: &str, image: &str, tasks: Vec<Task<'s>>, tallies: &mut Tallie
                 lines.push(line);
             } else if let Some(task) = rest.pop_front() {
                 if lines == [NOT_HERE] {
-                    unknown.push(task)
+                    unknown.push(task);
                 } else {
-                    judge(&task, &lines, End::Done, tallies)
+                    judge(&task, &lines, End::Done, tallies);
                 }
                 lines.clear();
             }
