@@ -122,9 +122,9 @@ fn play<'s>(board: &str, image: &str, tasks: Vec<Task<'s>>, tallies: &mut Tallie
                 lines.push(line);
             } else if let Some(task) = rest.pop_front() {
                 if lines == [NOT_HERE] {
-                    unknown.push(task)
+                    unknown.push(task);
                 } else {
-                    judge(&task, &lines, End::Done, tallies)
+                    judge(&task, &lines, End::Done, tallies);
                 }
                 lines.clear();
             }
@@ -207,7 +207,10 @@ fn emulate(board: &str, image: &str, scenarios: &[u8], mut tell: impl FnMut(Stri
 
 fn judge(task: &Task<'_>, lines: &[String], end: End, tallies: &mut Tallies<'_>) {
     let Some(tally) = tallies.get_mut(task.scenario.pattern.name()) else { return };
+    let file = task.file.file_name().unwrap_or_default().display();
+    let name = format!("{} {file}: {:?} ({:?})", task.scenario.pattern.name(), task.scenario.name, task.form);
     if lines.iter().any(|line| line == "no room") {
+        println!("no room for {name}");
         *tally.skipped.entry("needs more memory than the board has".to_owned()).or_default() += 1;
         return;
     }
@@ -222,8 +225,7 @@ fn judge(task: &Task<'_>, lines: &[String], end: End, tallies: &mut Tallies<'_>)
         Ok(()) => tally.passed += 1,
         Err(difference) => {
             tally.failed += 1;
-            let file = task.file.file_name().unwrap_or_default().display();
-            println!("FAILED {} {file}: {:?} ({:?}): {difference}", task.scenario.pattern.name(), task.scenario.name, task.form);
+            println!("FAILED {name}: {difference}");
         }
     }
 }

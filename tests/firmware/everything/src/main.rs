@@ -20,27 +20,27 @@ use panic_semihosting as _;
 
 /// The operation's own error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fault(pub u32);
+struct Fault(u32);
 
 /// An operation of which nobody knows how it ends.
-pub async fn ask(number: u32) -> Result<u32, Fault> {
+async fn ask(number: u32) -> Result<u32, Fault> {
     EmbassyClock.sleep_until(EmbassyClock.now() + ms(u64::from(black_box(number)))).await;
     let ended = black_box(number);
     if ended.is_multiple_of(2) { Ok(ended) } else { Err(Fault(ended)) }
 }
 
 /// The same, with what is asked left out.
-pub async fn answer() -> Result<u32, Fault> {
+async fn answer() -> Result<u32, Fault> {
     ask(unknown()).await
 }
 
 /// A number of which the compiler knows nothing.
-pub fn unknown() -> u32 {
+fn unknown() -> u32 {
     black_box(7)
 }
 
 /// Makes use of what something ends with.
-pub fn used<T>(outcome: T) {
+fn used<T>(outcome: T) {
     black_box(outcome);
 }
 

@@ -11,9 +11,11 @@ use aplomb_embassy::single_flight::Restarts;
 
 use crate::{Fault, answer, ask, unknown, used};
 
+type Memoized<F> = Memoize<F, u32, u32, Fault, Inline<4>, FoldHash, Inline<4>>;
+
 static FLIGHTS: SingleFlight<u32, u32, Fault, Restarts, Inline<4>> = SingleFlight::new().capacity(4).max_waiting(3);
 static CACHE: Cache<u32, u32, Fault, Inline<8>, FoldHash, Inline<4>> = Cache::new()
-    .ttl_by(|_, value| ms(*value as u64))
+    .ttl_by(|_, value| core::time::Duration::new(0, *value))
     .ttl_jitter(percent(10))
     .error_ttl(ms(500))
     .time_to_idle(secs(300))
@@ -23,6 +25,8 @@ static CACHE: Cache<u32, u32, Fault, Inline<8>, FoldHash, Inline<4>> = Cache::ne
     .stale_if_error(secs(60))
     .max_weight(100)
     .weigh_by(|_, value| *value);
+
+static MEMOIZED: Memoized<fn(u32) -> Asked> = Memoize::new(Asked);
 
 /// One that ends at once.
 struct Asked(u32);
@@ -49,8 +53,6 @@ pub async fn all() {
     used((CACHE.peek(&key), CACHE.invalidate(&key), CACHE.invalidate_if(|key, value| key == value)));
     used((CACHE.snapshot(), CACHE.len(), CACHE.iter().count()));
     CACHE.clear();
-
-    static MEMOIZED: Memoize<fn(u32) -> Asked, u32, u32, Fault, Inline<4>, FoldHash, Inline<4>> = Memoize::new(Asked);
     used(MEMOIZED.call(&key).await);
     used((MEMOIZED.peek(&key), MEMOIZED.forget(&key), MEMOIZED.snapshot()));
     MEMOIZED.clear();

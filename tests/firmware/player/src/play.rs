@@ -26,7 +26,8 @@ struct Caller {
 enum Task {
     Caller(&'static Caller, &'static World),
     Drop(Vec<&'static Caller, 4>),
-    Act(&'static dyn Subject, Order),
+    /// The order lies elsewhere: most tasks are callers, and all are as large as the largest.
+    Act(&'static dyn Subject, &'static Order),
     Driver(Owned<dyn Future<Output = ()>>),
 }
 
@@ -37,7 +38,7 @@ impl Future for Task {
         match self.get_mut() {
             Self::Driver(future) => Pin::new(future).poll(cx),
             Self::Act(subject, order) => {
-                subject.act(*order);
+                subject.act(**order);
                 Poll::Ready(())
             }
             Self::Drop(callers) => {
@@ -155,7 +156,7 @@ pub fn play(scenario: Scenario<'static>, set_up: SetUp) {
                 world.set_clock(now);
                 world.advance_to(now);
             }
-            Action::Do(order) => world.spawn(Task::Act(subject, order)),
+            Action::Do(order) => world.spawn(Task::Act(subject, place(order))),
             Action::Item(item) => subject.feed(item),
         }
         together = line.together;

@@ -22,7 +22,7 @@ impl Batching {
         numbers::know(world);
         let batcher = Batcher::new(config.max_items).max_wait(time::duration(config.max_wait));
         let batcher = match config.max_weight {
-            Some(weight) => batcher.max_weight(weight).weigh_by(numbers::weight),
+            Some(weight) => batcher.max_weight(weight).weigh_by(|item| numbers::weight(*item)),
             None => batcher,
         };
         let batcher = config.max_waiting.into_iter().fold(batcher, Batcher::max_waiting);

@@ -33,10 +33,10 @@ impl Caching {
             step(place, |cache| cache.error_ttl(time::duration(ttl)));
         }
         if config.ttl_by_value {
-            step(place, |cache| cache.ttl_by(|_, value| numbers::time(value)));
+            step(place, |cache| cache.ttl_by(|_, value| numbers::time(*value)));
         }
         if let Some(most) = config.max_weight {
-            step(place, |cache| cache.max_weight(most).weigh_by(|_, value| numbers::weight(value)));
+            step(place, |cache| cache.max_weight(most).weigh_by(|_, value| numbers::weight(*value)));
         }
         if let Some(most) = config.capacity {
             step(place, |cache| cache.capacity(most as usize));

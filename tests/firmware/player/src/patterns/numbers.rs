@@ -21,13 +21,13 @@ pub fn know(world: &'static World) {
 }
 
 /// As milliseconds.
-pub fn time(value: &Token) -> Duration {
-    let number = NUMBERS.0.get().and_then(|world| world.number(*value));
+pub fn time(value: Token) -> Duration {
+    let number = NUMBERS.0.get().and_then(|world| world.number(value));
     number.map_or(Duration::MAX, |number| time::duration(number.time))
 }
 
 /// As a weight.
-pub fn weight(value: &Token) -> u32 {
-    let number = NUMBERS.0.get().and_then(|world| world.number(*value));
+pub fn weight(value: Token) -> u32 {
+    let number = NUMBERS.0.get().and_then(|world| world.number(value));
     number.and_then(|number| number.weight).unwrap_or(1)
 }

@@ -36,5 +36,5 @@ impl Subject for Steps {
 }
 
 fn explain(WaterfallError { step, name, error }: WaterfallError<Failure>) -> Error {
-    Error { step: Some(step as usize), named: name.is_some(), ..Error::operation(error) }
+    Error { step: Some(step), named: name.is_some(), ..Error::operation(error) }
 }
