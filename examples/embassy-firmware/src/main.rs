@@ -49,7 +49,8 @@ static AIRTIME: RateLimiter<TokenBucket, Inline<16>, Watch> =
     checked!(RateLimiter::with_burst(Rate::per_second(2), 3).observed_by(Watch("airtime")));
 
 /// The sensor's offset, which lies in a slow memory, and drifts.
-static OFFSET: Cache<u8, i32, Infallible, Inline<1>, FoldHash, Inline<1>> = checked!(Cache::new().ttl(secs(2)));
+static OFFSET: Cache<u8, i32, Infallible, Inline<1>, FoldHash, Inline<1>> =
+    checked!(Cache::new().storage().flight_storage().ttl(secs(2)));
 
 static GESTURES: Gestures = checked!(Gestures::new(LevelDebouncer::new(ms(20))).long_press(ms(600)));
 

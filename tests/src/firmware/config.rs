@@ -139,6 +139,7 @@ impl Writer {
             },
             max_hedges: hedge.max_hedges,
             budget: hedge.budget.map(|budget| (ratio(budget.share), budget.burst)),
+            failure_values: self.few(&hedge.failure_values)?,
             fatal_if: self.few(&hedge.fatal_if)?,
         })
     }

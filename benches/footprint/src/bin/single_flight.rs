@@ -7,6 +7,6 @@ use aplomb_embassy::prelude::*;
 use aplomb_embassy::single_flight::Restarts;
 use footprint::{Fault, firmware, operation};
 
-static READINGS: SingleFlight<u8, u32, Fault, Restarts, Inline<4>> = checked!(SingleFlight::new());
+static READINGS: SingleFlight<u8, u32, Fault, Restarts, Inline<4>> = checked!(SingleFlight::new().storage());
 
 firmware!(READINGS.run(&footprint::key(), operation).await.is_ok());

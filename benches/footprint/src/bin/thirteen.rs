@@ -18,8 +18,9 @@ static LIMITER: RateLimiter<TokenBucket, Inline<4>> = checked!(RateLimiter::new(
 static SAVE: Debounce = checked!(Debounce::new(ms(50)));
 static SEND: Throttle = checked!(Throttle::new(ms(50)));
 static POOL: Pool<Inline<4>> = checked!(Pool::new(2).storage());
-static FLIGHTS: SingleFlight<u8, u32, Fault, Restarts, Inline<4>> = checked!(SingleFlight::new());
-static READINGS: Cache<u8, u32, Fault, Inline<8>, FoldHash, Inline<4>> = checked!(Cache::new().ttl(secs(60)));
+static FLIGHTS: SingleFlight<u8, u32, Fault, Restarts, Inline<4>> = checked!(SingleFlight::new().storage());
+static READINGS: Cache<u8, u32, Fault, Inline<8>, FoldHash, Inline<4>> =
+    checked!(Cache::new().storage().flight_storage().ttl(secs(60)));
 
 type Factors<A> = Memoize<A, u8, u32, Fault, Inline<8>, FoldHash, Inline<4>>;
 
@@ -34,7 +35,7 @@ async fn factor(_channel: u8) -> Result<u32, Fault> {
 #[embassy_executor::main]
 async fn main(_spawner: embassy_executor::Spawner) {
     footprint::start();
-    let factors = Factors::new(factor);
+    let factors: Factors<_> = Memoize::new(factor).storage().flight_storage();
     loop {
         report(timeout(ms(200), operation()).await.is_ok());
         report(RETRY.run(operation).await.is_ok());

@@ -16,12 +16,14 @@ type Limit<A> = AdaptiveLimit<A, IgnoreErrors, Inline<4>>;
 type Limiters<A> = KeyedRateLimiter<u32, A, Inline<4>>;
 
 static CONSECUTIVE: Breaker<Consecutive, Exponential> =
-    Breaker::<Consecutive>::consecutive(3).half_open(2).half_open_for(secs(5)).open_backoff(Exponential::from(secs(1)));
-static BY_CALLS: Breaker<LastCalls<1>> = Breaker::<LastCalls<1>>::last_calls(20).slow_calls(ms(500), percent(50));
+    CircuitBreaker::consecutive(3).storage().half_open(2).half_open_for(secs(5)).open_backoff(Exponential::from(secs(1)));
+static BY_CALLS: Breaker<LastCalls<1>> =
+    CircuitBreaker::with_clock(EmbassyClock, LastCalls::new(20)).slow_calls(ms(500), percent(50));
 static BY_TIME: Breaker<LastTime<10>> =
-    Breaker::<LastTime<10>>::last_time(secs(60)).failure_rate(percent(30)).min_calls(10).buckets(6);
-static BREAKERS: Breakers<Consecutive> = Breakers::new(CircuitBreaker::consecutive(2)).capacity(4);
-static BREAKERS_BY_TIME: Breakers<LastTime<4>> = Breakers::new(CircuitBreaker::last_time(secs(10)));
+    CircuitBreaker::last_time(secs(60)).storage().failure_rate(percent(30)).min_calls(10).buckets(6);
+static BREAKERS: Breakers<Consecutive> = KeyedCircuitBreaker::new(CircuitBreaker::consecutive(2).storage()).capacity(4);
+static BREAKERS_BY_TIME: Breakers<LastTime<4>> =
+    KeyedCircuitBreaker::new(CircuitBreaker::with_clock(EmbassyClock, LastTime::new(secs(10))));
 
 static BUCKET: RateLimiter<TokenBucket, Inline<4>> =
     RateLimiter::with_clock(EmbassyClock, TokenBucket::new(Rate::per_second(10)).burst(20));
@@ -31,17 +33,18 @@ static SLIDING: RateLimiter<SlidingWindow<Inline<8>>, Inline<4>> =
     RateLimiter::with_clock(EmbassyClock, SlidingWindow::new(Rate::per_second(8)));
 static COUNTER: RateLimiter<SlidingCounter, Inline<4>> =
     RateLimiter::with_clock(EmbassyClock, SlidingCounter::new(Rate::per_day(1_000)));
-static BUCKETS: Limiters<TokenBucket> = Limiters::new(Rate::per_second(3));
-static WINDOWS: Limiters<FixedWindow> = Limiters::fixed_window(Rate::per_second(3));
-static SLIDINGS: Limiters<SlidingWindow<Inline<4>>> = Limiters::sliding_window(Rate::per_second(3));
-static COUNTERS: Limiters<SlidingCounter> = Limiters::sliding_counter(Rate::per_second(3));
+static BUCKETS: Limiters<TokenBucket> = KeyedRateLimiter::new(Rate::per_second(3)).storage();
+static WINDOWS: Limiters<FixedWindow> = KeyedRateLimiter::fixed_window(Rate::per_second(3)).storage();
+static SLIDINGS: Limiters<SlidingWindow<Inline<4>>> =
+    KeyedRateLimiter::with_clock(EmbassyClock, SlidingWindow::new(Rate::per_second(3)));
+static COUNTERS: Limiters<SlidingCounter> = KeyedRateLimiter::sliding_counter(Rate::per_second(3)).storage();
 
-static GRADIENT: Limit<Gradient> = Limit::<Gradient>::new().max_wait(secs(1));
-static VEGAS: Limit<Vegas> = Limit::<Gradient>::new().algorithm(Vegas::new());
-static AIMD: Limit<Aimd> = Limit::<Gradient>::new().algorithm(Aimd::new(ms(100)));
+static GRADIENT: Limit<Gradient> = AdaptiveLimit::new().storage().max_wait(secs(1));
+static VEGAS: Limit<Vegas> = AdaptiveLimit::new().storage().algorithm(Vegas::new());
+static AIMD: Limit<Aimd> = AdaptiveLimit::new().storage().algorithm(Aimd::new(ms(100)));
 
-static BULKHEAD: Bulkhead<Inline<4>> = Bulkhead::new(2).max_wait(secs(1));
-static SEMAPHORE: Semaphore<Inline<4>> = Semaphore::new(3);
+static BULKHEAD: Bulkhead<Inline<4>> = Bulkhead::new(2).storage().max_wait(secs(1));
+static SEMAPHORE: Semaphore<Inline<4>> = Semaphore::with_storage(3);
 static HEDGE: Hedge = Hedge::after(ms(200));
 static BUDGET: RetryBudget = RetryBudget::new(500);
 

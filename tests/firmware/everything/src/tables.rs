@@ -13,8 +13,10 @@ use crate::{Fault, answer, ask, unknown, used};
 
 type Memoized<F> = Memoize<F, u32, u32, Fault, Inline<4>, FoldHash, Inline<4>>;
 
-static FLIGHTS: SingleFlight<u32, u32, Fault, Restarts, Inline<4>> = SingleFlight::new().capacity(4).max_waiting(3);
+static FLIGHTS: SingleFlight<u32, u32, Fault, Restarts, Inline<4>> = SingleFlight::new().storage().capacity(4).max_waiting(3);
 static CACHE: Cache<u32, u32, Fault, Inline<8>, FoldHash, Inline<4>> = Cache::new()
+    .storage()
+    .flight_storage()
     .ttl_by(|_, value| core::time::Duration::new(0, *value))
     .ttl_jitter(percent(10))
     .error_ttl(ms(500))
@@ -26,7 +28,7 @@ static CACHE: Cache<u32, u32, Fault, Inline<8>, FoldHash, Inline<4>> = Cache::ne
     .max_weight(100)
     .weigh_by(|_, value| *value);
 
-static MEMOIZED: Memoized<fn(u32) -> Asked> = Memoize::new(Asked);
+static MEMOIZED: Memoized<fn(u32) -> Asked> = Memoize::new(Asked as fn(u32) -> Asked).storage().flight_storage();
 
 /// One that ends at once.
 struct Asked(u32);

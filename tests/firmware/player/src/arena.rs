@@ -101,6 +101,11 @@ impl<T: ?Sized> Owned<T> {
     }
 
     /// The value.
+    pub fn as_ref(&self) -> &T {
+        self.0.as_ref().get_ref()
+    }
+
+    /// The value.
     pub fn as_mut(&mut self) -> Pin<&mut T> {
         self.0.as_mut()
     }

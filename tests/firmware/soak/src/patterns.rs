@@ -22,34 +22,35 @@ type Memoized<F> = Memoize<F, u8, u32, Fault, Inline<4>, FoldHash, Inline<4>>;
 static RETRY: Retry =
     checked!(Retry::new().backoff(Exponential::from(ms(50)).max(secs(1))).max_attempts(4).attempt_timeout(ms(250)));
 static BREAKER: CircuitBreaker<Consecutive, Constant, AnyError, Inline<0>> =
-    checked!(CircuitBreaker::consecutive(3).open_for(secs(100)));
+    checked!(CircuitBreaker::consecutive(3).storage().open_for(secs(100)));
 static BREAKERS: KeyedCircuitBreaker<u8, Consecutive, Constant, AnyError, Inline<4>> =
-    KeyedCircuitBreaker::new(CircuitBreaker::consecutive(2).open_for(secs(1))).capacity(4);
+    KeyedCircuitBreaker::new(CircuitBreaker::consecutive(2).storage().open_for(secs(1))).capacity(4);
 static LIMITER: RateLimiter<TokenBucket, Inline<4>> =
-    checked!(RateLimiter::with_clock(EmbassyClock, TokenBucket::new(Rate::per_minute(6)).burst(3)).max_waiting(1));
+    checked!(RateLimiter::with_burst(Rate::per_minute(6), 3).storage().max_waiting(1));
 static LIMITERS: KeyedRateLimiter<u8, SlidingWindow<Inline<4>>, Inline<4>> =
-    KeyedRateLimiter::sliding_window(Rate::new(4, secs(20))).capacity(4).max_waiting(1);
+    KeyedRateLimiter::with_clock(EmbassyClock, SlidingWindow::new(Rate::new(4, secs(20)))).capacity(4).max_waiting(1);
 static DEBOUNCE: Debounce = checked!(Debounce::new(ms(80)));
 static TRIGGER: Debounce<Trigger<u32>> = checked!(Debounce::triggered(ms(50)));
 static THROTTLE: Throttle = checked!(Throttle::new(ms(200)));
 static JOBS: JobSet<Operation, Inline<4>> = checked!(JobSet::new(1).max_queued(1));
-static BULKHEAD: Bulkhead<Inline<4>> = checked!(Bulkhead::new(1).max_waiting(1).max_wait(ms(300)));
-static POOL: Pool<Inline<4>> = checked!(Pool::new(1).max_queued(1));
-static FLIGHTS: SingleFlight<u8, u32, Fault, Restarts, Inline<4>> = checked!(SingleFlight::new());
+static BULKHEAD: Bulkhead<Inline<4>> = checked!(Bulkhead::new(1).storage().max_waiting(1).max_wait(ms(300)));
+static POOL: Pool<Inline<4>> = checked!(Pool::new(1).storage().max_queued(1));
+static FLIGHTS: SingleFlight<u8, u32, Fault, Restarts, Inline<4>> = checked!(SingleFlight::new().storage());
 static CACHE: Cache<u8, u32, Fault, Inline<4>, FoldHash, Inline<4>> =
-    checked!(Cache::new().ttl(secs(600)).refresh_ahead(secs(300)));
-static MEMOIZED: Memoized<fn(u8) -> Operation> = Memoize::new(of_channel);
+    checked!(Cache::new().storage().flight_storage().ttl(secs(600)).refresh_ahead(secs(300)));
+static MEMOIZED: Memoized<fn(u8) -> Operation> = Memoize::new(of_channel as fn(u8) -> Operation).storage().flight_storage();
 static HEDGE: Hedge = checked!(Hedge::after(ms(200)));
-static BATCHER: Batcher<u8, u8, Fault, Inline<4>> = checked!(Batcher::new(3).max_wait(ms(100)));
+static BATCHER: Batcher<u8, u8, Fault, Inline<4>> = checked!(Batcher::new(3).storage().max_wait(ms(100)));
 static ADAPTIVE: AdaptiveLimit<Gradient, IgnoreErrors, Inline<4>> =
-    checked!(AdaptiveLimit::new().initial_limit(2).max_limit(2).max_waiting(1));
+    checked!(AdaptiveLimit::new().storage().initial_limit(2).max_limit(2).max_waiting(1));
 
 // What a pipeline goes through.
-static BY_RATE: CircuitBreaker<LastCalls<1>, Constant, AnyError, Inline<0>> =
-    checked!(CircuitBreaker::last_calls(20).failure_rate(percent(60)).min_calls(8).open_for(secs(100)));
+static BY_RATE: CircuitBreaker<LastCalls<1>, Constant, AnyError, Inline<0>> = checked!(
+    CircuitBreaker::with_clock(EmbassyClock, LastCalls::new(20)).failure_rate(percent(60)).min_calls(8).open_for(secs(100))
+);
 static BY_COUNTER: RateLimiter<SlidingCounter, Inline<4>> =
     RateLimiter::with_clock(EmbassyClock, SlidingCounter::new(Rate::per_second(4)));
-static PLACES: Bulkhead<Inline<4>> = checked!(Bulkhead::new(2));
+static PLACES: Bulkhead<Inline<4>> = checked!(Bulkhead::new(2).storage());
 
 /// The value that was triggered last, and the one that was worked on last.
 static TRIGGERED: AtomicU32 = AtomicU32::new(0);

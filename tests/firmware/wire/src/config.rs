@@ -246,6 +246,8 @@ pub struct Hedge {
     pub max_hedges: u32,
     /// A share of the calls, and a burst.
     pub budget: Option<(Ratio, u32)>,
+    /// The values that count as failures.
+    pub failure_values: Few,
     pub fatal_if: Few,
 }
 

@@ -2,8 +2,8 @@
 
 use core::cell::Cell;
 
-use aplomb::adaptive_limit::{Aimd, Algorithm, Event, Gradient, Judge, Vegas, Verdict};
-use aplomb::{AdaptiveLimit, Inline, LimitError, time};
+use aplomb::adaptive_limit::{Aimd, Algorithm, Event, Gradient, Vegas, Verdict};
+use aplomb::{AdaptiveLimit, Inline, Judge, LimitError, time};
 use aplomb_embassy::{Embassy, EmbassyClock};
 use wire::config::{self, Few, LimitRule};
 use wire::{Order, Request, Token, Verb};
@@ -23,7 +23,7 @@ struct Limiting<A: Algorithm, O> {
 #[derive(Clone, Copy)]
 struct Listed(&'static Few);
 
-impl Judge<Token, Failure> for Listed {
+impl Judge<Token, Failure, Verdict> for Listed {
     fn judge(&self, outcome: Result<&Token, &Failure>) -> Verdict {
         match outcome {
             Ok(_) => Verdict::Success,

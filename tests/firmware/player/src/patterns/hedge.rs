@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 
-use aplomb::hedge::{After, Delay, Judge, Percentile};
-use aplomb::{Hedge, HedgeError, Inline, time};
+use aplomb::hedge::{After, Delay, Percentile, Verdict};
+use aplomb::{Hedge, HedgeError, Inline, Judge, time};
 use aplomb_embassy::{Embassy, EmbassyClock};
 use wire::config::{self, Few, HedgeDelay};
 use wire::{Request, Token};
@@ -19,13 +19,21 @@ type Written<D> = Hedge<Embassy, D, Inline<4>, Listed>;
 /// A hedge, which its callers share.
 struct Hedging<D: Delay>(Written<D>);
 
-/// The errors that are fatal.
+/// The values that count as failures, and the errors that are fatal.
 #[derive(Clone, Copy)]
-pub struct Listed(&'static Few);
+pub struct Listed {
+    failures: &'static Few,
+    fatal: &'static Few,
+}
 
-impl Judge<Failure> for Listed {
-    fn is_fatal(&self, failure: &Failure) -> bool {
-        self.0.contains(&failure.value)
+impl Judge<Token, Failure, Verdict> for Listed {
+    fn judge(&self, outcome: Result<&Token, &Failure>) -> Verdict {
+        match outcome {
+            Ok(value) if self.failures.contains(value) => Verdict::Failure,
+            Ok(_) => Verdict::Success,
+            Err(failure) if self.fatal.contains(&failure.value) => Verdict::Fatal,
+            Err(_) => Verdict::Failure,
+        }
     }
 }
 
@@ -51,7 +59,7 @@ pub fn after(config: &'static config::Hedge, delay: Duration) -> Written<After> 
 fn build<D: Delay>(config: &'static config::Hedge, delay: D) -> Written<D> {
     let hedge = Hedge::with_clock(EmbassyClock, delay).max_hedges(config.max_hedges);
     let hedge = config.budget.into_iter().fold(hedge, |hedge, (share, burst)| hedge.budget(ratio(share)).burst(burst));
-    hedge.judged_by(Listed(&config.fatal_if))
+    hedge.judged_by(Listed { failures: &config.failure_values, fatal: &config.fatal_if })
 }
 
 impl<D: Delay + 'static> Subject for Hedging<D> {

@@ -57,6 +57,7 @@ struct Erased(Owned<dyn AnyOperation>);
 trait AnyOperation {
     fn start(&mut self) -> Owned<dyn Any>;
     fn poll_run(&mut self, run: Pin<&mut dyn Any>, cx: &mut Context<'_>) -> Poll<Ended>;
+    fn may_repeat(&self) -> bool;
 }
 
 impl<O: Operation<Output = Ended, Run: 'static>> AnyOperation for O {
@@ -70,6 +71,10 @@ impl<O: Operation<Output = Ended, Run: 'static>> AnyOperation for O {
         let Some(run) = run else { unreachable!("a run of this operation") };
         // SAFETY: it was pinned until now.
         Operation::poll_run(self, unsafe { Pin::new_unchecked(run) }, cx)
+    }
+
+    fn may_repeat(&self) -> bool {
+        Operation::may_repeat(self)
     }
 }
 
@@ -94,6 +99,10 @@ impl Operation for Erased {
 
     fn poll_run(&mut self, run: Pin<&mut Owned<dyn Any>>, cx: &mut Context<'_>) -> Poll<Ended> {
         self.operation().poll_run(run.get_mut().as_mut(), cx)
+    }
+
+    fn may_repeat(&self) -> bool {
+        self.0.as_ref().may_repeat()
     }
 }
 
