@@ -233,7 +233,7 @@ impl<P: Platform, I, T, E, S: Storage, O> Batcher<P, I, T, E, S, O> {
     /// ```
     /// use aplomb_sim::prelude::*;
     ///
-    /// let refused = Batcher::<u32, u32, &str, Inline<16>>::new(32).check();
+    /// let refused = Batcher::<u32, u32, &str>::new(32).storage::<Inline<16>>().check();
     /// assert_eq!(refused.unwrap_err().to_string(), "max_items is 32, must be from 1 to 16");
     /// ```
     pub const fn check(self) -> Result<Self, ConfigError> {

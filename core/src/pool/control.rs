@@ -141,7 +141,7 @@ impl<P: Platform, S: Storage, O> Pool<P, S, O> {
     /// ```
     /// use aplomb_sim::prelude::*;
     ///
-    /// let refused = Pool::<aplomb_sim::Inline<4>>::new(0).check();
+    /// let refused = Pool::new(0).check();
     /// assert_eq!(refused.unwrap_err().to_string(), "concurrency is 0, must be at least 1");
     /// ```
     pub const fn check(self) -> Result<Self, ConfigError> {

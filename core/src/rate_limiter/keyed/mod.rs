@@ -138,11 +138,10 @@ impl<P: Platform<Clock: Copy>, K, A: Algorithm + Copy, S: Storage, H, const SHAR
     /// ```
     /// use aplomb_sim::prelude::*;
     ///
-    /// let users = KeyedRateLimiter::new(Rate::per_second(1)).shards::<16>().capacity(100_000);
+    /// let users = KeyedRateLimiter::<String>::new(Rate::per_second(1)).shards::<16>().capacity(100_000);
     /// # aplomb_sim::block_on(async {
     /// assert!(users.try_acquire("ann", 1).is_ok() && users.try_acquire("ann", 1).is_err());
     /// # });
-    /// # let _: &KeyedRateLimiter<String, _, _, _, 16> = &users;
     /// ```
     #[must_use]
     pub const fn shards<const N: usize>(self) -> KeyedRateLimiter<P, K, A, S, H, N, O> {
