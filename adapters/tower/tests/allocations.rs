@@ -47,6 +47,7 @@ async fn nothing_is_allocated_for_a_call() {
     static BUDGET: RetryBudget = RetryBudget::new(500);
     static RETRY: Retry = Retry::standard(&BUDGET);
     static LIMIT: AdaptiveLimit = AdaptiveLimit::new();
+    static ONE: AdaptiveLimit = AdaptiveLimit::new().initial_limit(1);
     static HEDGE: Hedge = Hedge::after(secs(1));
     static GUARDED: Pipeline<aplomb::layers![Retry, &'static CircuitBreaker]> =
         Pipeline::new().retry(RETRY).circuit_breaker(&BREAKER);
@@ -91,7 +92,6 @@ async fn nothing_is_allocated_for_a_call() {
     assert_eq!(ALLOCATIONS.load(Ordering::Relaxed), before + 1);
 
     // So does one that waits for an adaptive limit.
-    static ONE: AdaptiveLimit = AdaptiveLimit::new().initial_limit(1);
     let service = AdaptiveLimitLayer::new(&ONE).layer(service_fn(served));
     let wait = || {
         let held = ONE.try_acquire().unwrap();

@@ -123,6 +123,8 @@ async fn each_layer_calls_the_clone_that_was_ready() {
 async fn readiness_comes_before_each_attempt() {
     static LIMITER: RateLimiter = RateLimiter::with_burst(Rate::per_second(1), 1);
     static RETRY: Retry<Constant> = Retry::new().max_attempts(3).backoff(Constant::every(ms(0)));
+    static GUARDED: Pipeline<aplomb::layers![Retry<Constant>]> = Pipeline::new().retry(RETRY);
+    static HEDGE: Hedge = Hedge::after(ms(0));
     let (strict, counts) = Strict::new();
     counts.failures.store(2, Ordering::SeqCst);
     let service =
@@ -131,13 +133,11 @@ async fn readiness_comes_before_each_attempt() {
     assert_eq!(service.oneshot(()).await.unwrap(), "done");
     assert_eq!((counts.counts(), began.elapsed()), ((3, 3), secs(2)));
 
-    static GUARDED: Pipeline<aplomb::layers![Retry<Constant>]> = Pipeline::new().retry(RETRY);
     counts.failures.store(2, Ordering::SeqCst);
     assert_eq!(PipelineLayer::new(&GUARDED).layer(strict).oneshot(()).await.unwrap(), "done");
     assert_eq!(counts.counts(), (6, 6));
 
     // The second start waits for the permit that the first one has taken.
-    static HEDGE: Hedge = Hedge::after(ms(0));
     let (strict, counts) = Strict::new();
     counts.failures.store(1, Ordering::SeqCst);
     let began = Instant::now();

@@ -48,8 +48,8 @@ async fn a_status_that_is_a_failure_has_another_start_take_its_place() {
 
 #[tokio::test(start_paused = true)]
 async fn what_may_not_be_sent_twice_is_sent_once() {
-    assert_eq!(asked([503, 200], Method::POST).await, (1, ms(10), 503));
     static HEDGE: Hedge = Hedge::after(ms(50));
+    assert_eq!(asked([503, 200], Method::POST).await, (1, ms(10), 503));
     let slow = service_fn(async |_: Request<String>| {
         sleep(secs(1)).await;
         Ok::<_, Infallible>(Response::new(()))
@@ -72,7 +72,7 @@ async fn all_clones_share_one_budget() {
             Ok::<_, Infallible>(())
         }
     });
-    let [one, other] = [0; 2].map(|_| HedgeLayer::new(&HEDGE).layer(slow.clone()));
+    let [one, other] = [0; 2].map(|_| HedgeLayer::new(&HEDGE).layer(slow));
     let (first, second) = tokio::join!(one.oneshot(()), other.oneshot(()));
     assert!(first.is_ok() && second.is_ok());
     assert_eq!((starts.load(Ordering::Relaxed), HEDGE.snapshot().denied), (3, 1));
@@ -113,11 +113,11 @@ async fn a_call_that_is_dropped_drops_all_starts() {
 #[tokio::test(start_paused = true)]
 async fn two_modes() {
     static HEDGE: Hedge = Hedge::after(ms(50));
+    static WRONG: Hedge = Hedge::after(ms(50)).burst(0);
     let fails = service_fn(async |()| Err::<Response<String>, _>("refused"));
     let typed = HedgeLayer::new(&HEDGE).layer(fails).oneshot(()).await.unwrap_err();
     assert_eq!(typed, HedgeError::Failed { attempts: 2, error: "refused" });
     assert_eq!(HedgeLayer::new(&HEDGE).respond(HttpStatus::new()).layer(fails).oneshot(()).await.unwrap_err(), "refused");
-    static WRONG: Hedge = Hedge::after(ms(50)).burst(0);
     let response = HedgeLayer::new(&WRONG).respond(HttpStatus::new()).layer(fails).oneshot(()).await.unwrap();
     assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
 }

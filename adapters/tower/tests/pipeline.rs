@@ -41,6 +41,14 @@ async fn its_layers_see_the_response() {
 
 #[tokio::test(start_paused = true)]
 async fn in_the_terms_of_http_and_of_grpc() {
+    macro_rules! check {
+        ($ask:ident $slow:ident $($pipeline:ident: $http:expr, $grpc:expr;)+) => { $(
+            let http = $ask($slow().layer(PipelineLayer::new(&$pipeline).replay(Idempotently).respond(HttpStatus::new()))).await;
+            assert_eq!(http.status(), $http);
+            let grpc = $ask($slow().layer(PipelineLayer::new(&$pipeline).replay(Idempotently).respond(GrpcStatus))).await;
+            assert_eq!(grpc.headers()["grpc-status"], $grpc);
+        )+ };
+    }
     static RATE: RateLimiter = checked!(RateLimiter::with_burst(Rate::per_second(1), 1).max_waiting(0));
     static LIMITED: Pipeline<layers![&'static RateLimiter]> = Pipeline::new().rate_limiter(&RATE);
     static PLACES: Bulkhead = checked!(Bulkhead::new(1).max_waiting(0));
@@ -56,15 +64,8 @@ async fn in_the_terms_of_http_and_of_grpc() {
     let place = PLACES.try_acquire().unwrap();
     BREAKER.force_open();
     let _permit = LIMIT.try_acquire().unwrap();
-    macro_rules! check {
-        ($($pipeline:ident: $http:expr, $grpc:expr;)+) => { $(
-            let http = ask(slow().layer(PipelineLayer::new(&$pipeline).replay(Idempotently).respond(HttpStatus::new()))).await;
-            assert_eq!(http.status(), $http);
-            let grpc = ask(slow().layer(PipelineLayer::new(&$pipeline).replay(Idempotently).respond(GrpcStatus))).await;
-            assert_eq!(grpc.headers()["grpc-status"], $grpc);
-        )+ };
-    }
     check! {
+        ask slow
         LIMITED: StatusCode::TOO_MANY_REQUESTS, "8";
         CROWDED: StatusCode::SERVICE_UNAVAILABLE, "8";
         NARROW: StatusCode::SERVICE_UNAVAILABLE, "8";

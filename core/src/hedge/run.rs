@@ -211,18 +211,6 @@ struct Count {
     since: Instant,
 }
 
-impl Count {
-    /// One more has been started.
-    #[inline]
-    fn began<F: Operation>(&mut self, operation: &F) {
-        self.started = self.started.saturating_add(1);
-        self.running = self.running.saturating_add(1);
-        if !operation.may_repeat() {
-            self.left = 0;
-        }
-    }
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Unpolled,
@@ -327,9 +315,12 @@ where
         }
         this.count.stage = Stage::Running;
         this.first.set(Some(operation.start()));
-        this.count.began(operation);
+        (this.count.started, this.count.running) = (1, 1);
         let outcome = self.as_mut().poll_start(0, operation, cx);
         let this = self.as_mut().project();
+        if !operation.may_repeat() {
+            this.count.left = 0;
+        }
         let Poll::Ready(outcome) = outcome else {
             this.count.delay = this.hedge.count(false);
             let now = this.hedge.clock.now();
@@ -471,9 +462,10 @@ where
             hedge.observer.observe(&Event::BudgetEmpty { cause });
             return;
         }
-        count.left = count.left.saturating_sub(1);
         place.set(Some(operation.start()));
-        count.began(operation);
+        count.left = if operation.may_repeat() { count.left.saturating_sub(1) } else { 0 };
+        count.started = count.started.saturating_add(1);
+        count.running = count.running.saturating_add(1);
         if count.left > 0 && count.delay > 0 {
             // What was due has come, whatever a coarser clock says.
             let earliest = if cause == Cause::Late { count.due } else { Instant::ORIGIN };
