@@ -61,7 +61,7 @@ fn hits(name: &'static str, entries: u64) {
     }
     moka.run_pending_tasks();
     let [mut a, mut b, mut c, mut d] = [(); 4].map(|()| keys(entries));
-    let [mut of_moka, mut e] = [(); 2].map(|()| keys(entries));
+    let [mut of_moka, mut of_both] = [(); 2].map(|()| keys(entries));
     Group::new(name)
         .member("aplomb, with TTL", move || {
             let key = a();
@@ -76,7 +76,7 @@ fn hits(name: &'static str, entries: u64) {
         .member("moka", move || ready(moka.get(&of_moka())))
         .member("quick_cache, no TTL, and a reading of the clock", move || {
             let now = Instant::now();
-            ready((quick.get(&e()), now))
+            ready((quick.get(&of_both()), now))
         })
         .member("a reading of the clock", || ready(Instant::now()))
         .run();

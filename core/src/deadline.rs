@@ -6,7 +6,7 @@ use crate::time::Instant;
 
 /// The instant after which nobody wants the result any more.
 ///
-/// A deadline is set once, where a request comes in, and handed down: [`timeout_at`](crate::timeout) ends at it, a retry doesn't sleep beyond it.
+/// A deadline is set once, where a request comes in, and handed down: [`timeout_at`](crate::timeout) ends at it, a retry doesn't sleep beyond it, and a caller of a limiter, a cache or a single flight doesn't wait beyond it.
 ///
 /// # Examples
 ///

@@ -274,7 +274,8 @@ where
 {
     #[inline(never)]
     fn enter(&self, key: &Q, waker: &Waker, reading: Reading) -> Result<Entered<Result<V, E>, F::Link>, FlightError> {
-        let (hash, read, rules) = (Self::hash(key), self.read(), &self.settings.rules);
+        // The clock first: its reading waits for all before it, and lets nothing behind it begin.
+        let (read, hash, rules) = (self.read(), Self::hash(key), &self.settings.rules);
         // A key that owns nothing costs nothing: it is there if this caller is to fetch, and the lock is taken once.
         let mut new = if needs_drop::<K>() { None } else { Some(key.to_key()) };
         let looked = self.with_shard(hash, |shard| {

@@ -16,7 +16,7 @@ impl<P: Platform<Clock: Copy>, K, V, E, S: Storage, H, F: Storage, const SHARDS:
     /// # Examples
     ///
     /// ```
-    /// use aplomb::cache::{Event, Removal};
+    /// use aplomb::cache::Event;
     /// use aplomb::key::FoldHash;
     /// use aplomb_sim::prelude::*;
     /// use std::cell::RefCell;
