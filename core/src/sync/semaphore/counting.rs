@@ -308,6 +308,8 @@ impl<P: Platform, S: Storage, X> Semaphore<P, S, X> {
     }
 
     /// Wakes one after the other, each outside the lock. If a waker panics, those behind it have their turn all the same.
+    #[cold]
+    #[inline(never)]
     fn wake(&self, first: Waker, more: bool) {
         let (mut next, mut more) = (Some(first), more);
         while let Some(waker) = next {
