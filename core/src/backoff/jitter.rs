@@ -22,11 +22,35 @@ pub enum Jitter {
 }
 
 /// No jitter, not at run time either: delays are what the growth says. [`Jitter::None`] is the same, beside others.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb::backoff::{Backoff, Constant, NoJitter, Same, Schedule};
+/// use aplomb::time::ms;
+///
+/// let plain: Schedule<Same, NoJitter> = Constant::every(ms(10));
+/// assert!(plain.delays(7).take(2).eq([ms(10), ms(10)]));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct NoJitter;
 
 /// What spreads delays: a [`Jitter`], or [`NoJitter`].
+///
+/// # Examples
+///
+/// ```
+/// use aplomb::backoff::{Backoff, Constant, Growth, Jitter, Schedule, Spread};
+/// use aplomb::time::ms;
+/// use core::time::Duration;
+///
+/// fn first<G: Growth, J: Spread>(schedule: Schedule<G, J>) -> Option<Duration> {
+///     schedule.delays(7).next()
+/// }
+/// assert_eq!(first(Constant::every(ms(10))), Some(ms(10)));
+/// assert!(first(Constant::every(ms(10)).jitter(Jitter::Full)) <= Some(ms(10)));
+/// ```
 pub trait Spread: Copy {
     /// What is kept of the delay before.
     type Previous;

@@ -385,6 +385,8 @@ impl<P: Platform, S: Storage, O> Pool<P, S, O> {
     }
 
     /// Wakes outside the lock, one at a time. If one panics, those behind it have their turn all the same.
+    #[cold]
+    #[inline(never)]
     fn wake(&self, first: Waker, more: bool) {
         let (mut next, mut more) = (Some(first), more);
         while let Some(waker) = next {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use aplomb::alarm::Alarm;
-use aplomb::backoff::{Constant, Delays, Exponential, Fibonacci, Jitter, Linear, List};
+use aplomb::backoff::{Constant, Delays, Exponential, Fibonacci, Jitter, Linear, List, NoJitter};
 use aplomb::bulkhead;
 use aplomb::debounce::Debouncing;
 use aplomb::edge::{self, Share, Stream, Trigger};
@@ -251,6 +251,7 @@ fn plain_data() {
         Deadline: "Send Sync Unpin Copy",
         Ratio: "Send Sync Unpin Copy",
         Jitter: "Send Sync Unpin Copy",
+        NoJitter: "Send Sync Unpin Copy",
         Constant: "Send Sync Unpin Copy",
         Linear: "Send Sync Unpin Copy",
         Exponential: "Send Sync Unpin Copy",

@@ -313,24 +313,26 @@ impl<P: Platform, S: Storage, X> Semaphore<P, S, X> {
     /// Changes something, and lets go whoever can go then.
     #[inline]
     pub(super) fn change<R>(&self, act: impl FnOnce(&mut State<S, X>) -> R) -> R {
-        let (result, (first, more)) = self.state.with(|state| {
+        let (result, woken) = self.state.with(|state| {
             let result = act(state);
             (result, state.settle())
         });
-        if let Some(first) = first {
+        if let Some((first, more)) = woken {
             self.wake(first, more);
         }
         result
     }
 
     /// Wakes one after the other, each outside the lock. If a waker panics, those behind it have their turn all the same.
+    #[cold]
+    #[inline(never)]
     fn wake(&self, first: Waker, more: bool) {
-        let (mut next, mut more) = (Some(first), more);
-        while let Some(waker) = next {
+        let mut next = Some((first, more));
+        while let Some((waker, more)) = next {
             let rest = more.then(|| Rest(self));
             waker.wake();
             forget(rest);
-            (next, more) = if more { self.state.with(State::settle) } else { (None, false) };
+            next = if more { self.state.with(State::settle) } else { None };
         }
     }
 }

@@ -163,16 +163,15 @@ impl<S: Storage, X> State<S, X> {
 
     /// Lets the head of the queue go if there is an answer for it. Who is to be woken outside the lock, and whether the next one can go too. Whoever changes anything calls it, until there is none.
     #[inline]
-    pub(super) fn settle(&mut self) -> (Option<Waker>, bool) {
-        let Some(answer) = self.answer() else { return (None, false) };
+    pub(super) fn settle(&mut self) -> Option<(Waker, bool)> {
+        let answer = self.answer()?;
         if let Claim::Permits(n) = answer {
             self.taken += n;
         }
         if let Some(head) = self.waiters.front_mut() {
             *head = answer;
         }
-        let waker = self.waiters.grant_front();
-        (waker, self.answer().is_some())
+        Some((self.waiters.grant_front()?, self.answer().is_some()))
     }
 
     /// What the head of the queue can be told by now: that it has its permits, or that it won't get them.
