@@ -2,6 +2,7 @@ use core::convert::Infallible;
 use core::fmt;
 use core::marker::PhantomData;
 use core::mem::forget;
+use core::ops::Deref;
 use core::time::Duration;
 
 use super::refreshes::Refreshes;
@@ -72,7 +73,20 @@ pub struct Cache<
 }
 
 type Locked<P, T> = Shared<<P as Platform>::RawMutex, T>;
-type LockedShard<P, K, V, E, S, F> = Locked<P, Shard<K, V, E, S, F>>;
+type LockedShard<P, K, V, E, S, F> = Apart<Locked<P, Shard<K, V, E, S, F>>>;
+
+/// In cache lines of its own, where processors have such: so that threads that use neighbours do not wait for each other.
+#[cfg_attr(target_pointer_width = "64", repr(align(64)))]
+pub(super) struct Apart<T>(T);
+
+impl<T> Deref for Apart<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
 
 pub(crate) struct Settings<K, V> {
     pub(super) rules: Rules,
@@ -201,7 +215,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
 
     pub(crate) const fn made(clock: P::Clock, settings: Settings<K, V>, observer: O) -> Self {
         const { assert!(SHARDS > 0, "a table has at least one shard") };
-        let shards = [const { Shared::new(Shard::NEW) }; SHARDS];
+        let shards = [const { Apart(Shared::new(Shard::NEW)) }; SHARDS];
         let mut made = Self { clock, settings, shards, refreshes: Shared::new(Refreshes::new()), observer, hash: PhantomData };
         made.note();
         made
