@@ -102,6 +102,8 @@ pub enum ConfigError {
         /// The setting.
         value: u32,
     },
+    /// What is under way already can't be told more.
+    Begun,
     /// With none at once, nothing would ever be done; and there is no room for more than there are places.
     Limit {
         /// The setting.
@@ -333,6 +335,7 @@ impl ConfigError {
             Self::InitialLimit { .. } => "initial_limit must be from min_limit to max_limit",
             Self::MaxLatency { .. } => "max_latency must be longer than zero",
             Self::OpenBackoff => "open_backoff must have a delay",
+            Self::Begun => "settings come before the first item",
             Self::BackoffRatio { .. } => "backoff must be at least a half, and below 1",
             Self::Tolerance { .. } => "tolerance must be at least 1",
             Self::Smoothing { .. } => "smoothing must be above 0, and at most 1",
@@ -394,6 +397,7 @@ impl fmt::Display for ConfigError {
             Self::InitialLimit { value, least, most } => write!(f, "initial_limit is {value}, must be from {least} to {most}"),
             Self::MaxLatency { value } => write!(f, "max_latency is {value:?}, must be longer than zero"),
             Self::OpenBackoff => f.write_str("open_backoff has no delay, must have one at least"),
+            Self::Begun => f.write_str("told more, or awaited, after the first item was started: settings come before"),
             Self::BackoffRatio { value } => write!(f, "backoff is {value}, must be at least 1/2 and below 1"),
             Self::Tolerance { value } => write!(f, "tolerance is {value}, must be at least 1"),
             Self::Smoothing { value } => write!(f, "smoothing is {value}, must be above 0 and at most 1"),

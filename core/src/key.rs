@@ -183,7 +183,7 @@ impl Hasher for FoldHasher {
 
     #[inline]
     fn write_u8(&mut self, number: u8) {
-        self.folds.write_u8(number);
+        self.write_u64(u64::from(number));
     }
 
     #[inline]
@@ -245,8 +245,15 @@ mod tests {
                 let pairs: BTreeSet<u64> = (0..2_000_u64).map(|n| hash::<FoldHash, _>(seed, &(n, word))).collect();
                 assert_eq!(pairs.len(), 2_000, "{word:x}");
                 let bytes = |n: u64| [n.to_le_bytes(), word.to_le_bytes()].concat();
-                let bytes: BTreeSet<u64> = (0..2_000).map(|n| hash::<FoldHash, _>(seed, &bytes(n))).collect();
-                assert_eq!(bytes.len(), 2_000, "{word:x}");
+                let hashes: BTreeSet<u64> = (0..2_000).map(|n| hash::<FoldHash, _>(seed, &bytes(n))).collect();
+                assert_eq!(hashes.len(), 2_000, "{word:x}");
+                // One by one, as a `VecDeque` hashes them, behind none and behind others.
+                for before in [0, 1, 8] {
+                    let singly = |n: u64| bytes(n).into_iter().map(|byte| (byte,)).collect::<std::vec::Vec<_>>();
+                    let with_before = |n: u64| [std::vec![(0,); before], singly(n)].concat();
+                    let hashes: BTreeSet<u64> = (0..2_000).map(|n| hash::<FoldHash, _>(seed, &with_before(n))).collect();
+                    assert_eq!(hashes.len(), 2_000, "{word:x} byte by byte behind {before}");
+                }
             }
         }
     }

@@ -182,3 +182,28 @@ fn one_within_another() {
     });
     assert_eq!(sum, 60);
 }
+
+/// What is told it when it has begun already, it can't heed without losing items: it says so.
+#[test]
+fn settings_come_before_the_first_item() {
+    aplomb_sim::block_on(async {
+        let nap = async |time: u64| {
+            aplomb_sim::sleep(Duration::from_millis(time)).await;
+            Ok::<_, u64>(time)
+        };
+        let begun = async || {
+            let mut parallel = aplomb_sim::parallel([10, 30, 5, 7, 9], 2, nap);
+            assert_eq!(parallel.next().await, Some(Ok(10)));
+            parallel
+        };
+        let begun_error = ParallelError::Config(aplomb::ConfigError::Begun);
+        assert_eq!(begun().await.await, Err(begun_error.clone()) as Result<Vec<u64>, _>);
+        assert_eq!(begun().await.completion_order().next().await, Some(Err(begun_error.clone())));
+        assert_eq!(begun().await.keep_going().next().await, Some(Err(begun_error.clone())));
+        assert_eq!(begun().await.on_progress(|_| {}).next().await, Some(Err(begun_error.clone())));
+        let mut told = begun().await.keep_going();
+        assert!(told.next().await.is_some());
+        assert_eq!(told.next().await, None);
+        assert!(begun().await.check().is_err() || begun().await.next().await.is_some());
+    });
+}

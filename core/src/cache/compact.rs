@@ -1,53 +1,35 @@
-use crate::wide::divided;
-
-/// A span of time in three bytes: six decimal digits, and by which power of ten nanoseconds they count. What has more is rounded.
+/// An instant in three bytes, for whoever knows another one that is not far from it: as much of it as tells the difference. It is rounded down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Compact([u8; 3]);
 
-/// The longest span: 31 years and eight months.
+/// The longest span between two instants: 31 years and eight months.
 pub(super) const LONGEST: u64 = 1_000_000_000_000_000_000;
 
-const DIGITS: u32 = 20;
-
-const POWERS: [u64; 16] = {
-    let mut powers = [1; 16];
-    let mut exponent = 1;
-    while exponent < 16 {
-        powers[exponent] = powers[exponent - 1] * 10;
-        exponent += 1;
-    }
-    powers
-};
+/// So many bits are kept, and how many there are below them.
+const KEPT: u32 = 18;
+const MASK: u64 = (1 << KEPT) - 1;
 
 impl Compact {
     pub(super) const ZERO: Self = Self([0; 3]);
 
-    pub(super) fn no_less(nanos: u64) -> Self {
-        Self::rounded(nanos, true)
-    }
-
-    pub(super) fn no_more(nanos: u64) -> Self {
-        Self::rounded(nanos, false)
-    }
-
-    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
-    fn rounded(nanos: u64, up: bool) -> Self {
-        let mut digits = nanos.min(LONGEST);
-        let mut exponent = 0_u32;
-        while digits >> DIGITS > 0 {
-            let (tenth, rest) = divided(digits, 10).unwrap_or((0, 0));
-            digits = tenth + u64::from(up && rest > 0);
-            exponent += 1;
-        }
-        let [_, a, b, c] = (u32::try_from(digits).unwrap_or(0) | exponent << DIGITS).to_be_bytes();
+    /// That instant, for who knows one that is no further from it than `span`. It is rounded by less than a thirty-thousandth of that.
+    pub(super) fn of(nanos: u64, span: u64) -> Self {
+        // Of all that are so near, no two have the same bits, before and after.
+        let below = (u64::BITS - span.leading_zeros()).saturating_sub(KEPT - 2);
+        let kept = (nanos >> below) & MASK;
+        let [.., a, b, c] = (kept | u64::from(below) << KEPT).to_be_bytes();
         Self([a, b, c])
     }
 
-    pub(super) fn nanos(self) -> u64 {
+    /// The instant, which is near to that one.
+    pub(super) fn near(self, nanos: u64) -> u64 {
         let [a, b, c] = self.0;
-        let packed = u32::from_be_bytes([0, a, b, c]);
-        let power = usize::try_from(packed >> DIGITS).ok().and_then(|exponent| POWERS.get(exponent));
-        u64::from(packed & ((1 << DIGITS) - 1)) * power.copied().unwrap_or(1)
+        let packed = u64::from(u32::from_be_bytes([0, a, b, c]));
+        let (kept, below) = (packed & MASK, packed >> KEPT);
+        let there = nanos >> below;
+        let ahead = kept.wrapping_sub(there) & MASK;
+        let index = if ahead <= MASK / 2 { there.saturating_add(ahead) } else { there.saturating_sub(MASK + 1 - ahead) };
+        index << below
     }
 }
 
@@ -56,19 +38,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_has_few_digits_is_exact() {
-        for nanos in [0, 1, 999, 1_500_000, 300_000_000_000, 86_400_000_000_000, 31_536_000_000_000_000, LONGEST] {
-            assert_eq!([Compact::no_less(nanos), Compact::no_more(nanos)].map(Compact::nanos), [nanos; 2]);
+    fn an_instant_is_known_from_one_near_it() {
+        let mut random = fastrand::Rng::with_seed(3);
+        for _ in 0..100_000 {
+            let span = random.u64(1..LONGEST) >> random.u32(0..60);
+            let at = random.u64(..2 * LONGEST) >> random.u32(0..60);
+            let other = if random.bool() { at + random.u64(..=span) } else { at.saturating_sub(random.u64(..=span)) };
+            let known = Compact::of(at, span).near(other);
+            assert!(known <= at && at - known <= span / 32_768, "{at} is {known} to {other}, within {span}");
         }
     }
 
     #[test]
-    fn the_rest_is_hardly_longer_or_shorter() {
-        let mut random = fastrand::Rng::with_seed(3);
-        for _ in 0..100_000 {
-            let nanos = random.u64(..LONGEST) >> random.u32(0..60);
-            let (more, less) = (Compact::no_less(nanos).nanos(), Compact::no_more(nanos).nanos());
-            assert!(less <= nanos && nanos <= more && more - less <= nanos / 100_000, "{nanos} is {less} or {more}");
+    fn what_is_near_is_exact() {
+        for (at, other) in [(0, 0), (0, 65_535), (65_535, 0), (1_000_000, 1_000_007), (1_000_007, 1_000_000)] {
+            assert_eq!(Compact::of(at, 65_535).near(other), at);
         }
     }
 }

@@ -30,15 +30,16 @@ pub(super) struct Rules {
     pub(super) is_plain: bool,
 }
 
-/// How it is told until when an entry may idle.
+/// How the times of entries are told and kept that may idle for so long only.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Idle {
-    at: fn(&Times) -> Instant,
-    set: fn(&mut Times, Instant),
+    end: fn(&Times) -> Instant,
+    /// The end of its TTL, and the longer one of both spans.
+    keep_end: fn(&mut Times, Instant, u64),
 }
 
 impl Idle {
-    pub(super) const KEPT: Self = Self { at: Times::idle_at, set: Times::set_idle_at };
+    pub(super) const KEPT: Self = Self { end: Times::end_beside_idle, keep_end: Times::keep_end_beside_idle };
 }
 
 /// A TTL, less a random share of it. Down only: it is a promise.
@@ -58,10 +59,10 @@ pub(super) fn is_early<P: Platform>(rules: &Rules, left: u64, cost: u64) -> bool
 /// What is kept of an entry's times, and what the store marks it with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Times {
-    /// The end of its TTL; or, if it has none, of what it may idle. As bytes, so that nothing is lost between them and what follows.
+    /// The end of what it may idle; if it may idle for ever, of its TTL. As bytes, so that nothing is lost between them and what follows.
     until: [u8; 8],
-    /// How far from that the end of what it may idle is.
-    apart: Compact,
+    /// The end of its TTL beside that.
+    end: Compact,
     marks: u8,
 }
 
@@ -80,12 +81,11 @@ pub(super) enum Age {
 
 const NEVER: u64 = u64::MAX;
 
-/// Of [`Times`]: an error has no grace; what is queued is not queued again; it may idle no longer than to before its end; it has no TTL. The other bits are the store's.
+/// Of [`Times`]: an error has no grace; what is queued is not queued again; it has no TTL. The other bits are the store's.
 const ERROR: u8 = 1 << 7;
 const QUEUED: u8 = 1 << 6;
-const BEFORE: u8 = 1 << 5;
-const ENDLESS: u8 = 1 << 4;
-const OURS: u8 = ERROR | QUEUED | BEFORE | ENDLESS;
+const ENDLESS: u8 = 1 << 5;
+const OURS: u8 = ERROR | QUEUED | ENDLESS;
 
 impl Rules {
     pub(super) const NONE: Self = Self {
@@ -114,25 +114,28 @@ impl Rules {
     pub(super) fn times(&self, now: Instant, ttl: u64, is_error: bool) -> Times {
         let end = if ttl >= LONGEST { Instant::MAX } else { now.saturating_add_nanos(ttl) };
         let marks = if is_error { ERROR } else { 0 } | if end.is_never() { ENDLESS } else { 0 };
-        let mut times = Times { until: [0; 8], apart: Compact::ZERO, marks };
+        let mut times = Times { until: [0; 8], end: Compact::ZERO, marks };
         times.set_until(end);
-        self.read(&mut times, now);
+        if let Some(idle) = self.idle {
+            (idle.keep_end)(&mut times, end, ttl.max(self.time_to_idle));
+            self.read(&mut times, now);
+        }
         times
     }
 
     /// Whether an entry is fresh, where little is to be asked. If not, [`age`](Self::age) says what it is.
     #[inline]
     pub(super) fn is_plainly_fresh(&self, times: &Times, now: Instant) -> bool {
-        self.is_plain && now < times.end()
+        self.is_plain && now < times.until()
     }
 
     /// What an entry is good for now. A fetch takes `cost` nanoseconds.
     #[inline(never)]
     pub(super) fn age(&self, times: &Times, now: Instant, cost: u64) -> Age {
-        if self.idle.is_some_and(|idle| now >= (idle.at)(times)) {
+        if self.idle.is_some() && now >= times.until() {
             return Age::Dead;
         }
-        let end = times.end();
+        let end = self.end(times);
         if now < end {
             return if !times.is_error() && self.is_due(end, now, cost) { Age::Due } else { Age::Fresh };
         }
@@ -157,15 +160,20 @@ impl Rules {
     #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     pub(super) fn dies_at(&self, times: &Times) -> Instant {
         let grace = if times.is_error() { 0 } else { self.stale_while_revalidate.max(self.stale_if_error) };
-        let end = times.end().saturating_add_nanos(grace);
-        self.idle.map_or(end, |idle| end.min((idle.at)(times)))
+        let end = self.end(times).saturating_add_nanos(grace);
+        if self.idle.is_some() { end.min(times.until()) } else { end }
+    }
+
+    /// The end of its TTL.
+    fn end(&self, times: &Times) -> Instant {
+        self.idle.map_or(times.until(), |idle| (idle.end)(times))
     }
 
     /// It is read: idleness begins anew.
     #[inline]
     pub(super) fn read(&self, times: &mut Times, now: Instant) {
-        if let Some(idle) = self.idle {
-            (idle.set)(times, now.saturating_add_nanos(self.time_to_idle));
+        if self.idle.is_some() {
+            times.set_until(now.saturating_add_nanos(self.time_to_idle));
         }
     }
 
@@ -189,34 +197,12 @@ impl Times {
         self.until = until.as_nanos().to_ne_bytes();
     }
 
-    /// The end of its TTL.
-    #[inline]
-    pub(super) const fn end(&self) -> Instant {
-        if self.marks & ENDLESS == 0 { self.until() } else { Instant::MAX }
+    fn end_beside_idle(&self) -> Instant {
+        if self.marks & ENDLESS == 0 { Instant::from_nanos(self.end.near(self.until().as_nanos())) } else { Instant::MAX }
     }
 
-    /// The end of what it may idle.
-    fn idle_at(&self) -> Instant {
-        let (until, apart) = (self.until(), self.apart.nanos());
-        if self.marks & BEFORE == 0 {
-            until.saturating_add_nanos(apart)
-        } else {
-            Instant::from_nanos(until.as_nanos().saturating_sub(apart))
-        }
-    }
-
-    /// Never later than that.
-    fn set_idle_at(&mut self, at: Instant) {
-        if self.marks & ENDLESS != 0 {
-            self.set_until(at);
-            return;
-        }
-        let end = self.until();
-        (self.apart, self.marks) = if at < end {
-            (Compact::no_less(end.as_nanos() - at.as_nanos()), self.marks | BEFORE)
-        } else {
-            (Compact::no_more(at.as_nanos() - end.as_nanos()), self.marks & !BEFORE)
-        };
+    fn keep_end_beside_idle(&mut self, end: Instant, span: u64) {
+        self.end = Compact::of(end.as_nanos(), span);
     }
 
     const fn is_error(&self) -> bool {

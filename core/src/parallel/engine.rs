@@ -39,6 +39,8 @@ enum State {
     Drained,
     /// Nothing is started or polled any more.
     Over,
+    /// It was told more, or awaited, when some items had been started already.
+    Begun,
 }
 
 impl<Src, F, Fut, N, C: Children, S: PinnedStorage> Engine<Src, F, Fut, N, C, S> {
@@ -47,8 +49,26 @@ impl<Src, F, Fut, N, C: Children, S: PinnedStorage> Engine<Src, F, Fut, N, C, S>
         Self { source, operation, observer, limit, group: FutureGroup::new(limit), state: State::Open, progress }
     }
 
-    /// Whether the limit makes sense.
-    pub(super) const fn check(&self) -> Result<(), ConfigError> {
+    /// Before it is told more: from the first item on, that could lose some.
+    pub(super) fn not_begun(mut self) -> Self {
+        if self.progress.started > 0 {
+            self.state = State::Begun;
+        }
+        self
+    }
+
+    /// As [`not_begun`](Self::not_begun), with another observer and another storage.
+    pub(super) fn rebuilt<M, T: PinnedStorage>(self, observer: impl FnOnce(N) -> M) -> Engine<Src, F, Fut, M, C, T> {
+        let Self { source, operation, observer: told, limit, state, progress, .. } = self.not_begun();
+        let observer = observer(told);
+        Engine { source, operation, observer, limit, group: FutureGroup::new(limit), state, progress }
+    }
+
+    /// Whether the limit makes sense, and all was said in time.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        if self.state == State::Begun {
+            return Err(ConfigError::Begun);
+        }
         let most = FutureGroup::<Fut, usize, C, S>::CAPACITY;
         if self.limit == 0 || self.limit > most { Err(ConfigError::Limit { value: self.limit, most }) } else { Ok(()) }
     }
@@ -75,7 +95,7 @@ impl<Src: Stream, F, Fut, N, C: Children, S: PinnedStorage> Engine<Src, F, Fut, 
     pub(super) fn left(&self) -> (usize, Option<usize>) {
         match self.state {
             State::Open => self.source.size_hint(),
-            State::Drained | State::Over => (0, Some(0)),
+            State::Drained | State::Over | State::Begun => (0, Some(0)),
         }
     }
 }

@@ -28,6 +28,8 @@ pin_project! {
     /// | [`on_progress`](Parallel::on_progress) | nobody is told |
     /// | [`stored_in`](Parallel::stored_in) | operations lie in the platform's storage |
     ///
+    /// All is said before the first item is started: told more, or awaited, after that, it drops what is under way and ends with [`ConfigError::Begun`].
+    ///
     /// # As a stream
     ///
     /// Its items are `Result<T, ParallelError<E>>`. In the order of the items, at most `limit` are started and not handed on yet: when the first of them takes long, the others wait. In completion order, none waits. Whoever doesn't poll it stops it.
@@ -133,6 +135,7 @@ where
     /// assert_eq!(naps, [10, 20, 30]);
     /// ```
     pub fn completion_order(mut self) -> Self {
+        self.engine = self.engine.not_begun();
         self.order = Order::Completion;
         self
     }
@@ -149,7 +152,7 @@ where
     /// assert_eq!(all.unwrap(), [Ok(1), Err("even"), Ok(3), Err("even")]);
     /// ```
     pub fn keep_going(self) -> Parallel<P, Src, F, Fut, KeepGoing, N, S, R> {
-        Parallel::of(self.engine, self.order)
+        Parallel::of(self.engine.not_begun(), self.order)
     }
 
     /// Tells `progress` of each item that starts, and of each that ends.
@@ -175,8 +178,7 @@ where
 
     /// As [`on_progress`](Parallel::on_progress), with an observer that is no closure.
     pub fn observed_by<V: Observer<Progress>>(self, observer: V) -> Parallel<P, Src, F, Fut, M, V, S, R> {
-        let Engine { source, operation, limit, .. } = self.engine;
-        Parallel::of(Engine::new(source, limit, operation, observer), self.order)
+        Parallel::of(self.engine.rebuilt(|_| observer), self.order)
     }
 
     /// Keeps the operations that are under way in `T`: with `Inline<N>`, in itself, at most `N` of them. Default: in the platform's storage.
@@ -193,8 +195,7 @@ where
     /// assert_eq!(samples, Ok([100, 200, 300, 400]));
     /// ```
     pub fn stored_in<T: PinnedStorage>(self) -> Parallel<P, Src, F, Fut, M, N, T, R> {
-        let Engine { source, operation, limit, observer, .. } = self.engine;
-        Parallel::of(Engine::new(source, limit, operation, observer), self.order)
+        Parallel::of(self.engine.rebuilt(|observer| observer), self.order)
     }
 
     /// Whether the limit makes sense.
@@ -222,7 +223,7 @@ where
     type IntoFuture = Run<P, Src, F, Fut, M, N, S, R>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Run::new(self.engine, self.order)
+        Run::new(self.engine.not_begun(), self.order)
     }
 }
 

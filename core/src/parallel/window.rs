@@ -36,6 +36,18 @@ impl<T, S: Storage> Window<T, S> {
         Some(outcome)
     }
 
+    /// Of the outcomes that have come already, the one whose turn is next; those that come before it are no longer waited for.
+    pub(crate) fn take_any(&mut self) -> Option<T> {
+        for _ in 0..self.slots.as_slice().len() {
+            let outcome = self.take_next();
+            if outcome.is_some() {
+                return outcome;
+            }
+            self.step();
+        }
+        None
+    }
+
     /// The next one's outcome was not kept, but handed on at once.
     #[inline]
     pub(crate) fn step(&mut self) {

@@ -153,7 +153,11 @@ where
     /// The next outcome, if it has been kept.
     fn take_early(self: Pin<&mut Self>) -> Option<Outcome<J>> {
         let this = self.project();
-        let outcome = this.early.take_next()?;
+        let outcome = match this.order {
+            Order::Input => this.early.take_next()?,
+            // Kept before there was no order any more.
+            Order::Completion => this.early.take_any()?,
+        };
         *this.next = this.next.saturating_add(1);
         Some(outcome)
     }

@@ -203,7 +203,7 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
     }
 
     /// Takes `n` permits in advance, behind all who wait (whom it goes through), and says from when on they may be used. [`max_concurrent`](RateLimiter::max_concurrent) does not concern it: if those before it are held up by calls that run,
-    /// it keeps the instant that was told, and may then come in one burst with theirs.
+    /// it keeps the instant that was told, and may then come in one burst with theirs. If some before it leave, it keeps its instant too, and those behind it come after that, as if nothing could be used before; also if it is given back.
     ///
     /// Given back, a reservation makes way for those who come later as far as the rule remembers: a bucket's until later ones rest on it, and by windows only that of the newest window or instant. Nobody comes before the instant up to which was reserved.
     ///

@@ -60,10 +60,20 @@ pub(super) struct Ask {
 enum By {
     /// A caller that is woken.
     Caller,
-    /// A reservation, whose permits are taken in advance as soon as nobody stands before it. It keeps its slot until it has ended.
-    Reservation,
+    /// A reservation, whose permits are taken in advance as soon as nobody stands before it: as of the instant it was told, though those before it may have left. It keeps its slot until it has ended.
+    Reservation { at: Instant },
     /// A reservation that has ended.
     Ended,
+}
+
+impl Ask {
+    /// As of when its permits are taken, if that is now or later.
+    fn taken_at(&self, now: Instant) -> Instant {
+        match self.by {
+            By::Reservation { at } => at.max(now),
+            By::Caller | By::Ended => now,
+        }
+    }
 }
 
 /// What was taken in advance.
@@ -334,14 +344,14 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
 
     /// The waker of whoever is first in the queue: it looks what there is, and until when it waits.
     fn next(&mut self) -> Option<Waker> {
-        while let Some(&Ask { permits, by }) = self.slab.front(&self.crowd.queue) {
-            match by {
+        while let Some(&ask) = self.slab.front(&self.crowd.queue) {
+            match ask.by {
                 By::Caller => break,
-                By::Reservation => _ = self.slab.grant_front(&mut self.crowd.queue),
+                By::Reservation { .. } => _ = self.slab.grant_front(&mut self.crowd.queue),
                 By::Ended => _ = self.slab.pop_front(&mut self.crowd.queue),
             }
-            self.crowd.asked = self.crowd.asked.saturating_sub(u64::from(permits));
-            let _known = self.algorithm.reserve(self.taken, self.now, permits);
+            self.crowd.asked = self.crowd.asked.saturating_sub(u64::from(ask.permits));
+            let _known = self.algorithm.reserve(self.taken, ask.taken_at(self.now), ask.permits);
         }
         self.slab.take_front_waker(&self.crowd.queue)
     }
@@ -358,10 +368,13 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
         }
         // What those before it take, and when, is played on a copy.
         let mut taken = self.taken.clone();
-        let ahead = self.slab.iter(&self.crowd.queue).map(|ask| ask.permits);
-        let at = ahead.chain([permits]).try_fold(self.now, |_, permits| self.algorithm.reserve(&mut taken, self.now, permits));
+        let last = Ask { permits, by: By::Caller };
+        let at = {
+            let mut asks = self.slab.iter(&self.crowd.queue).chain([&last]);
+            asks.try_fold(self.now, |_, ask| self.algorithm.reserve(&mut taken, ask.taken_at(self.now), ask.permits))
+        };
         let at = at.ok_or(RateLimitError::Exhausted)?;
-        match self.push(Ask { permits, by: By::Reservation }, Waker::noop().clone()) {
+        match self.push(Ask { permits, by: By::Reservation { at } }, Waker::noop().clone()) {
             Ok(key) => {
                 self.crowd.reserved = self.crowd.reserved.saturating_add(1);
                 Ok(InAdvance { at, key: Some(key) })

@@ -7,6 +7,7 @@ mod clock;
 mod counts;
 mod deadlines;
 mod hand;
+mod idle;
 mod model;
 mod observed;
 mod panics;

@@ -34,10 +34,11 @@ fn one_that_was_taken_in_its_turn_keeps_its_place_to_itself() {
         }
         let mut waiter = Box::pin(limiter.acquire(1));
         assert!(is_pending(waiter.as_mut()));
+        assert_eq!(reservation.at(), Instant::ORIGIN + secs(2));
         drop(reservation);
         assert_eq!(limiter.snapshot().waiting, 1);
         waiter.await.unwrap();
-        assert_eq!(aplomb_sim::now(), Instant::ORIGIN + secs(1));
+        assert_eq!(aplomb_sim::now(), Instant::ORIGIN + secs(2), "what lies before its instant is gone with who left");
     });
 }
 
@@ -77,4 +78,41 @@ fn one_that_leaves_the_queue_costs_nothing() {
         futures_lite::future::zip(ahead, behind).await.1.unwrap();
         assert_eq!(aplomb_sim::now(), Instant::ORIGIN + secs(2));
     });
+}
+
+/// What a reservation was told stands, though those before it leave; and nobody else has the same permits.
+#[test]
+fn ones_behind_those_who_leave_share_no_permits() {
+    use aplomb::rate_limiter::{Algorithm, FixedWindow, Rate, SlidingCounter, SlidingWindow, TokenBucket};
+
+    fn check<A: Algorithm + Clone>(rule: A, name: &str) {
+        aplomb_sim::block_on(async {
+            let limiter: aplomb::RateLimiter<Sim, A> = aplomb::RateLimiter::with_clock(aplomb_sim::SimClock, rule);
+            limiter.try_acquire(1).unwrap();
+            let mut before: Vec<_> = (0..10).map(|_| Box::pin(limiter.acquire(1))).collect();
+            assert!(before.iter_mut().all(|waiter| is_pending(waiter.as_mut())));
+            let mut behind = Vec::new();
+            let mut reserved = Vec::new();
+            while before.pop().is_some() {
+                reserved.push(limiter.reserve(1).unwrap());
+            }
+            behind.push(Box::pin(limiter.acquire(1)));
+            assert!(behind.iter_mut().all(|waiter| is_pending(waiter.as_mut())));
+            reserved.push(limiter.reserve(1).unwrap());
+            let mut instants: Vec<u64> = reserved.iter().map(|reservation| reservation.at().as_nanos()).collect();
+            for waiter in behind {
+                waiter.await.unwrap();
+                instants.push(aplomb_sim::now().as_nanos());
+            }
+            instants.sort_unstable();
+            let nearest = instants.windows(2).map(|two| two[1] - two[0]).min().unwrap();
+            assert!(nearest >= 1_000_000_000, "{name}: {instants:?}");
+        });
+    }
+
+    let rate = Rate::per_second(1);
+    check(TokenBucket::new(rate), "token bucket");
+    check(FixedWindow::new(rate), "fixed window");
+    check(SlidingWindow::<aplomb::Heap>::new(rate), "sliding window");
+    check(SlidingCounter::new(rate), "sliding counter");
 }
