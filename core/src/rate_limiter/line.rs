@@ -53,6 +53,8 @@ pub struct Crowd<L> {
 pub(super) struct Ask {
     permits: u32,
     by: By,
+    /// What a reservation was told, though those before it may leave: its permits are not taken as of any earlier instant.
+    not_before: Instant,
 }
 
 /// Who asks.
@@ -60,19 +62,15 @@ pub(super) struct Ask {
 enum By {
     /// A caller that is woken.
     Caller,
-    /// A reservation, whose permits are taken in advance as soon as nobody stands before it: as of the instant it was told, though those before it may have left. It keeps its slot until it has ended.
-    Reservation { at: Instant },
+    /// A reservation, whose permits are taken in advance as soon as nobody stands before it. It keeps its slot until it has ended.
+    Reservation,
     /// A reservation that has ended.
     Ended,
 }
 
 impl Ask {
-    /// As of when its permits are taken, if that is now or later.
-    fn taken_at(&self, now: Instant) -> Instant {
-        match self.by {
-            By::Reservation { at } => at.max(now),
-            By::Caller | By::Ended => now,
-        }
+    const fn of_caller(permits: u32) -> Self {
+        Self { permits, by: By::Caller, not_before: Instant::ORIGIN }
     }
 }
 
@@ -283,7 +281,7 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
                 return Err((RateLimitError::Deadline, Full(waker)));
             }
         }
-        self.push(Ask { permits, by: By::Caller }, waker)
+        self.push(Ask::of_caller(permits), waker)
             .map_err(|full| (RateLimitError::QueueFull { waiting: self.crowd.queue.len() }, full))
     }
 
@@ -347,11 +345,11 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
         while let Some(&ask) = self.slab.front(&self.crowd.queue) {
             match ask.by {
                 By::Caller => break,
-                By::Reservation { .. } => _ = self.slab.grant_front(&mut self.crowd.queue),
+                By::Reservation => _ = self.slab.grant_front(&mut self.crowd.queue),
                 By::Ended => _ = self.slab.pop_front(&mut self.crowd.queue),
             }
             self.crowd.asked = self.crowd.asked.saturating_sub(u64::from(ask.permits));
-            let _known = self.algorithm.reserve(self.taken, ask.taken_at(self.now), ask.permits);
+            let _known = self.algorithm.reserve(self.taken, ask.not_before.max(self.now), ask.permits);
         }
         self.slab.take_front_waker(&self.crowd.queue)
     }
@@ -368,13 +366,13 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
         }
         // What those before it take, and when, is played on a copy.
         let mut taken = self.taken.clone();
-        let last = Ask { permits, by: By::Caller };
+        let last = Ask::of_caller(permits);
         let at = {
             let mut asks = self.slab.iter(&self.crowd.queue).chain([&last]);
-            asks.try_fold(self.now, |_, ask| self.algorithm.reserve(&mut taken, ask.taken_at(self.now), ask.permits))
+            asks.try_fold(self.now, |_, ask| self.algorithm.reserve(&mut taken, ask.not_before.max(self.now), ask.permits))
         };
         let at = at.ok_or(RateLimitError::Exhausted)?;
-        match self.push(Ask { permits, by: By::Reservation { at } }, Waker::noop().clone()) {
+        match self.push(Ask { permits, by: By::Reservation, not_before: at }, Waker::noop().clone()) {
             Ok(key) => {
                 self.crowd.reserved = self.crowd.reserved.saturating_add(1);
                 Ok(InAdvance { at, key: Some(key) })
