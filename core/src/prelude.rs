@@ -8,11 +8,12 @@ pub use crate::circuit_breaker::{BreakerError, Consecutive, LastCalls, LastTime}
 pub use crate::edge::{EdgeError, Trigger};
 pub use crate::fallback::{fallback, fallback_value};
 pub use crate::hedge::{After, HedgeError, Percentile};
+pub use crate::key::FoldHash;
 pub use crate::parallel::ParallelError;
 pub use crate::pipeline::PipelineError;
 pub use crate::polling::PollError;
 pub use crate::pool::PoolError;
-pub use crate::rate_limiter::{Rate, RateLimitError, RateLimitStreamExt};
+pub use crate::rate_limiter::{Rate, RateLimitError, RateLimitStreamExt, TokenBucket};
 pub use crate::ratio::{Ratio, percent};
 pub use crate::retry::RetryError;
 pub use crate::single_flight::FlightError;

@@ -243,7 +243,8 @@ fn a_surviving_flight_tells_that_it_was_handed_over_and_not_started_again() {
 fn a_memoized_function_tells_what_a_cache_does() {
     let told = RefCell::new(Vec::new());
     let tell = |event: &cache::Event<'_, u32, u32>| told.borrow_mut().push(format!("{event:?}"));
-    let double = aplomb_sim::prelude::memoize(|n: u32| async move { Ok::<_, ()>(2 * n) }).capacity(1).observed_by(tell);
+    let kept = cache::Cache::<Sim, _, _, _>::new().capacity(1).observed_by(tell);
+    let double = aplomb::Memoize::kept_in(|n: u32| async move { Ok::<_, ()>(2 * n) }, kept);
     aplomb_sim::block_on(async {
         assert_eq!((double.call(&4).await, double.call(&4).await, double.call(&5).await), (Ok(8), Ok(8), Ok(10)));
         assert_eq!(double.forget(&5), Some(10));

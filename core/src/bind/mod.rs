@@ -389,7 +389,7 @@ macro_rules! bind {
             pub use $crate::prelude::*;
 
             pub use super::{
-                AdaptiveLimit, Batcher, Bulkhead, Cache, CircuitBreaker, Debounce, EdgeStreamExt, Hedge, JobSet, KeyedCircuitBreaker, KeyedRateLimiter, ParallelStreamExt, Pipeline, Pool, RateLimiter, Retry,
+                AdaptiveLimit, Batcher, Bulkhead, Cache, CircuitBreaker, Debounce, EdgeStreamExt, Hedge, JobSet, KeyedCircuitBreaker, KeyedRateLimiter, Memoize, ParallelStreamExt, Pipeline, Pool, RateLimiter, Retry,
                 RetryBudget, Semaphore, Share, SingleFlight, Throttle, TimeoutExt, deadline, memoize, parallel, parallel_array, poll_until, retry, timeout,
                 timeout_at,
             };

@@ -186,7 +186,7 @@ where
         }
     }
 
-    /// Takes all entries out that have ended and may not be served any more. How many. There is no need to: they go first when room is wanted. It is for who would rather have their memory, or hear of them, sooner; it takes as long as there are such entries, and not as long as there are any.
+    /// Takes all entries out that have ended and may not be served any more. How many. There is no need to: they go first when room is wanted. It is for who would rather have their memory, or hear of them, sooner; it looks only where some may have ended, by bounds that reads leave behind, and so at worst through all, a shard at a time.
     ///
     /// # Examples
     ///

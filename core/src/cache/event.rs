@@ -46,7 +46,7 @@ impl<P: Platform<Clock: Copy>, K, V, E, S: Storage, H, F: Storage, const SHARDS:
 
 /// What a cache tells its [observer](super::Cache::observed_by), and a memoized function its.
 ///
-/// Of each read it is one of [`Hit`](Event::Hit), [`Stale`](Event::Stale), [`Missed`](Event::Missed), [`Shared`](Event::Shared) and [`Rejected`](Event::Rejected).
+/// Each read begins with one of [`Hit`](Event::Hit), [`Stale`](Event::Stale), [`Missed`](Event::Missed), [`Shared`](Event::Shared) and [`Rejected`](Event::Rejected).
 ///
 /// # Examples
 ///

@@ -41,7 +41,7 @@
 //!
 //! # When not to use it
 //!
-//! For what must not be served twice, or whose change must be seen at once by all. For a function of its key alone that never gets old, [`memoize`](crate::memoize).
+//! For what must not be served twice, or whose change must be seen at once by all. For a function of its key alone that never gets old, [`memoize`](crate::memoize). A fetch that gets the key that it fetches waits for itself, for ever.
 //!
 //! # How others differ
 //!

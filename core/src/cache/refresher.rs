@@ -28,7 +28,7 @@ where
 {
     /// Fetches anew what is due, for ever: what was read [stale](Cache::stale_while_revalidate), [late](Cache::refresh_ahead) or [early](Cache::early_refresh). To be run in a task of its own; several of them fetch so many at once.
     ///
-    /// A fetch that fails leaves the old value, and the next read that finds it due asks for another. Without a refresher, what is due is served until its end. As many keys are queued as the cache has [room](Cache::capacity) for; one that finds none is asked for by its next reader.
+    /// A fetch that fails leaves the old value, and the next read that finds it due asks for another. Without a refresher, what is due is served until its end. As many keys are queued as the cache has [room](Cache::capacity) for, and its [flight storage](Cache::flight_storage); one that finds none is asked for by its next reader.
     ///
     /// # Errors
     ///

@@ -98,7 +98,7 @@ pub(crate) struct Settings<K, V> {
     pub(super) weigh_by: Option<fn(&K, &V) -> u32>,
     pub(super) ttl_by: Option<fn(&K, &V) -> Duration>,
     /// What is wrong with them, if anything is.
-    error: Option<ConfigError>,
+    pub(crate) error: Option<ConfigError>,
 }
 
 impl<K, V> Clone for Settings<K, V> {
@@ -309,7 +309,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
         self
     }
 
-    /// Shortens each TTL by a random share of it, at most this one: what was stored together does not end together. At most 1. Default: 0.
+    /// Shortens the TTL of each value by a random share of it, at most this one: what was stored together does not end together. At most 1. Default: 0.
     #[must_use]
     pub const fn ttl_jitter(mut self, share: Ratio) -> Self {
         self.settings.rules.ttl_jitter = share;
@@ -318,7 +318,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
         self
     }
 
-    /// How long an error is kept and answered with, so that what fails is not asked at every call. Default: 0, not at all.
+    /// How long an error is kept and answered with, so that what fails is not asked at every call. An old value that is served [stale](Cache::stale_while_revalidate), or [in its place](Cache::stale_if_error), is not displaced by an error, and is asked for anew at each read: put a [breaker](crate::circuit_breaker) around the fetch there. Default: 0, not at all.
     #[must_use]
     pub const fn error_ttl(mut self, ttl: Duration) -> Self {
         self.settings.rules.error_ttl = nanos(ttl);
@@ -326,7 +326,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
         self
     }
 
-    /// How long an entry lives after it was read or stored last, beside its TTL: whichever is over first.
+    /// How long an entry lives after it was read or stored last, beside its TTL: whichever is over first. Where it is set, a TTL ends up to a thirty-thousandth of itself sooner.
     #[must_use]
     pub const fn time_to_idle(mut self, idle: Duration) -> Self {
         self.settings.rules.time_to_idle = nanos(idle);
@@ -336,7 +336,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
         self
     }
 
-    /// How long before its end a read has an entry fetched anew, by a [refresher](Cache::run) or the [reader](Cache::get_with_refresh), while it is still fresh and served at once: so what is asked for steadily never ends. As Caffeine's `refreshAfterWrite`, counted from the end. At most the TTL, if that is one for all. Default: 0, not before.
+    /// How long before its end a read has an entry fetched anew, by a [refresher](Cache::run) or the [reader](Cache::get_with_refresh), while it is still fresh and served at once: so what is asked for steadily never ends. As Caffeine's `refreshAfterWrite`, counted from the end. Less than the TTL, if that is one for all: one that is due at once is fetched anew at each read. Default: 0, not before.
     #[must_use]
     pub const fn refresh_ahead(mut self, lead: Duration) -> Self {
         self.settings.rules.refresh_ahead = nanos(lead);
@@ -414,7 +414,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
         if *max_fetches == 0 {
             return Some(ConfigError::MaxFetches { value: *max_fetches });
         }
-        if rules.refresh_ahead > rules.ttl && self.settings.ttl_by.is_none() {
+        if rules.refresh_ahead > 0 && rules.refresh_ahead >= rules.ttl && self.settings.ttl_by.is_none() {
             return Some(ConfigError::RefreshAhead { value: duration(rules.refresh_ahead), ttl: duration(rules.ttl) });
         }
         rules.config_error()

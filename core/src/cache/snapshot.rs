@@ -23,7 +23,7 @@ pub struct Snapshot {
     pub stale: u64,
     /// Reads that found nothing to be served at once.
     pub misses: u64,
-    /// Fetches that were begun. Of the misses, the others shared them.
+    /// Fetches that were begun, for misses and to refresh; one that was handed over counts once. The other misses shared them, or were rejected.
     pub fetches: u64,
     /// Fetches that failed.
     pub errors: u64,

@@ -8,11 +8,13 @@
 //! - [`forget`](Memoize::forget) and [`clear`](Memoize::clear) have the next call start anew, even if the function is being called: whoever waits for that gets its result, and it is not kept.
 //! - A caller that is dropped, or whose function panics, hands over to the one that has waited longest.
 //! - Keys are what they are: anything that can be hashed and compared. Nothing is made into text, and nothing is confused.
-//! - It reads no clock, unless for an [observer](Memoize::observed_by) or a [deadline](Call::deadline_at).
+//! - It reads no clock, unless for an [observer](crate::Cache::observed_by) or a [deadline](Call::deadline_at).
 //!
 //! # When not to use it
 //!
-//! For what gets old: that is a [`cache`](crate::cache), of which this is one without time and with its function.
+//! For what is not one function of its key: that is a [`cache`](crate::cache). What gets old can be [kept in](Memoize::kept_in) a cache with a TTL.
+//!
+//! A function that calls itself with the key that it was called with waits for itself, for ever.
 
 mod call;
 mod settings;

@@ -19,7 +19,8 @@ use crate::storage::Storage;
 /// | --- | --- |
 /// | [`capacity`](Memoize::capacity) | as many as `S` has room for, at most 65,536 |
 /// | [`max_calls`](Memoize::max_calls), [`max_waiting`](Memoize::max_waiting) | as many as `F` has room for |
-/// | [`observed_by`](Memoize::observed_by) | nobody is told |
+///
+/// Everything else is a setting of the [cache](Memoize::kept_in) that they are kept in.
 ///
 /// # Examples
 ///
@@ -61,74 +62,32 @@ impl<P: Platform<Clock: Ambient>, A, K, V, E> Memoize<P, A, K, V, E> {
     }
 }
 
-/// Settings that change its type. Of one that has been called already, no more than its settings is kept.
-impl<P: Platform<Clock: Copy>, A: Copy, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O: Copy>
-    Memoize<P, A, K, V, E, S, H, F, SHARDS, O>
-{
-    /// Keeps values in `T`. As [`Cache::storage`].
-    #[must_use]
-    pub const fn storage<T: Storage>(self) -> Memoize<P, A, K, V, E, T, H, F, SHARDS, O> {
-        let observer = self.cache.observer;
-        self.with(observer)
-    }
-
-    /// Keeps who calls the function and who waits in `T`. As [`Cache::flight_storage`].
-    #[must_use]
-    pub const fn flight_storage<T: Storage>(self) -> Memoize<P, A, K, V, E, S, H, T, SHARDS, O> {
-        let observer = self.cache.observer;
-        self.with(observer)
-    }
-
-    /// Divides it into `N` shards with a lock each. As [`Cache::shards`].
-    #[must_use]
-    pub const fn shards<const N: usize>(self) -> Memoize<P, A, K, V, E, S, H, F, N, O> {
-        let observer = self.cache.observer;
-        self.with(observer)
-    }
-
-    /// Finds keys by another hash. As [`Cache::hasher`].
-    #[must_use]
-    pub const fn hasher<H2: KeyHash>(self) -> Memoize<P, A, K, V, E, S, H2, F, SHARDS, O> {
-        let observer = self.cache.observer;
-        self.with(observer)
-    }
-
-    /// Tells `observer` of calls, and of values that go. As [`Cache::observed_by`].
+impl<P: Platform, A, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Memoize<P, A, K, V, E, S, H, F, SHARDS, O> {
+    /// A function whose values are kept in that cache: in its shards and its storage, for as long as its values live, and with its observer.
     ///
     /// # Examples
     ///
     /// ```
-    /// use aplomb::cache::Event;
-    /// use aplomb::key::FoldHash;
-    /// use aplomb::memoize::Memoize;
-    /// use aplomb_sim::{Sim, prelude::*};
-    /// use std::cell::Cell;
+    /// use aplomb_sim::prelude::*;
     ///
-    /// let hits = Cell::new(0);
-    /// let count = |event: &Event<'_, u32, u32>| hits.set(hits.get() + u32::from(matches!(event, Event::Hit)));
-    /// let double = memoize(|n: u32| async move { Ok::<_, ()>(2 * n) }).observed_by(count);
+    /// async fn rate(currency: u32) -> Result<u32, &'static str> { Ok(currency + 1) }
+    ///
+    /// let rates = Memoize::kept_in(rate, Cache::new().ttl(secs(60)).shards::<16>());
     /// aplomb_sim::block_on(async {
-    ///     assert_eq!((double.call(&4).await, double.call(&4).await), (Ok(8), Ok(8)));
+    ///     assert_eq!(rates.call(&7).await, Ok(8));
+    ///     aplomb_sim::sleep(secs(60)).await;
+    ///     assert_eq!(rates.peek(&7), None);
     /// });
-    /// assert_eq!(hits.get(), 1);
     /// ```
     #[must_use]
-    pub const fn observed_by<L>(self, observer: L) -> Memoize<P, A, K, V, E, S, H, F, SHARDS, L>
+    pub const fn kept_in<Fut>(function: A, cache: Cache<P, K, V, E, S, H, F, SHARDS, O>) -> Self
     where
-        L: for<'e> SharedObserver<Event<'e, K, V>>,
+        A: Fn(K) -> Fut,
+        Fut: Future<Output = Result<V, E>>,
     {
-        self.with(observer)
+        Self { function, cache }
     }
 
-    const fn with<T: Storage, H2, F2: Storage, const N: usize, L>(self, observer: L) -> Memoize<P, A, K, V, E, T, H2, F2, N, L> {
-        let (function, clock, settings) = (self.function, self.cache.clock, self.cache.settings);
-        // Nothing is kept yet, and a `const fn` drops nothing.
-        forget(self);
-        Memoize { function, cache: Cache::made(clock, settings, observer) }
-    }
-}
-
-impl<P: Platform, A, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Memoize<P, A, K, V, E, S, H, F, SHARDS, O> {
     /// How many values are kept. As [`Cache::capacity`].
     #[must_use]
     pub const fn capacity(mut self, values: usize) -> Self {
@@ -152,7 +111,16 @@ impl<P: Platform, A, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O>
         self
     }
 
-    /// Itself, if it makes sense.
+    /// What is wrong with it, if anything is: [`check`](Memoize::check), for code that is evaluated at compile time.
+    #[must_use]
+    pub const fn config_error(self) -> Option<ConfigError> {
+        let error = self.cache.settings.error;
+        // Nothing is kept yet, and a `const fn` drops nothing.
+        forget(self);
+        error
+    }
+
+    /// Itself, if it makes sense; for what comes from a configuration file. [`checked!`](crate::checked) does so at compile time.
     ///
     /// # Errors
     ///

@@ -13,7 +13,7 @@
 //! - A caller that leaves spends nothing: permits are taken at the very poll that returns them.
 //! - A request that no wait can satisfy fails at once: more permits than there can be, a rate at which nothing ever comes back, a deadline that will have passed.
 //! - Arithmetic is exact, in whole numbers: 7 permits per 3 seconds are that, over years.
-//! - Only who is first in the queue has a timer; without waiters there is none. So a caller that has begun to wait is polled when it is woken, or dropped: one that is kept and never polled again holds up those behind it.
+//! - Only who is first in the queue has a timer, and whoever has a deadline; without waiters there is none. So a caller that has begun to wait is polled when it is woken, or dropped: one that is kept and never polled again holds up those behind it.
 //! - Where the clock is set back, that is no time, but a timer that is set already rings when the clock says so: whoever is first waits so much longer, unless it is polled.
 //! - A timer that is coarser than the clock, as tokio's of a millisecond, wakes late. By a window, whoever goes late counts from then: the rate is a little less than it says, and no stretch of time has more. By a token bucket, a caller that is late by no more than four times the clock's [resolution](crate::Clock::RESOLUTION) counts for the instant for which it was due: the rate is met, and two of them may come closer together by as much as the first was late. Where a service counts as strictly as that, take a bucket a little smaller than its own.
 //! - Beside the rate, [`max_concurrent`](RateLimiter::max_concurrent) bounds how many calls run at once.

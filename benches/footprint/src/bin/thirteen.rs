@@ -35,7 +35,7 @@ async fn factor(_channel: u8) -> Result<u32, Fault> {
 #[embassy_executor::main]
 async fn main(_spawner: embassy_executor::Spawner) {
     footprint::start();
-    let factors: Factors<_> = Memoize::new(factor).storage().flight_storage();
+    let factors: Factors<_> = Memoize::kept_in(factor, Cache::new().storage().flight_storage());
     loop {
         report(timeout(ms(200), operation()).await.is_ok());
         report(RETRY.run(operation).await.is_ok());

@@ -28,7 +28,7 @@ static CACHE: Cache<u32, u32, Fault, Inline<8>, FoldHash, Inline<4>> = Cache::ne
     .max_weight(100)
     .weigh_by(|_, value| *value);
 
-static MEMOIZED: Memoized<fn(u32) -> Asked> = Memoize::new(Asked as fn(u32) -> Asked).storage().flight_storage();
+static MEMOIZED: Memoized<fn(u32) -> Asked> = Memoize::kept_in(Asked, Cache::new().storage().flight_storage());
 
 /// One that ends at once.
 struct Asked(u32);

@@ -38,7 +38,7 @@ static POOL: Pool<Inline<4>> = checked!(Pool::new(1).storage().max_queued(1));
 static FLIGHTS: SingleFlight<u8, u32, Fault, Restarts, Inline<4>> = checked!(SingleFlight::new().storage());
 static CACHE: Cache<u8, u32, Fault, Inline<4>, FoldHash, Inline<4>> =
     checked!(Cache::new().storage().flight_storage().ttl(secs(600)).refresh_ahead(secs(300)));
-static MEMOIZED: Memoized<fn(u8) -> Operation> = Memoize::new(of_channel as fn(u8) -> Operation).storage().flight_storage();
+static MEMOIZED: Memoized<fn(u8) -> Operation> = Memoize::kept_in(of_channel, Cache::new().storage().flight_storage());
 static HEDGE: Hedge = checked!(Hedge::after(ms(200)));
 static BATCHER: Batcher<u8, u8, Fault, Inline<4>> = checked!(Batcher::new(3).storage().max_wait(ms(100)));
 static ADAPTIVE: AdaptiveLimit<Gradient, IgnoreErrors, Inline<4>> =
