@@ -55,7 +55,7 @@ impl Settings {
             max_weight: (is_small && rng.bool()).then(|| rng.u64(1..12)),
         };
         // As long as the TTL is refused, where that is one for all.
-        let most = if settings.by_value { NEVER } else { settings.ttl.saturating_sub(1).min(NEVER / 2) };
+        let most = if settings.by_value { NEVER } else { settings.ttl.saturating_sub(1).min(1_000) };
         let settings = Self { refresh_ahead: settings.refresh_ahead.min(most), ..settings };
         // Of what is evicted only that can be followed which a look would find.
         let calm = Self { refresh_ahead: 0, stale_while_revalidate: 0, stale_if_error: 0, error_ttl: 0, ..settings };
