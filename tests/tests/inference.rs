@@ -22,6 +22,8 @@ fn patterns_around_an_operation() {
         assert_eq!(limit.run(answer).await.unwrap(), 42);
         let pool = Pool::new(5);
         assert_eq!(pool.run(answer).await.unwrap(), 42);
+        let jobs = JobSet::new(2);
+        assert!(jobs.add(answer()).is_ok());
         let breaker = CircuitBreaker::consecutive(5).open_for(secs(1));
         assert_eq!(breaker.run(answer).await.unwrap(), 42);
         let of_calls = CircuitBreaker::last_calls(100);
@@ -40,6 +42,8 @@ fn patterns_around_an_operation() {
         assert_eq!(retrying.run(answer).await.unwrap(), 42);
         let guarded = Pipeline::new().timeout(secs(1)).retry(retrying).circuit_breaker(&breaker).rate_limiter(&limiter);
         assert_eq!(guarded.run(answer).await.unwrap(), 42);
+        let doubled: Vec<u32> = timeout(secs(1), parallel(1..=3, 2, async |n: u32| Ok::<_, ()>(2 * n))).await.unwrap();
+        assert_eq!(doubled, [2, 4, 6]);
         let batcher = Batcher::new(10);
         assert_eq!(batcher.call(7, async |items| Ok::<_, ()>(items)).await, Ok(7));
     });

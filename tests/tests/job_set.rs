@@ -50,7 +50,7 @@ fn next<P: Platform, S: PinnedStorage>(results: Pin<&mut Results<'_, P, Job<'_>,
 fn both_ways(check: &impl AsyncFn(&dyn Set)) {
     aplomb_sim::block_on(check(&JobSet::<Sim, Job<'static>>::new(2)));
     aplomb_sim::block_on(check(&JobSet::<Plain, Job<'static>>::new(2)));
-    aplomb_sim::block_on(check(&JobSet::<Sim, Job<'static>, Inline<6>>::new(2)));
+    aplomb_sim::block_on(check(&JobSet::<Sim, Job<'static>>::new(2).storage::<Inline<6>>()));
 }
 
 /// A set on whatever platform.
@@ -250,7 +250,7 @@ fn what_is_not_added_comes_back() {
     assert_eq!(rejected.to_string(), "queue full: 2 are waiting");
     set.close();
     assert_eq!(set.add(4).unwrap_err().reason, PoolError::Closed);
-    let in_place: JobSet<Sim, u32, Inline<1>> = JobSet::new(1);
+    let in_place: JobSet<Sim, u32, Inline<1>> = JobSet::new(1).storage();
     assert!(in_place.add(1).is_ok());
     assert_eq!(in_place.add(2).unwrap_err().job, 2);
 }
@@ -274,7 +274,7 @@ fn what_makes_no_sense_is_refused() {
 fn play<P: Platform, S: PinnedStorage>(seed: u64) {
     let mut rng = fastrand::Rng::with_seed(seed);
     let completion_order = rng.bool();
-    let set: JobSet<P, Job<'_>, S> = JobSet::new(rng.u32(1..4));
+    let set: JobSet<P, Job<'_>, S> = JobSet::new(rng.u32(1..4)).storage();
     let mut concurrency = set.snapshot().concurrency as usize;
     // Which jobs end when they are polled next; and which were started, and ended, in which order.
     let ends: Rc<RefCell<Vec<bool>>> = Rc::default();

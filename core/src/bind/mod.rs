@@ -222,11 +222,11 @@ macro_rules! bind {
         /// assert!(late.is_err_and(|error| error.is_timeout()));
         #[doc = $close]
         /// ```
-        pub const fn timeout<F>(after: ::core::time::Duration, operation: F) -> Timeout<F>
+        pub fn timeout<F>(after: ::core::time::Duration, operation: F) -> Timeout<F::IntoFuture>
         where
-            F: ::core::future::Future<Output: $crate::Fallible>,
+            F: ::core::future::IntoFuture<Output: $crate::Fallible>,
         {
-            Timeout::with_clock(<<$platform as $crate::Platform>::Clock as $crate::Ambient>::CLOCK, after, operation)
+            Timeout::with_clock(<<$platform as $crate::Platform>::Clock as $crate::Ambient>::CLOCK, after, operation.into_future())
         }
 
         /// Gives an operation time until a deadline.
@@ -249,11 +249,11 @@ macro_rules! bind {
         /// # Ok::<_, TimeoutError<std::io::Error>>(()) }.await.unwrap();
         #[doc = $close]
         /// ```
-        pub const fn timeout_at<F>(deadline: $crate::Deadline, operation: F) -> Timeout<F>
+        pub fn timeout_at<F>(deadline: $crate::Deadline, operation: F) -> Timeout<F::IntoFuture>
         where
-            F: ::core::future::Future<Output: $crate::Fallible>,
+            F: ::core::future::IntoFuture<Output: $crate::Fallible>,
         {
-            Timeout::at_with_clock(<<$platform as $crate::Platform>::Clock as $crate::Ambient>::CLOCK, deadline, operation)
+            Timeout::at_with_clock(<<$platform as $crate::Platform>::Clock as $crate::Ambient>::CLOCK, deadline, operation.into_future())
         }
 
         /// The deadline so long from now.
@@ -351,19 +351,19 @@ macro_rules! bind {
         /// assert_eq!(answer().timeout(secs(1)).await.ok(), Some(42));
         #[doc = $close]
         /// ```
-        pub trait TimeoutExt: ::core::future::Future<Output: $crate::Fallible> + Sized {
+        pub trait TimeoutExt: ::core::future::IntoFuture<Output: $crate::Fallible> + Sized {
             /// As the function [`timeout`](fn@timeout).
-            fn timeout(self, after: ::core::time::Duration) -> Timeout<Self> {
+            fn timeout(self, after: ::core::time::Duration) -> Timeout<Self::IntoFuture> {
                 timeout(after, self)
             }
 
             /// As the function [`timeout_at`].
-            fn timeout_at(self, deadline: $crate::Deadline) -> Timeout<Self> {
+            fn timeout_at(self, deadline: $crate::Deadline) -> Timeout<Self::IntoFuture> {
                 timeout_at(deadline, self)
             }
         }
 
-        impl<F: ::core::future::Future<Output: $crate::Fallible>> TimeoutExt for F {}
+        impl<F: ::core::future::IntoFuture<Output: $crate::Fallible>> TimeoutExt for F {}
 
         $crate::bind_parallel!($platform, in $name, main $open to $close);
         $crate::bind_streams!($platform, in $name, main $open to $close);

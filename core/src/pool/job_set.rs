@@ -133,14 +133,35 @@ impl<J, S: PinnedStorage> State<J, S> {
     }
 }
 
-impl<P: Platform, J, S: PinnedStorage> JobSet<P, J, S> {
+impl<P: Platform, J> JobSet<P, J> {
     /// A set that runs so many jobs at once.
     #[must_use]
     pub const fn new(concurrency: u32) -> Self {
-        Self { concurrency, max_queued: u32::MAX, state: Shared::new(State::new(concurrency)), observer: Silent }
+        Self::made(concurrency, u32::MAX, Silent)
+    }
+}
+
+/// Settings that change its type. Of a set that has been used already, no more than its settings is kept.
+impl<P: Platform, J, S: PinnedStorage, O: Copy> JobSet<P, J, S, O> {
+    /// Keeps jobs in `T`: in [`Inline<N>`](crate::storage::Inline), at most `N` that wait, and `N` that run. Default: the platform's storage.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use std::future::Ready;
+    ///
+    /// static SET: JobSet<Ready<Result<u8, ()>>, Inline<4>> = checked!(JobSet::new(2).storage());
+    /// ```
+    #[must_use]
+    pub const fn storage<T: PinnedStorage>(self) -> JobSet<P, J, T, O> {
+        let Self { concurrency, max_queued, observer, .. } = self;
+        // It has no jobs yet, and a `const fn` drops nothing.
+        forget(self);
+        JobSet::made(concurrency, max_queued, observer)
     }
 
-    /// Tells `observer` what becomes of jobs, as [`Pool::observed_by`](super::Pool::observed_by) does. Of a set that has been used already, no more than its settings is kept.
+    /// Tells `observer` what becomes of jobs, as [`Pool::observed_by`](super::Pool::observed_by) does.
     ///
     /// # Examples
     ///
@@ -165,7 +186,7 @@ impl<P: Platform, J, S: PinnedStorage> JobSet<P, J, S> {
         let Self { concurrency, max_queued, .. } = self;
         // It has no jobs yet, and a `const fn` drops nothing.
         forget(self);
-        JobSet { concurrency, max_queued, state: Shared::new(State::new(concurrency)), observer }
+        JobSet::made(concurrency, max_queued, observer)
     }
 }
 
@@ -176,6 +197,10 @@ impl<P: Platform, J, S: PinnedStorage, O> JobSet<P, J, S, O> {
         let places = <S::Places<J> as Places<J>>::MOST;
         if places < u32::MAX as usize { places as u32 } else { u32::MAX }
     };
+
+    const fn made(concurrency: u32, max_queued: u32, observer: O) -> Self {
+        Self { concurrency, max_queued, state: Shared::new(State::new(concurrency)), observer }
+    }
 
     /// Lets so many jobs wait, and turns others away. Default: as many as the storage has room for; on the heap, set it.
     #[must_use]

@@ -17,7 +17,7 @@ static TRIGGER: Throttle<Trigger<u32>> = Throttle::triggered(ms(50));
 static AFTER: Hedge = checked!(Hedge::after(ms(200)).max_hedges(1).budget(percent(10)).burst(3));
 static BY_PERCENTILE: Hedge<Percentile, Inline<2>> =
     checked!(Hedge::percentile(percent(95)).storage().initial_delay(ms(50)).max_delay(secs(1)).max_hedges(2));
-static JOBS: JobSet<core::future::Ready<Result<u32, Fault>>, Inline<4>> = JobSet::new(2);
+static JOBS: JobSet<core::future::Ready<Result<u32, Fault>>, Inline<4>> = JobSet::new(2).storage();
 static POOL: Pool<Inline<4>> = Pool::new(2).storage();
 static BATCHER: Batcher<u32, u32, Fault, Inline<4>> =
     Batcher::new(3).storage().max_wait(ms(100)).max_weight(10).weigh_by(|item| *item).max_concurrent(2);
