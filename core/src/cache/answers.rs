@@ -110,12 +110,6 @@ where
     pub(super) fn tell_displaced(&self, Displaced { entry: (key, outcome), cause }: &Displaced<K, Result<V, E>>) {
         self.tell_removed(key, outcome, *cause);
     }
-
-    #[cold]
-    fn rejected(&self, reason: FlightError) -> FlightError {
-        self.observer.observe(&Event::Rejected { reason });
-        reason
-    }
 }
 
 impl<P, K, V, E, S, H, F, const SHARDS: usize, O> Timed for Cache<P, K, V, E, S, H, F, SHARDS, O>
@@ -285,15 +279,19 @@ where
                 Err(known) => self.look(shard, hash, known, key, &mut new, now, reading),
             }
         });
+        let instead = |error| {
+            let outcome = Ok(self.instead(key, error)?);
+            Ok(Entered::Served { outcome, hash, is_due: false })
+        };
         match looked {
             Some(Look::Leads(ticket)) => Ok(Entered::Flies { hash, stands: Stands::Leads(ticket) }),
             Some(Look::Served { outcome, is_stale, is_due }) => {
                 self.observer.observe(&if is_stale { Event::Stale } else { Event::Hit });
                 Ok(Entered::Served { outcome, hash, is_due })
             }
-            Some(Look::Fetched) => self.join(key, hash, read, waker, true),
-            Some(Look::Absent) => self.join(key, hash, read, waker, false),
-            Some(Look::Full) | None => Err(self.rejected(FlightError::Full { capacity: self.flight_limits().flights })),
+            Some(Look::Fetched) => self.join(key, hash, read, waker, true).or_else(instead),
+            Some(Look::Absent) => self.join(key, hash, read, waker, false).or_else(instead),
+            Some(Look::Full) | None => instead(FlightError::Full { capacity: self.flight_limits().flights }),
         }
     }
 
@@ -317,14 +315,19 @@ where
         }
     }
 
-    fn late(&self, key: &Q) -> Result<V, FlightError> {
+    fn instead(&self, key: &Q, error: FlightError) -> Result<V, FlightError> {
         let (hash, read, rules) = (Self::hash(key), self.read(), &self.settings.rules);
         let reserve = self.with_shard(hash, |shard| {
             let now = self.now(shard, read);
             shard.reserve(rules, hash, |known| known.borrow() == key, now)
         });
-        let Some(value) = reserve.flatten() else { return Err(self.rejected(FlightError::Deadline)) };
-        self.observer.observe(&Event::StaleIfError);
+        let Some((value, is_stale)) = reserve.flatten() else {
+            self.observer.observe(&Event::Rejected { reason: error });
+            return Err(error);
+        };
+        if is_stale {
+            self.observer.observe(&Event::StaleIfError);
+        }
         Ok(value)
     }
 
@@ -391,15 +394,15 @@ where
         Q: Hash + Eq + ToKey<K> + ?Sized,
     {
         let limits = self.flight_limits();
-        let full = || self.rejected(FlightError::Full { capacity: limits.flights });
-        self.checked().map_err(|error| self.rejected(FlightError::Config(error)))?;
+        let full = FlightError::Full { capacity: limits.flights };
+        self.checked().map_err(FlightError::Config)?;
         loop {
             if is_fetched {
                 let waker = waker.clone();
                 let followed = self.with_table(hash, |table| table.follow(hash, |known| known.borrow() == key, waker, limits));
-                match followed.ok_or_else(full)? {
+                match followed.ok_or(full)? {
                     Followed::Waits(place) => return Ok(Entered::Flies { hash, stands: Stands::Follows(place) }),
-                    Followed::Full(_unused, waiting) => return Err(self.rejected(FlightError::QueueFull { waiting })),
+                    Followed::Full(_unused, waiting) => return Err(FlightError::QueueFull { waiting }),
                     // It has arrived just now.
                     Followed::Unlisted(_unused) => {}
                 }
@@ -417,7 +420,7 @@ where
                     return Ok(Entered::Served { outcome, hash, is_due: false });
                 }
                 Some(Look::Fetched) => is_fetched = true,
-                Some(Look::Absent | Look::Full) | None => return Err(full()),
+                Some(Look::Absent | Look::Full) | None => return Err(full),
             }
         }
     }

@@ -244,7 +244,7 @@ where
         *this.operation = None;
         let cache = this.fetching.as_ref().cache();
         this.fetching.give_up();
-        cache.late(*this.key).map_err(FlightError::of_operation)
+        cache.instead(*this.key, FlightError::Deadline).map_err(FlightError::of_operation)
     }
 }
 

@@ -230,7 +230,10 @@ where
         *this.operation = None;
         let cache = this.fetching.as_ref().cache();
         this.fetching.give_up();
-        cache.late(*this.key).map(|value| Read { value, refresh: None }).map_err(FlightError::of_operation)
+        cache
+            .instead(*this.key, FlightError::Deadline)
+            .map(|value| Read { value, refresh: None })
+            .map_err(FlightError::of_operation)
     }
 }
 

@@ -64,9 +64,9 @@ pub trait ServeBy<Q: ?Sized>: Serve {
     #[doc(hidden)]
     fn queue(&self, hash: u64, key: &Q);
 
-    /// What a call ends with that is late.
+    /// What a call ends with that is late, or for which there is no room: a value that may answer for it, or the error.
     #[doc(hidden)]
-    fn late(&self, key: &Q) -> Result<Self::Value, FlightError>;
+    fn instead(&self, key: &Q, error: FlightError) -> Result<Self::Value, FlightError>;
 
     #[doc(hidden)]
     fn to_key(&self, key: &Q) -> Self::Key;

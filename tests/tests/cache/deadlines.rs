@@ -103,3 +103,24 @@ fn calls_of_a_memoized_function_have_deadlines_too() {
         assert_eq!(slow.snapshot().fetching, 0);
     });
 }
+
+/// What may answer for a fetch that fails may answer for one that there is no room for, too.
+#[test]
+fn an_old_value_answers_where_there_is_no_room() {
+    block_on(async {
+        let built = || Cache::<Sim, u32, u32, &str>::new().ttl(secs(1)).stale_if_error(secs(9));
+        // With another key under way, and with the same.
+        for (cache, fetched) in [(built().max_fetches(1), 2), (built().max_waiting(0), 1)] {
+            cache.insert(1, 10);
+            sleep(secs(2)).await;
+            let mut busy = Box::pin(cache.get(&fetched, pending::<Result<u32, &str>>));
+            assert!(futures_lite::future::poll_once(busy.as_mut()).await.is_none());
+            assert_eq!(cache.get(&1, pending::<Result<u32, &str>>).await, Ok(10));
+            assert_eq!(cache.snapshot().stale_if_error, 1);
+            if fetched == 2 {
+                let refused = cache.get(&3, pending::<Result<u32, &str>>).await;
+                assert_eq!(refused, Err(FlightError::Full { capacity: 1 }), "there is nothing to be served");
+            }
+        }
+    });
+}

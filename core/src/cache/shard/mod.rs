@@ -353,18 +353,20 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         Invalidated { entry, _forgotten: forgotten }
     }
 
-    /// What is past its end, and may answer for a fetch that is late.
-    pub(super) fn reserve(&mut self, rules: &Rules, hash: u64, is_it: impl FnMut(&K) -> bool, now: Instant) -> Option<V>
+    /// What may answer for a fetch that is late, or for which there is no room; and whether it is past its end.
+    pub(super) fn reserve(&mut self, rules: &Rules, hash: u64, is_it: impl FnMut(&K) -> bool, now: Instant) -> Option<(V, bool)>
     where
         V: Clone,
     {
         let link = self.store.find(hash, is_it)?;
         let Entry { value: Ok(value), times, .. } = self.store.get_mut(link)? else { return None };
-        if rules.age(times, now, 0) == Age::Dead {
+        let age = rules.age(times, now, 0);
+        if age == Age::Dead {
             return None;
         }
-        self.counts.stale_if_error = self.counts.stale_if_error.wrapping_add(1);
-        Some(value.clone())
+        let is_stale = age > Age::Due;
+        self.counts.stale_if_error = self.counts.stale_if_error.wrapping_add(u64::from(is_stale));
+        Some((value.clone(), is_stale))
     }
 
     fn count_displaced(&mut self, displaced: &Displaced<K, Result<V, E>>) {
