@@ -1,6 +1,6 @@
 //! The observer seam: patterns tell what they decide, and it costs nothing when nobody listens.
 //!
-//! A call that is configured has its observer for itself, an [`Observer`]: a closure that counts, a progress bar. A pattern that many callers share has a [`SharedObserver`]. Counters need neither: each such pattern has a `snapshot`.
+//! A call that is configured has its observer for itself, an [`Observer`]: a closure that counts, a progress bar. A pattern that many callers share has a [`SharedObserver`]. How such a pattern stands, and what it counts itself, needs neither: that is in its `snapshot`; the rest is for an observer to count.
 
 /// Is told of the events of a call that has it for itself.
 ///

@@ -204,7 +204,7 @@ impl<P: Platform, A: Algorithm, S: Storage, O> RateLimiter<P, A, S, O> {
         self
     }
 
-    /// What is wrong with it, if anything is: [`check`](RateLimiter::check), for code that is evaluated at compile time.
+    /// What is wrong with it, if anything is: [`check`](RateLimiter::check), for code that is evaluated at compile time. Of a rule that came [by hand](RateLimiter::with_clock) it knows nothing: a trait has no `const fn`s, and so [`check`](RateLimiter::check) sees more.
     #[must_use]
     pub const fn config_error(self) -> Option<ConfigError> {
         let error = match self.error {

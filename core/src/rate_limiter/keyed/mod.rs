@@ -250,7 +250,7 @@ impl<P: Platform, K, A: Algorithm + Copy, S: Storage, H, O, const SHARDS: usize>
         self.limits.config_error()
     }
 
-    /// What is wrong with it, if anything is: [`check`](KeyedRateLimiter::check), for code that is evaluated at compile time.
+    /// What is wrong with it, if anything is: [`check`](KeyedRateLimiter::check), for code that is evaluated at compile time. Of a rule that came [by hand](KeyedRateLimiter::with_clock) it knows nothing: a trait has no `const fn`s, and so [`check`](KeyedRateLimiter::check) sees more.
     #[must_use]
     pub const fn config_error(self) -> Option<ConfigError> {
         let error = match self.error {
