@@ -37,6 +37,19 @@ pub trait Slots<T> {
     fn reserve(&mut self, _more: usize) {}
 }
 
+/// For how many keys a table has room, unless said otherwise, if its storage has room for so many.
+pub(crate) const DEFAULT_KEYS: usize = 65_536;
+
+/// For how many keys a table has room: for as many as were set, or else for what its storage holds, up to [`DEFAULT_KEYS`].
+#[inline]
+pub(crate) const fn keys(set: Option<usize>, held: usize) -> usize {
+    match set {
+        Some(keys) => keys,
+        None if held < DEFAULT_KEYS => held,
+        None => DEFAULT_KEYS,
+    }
+}
+
 /// The number of an entry, so made that "none" is zero: an empty table is all zeroes then, lies in `.bss` and costs no flash.
 pub trait Link: Copy + Eq + Debug + Send + Sync + Unpin {
     /// The link to the entry at `index`, or `None` if the type cannot count so far.

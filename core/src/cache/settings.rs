@@ -15,7 +15,7 @@ use crate::key::{FoldHash, KeyHash};
 use crate::observe::Silent;
 use crate::platform::{Ambient, Platform};
 use crate::ratio::Ratio;
-use crate::storage::Storage;
+use crate::storage::{DEFAULT_KEYS, Storage, keys};
 use crate::sync::{Shared, flights};
 use crate::time::{duration, nanos};
 
@@ -209,7 +209,7 @@ impl<P: Platform<Clock: Copy>, K, V, E, S: Storage, H, F: Storage, const SHARDS:
 
 impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Cache<P, K, V, E, S, H, F, SHARDS, O> {
     /// How many entries there is room for, unless said otherwise, if the storage has room for so many.
-    pub const DEFAULT_CAPACITY: usize = 65_536;
+    pub const DEFAULT_CAPACITY: usize = DEFAULT_KEYS;
 
     const ROOM: usize = S::CAPACITY.saturating_mul(SHARDS);
 
@@ -223,11 +223,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
 
     /// For how many entries there is room in all.
     pub(super) const fn entries(&self) -> usize {
-        match self.settings.capacity {
-            Some(capacity) => capacity,
-            None if Self::ROOM < Self::DEFAULT_CAPACITY => Self::ROOM,
-            None => Self::DEFAULT_CAPACITY,
-        }
+        keys(self.settings.capacity, Self::ROOM)
     }
 
     /// Finds out what is wrong with the settings: as they are made, so that most of it happens before the program runs.

@@ -13,7 +13,7 @@ use crate::config::ConfigError;
 use crate::key::{FoldHash, KeyHash, ToKey, hash};
 use crate::observe::{SharedObserver, Silent};
 use crate::platform::Platform;
-use crate::storage::Storage;
+use crate::storage::{DEFAULT_KEYS, Storage, keys};
 use crate::sync::Shared;
 use crate::sync::flights::{FlightTable, Flights, Limits};
 
@@ -231,7 +231,7 @@ impl<P: Platform, K, T, E, W: Succession, S: Storage, H, const SHARDS: usize, O:
 
 impl<P: Platform, K, T, E, W: Succession, S: Storage, H, const SHARDS: usize, O> SingleFlight<P, K, T, E, W, S, H, SHARDS, O> {
     /// How many keys there may be under way, unless said otherwise, if the storage has room for so many.
-    pub const DEFAULT_CAPACITY: usize = 65_536;
+    pub const DEFAULT_CAPACITY: usize = DEFAULT_KEYS;
 
     const ROOM: usize = S::CAPACITY.saturating_mul(SHARDS);
 
@@ -243,11 +243,7 @@ impl<P: Platform, K, T, E, W: Succession, S: Storage, H, const SHARDS: usize, O>
 
     /// For how many keys there is room in all.
     const fn keys(&self) -> usize {
-        match self.capacity {
-            Some(capacity) => capacity,
-            None if Self::ROOM < Self::DEFAULT_CAPACITY => Self::ROOM,
-            None => Self::DEFAULT_CAPACITY,
-        }
+        keys(self.capacity, Self::ROOM)
     }
 
     /// For how many keys operations are under way at once; a caller with another one ends at once, with [`FlightError::Full`](crate::FlightError::Full). One that was [forgotten](SingleFlight::forget) counts as long as it is under way. At least 1, and no more than the storage has room for. Of several shards, each has its part, rounded up.

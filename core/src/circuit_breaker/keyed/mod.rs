@@ -16,10 +16,10 @@ use super::state::KeyedEvent;
 use super::trip::{Consecutive, Sliding, Trip, Window};
 use crate::backoff::{Backoff, Constant, Growth, Schedule, Spread};
 use crate::config::ConfigError;
-use crate::key::{FoldHash, KeyHash};
+use crate::key::{FoldHash, KeyHash, shard_of};
 use crate::observe::{SharedObserver, Silent};
 use crate::platform::Platform;
-use crate::storage::Storage;
+use crate::storage::{DEFAULT_KEYS, Storage, keys};
 use crate::sync::Shared;
 
 /// A breaker for each key: a host, a tenant, a device. One that is down is not called; the others are.
@@ -169,7 +169,7 @@ where
     S: Storage,
 {
     /// How many keys there is room for, unless said otherwise, if the storage has room for so many.
-    pub const DEFAULT_CAPACITY: usize = 65_536;
+    pub const DEFAULT_CAPACITY: usize = DEFAULT_KEYS;
 
     const fn made(clock: P::Clock, terms: Terms<T, B>, judge: J, observer: O, capacity: Option<usize>) -> Self {
         const { assert!(SHARDS > 0, "a table has at least one shard") };
@@ -179,16 +179,8 @@ where
 
     /// For how many keys there is room in all.
     const fn keys(&self) -> usize {
-        match self.capacity {
-            Some(capacity) => capacity,
-            None => {
-                const {
-                    // In place, some slots are left free, without which who is not there would be looked for everywhere.
-                    let room = (S::CAPACITY - S::CAPACITY / 4).saturating_mul(SHARDS);
-                    if room < Self::DEFAULT_CAPACITY { room } else { Self::DEFAULT_CAPACITY }
-                }
-            }
-        }
+        // In place, some slots are left free, without which who is not there would be looked for everywhere.
+        keys(self.capacity, const { (S::CAPACITY - S::CAPACITY / 4).saturating_mul(SHARDS) })
     }
 
     /// How many keys there is room for; at least 1, and no more than the storage has room for. Default: three quarters of what the storage has room for, and at most [65,536](KeyedCircuitBreaker::DEFAULT_CAPACITY).
@@ -237,7 +229,7 @@ where
     /// The shard of a hash: by bits of it that its table looks at last.
     #[inline]
     fn shard(&self, hash: u64) -> Option<&Locked<P, K, T, B, S>> {
-        let index = usize::try_from(((hash & 0xffff_ffff) * const { SHARDS as u64 }) >> 32).ok()?;
+        let index = shard_of(hash, SHARDS);
         self.shards.get(index)
     }
 

@@ -17,7 +17,7 @@ use crate::config::ConfigError;
 use crate::key::{FoldHash, KeyHash};
 use crate::observe::{SharedObserver, Silent};
 use crate::platform::{Ambient, Platform};
-use crate::storage::Storage;
+use crate::storage::{DEFAULT_KEYS, Storage, keys};
 use crate::sync::Shared;
 
 /// A limiter for each key: a client's address, a user, a topic. Each has permits of its own, and a queue of its own.
@@ -194,7 +194,7 @@ impl<P: Platform<Clock: Copy>, K, A: Algorithm + Copy, S: Storage, H, const SHAR
 
 impl<P: Platform, K, A: Algorithm + Copy, S: Storage, H, O, const SHARDS: usize> KeyedRateLimiter<P, K, A, S, H, SHARDS, O> {
     /// How many keys there is room for, unless said otherwise, if the storage has room for so many.
-    pub const DEFAULT_CAPACITY: usize = 65_536;
+    pub const DEFAULT_CAPACITY: usize = DEFAULT_KEYS;
 
     const fn vacant() -> [Shared<P::RawMutex, Shard<K, A, S>>; SHARDS] {
         const { assert!(SHARDS > 0, "a table has at least one shard") };
@@ -230,16 +230,8 @@ impl<P: Platform, K, A: Algorithm + Copy, S: Storage, H, O, const SHARDS: usize>
     /// For how many keys there is room in all.
     #[inline]
     const fn keys(&self) -> usize {
-        match self.capacity {
-            Some(capacity) => capacity,
-            None => {
-                const {
-                    // In place, some slots are left free, without which who is not there would be looked for everywhere.
-                    let room = (S::CAPACITY - S::CAPACITY / 4).saturating_mul(SHARDS);
-                    if room < Self::DEFAULT_CAPACITY { room } else { Self::DEFAULT_CAPACITY }
-                }
-            }
-        }
+        // In place, some slots are left free, without which who is not there would be looked for everywhere.
+        keys(self.capacity, const { (S::CAPACITY - S::CAPACITY / 4).saturating_mul(SHARDS) })
     }
 
     const fn table_error(&self) -> Option<ConfigError> {

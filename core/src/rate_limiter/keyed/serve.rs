@@ -6,7 +6,7 @@ use core::hash::Hash;
 use super::KeyedRateLimiter;
 use super::crowds::Place;
 use super::shard::{Crowded, House, Served, Shard};
-use crate::key::{KeyHash, ToKey, hash};
+use crate::key::{KeyHash, ToKey, hash, shard_of};
 use crate::observe::SharedObserver;
 use crate::platform::Platform;
 use crate::rate_limiter::algorithm::Algorithm;
@@ -40,7 +40,7 @@ where
     /// The shard of a hash: by bits of it that its table looks at last.
     #[inline]
     pub(super) fn shard(&self, hash: u64) -> Option<Home<'_, P, K, A, S>> {
-        let index = usize::try_from(((hash & 0xffff_ffff) * const { SHARDS as u64 }) >> 32).ok()?;
+        let index = shard_of(hash, SHARDS);
         self.shards.get(index).map(|shard| Home { index, shard })
     }
 
