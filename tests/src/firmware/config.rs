@@ -12,7 +12,15 @@ use crate::config::{
 };
 use crate::millis::Millis;
 
-const NO_KEYED_LAYERS: &str = "the pipelines of boards have no layers by key";
+/// Whether the player builds no such layer.
+pub(super) fn is_lacking(layer: &LayerConfig) -> bool {
+    match layer {
+        LayerConfig::AdaptiveLimit(_) => true,
+        LayerConfig::RateLimiter(limiter) => limiter.keyed || limiter.max_wait != Millis::NEVER,
+        LayerConfig::CircuitBreaker(breaker) => breaker.keyed,
+        _ => false,
+    }
+}
 
 impl Writer {
     pub(super) fn config(&mut self, pattern: &Pattern) -> Result<Config, String> {
@@ -79,12 +87,7 @@ impl Writer {
             LayerConfig::Timeout(timeout) => Layer::Timeout { after: timeout.after.0 },
             LayerConfig::Retry(retry) => Layer::Retry(self.retry(retry)?),
             LayerConfig::RetryRejected(retry) => Layer::RetryRejected(self.retry(retry)?),
-            LayerConfig::AdaptiveLimit(_) => return Err("the pipelines of boards have no adaptive limits".into()),
-            LayerConfig::RateLimiter(limiter) if limiter.keyed => return Err(NO_KEYED_LAYERS.into()),
-            LayerConfig::RateLimiter(limiter) if limiter.max_wait != Millis::NEVER => {
-                return Err("in the pipelines of boards, one waits for a limiter as long as it takes".into());
-            }
-            LayerConfig::CircuitBreaker(breaker) if breaker.keyed => return Err(NO_KEYED_LAYERS.into()),
+            LayerConfig::AdaptiveLimit(_) => return Err("the player lacks such a layer".into()),
             LayerConfig::RateLimiter(limiter) => match limiter.algorithm {
                 RateLimiterAlgorithm::TokenBucket => Layer::RateLimiter(limiter_of(limiter)),
                 _ => return Err("in the pipelines of boards, a limiter is a token bucket".into()),
