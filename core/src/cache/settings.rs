@@ -213,12 +213,18 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
 
     const ROOM: usize = S::CAPACITY.saturating_mul(SHARDS);
 
-    pub(crate) const fn made(clock: P::Clock, settings: Settings<K, V>, observer: O) -> Self {
+    pub(crate) const fn made(clock: P::Clock, mut settings: Settings<K, V>, observer: O) -> Self {
         const { assert!(SHARDS > 0, "a table has at least one shard") };
-        let shards = [const { Apart(Shared::new(Shard::NEW)) }; SHARDS];
-        let mut made = Self { clock, settings, shards, refreshes: Shared::new(Refreshes::new()), observer, hash: PhantomData };
-        made.note();
-        made
+        settings.error = Self::error_of(&settings);
+        // Made where it goes: in place it is large, and a firmware's stack small.
+        Self {
+            clock,
+            settings,
+            shards: [const { Apart(Shared::new(Shard::NEW)) }; SHARDS],
+            refreshes: Shared::new(Refreshes::new()),
+            observer,
+            hash: PhantomData,
+        }
     }
 
     /// For how many entries there is room in all.
@@ -228,7 +234,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
 
     /// Finds out what is wrong with the settings: as they are made, so that most of it happens before the program runs.
     pub(crate) const fn note(&mut self) {
-        self.settings.error = self.settings_error();
+        self.settings.error = Self::error_of(&self.settings);
     }
 
     /// How many entries there is room for. At least 1, and no more than the storage has room for.
@@ -399,8 +405,8 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
         self
     }
 
-    const fn settings_error(&self) -> Option<ConfigError> {
-        let (Settings { rules, max_weight, max_fetches, .. }, capacity) = (&self.settings, self.entries());
+    const fn error_of(settings: &Settings<K, V>) -> Option<ConfigError> {
+        let (Settings { rules, max_weight, max_fetches, .. }, capacity) = (settings, keys(settings.capacity, Self::ROOM));
         if capacity == 0 || capacity > Self::ROOM {
             return Some(ConfigError::Capacity { value: capacity, most: Self::ROOM });
         }
@@ -410,7 +416,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
         if *max_fetches == 0 {
             return Some(ConfigError::MaxFetches { value: *max_fetches });
         }
-        if rules.refresh_ahead > 0 && rules.refresh_ahead >= rules.ttl && self.settings.ttl_by.is_none() {
+        if rules.refresh_ahead > 0 && rules.refresh_ahead >= rules.ttl && settings.ttl_by.is_none() {
             return Some(ConfigError::RefreshAhead { value: duration(rules.refresh_ahead), ttl: duration(rules.ttl) });
         }
         rules.config_error()

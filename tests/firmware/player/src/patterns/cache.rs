@@ -25,9 +25,11 @@ impl Caching {
         } else {
             (ttl, time::duration(config.stale_while_revalidate))
         };
-        let place = place(Some(Kept::new()));
-        step(place, |cache| cache.ttl(ttl).time_to_idle(time::duration(config.time_to_idle)));
-        step(place, |cache| cache.refresh_ahead(ttl.saturating_sub(refresh_after)).stale_while_revalidate(stale));
+        let place = vacant();
+        step(place, |cache| cache.ttl(ttl));
+        step(place, |cache| cache.time_to_idle(time::duration(config.time_to_idle)));
+        step(place, |cache| cache.refresh_ahead(ttl.saturating_sub(refresh_after)));
+        step(place, |cache| cache.stale_while_revalidate(stale));
         step(place, |cache| cache.stale_if_error(time::duration(config.stale_if_error)));
         if let Some(ttl) = config.error_ttl {
             step(place, |cache| cache.error_ttl(time::duration(ttl)));
@@ -36,7 +38,8 @@ impl Caching {
             step(place, |cache| cache.ttl_by(|_, value| numbers::time(*value)));
         }
         if let Some(most) = config.max_weight {
-            step(place, |cache| cache.max_weight(most).weigh_by(|_, value| numbers::weight(*value)));
+            step(place, |cache| cache.max_weight(most));
+            step(place, |cache| cache.weigh_by(|_, value| numbers::weight(*value)));
         }
         if let Some(most) = config.capacity {
             step(place, |cache| cache.capacity(most as usize));
@@ -51,7 +54,12 @@ impl Caching {
     }
 }
 
-/// In a frame of its own, and where it lies: a cache is large, and the stack of a Cortex-M0 small.
+// In frames of their own, and where it lies: a cache is large, and the stack of a Cortex-M0 small.
+#[inline(never)]
+fn vacant() -> &'static mut Option<Kept> {
+    place(Some(Kept::new()))
+}
+
 #[inline(never)]
 fn step(place: &mut Option<Kept>, set: impl FnOnce(Kept) -> Kept) {
     *place = place.take().map(set);

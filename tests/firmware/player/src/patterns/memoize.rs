@@ -10,10 +10,13 @@ use wire::{Order, Request, Token, Verb};
 
 use super::cache::explain;
 use super::{Ending, Subject};
+use crate::arena::place;
 use crate::world::{Failure, Output, Running, World};
 
+type Memoized = Memoize<Embassy, fn(Token) -> Running, Token, Token, Failure>;
+
 /// A function that is kept, which its callers share.
-pub struct Memoizing(Memoize<Embassy, fn(Token) -> Running, Token, Token, Failure>);
+pub struct Memoizing(&'static Memoized);
 
 /// Who is polled.
 #[derive(Clone, Copy)]
@@ -38,10 +41,26 @@ fn function(key: Token) -> Running {
 
 impl Memoizing {
     pub fn new(capacity: Option<u32>, max_waiting: Option<u32>) -> Self {
-        let memoized = Memoize::new(function as fn(Token) -> Running);
-        let memoized = capacity.into_iter().fold(memoized, |memoized, most| memoized.capacity(most as usize));
-        Self(max_waiting.into_iter().fold(memoized, Memoize::max_waiting))
+        let place = vacant();
+        if let Some(most) = capacity {
+            step(place, |memoized| memoized.capacity(most as usize));
+        }
+        if let Some(most) = max_waiting {
+            step(place, |memoized| memoized.max_waiting(most));
+        }
+        Self(place.as_ref().unwrap_or_else(|| unreachable!("each step puts it back")))
     }
+}
+
+// In frames of their own, and where it lies: it is large, and the stack of a Cortex-M0 small.
+#[inline(never)]
+fn vacant() -> &'static mut Option<Memoized> {
+    place(Some(Memoize::new(function as fn(Token) -> Running)))
+}
+
+#[inline(never)]
+fn step(place: &mut Option<Memoized>, set: impl FnOnce(Memoized) -> Memoized) {
+    *place = place.take().map(set);
 }
 
 impl Subject for Memoizing {
