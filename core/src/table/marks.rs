@@ -65,12 +65,10 @@ impl<S: Storage> Marks<S> {
         Self { bytes: S::Slots::EMPTY }
     }
 
-    /// Of so many slots, all of them vacant.
-    pub(super) fn vacant(slots: usize) -> Self {
-        let mut marks = Self::new();
-        marks.bytes.reserve(slots);
-        while marks.bytes.as_slice().len() < slots && marks.bytes.try_push(VACANT).is_ok() {}
-        marks
+    /// Adds vacant slots until there are so many.
+    pub(super) fn add_vacant(&mut self, slots: usize) {
+        self.bytes.reserve(slots);
+        while self.bytes.as_slice().len() < slots && self.bytes.try_push(VACANT).is_ok() {}
     }
 
     /// How many slots there are.

@@ -128,17 +128,29 @@ impl<K, V, S: Storage> Table<K, V, S> {
         if wanted <= slots {
             return false;
         }
-        let mut larger = Self { slots: S::Slots::EMPTY, marks: Marks::vacant(wanted), len: self.len };
-        larger.slots.reserve(wanted);
-        while larger.slots.as_slice().len() < wanted && larger.slots.try_push(None).is_ok() {}
+        // In place, it is there before the first entry comes, and nothing is moved.
+        if S::CAPACITY < usize::MAX {
+            self.add_vacant(wanted);
+            return true;
+        }
+        let mut larger = Self::new();
+        larger.add_vacant(wanted);
         for slot in self.slots.as_mut_slice() {
             if let Some(entry) = slot.take() {
                 // There is room for more than there are.
                 let _moved = larger.put(entry);
             }
         }
+        larger.len = self.len;
         *self = larger;
         true
+    }
+
+    /// Adds vacant slots until there are so many.
+    fn add_vacant(&mut self, slots: usize) {
+        self.marks.add_vacant(slots);
+        self.slots.reserve(slots);
+        while self.slots.as_slice().len() < slots && self.slots.try_push(None).is_ok() {}
     }
 
     /// All entries, and where they are.
