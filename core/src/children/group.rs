@@ -6,8 +6,8 @@ use core::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use super::Children;
 use super::pinned::{PinnedStorage, Places};
+use super::{AT_FIRST, Children};
 use crate::storage::{Link, Slots};
 
 pin_project! {
@@ -205,7 +205,12 @@ impl<F: Future, T, C: Children, S: PinnedStorage> Vacancy<'_, F, T, C, S> {
                 }
             }
             // There are as many entries as places.
-            None => _ = self.entries.try_push(taken),
+            None => {
+                if self.slot == 0 {
+                    self.entries.reserve(AT_FIRST);
+                }
+                _ = self.entries.try_push(taken);
+            }
         }
         *self.occupied = self.occupied.saturating_add(1);
         if !turn.begun {

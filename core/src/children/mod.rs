@@ -28,6 +28,9 @@ pub use heap::HeapPlaces;
 pub use own::OwnWakers;
 pub use pinned::{Pair, PinnedStorage, Places};
 
+/// For how many slots room is made with the first one, where it is made as it is needed.
+const AT_FIRST: usize = 16;
+
 /// Keeps account of which children are to be polled.
 ///
 /// # Examples

@@ -7,7 +7,7 @@ use core::task::{Context, Waker};
 
 use mutex::{ConstInit, ScopedRawMutex};
 
-use super::Children;
+use super::{AT_FIRST, Children};
 use crate::sync::Shared;
 
 /// Each slot has a waker of its own, so that only the children are polled that were woken.
@@ -95,7 +95,8 @@ impl<R: ScopedRawMutex + ConstInit + Send + Sync + 'static> OwnWakers<R> {
         let new = self.wakers.len()..slots;
         let woken = Arc::clone(self.woken.get_or_insert_with(nobody));
         if slots > self.room {
-            self.room = slots.max(self.room.saturating_mul(2)).max(8);
+            self.room = slots.max(self.room.saturating_mul(2)).max(AT_FIRST);
+            self.wakers.reserve_exact(self.room.saturating_sub(self.wakers.len()));
             // Nobody who wakes has to allocate.
             let (mut slots, mut rounds) = (Vec::with_capacity(self.room), Vec::with_capacity(self.room));
             self.turns.reserve(self.room);

@@ -44,6 +44,13 @@ pub(super) struct Gathered<T, S: Storage> {
 impl<T, S: Storage> Gathered<T, S> {
     pub(super) const EMPTY: Self = Self { done: Slots::EMPTY, early: Window::EMPTY };
 
+    /// So many are expected at least. No more room is made for that than one may guess at: an iterator may know of more than is ever asked of it.
+    pub(super) fn expect(&mut self, results: usize) {
+        const MOST_BYTES: usize = 1 << 20;
+        let most = MOST_BYTES.checked_div(size_of::<T>()).unwrap_or_default();
+        self.done.reserve(results.min(most));
+    }
+
     /// Adds one at the end.
     ///
     /// # Errors

@@ -89,6 +89,9 @@ where
             return Poll::Ready(Err(error));
         }
         let (order, results) = (*this.order, this.results);
+        if this.engine.started() == 0 {
+            results.expect(this.engine.left().0);
+        }
         let mut budget = BUDGET;
         let polled = this.engine.as_mut().poll_outcomes(usize::MAX, cx, |index, outcome| {
             let result = match M::judge(outcome) {
