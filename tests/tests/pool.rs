@@ -76,7 +76,7 @@ fn a_newcomer_does_not_take_the_place_of_another() {
     let (mut first, wakes) = pending_job(&pool, ready(Ok(1)));
     drop(runs);
     let newcomer = at_once(pool.try_run(|| ready(Ok::<_, u32>(2))).priority(i32::MAX));
-    assert_eq!(newcomer, Err(PoolError::QueueFull { waiting: 0 }));
+    assert_eq!(newcomer, Err(PoolError::Busy));
     let (_urgent, _) = pending_job(&pool, ready(Ok(3)));
     assert_eq!(poll(&mut first, &wakes), Poll::Ready(Ok(1)));
 }

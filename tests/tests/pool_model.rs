@@ -166,7 +166,9 @@ impl<S: PinnedStorage> Play<'_, S> {
             assert!(polled.is_pending());
             model.running.push(id);
             self.all.push(one);
-        } else if !waits || model.waiting.len() >= model.max_queued || model.taken() == model.slots {
+        } else if !waits {
+            assert_eq!(polled, Poll::Ready(Err(PoolError::Busy)), "{what}");
+        } else if model.waiting.len() >= model.max_queued || model.taken() == model.slots {
             let waiting = u32::try_from(model.waiting.len()).unwrap();
             assert_eq!(polled, Poll::Ready(Err(PoolError::QueueFull { waiting })), "{what}");
         } else {

@@ -193,7 +193,7 @@ impl<P: Platform, S: Storage, O: SharedObserver<Event>> Pool<P, S, O> {
     ///
     /// # Errors
     ///
-    /// As of [`run`](Pool::run); [`QueueFull`](super::PoolError::QueueFull) if no place is free, or others wait for one.
+    /// As of [`run`](Pool::run); [`Busy`](super::PoolError::Busy) if no place is free, the pool is [paused](Pool::pause), or others wait.
     ///
     /// # Examples
     ///
@@ -204,7 +204,7 @@ impl<P: Platform, S: Storage, O: SharedObserver<Event>> Pool<P, S, O> {
     ///     let pool: Pool = Pool::new(1);
     ///     let outer = pool.run(async || {
     ///         let inner = pool.try_run(async || Ok::<_, std::io::Error>(())).await;
-    ///         assert!(inner.unwrap_err().is_rejected());
+    ///         assert_eq!(inner.unwrap_err().to_string(), "no place is free");
     ///         Ok::<_, std::io::Error>(())
     ///     });
     ///     outer.await.unwrap();

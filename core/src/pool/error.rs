@@ -27,6 +27,8 @@ pub enum PoolError<E = Infallible> {
         /// How many wait.
         waiting: u32,
     },
+    /// It was not to wait, and no place is free, or nothing starts, or others wait. The job was not started.
+    Busy,
     /// It waited, and was told to do so no longer; or the executor on which it was spawned has dropped it.
     Cancelled,
     /// It panicked, on the executor on which it was spawned.
@@ -40,7 +42,7 @@ pub enum PoolError<E = Infallible> {
 impl<E> PoolError<E> {
     /// Whether the pool turned it away: it was closed, or full.
     pub const fn is_rejected(&self) -> bool {
-        matches!(self, Self::Closed | Self::QueueFull { .. })
+        matches!(self, Self::Closed | Self::QueueFull { .. } | Self::Busy)
     }
 
     /// Whether the pool takes no more jobs: trying again will not help.
@@ -62,7 +64,7 @@ impl<E> PoolError<E> {
     pub const fn inner(&self) -> Option<&E> {
         match self {
             Self::Failed(error) => Some(error),
-            Self::Closed | Self::QueueFull { .. } | Self::Cancelled | Self::Panicked | Self::Config(_) => None,
+            Self::Closed | Self::QueueFull { .. } | Self::Busy | Self::Cancelled | Self::Panicked | Self::Config(_) => None,
         }
     }
 
@@ -70,7 +72,7 @@ impl<E> PoolError<E> {
     pub fn into_inner(self) -> Option<E> {
         match self {
             Self::Failed(error) => Some(error),
-            Self::Closed | Self::QueueFull { .. } | Self::Cancelled | Self::Panicked | Self::Config(_) => None,
+            Self::Closed | Self::QueueFull { .. } | Self::Busy | Self::Cancelled | Self::Panicked | Self::Config(_) => None,
         }
     }
 }
@@ -81,6 +83,7 @@ impl PoolError {
         match self {
             Self::Closed => PoolError::Closed,
             Self::QueueFull { waiting } => PoolError::QueueFull { waiting },
+            Self::Busy => PoolError::Busy,
             Self::Cancelled => PoolError::Cancelled,
             Self::Panicked => PoolError::Panicked,
             Self::Config(error) => PoolError::Config(error),
@@ -94,6 +97,7 @@ impl<E: fmt::Display> fmt::Display for PoolError<E> {
         match self {
             Self::Closed => f.write_str("pool closed"),
             Self::QueueFull { waiting } => write!(f, "queue full: {waiting} are waiting"),
+            Self::Busy => f.write_str("no place is free"),
             Self::Cancelled => f.write_str("cancelled before its end"),
             Self::Panicked => f.write_str("panicked"),
             Self::Failed(error) => error.fmt(f),

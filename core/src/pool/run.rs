@@ -224,7 +224,7 @@ impl<B: AsPool> Stay<B> {
 
     fn stand_in_line(&mut self, priority: i32, waits: bool, waker: &Waker) -> Result<(), PoolError> {
         let pool = self.pool.as_pool();
-        let max_queued = if waits { pool.max_queued_jobs() } else { 0 };
+        let max_queued = waits.then(|| pool.max_queued_jobs());
         let waker = waker.clone();
         // A waker that isn't needed after all comes out of the lock before it is dropped.
         let (entered, _unused) = pool.look(|state| state.enter(max_queued, priority, waker));

@@ -91,16 +91,18 @@ impl Snapshot {
         starts
     }
 
-    /// Whether a job may wait that has found no place.
-    fn may_wait(&mut self, max_queued: u32) -> Result<(), PoolError> {
+    /// Whether a job may wait that has found no place, where so many may, or it was not to.
+    fn may_wait(&mut self, max_queued: Option<u32>) -> Result<(), PoolError> {
         if self.concurrency == 0 {
             Err(PoolError::Config(ConfigError::Concurrency { value: 0, most: u32::MAX }))
         } else if self.closed {
             Err(self.reject(PoolError::Closed))
-        } else if self.waiting >= max_queued {
-            Err(self.reject(PoolError::QueueFull { waiting: self.waiting }))
         } else {
-            Ok(())
+            match max_queued {
+                None => Err(self.reject(PoolError::Busy)),
+                Some(most) if self.waiting >= most => Err(self.reject(PoolError::QueueFull { waiting: self.waiting })),
+                Some(_) => Ok(()),
+            }
         }
     }
 
@@ -152,8 +154,8 @@ impl<S: Storage> State<S> {
         self.now.start()
     }
 
-    /// A job comes: it starts, or waits in the line.
-    pub(super) fn enter(&mut self, max_queued: u32, priority: i32, waker: Waker) -> Entered<S::Link> {
+    /// A job comes: it starts, or waits in the line, where so many may, if it is to.
+    pub(super) fn enter(&mut self, max_queued: Option<u32>, priority: i32, waker: Waker) -> Entered<S::Link> {
         if self.now.start() {
             return (Ok(None), Some(waker));
         }

@@ -56,7 +56,7 @@ impl<S: Stage + 'static> Subject<S> for Jobs<S::Platform> {
 fn explain<E>(error: PoolError<E>, value: impl FnOnce(E) -> Value) -> (&'static str, Map<String, Value>) {
     match error {
         PoolError::Closed => ("closed", Map::new()),
-        PoolError::QueueFull { .. } => ("queue_full", Map::new()),
+        PoolError::QueueFull { .. } | PoolError::Busy => ("queue_full", Map::new()),
         PoolError::Cancelled => ("cancelled", Map::new()),
         PoolError::Failed(error) => ("operation", details(json!({ "value": value(error) }))),
         PoolError::Config(error) => ("config", details(json!({ "value": error.to_string() }))),

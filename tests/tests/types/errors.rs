@@ -74,6 +74,7 @@ fn errors_of_patterns() {
         ParallelError::<u32>::Full { capacity: 1 } => REJECTED,
         ParallelError::Failed { index: 0, error: 1 } => OTHERWISE,
         PoolError::<u32>::QueueFull { waiting: 1 } => REJECTED,
+        PoolError::<u32>::Busy => REJECTED,
         PoolError::<u32>::Cancelled => OTHERWISE,
         Rejected { job: (), reason: PoolError::Closed } => REJECTED,
         Rejected { job: (), reason: PoolError::Config(NONSENSE) } => OTHERWISE,

@@ -47,7 +47,7 @@ impl Subject for Jobs {
 fn explain<E>(error: PoolError<E>, value: impl FnOnce(E) -> Token) -> Error {
     match error {
         PoolError::Closed => Error::new("closed"),
-        PoolError::QueueFull { .. } => Error::new("queue_full"),
+        PoolError::QueueFull { .. } | PoolError::Busy => Error::new("queue_full"),
         PoolError::Cancelled => Error::new("cancelled"),
         PoolError::Failed(error) => Error::of("operation", value(error)),
         PoolError::Config(error) => Error::config(error),
