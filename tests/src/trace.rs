@@ -250,7 +250,7 @@ impl Expected {
                     && detail("value", self.value.clone())
                     && detail("last", self.last.clone())
                     && detail("attempts", self.attempts.map(Value::from))
-                    && detail("retry_after", self.retry_after.map(Value::from))
+                    && self.retry_after.is_none_or(|expected| tolerance.is_near(expected, details.get("retry_after")))
                     && detail("step", self.step.map(Value::from))
                     && detail("layer", self.layer.map(Value::from))
                     && detail("index", self.index.map(Value::from))
@@ -297,6 +297,13 @@ impl Tolerance {
             At::Within(..) => at.latest().0.saturating_add(16 * (self.grid - 1)),
         };
         rounded.saturating_add(self.lateness)
+    }
+
+    /// Whether what is left of a time, in milliseconds, is what was expected: who asks late is told less.
+    fn is_near(&self, expected: f64, actual: Option<&Value>) -> bool {
+        let Some(actual) = actual.and_then(Value::as_f64) else { return false };
+        let (expected, actual) = (Millis::from_f64(expected).0, Millis::from_f64(actual).0);
+        actual <= expected && expected - actual <= self.lateness
     }
 }
 

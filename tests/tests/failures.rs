@@ -138,7 +138,7 @@ fn all_errors_answer_the_same_questions() {
         PollError::<(), ()>::Deadline { attempts: 1, last: None } => false, true, None;
         PollError::<(), ()>::Failed { attempts: 1, error: () } => false, false, None;
         RateLimitError::<()>::Limited { retry_after: Some(ms(5)) } => true, false, Some(ms(5));
-        RateLimitError::<()>::Deadline => true, true, None;
+        RateLimitError::<()>::Deadline { retry_after: Some(ms(7)) } => true, true, Some(ms(7));
         WaterfallError { step: 1, name: None, error: () } => false, false, None;
     }
 }

@@ -182,7 +182,7 @@ fn a_rate_limiter_tells_who_waits_and_who_is_turned_away() {
         assert_eq!(seen.take(), [no_permit, too_many, too_many].map(|reason| Rejected { reason }));
         let late = limiter.acquire_by(1, Deadline::after(SimClock.now(), ms(50))).await;
         assert!(late.is_err());
-        assert_eq!(seen.take(), [Rejected { reason: RateLimitError::Deadline }]);
+        assert_eq!(seen.take(), [Rejected { reason: RateLimitError::Deadline { retry_after: Some(ms(100)) } }]);
     });
 }
 

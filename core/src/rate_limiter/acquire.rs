@@ -299,8 +299,11 @@ where
                         now = clock.now().max(at);
                         continue;
                     }
-                    self.leave();
-                    return Poll::Ready(Waited::not(Err(RateLimitError::Deadline)));
+                    *this.place = None;
+                    let expired = lines.with(spot, now, |desk| desk.expire(key, permits));
+                    let (error, [_unused, next]) =
+                        expired.unwrap_or((RateLimitError::Deadline { retry_after: None }, [None, None]));
+                    return Poll::Ready(Waited { result: Err(error), time: None, next });
                 }
                 Turn::Admitted => Ok(spot),
                 Turn::Refused(error) => Err(error),

@@ -28,7 +28,10 @@ pub enum RateLimitError<E = Infallible> {
         retry_after: Option<Duration>,
     },
     /// The permits are not there before the deadline.
-    Deadline,
+    Deadline {
+        /// When they will be, if none of those who wait leaves; `None` if the rule can't tell, or that depends on a call that runs.
+        retry_after: Option<Duration>,
+    },
     /// More than there can ever be at once.
     TooManyPermits {
         /// Permits asked for.
@@ -64,13 +67,13 @@ impl<E> RateLimitError<E> {
 
     /// Whether time ran out while it waited.
     pub const fn is_timeout(&self) -> bool {
-        matches!(self, Self::Deadline)
+        matches!(self, Self::Deadline { .. })
     }
 
     /// How long to wait before it is worth another try, where that is known.
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Limited { retry_after } | Self::TableFull { retry_after, .. } => *retry_after,
+            Self::Limited { retry_after } | Self::Deadline { retry_after } | Self::TableFull { retry_after, .. } => *retry_after,
             _ => None,
         }
     }
@@ -96,7 +99,7 @@ impl<E> RateLimitError<E> {
         Err(match self {
             Self::Failed(error) => return Ok(error),
             Self::Limited { retry_after } => RateLimitError::Limited { retry_after },
-            Self::Deadline => RateLimitError::Deadline,
+            Self::Deadline { retry_after } => RateLimitError::Deadline { retry_after },
             Self::TooManyPermits { requested, most } => RateLimitError::TooManyPermits { requested, most },
             Self::Exhausted => RateLimitError::Exhausted,
             Self::QueueFull { waiting } => RateLimitError::QueueFull { waiting },
@@ -126,7 +129,7 @@ impl RateLimitError {
     pub fn of_operation<E>(self) -> RateLimitError<E> {
         match self {
             Self::Limited { retry_after } => RateLimitError::Limited { retry_after },
-            Self::Deadline => RateLimitError::Deadline,
+            Self::Deadline { retry_after } => RateLimitError::Deadline { retry_after },
             Self::TooManyPermits { requested, most } => RateLimitError::TooManyPermits { requested, most },
             Self::Exhausted => RateLimitError::Exhausted,
             Self::QueueFull { waiting } => RateLimitError::QueueFull { waiting },
@@ -142,7 +145,8 @@ impl<E: fmt::Display> fmt::Display for RateLimitError<E> {
         match self {
             Self::Limited { retry_after: Some(after) } => write!(f, "rate limited, permits in {after:?}"),
             Self::Limited { retry_after: None } => f.write_str("rate limited, as many calls run as may"),
-            Self::Deadline => f.write_str("rate limited beyond the deadline"),
+            Self::Deadline { retry_after: Some(after) } => write!(f, "rate limited beyond the deadline, permits in {after:?}"),
+            Self::Deadline { retry_after: None } => f.write_str("rate limited beyond the deadline"),
             Self::TooManyPermits { requested, most } => {
                 write!(f, "too many permits: {requested} requested, there are at most {most}")
             }

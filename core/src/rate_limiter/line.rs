@@ -278,11 +278,18 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
         if !deadline.is_never() {
             let earliest = self.algorithm.not_before(self.taken, self.now, self.crowd.asked, permits);
             if self.steady.on_clock(earliest) > deadline {
-                return Err((RateLimitError::Deadline, Full(waker)));
+                return Err((self.too_late(permits), Full(waker)));
             }
         }
         self.push(Ask::of_caller(permits), waker)
             .map_err(|full| (RateLimitError::QueueFull { waiting: self.crowd.queue.len() }, full))
+    }
+
+    /// To somebody who comes, or has just left, and whose time is not enough.
+    fn too_late(&self, permits: u32) -> RateLimitError {
+        let at = self.algorithm.not_before(self.taken, self.now, self.crowd.asked, permits);
+        let is_known = at > self.now && !at.is_never();
+        RateLimitError::Deadline { retry_after: is_known.then(|| at.saturating_duration_since(self.now)) }
     }
 
     fn push(&mut self, ask: Ask, waker: Waker) -> Result<Key<S::Link>, Full> {
@@ -332,6 +339,12 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
         let was_front = self.slab.is_front(&self.crowd.queue, key);
         let unused = self.remove(key);
         (unused, if was_front { self.reconsider() } else { None })
+    }
+
+    /// As [`leave`](Self::leave), of one whose time is up: with what it is told.
+    pub(super) fn expire(&mut self, key: Key<S::Link>, permits: u32) -> (RateLimitError, [Option<Waker>; 2]) {
+        let (unused, next) = self.leave(key);
+        (self.too_late(permits), [unused, next])
     }
 
     /// Something has changed. The waker of whoever is first in the queue: what there is now may do.

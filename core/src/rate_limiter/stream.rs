@@ -14,7 +14,8 @@ use crate::time::Instant;
 pin_project! {
     /// Hands on the items of a stream, each at the cost of a permit.
     ///
-    /// An item is taken from the stream first, and then waits for its permit, so that a stream without items costs none. If there can be no permit, it ends with the reason in place of the item, which is lost.
+    /// An item is taken from the stream first, and then waits for its permit, so that a stream without items costs none. If there can be no permit, it ends with the reason in place of the item, which is lost. Where there is only no room to wait
+    /// ([`QueueFull`](RateLimitError::QueueFull)), it says so and keeps the item, which asks again at the next poll: after a while, if who polls is wise.
     ///
     /// # Cancel safety
     ///
@@ -104,17 +105,20 @@ where
             if *this.ended {
                 return Poll::Ready(None);
             }
+        }
+        if this.acquire.is_none() {
             this.acquire.set(Some(Acquire::new(*this.limiter, (), 1, Instant::MAX)));
         }
         let Some(acquire) = this.acquire.as_mut().as_pin_mut() else { return Poll::Ready(None) };
         let admitted = ready!(acquire.poll(cx));
         this.acquire.set(None);
-        let item = this.item.take();
         match admitted {
             // It runs no longer than it takes to hand it on.
-            Ok(_permit) => Poll::Ready(item.map(Ok)),
+            Ok(_permit) => Poll::Ready(this.item.take().map(Ok)),
+            Err(error @ RateLimitError::QueueFull { .. }) => Poll::Ready(Some(Err(error))),
             Err(error) => {
                 *this.ended = true;
+                *this.item = None;
                 Poll::Ready(Some(Err(error)))
             }
         }
@@ -124,9 +128,8 @@ where
         if self.ended {
             return (0, Some(0));
         }
-        let waiting = usize::from(self.item.is_some());
-        let (least, most) = self.items.size_hint();
-        (usize::from(least > 0 || waiting > 0), most.map(|most| most.saturating_add(waiting)))
+        // It may say any number of times that there is no room.
+        (usize::from(self.item.is_some() || self.items.size_hint().0 > 0), None)
     }
 }
 

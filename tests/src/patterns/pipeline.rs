@@ -257,7 +257,7 @@ fn cause(cause: &Cause<Failure>) -> (&'static str, Value) {
         Cause::RateLimiter(RateLimitError::QueueFull { .. })
         | Cause::Bulkhead(BulkheadError::QueueFull { .. })
         | Cause::AdaptiveLimit(LimitError::QueueFull { .. }) => ("queue_full", json!({})),
-        Cause::RateLimiter(RateLimitError::Deadline) => ("deadline", json!({})),
+        Cause::RateLimiter(RateLimitError::Deadline { .. }) => ("deadline", json!({})),
         Cause::RateLimiter(RateLimitError::TableFull { .. }) | Cause::CircuitBreaker(BreakerError::TableFull { .. }) => {
             ("full", json!({}))
         }

@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 use std::rc::Rc;
+use std::time::Duration;
 
 use aplomb::rate_limiter::{Algorithm, FixedWindow, RateLimitError, RateLimiter, SlidingCounter, SlidingWindow, TokenBucket};
 use aplomb::{Ambient, Deadline, Platform};
@@ -108,13 +109,14 @@ fn failed(Failure { value, .. }: Failure) -> (&'static str, Map<String, Value>) 
     ("operation", details(json!({ "value": value })))
 }
 
+fn again(after: Option<Duration>) -> Map<String, Value> {
+    details(json!({ "retry_after": after.map(|after| Millis(time::nanos(after)).to_json()) }))
+}
+
 fn explain<E>(error: &RateLimitError<E>) -> (&'static str, Map<String, Value>) {
     match error {
-        RateLimitError::Limited { retry_after } => {
-            let after = retry_after.map(|after| Millis(time::nanos(after)).to_json());
-            ("limited", details(json!({ "retry_after": after })))
-        }
-        RateLimitError::Deadline => ("deadline", Map::new()),
+        RateLimitError::Limited { retry_after } => ("limited", again(*retry_after)),
+        RateLimitError::Deadline { retry_after } => ("deadline", again(*retry_after)),
         RateLimitError::TooManyPermits { .. } => ("too_many_permits", Map::new()),
         RateLimitError::Exhausted => ("exhausted", Map::new()),
         RateLimitError::QueueFull { .. } => ("queue_full", Map::new()),

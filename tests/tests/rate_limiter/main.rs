@@ -13,6 +13,7 @@ mod originals;
 mod outside;
 mod queue;
 mod reservations;
+mod stream;
 mod waiting;
 mod years;
 

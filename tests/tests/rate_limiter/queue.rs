@@ -47,7 +47,7 @@ async fn call<S: Subject>(sim: Sim, limiter: Rc<RateLimiter<Sim, S::Rule>>, call
             let admitted = limiter.acquire_by(n, deadline).await;
             assert!(aplomb_sim::now() <= deadline.instant());
             match admitted {
-                Err(RateLimitError::Deadline) => continue,
+                Err(RateLimitError::Deadline { .. }) => continue,
                 admitted => admitted.unwrap(),
             }
         } else {

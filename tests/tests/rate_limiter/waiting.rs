@@ -241,8 +241,8 @@ fn a_deadline_is_kept_by_a_head_that_waits_for_a_place() {
     let [mut head, mut next] = [(); 2].map(|()| Caller::waits(limiter.acquire_by(1, deadline)));
     assert_eq!(clock.pending(), 2, "each has one for its deadline");
     clock.advance(ms(50));
-    assert!(matches!(head.poll(), Poll::Ready(Err(RateLimitError::Deadline))));
-    assert!(matches!(next.poll(), Poll::Ready(Err(RateLimitError::Deadline))));
+    assert!(matches!(head.poll(), Poll::Ready(Err(RateLimitError::Deadline { retry_after: None }))));
+    assert!(matches!(next.poll(), Poll::Ready(Err(RateLimitError::Deadline { retry_after: None }))));
     drop(runs);
     assert!(limiter.try_acquire(8).is_ok());
 }

@@ -89,7 +89,7 @@ impl<A: Algorithm + 'static> Subject for Limiting<A> {
 fn explain<E>(error: &RateLimitError<E>) -> Error {
     match error {
         RateLimitError::Limited { retry_after } => Error { retry_after: Some(*retry_after), ..Error::new("limited") },
-        RateLimitError::Deadline => Error::new("deadline"),
+        RateLimitError::Deadline { retry_after } => Error { retry_after: Some(*retry_after), ..Error::new("deadline") },
         RateLimitError::TooManyPermits { .. } => Error::new("too_many_permits"),
         RateLimitError::Exhausted => Error::new("exhausted"),
         RateLimitError::QueueFull { .. } => Error::new("queue_full"),
