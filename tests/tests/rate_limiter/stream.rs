@@ -38,8 +38,8 @@ fn it_stands_in_the_queue_like_everybody() {
             now()
         };
         let (items, other) = zip(items.collect::<Vec<_>>(), others).await;
-        assert_eq!(items, [(0, 0), (1, 200), (2, 300)]);
-        assert_eq!(other, 100);
+        assert_eq!(items, [(0, 0), (1, 100), (2, 300)]);
+        assert_eq!(other, 200);
     });
 }
 
