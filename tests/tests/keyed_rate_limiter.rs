@@ -7,9 +7,10 @@ use std::rc::Rc;
 use aplomb::key::FoldHash;
 use aplomb::rate_limiter::{Algorithm, KeyedRateLimiter, Permit, Rate, RateLimitError, Refused, Reservation, TokenBucket};
 use aplomb::time::{ms, secs};
-use aplomb::{Heap, Inline, Instant, Platform, Storage};
+use aplomb::{Deadline, Heap, Inline, Instant, Platform, Storage};
 use aplomb_sim::{Explore, Sim, SimClock};
 use aplomb_tokio::Tokio;
+use futures_lite::future::poll_once;
 
 type Keyed<K, S, const SHARDS: usize = 1> = KeyedRateLimiter<Sim, K, TokenBucket, S, FoldHash, SHARDS>;
 
@@ -342,3 +343,27 @@ const _: () = {
     shared::<KeyedRateLimiter<Tokio, String>>();
     let _ = <Tokio as Platform>::hash_seed;
 };
+
+/// Of each key, whoever waits for more than there can be any more is told so.
+#[test]
+fn a_smaller_burst_tells_all_who_wait_for_more() {
+    aplomb_sim::block_on(async {
+        let limiter: KeyedRateLimiter<Sim, u32> = KeyedRateLimiter::with_burst(Rate::per_second(1), 9);
+        let mut told = Vec::new();
+        for key in [1, 2] {
+            limiter.try_acquire(&key, 9).unwrap();
+            for n in [1, 8] {
+                let mut waits = Box::pin(KeyedRateLimiter::acquire_own(&limiter, key, n, Deadline::NEVER));
+                assert!(poll_once(waits.as_mut()).await.is_none());
+                told.push(waits);
+            }
+        }
+        limiter.set_rate(TokenBucket::new(Rate::per_second(1)).burst(4)).unwrap();
+        let mut told = told.into_iter();
+        while let (Some(goes), Some(is_told)) = (told.next(), told.next()) {
+            assert_eq!(is_told.await.map(drop), Err(RateLimitError::TooManyPermits { requested: 8, most: 4 }));
+            assert_eq!(aplomb_sim::now(), Instant::ORIGIN, "at once");
+            drop(goes);
+        }
+    });
+}

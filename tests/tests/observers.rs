@@ -173,7 +173,7 @@ fn a_rate_limiter_tells_who_waits_and_who_is_turned_away() {
         let calls = zip(limiter.run(|| works(1)), zip(limiter.acquire(1), limiter.acquire(1)));
         let (first, (second, third)) = calls.await;
         assert!(first.is_ok() && second.is_ok() && third.is_err());
-        let full = Rejected { reason: RateLimitError::QueueFull { waiting: 2 } };
+        let full = Rejected { reason: RateLimitError::QueueFull { waiting: 2, retry_after: Some(ms(300)) } };
         let [one, two] = [(0, 100), (1, 200)].map(|(ahead, after)| Waiting { ahead, at_least: ms(after) });
         assert_eq!(seen.take(), [one, two, full, Admitted { waited: ms(100) }, Admitted { waited: ms(200) }]);
         assert!(limiter.try_acquire(1).is_err() && limiter.try_acquire(2).is_err() && limiter.reserve(2).is_err());

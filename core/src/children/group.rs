@@ -198,19 +198,16 @@ impl<F: Future, T, C: Children, S: PinnedStorage> Vacancy<'_, F, T, C, S> {
 
     fn keep(self, tag: T, turn: &mut Turn, cx: &mut Context<'_>) {
         let taken = Entry::Taken { tag };
-        match self.entries.as_mut_slice().get_mut(self.slot) {
-            Some(entry) => {
-                if let Entry::Free { next } = mem::replace(entry, taken) {
-                    *self.free = next;
-                }
+        if let Some(entry) = self.entries.as_mut_slice().get_mut(self.slot) {
+            if let Entry::Free { next } = mem::replace(entry, taken) {
+                *self.free = next;
+            }
+        } else {
+            if self.slot == 0 {
+                self.entries.reserve(AT_FIRST);
             }
             // There are as many entries as places.
-            None => {
-                if self.slot == 0 {
-                    self.entries.reserve(AT_FIRST);
-                }
-                _ = self.entries.try_push(taken);
-            }
+            let _full = self.entries.try_push(taken);
         }
         *self.occupied = self.occupied.saturating_add(1);
         if !turn.begun {

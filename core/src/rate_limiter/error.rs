@@ -43,8 +43,10 @@ pub enum RateLimitError<E = Infallible> {
     Exhausted,
     /// All waiting places are taken.
     QueueFull {
-        /// How many wait.
+        /// How many are taken. In place, whoever has reserved has one until it is used, and whoever waits until it is polled when its turn has come.
         waiting: u32,
+        /// When the permits will be there, if none of those who wait leaves; `None` if the rule can't tell, or that depends on a call that runs.
+        retry_after: Option<Duration>,
     },
     /// There are as many keys as there is room for, and each is in use. Of a table in shards, that is so in the key's shard.
     TableFull {
@@ -73,7 +75,10 @@ impl<E> RateLimitError<E> {
     /// How long to wait before it is worth another try, where that is known.
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Limited { retry_after } | Self::Deadline { retry_after } | Self::TableFull { retry_after, .. } => *retry_after,
+            Self::Limited { retry_after }
+            | Self::Deadline { retry_after }
+            | Self::QueueFull { retry_after, .. }
+            | Self::TableFull { retry_after, .. } => *retry_after,
             _ => None,
         }
     }
@@ -102,7 +107,7 @@ impl<E> RateLimitError<E> {
             Self::Deadline { retry_after } => RateLimitError::Deadline { retry_after },
             Self::TooManyPermits { requested, most } => RateLimitError::TooManyPermits { requested, most },
             Self::Exhausted => RateLimitError::Exhausted,
-            Self::QueueFull { waiting } => RateLimitError::QueueFull { waiting },
+            Self::QueueFull { waiting, retry_after } => RateLimitError::QueueFull { waiting, retry_after },
             Self::TableFull { capacity, retry_after } => RateLimitError::TableFull { capacity, retry_after },
             Self::Config(error) => RateLimitError::Config(error),
         })
@@ -132,7 +137,7 @@ impl RateLimitError {
             Self::Deadline { retry_after } => RateLimitError::Deadline { retry_after },
             Self::TooManyPermits { requested, most } => RateLimitError::TooManyPermits { requested, most },
             Self::Exhausted => RateLimitError::Exhausted,
-            Self::QueueFull { waiting } => RateLimitError::QueueFull { waiting },
+            Self::QueueFull { waiting, retry_after } => RateLimitError::QueueFull { waiting, retry_after },
             Self::TableFull { capacity, retry_after } => RateLimitError::TableFull { capacity, retry_after },
             Self::Config(error) => RateLimitError::Config(error),
             Self::Failed(never) => match never {},
@@ -151,7 +156,7 @@ impl<E: fmt::Display> fmt::Display for RateLimitError<E> {
                 write!(f, "too many permits: {requested} requested, there are at most {most}")
             }
             Self::Exhausted => f.write_str("no permits are left, and none come back"),
-            Self::QueueFull { waiting } => write!(f, "queue full: {waiting} are waiting"),
+            Self::QueueFull { waiting, .. } => write!(f, "queue full: {waiting} are waiting"),
             Self::TableFull { capacity, .. } => write!(f, "table full: {capacity} keys are in use"),
             Self::Failed(error) => error.fmt(f),
             Self::Config(error) => error.fmt(f),

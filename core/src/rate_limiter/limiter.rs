@@ -203,9 +203,9 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
     }
 
     /// Takes `n` permits in advance, behind all who wait (whom it goes through), and says from when on they may be used. [`max_concurrent`](RateLimiter::max_concurrent) does not concern it: if those before it are held up by calls that run,
-    /// it keeps the instant that was told, and may then come in one burst with theirs. If some before it leave, it keeps its instant too, and those behind it come after that, as if nothing could be used before; also if it is given back.
+    /// it keeps the instant that was told, and may then come in one burst with theirs. If some before it leave, it keeps its instant too, as in Go's `x/time/rate`: for those behind it, its permits are taken at that instant, and what a bucket would hold by then beyond its burst is lost to them.
     ///
-    /// Given back, a reservation makes way for those who come later as far as the rule remembers: a bucket's until later ones rest on it, and by windows only that of the newest window or instant. Nobody comes before the instant up to which was reserved.
+    /// Given back, a reservation makes way for those who come later as far as the rule remembers: one that nobody came after was never taken; else a bucket's until later ones rest on it, and by windows only that of the newest window or instant.
     ///
     /// # Errors
     ///
@@ -257,13 +257,18 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
             if let Some(error) = rule.config_error() {
                 return (Err(error), Some(rule));
             }
-            let now = state.steady.advance(read, &self.clock);
-            self.outside.bring_in(&self.algorithm, &mut state.taken);
+            let now = self.bring_in(state, read);
             rule.take_over(&mut state.taken, state.changed.as_ref().unwrap_or(&self.algorithm), now);
+            let most = rule.most();
             let replaced = state.changed.replace(rule);
+            state.crowd.refit(&mut state.slab, most);
             (Ok(self.desk(state, now).reconsider()), replaced)
         });
-        changed.map(wake)
+        wake(changed?);
+        while let Some(in_vain) = self.state.with(|state| state.crowd.next_in_vain(&mut state.slab)) {
+            in_vain.wake();
+        }
+        Ok(())
     }
 
     /// How it stands: for a page that shows it, not for decisions.
@@ -298,10 +303,7 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
 
     fn serve<R>(&self, read: Instant, act: impl FnOnce(&mut Desk<'_, A, S>) -> R) -> R {
         self.state.with(|state| {
-            if let Some(at) = self.outside.bring_in(&self.algorithm, &mut state.taken) {
-                state.steady.catch_up(at);
-            }
-            let now = state.steady.advance(read, &self.clock);
+            let now = self.bring_in(state, read);
             let result = act(&mut self.desk(state, now));
             let only_the_rule_decides = state.crowd.queue.is_empty() && !self.limits.counts_calls();
             if only_the_rule_decides && state.changed.is_none() && state.steady.is_the_clocks() {
@@ -309,6 +311,13 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
             }
             result
         })
+    }
+
+    /// All that has been taken is under the lock from now on; and the present.
+    #[inline]
+    fn bring_in(&self, state: &mut State<A, S>, read: Instant) -> Instant {
+        self.outside.bring_in(&self.algorithm, &mut state.taken, &mut state.steady);
+        state.steady.advance(read, &self.clock)
     }
 
     fn desk<'s>(&'s self, state: &'s mut State<A, S>, now: Instant) -> Desk<'s, A, S> {

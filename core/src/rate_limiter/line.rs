@@ -1,12 +1,13 @@
 //! A line of callers: what has been taken, who runs, and who waits. A machine, whose driver brings the time.
 
+use core::mem;
 use core::task::Waker;
 use core::time::Duration;
 
 use super::algorithm::{Algorithm, Refused};
 use super::error::RateLimitError;
 use crate::config::ConfigError;
-use crate::storage::Storage;
+use crate::storage::{Link, Storage};
 use crate::sync::wait_list::{Full, Key, Queue, Slab};
 use crate::time::{Instant, Steady, nanos};
 
@@ -55,6 +56,8 @@ pub(super) struct Ask {
     by: By,
     /// What a reservation was told, though those before it may leave: its permits are not taken as of any earlier instant.
     not_before: Instant,
+    /// Whether its turn has come when nobody stood behind it: its permits are taken as of then, whenever that is done.
+    is_alone: bool,
 }
 
 /// Who asks.
@@ -70,7 +73,12 @@ enum By {
 
 impl Ask {
     const fn of_caller(permits: u32) -> Self {
-        Self { permits, by: By::Caller, not_before: Instant::ORIGIN }
+        Self { permits, by: By::Caller, not_before: Instant::ORIGIN, is_alone: false }
+    }
+
+    /// When its permits are taken, if its turn comes now.
+    fn as_of(&self, now: Instant) -> Instant {
+        if self.is_alone { self.not_before } else { self.not_before.max(now) }
     }
 }
 
@@ -157,6 +165,23 @@ impl<L> Crowd<L> {
     }
 }
 
+impl<L: Link> Crowd<L> {
+    /// There can be so many permits at once from now on: who asks for more counts no longer, and has to be told.
+    pub(super) fn refit<S: Storage<Link = L>>(&mut self, slab: &mut Slab<Ask, S>, most: u32) {
+        let asked = &mut self.asked;
+        slab.for_each(&self.queue, |ask| {
+            if ask.permits > most {
+                *asked = asked.saturating_sub(u64::from(mem::take(&mut ask.permits)));
+            }
+        });
+    }
+
+    /// The waker of somebody who has to be told that there will never be so many.
+    pub(super) fn next_in_vain<S: Storage<Link = L>>(&self, slab: &mut Slab<Ask, S>) -> Option<Waker> {
+        slab.take_waker_where(&self.queue, |ask| ask.permits == 0 && ask.by == By::Caller)
+    }
+}
+
 impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
     /// Whether somebody who comes has taken permits.
     #[inline]
@@ -173,7 +198,10 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
     #[inline]
     fn take_now(&mut self, permits: u32) -> Result<(), Lack> {
         if !self.crowd.queue.is_empty() {
-            return Err(Lack::Others);
+            self.settle(true);
+            if !self.crowd.queue.is_empty() {
+                return Err(Lack::Others);
+            }
         }
         self.take_at(permits, self.now)
     }
@@ -204,13 +232,26 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
             Lack::Running => return self.never(permits).unwrap_or(RateLimitError::Limited { retry_after: None }),
             Lack::Others => match self.never(permits) {
                 Some(error) => return error,
-                None => self.algorithm.not_before(self.taken, self.now, self.crowd.asked, permits),
+                None if self.earliest(permits).is_never() => return RateLimitError::Exhausted,
+                None => return RateLimitError::Limited { retry_after: self.retry_after(permits) },
             },
         };
-        if at.is_never() {
-            return RateLimitError::Exhausted;
-        }
         RateLimitError::Limited { retry_after: Some(at.saturating_duration_since(self.now)) }
+    }
+
+    /// When permits are there for somebody who comes, if none of those who wait leaves; `None` if the rule can't tell, or a call has to end first.
+    fn retry_after(&self, permits: u32) -> Option<Duration> {
+        let runs = self.crowd.running >= self.limits.max_concurrent;
+        if runs || (self.crowd.since.is_never() && !self.crowd.queue.is_empty()) {
+            return None;
+        }
+        let at = self.earliest(permits);
+        (at > self.now && !at.is_never()).then(|| at.saturating_duration_since(self.now))
+    }
+
+    /// When permits can be there for somebody who comes.
+    fn earliest(&self, permits: u32) -> Instant {
+        self.algorithm.not_before(self.taken, self.now, self.crowd.asked, permits)
     }
 
     /// Why no wait can help, if that is clear from the start.
@@ -226,18 +267,24 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
 
     /// Behind how many somebody would wait who comes, and how long at least.
     pub(super) fn prospect(&self, permits: u32) -> (u32, Duration) {
-        let at = self.algorithm.not_before(self.taken, self.now, self.crowd.asked, permits);
-        (self.crowd.queue.len(), at.saturating_duration_since(self.now))
+        (self.crowd.queue.len(), self.earliest(permits).saturating_duration_since(self.now))
     }
 
     /// Somebody asks who waits in that place, or who comes: takes the permits, or waits for them, if that can end in time.
     pub(super) fn ask(&mut self, place: Option<Key<S::Link>>, permits: u32, deadline: Instant, waker: Waker) -> Asked<S::Link> {
-        let is_first = match place {
-            Some(key) => self.slab.is_front(&self.crowd.queue, key),
-            None => self.crowd.queue.is_empty(),
-        };
-        if is_first && place.is_none() {
-            self.crowd.since = self.now;
+        let is_first;
+        if let Some(key) = place {
+            // The rule may have changed meanwhile.
+            if let Some(refusal) = self.never(permits) {
+                return self.answer(place, waker, Turn::Refused(refusal));
+            }
+            is_first = self.slab.is_front(&self.crowd.queue, key);
+        } else {
+            self.settle(true);
+            is_first = self.crowd.queue.is_empty();
+            if is_first {
+                self.crowd.since = self.now;
+            }
         }
         let until = match if is_first { self.take_in_turn(permits) } else { Err(Lack::Others) } {
             Ok(()) => return self.answer(place, waker, Turn::Admitted),
@@ -275,21 +322,21 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
         if let Some(error) = self.never(permits) {
             return Err((error, Full(waker)));
         }
-        if !deadline.is_never() {
-            let earliest = self.algorithm.not_before(self.taken, self.now, self.crowd.asked, permits);
-            if self.steady.on_clock(earliest) > deadline {
-                return Err((self.too_late(permits), Full(waker)));
-            }
+        if !deadline.is_never() && self.steady.on_clock(self.earliest(permits)) > deadline {
+            return Err((self.too_late(permits), Full(waker)));
         }
-        self.push(Ask::of_caller(permits), waker)
-            .map_err(|full| (RateLimitError::QueueFull { waiting: self.crowd.queue.len() }, full))
+        self.push(Ask::of_caller(permits), waker).map_err(|full| (self.full(permits), full))
     }
 
     /// To somebody who comes, or has just left, and whose time is not enough.
     fn too_late(&self, permits: u32) -> RateLimitError {
-        let at = self.algorithm.not_before(self.taken, self.now, self.crowd.asked, permits);
-        let is_known = at > self.now && !at.is_never();
-        RateLimitError::Deadline { retry_after: is_known.then(|| at.saturating_duration_since(self.now)) }
+        RateLimitError::Deadline { retry_after: self.retry_after(permits) }
+    }
+
+    /// To somebody who comes, and has no place to wait.
+    fn full(&self, permits: u32) -> RateLimitError {
+        let taken = if self.crowd.queue.len() >= self.limits.max_waiting { None } else { u32::try_from(S::CAPACITY).ok() };
+        RateLimitError::QueueFull { waiting: taken.unwrap_or(self.crowd.queue.len()), retry_after: self.retry_after(permits) }
     }
 
     fn push(&mut self, ask: Ask, waker: Waker) -> Result<Key<S::Link>, Full> {
@@ -355,16 +402,29 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
 
     /// The waker of whoever is first in the queue: it looks what there is, and until when it waits.
     fn next(&mut self) -> Option<Waker> {
+        self.settle(false);
+        self.slab.take_front_waker(&self.crowd.queue)
+    }
+
+    /// Takes the permits of reservations before which nobody stands any more. While nobody stands behind them either, that has time: they may be given back, and then nothing was taken.
+    fn settle(&mut self, somebody_comes: bool) {
+        let now = self.now;
+        let count = somebody_comes || self.slab.iter(&self.crowd.queue).any(|ask| ask.by == By::Caller);
         while let Some(&ask) = self.slab.front(&self.crowd.queue) {
             match ask.by {
-                By::Caller => break,
-                By::Reservation => _ = self.slab.grant_front(&mut self.crowd.queue),
+                By::Caller => return,
+                By::Reservation if count => _ = self.slab.grant_front(&mut self.crowd.queue),
+                By::Reservation => {
+                    return self.slab.for_each(&self.crowd.queue, |ask| {
+                        (ask.not_before, ask.is_alone) = (ask.as_of(now), true);
+                    });
+                }
                 By::Ended => _ = self.slab.pop_front(&mut self.crowd.queue),
             }
             self.crowd.asked = self.crowd.asked.saturating_sub(u64::from(ask.permits));
-            let _known = self.algorithm.reserve(self.taken, ask.not_before.max(self.now), ask.permits);
+            let as_of = ask.as_of(now);
+            let _known = self.algorithm.reserve(self.taken, now.min(as_of), as_of, ask.permits);
         }
-        self.slab.take_front_waker(&self.crowd.queue)
     }
 
     /// Takes permits in advance, and says from when on; with a place in the queue, if others wait.
@@ -372,43 +432,49 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
         if let Some(error) = self.never(permits) {
             return Err(error);
         }
+        self.settle(true);
         if self.crowd.queue.is_empty() {
-            let at = self.algorithm.reserve(self.taken, self.now, permits).ok_or(RateLimitError::Exhausted)?;
+            let at = self.algorithm.reserve(self.taken, self.now, self.now, permits).ok_or(RateLimitError::Exhausted)?;
             self.crowd.reserved = self.crowd.reserved.saturating_add(1);
             return Ok(InAdvance { at, key: None });
         }
         // What those before it take, and when, is played on a copy.
         let mut taken = self.taken.clone();
         let last = Ask::of_caller(permits);
-        let at = {
-            let mut asks = self.slab.iter(&self.crowd.queue).chain([&last]);
-            asks.try_fold(self.now, |_, ask| self.algorithm.reserve(&mut taken, ask.not_before.max(self.now), ask.permits))
-        };
+        let mut asks = self.slab.iter(&self.crowd.queue).chain([&last]);
+        let at = asks.try_fold(self.now, |_, ask| self.reserved(&mut taken, ask));
+        drop(asks);
         let at = at.ok_or(RateLimitError::Exhausted)?;
-        match self.push(Ask { permits, by: By::Reservation, not_before: at }, Waker::noop().clone()) {
+        match self.push(Ask { permits, by: By::Reservation, not_before: at, is_alone: false }, Waker::noop().clone()) {
             Ok(key) => {
                 self.crowd.reserved = self.crowd.reserved.saturating_add(1);
                 Ok(InAdvance { at, key: Some(key) })
             }
-            Err(_) => Err(RateLimitError::QueueFull { waiting: self.crowd.queue.len() }),
+            Err(_) => Err(self.full(permits)),
         }
     }
 
+    /// From when on somebody may use permits who takes them after all others.
+    fn reserved(&self, taken: &mut A::State, ask: &Ask) -> Option<Instant> {
+        let as_of = ask.as_of(self.now);
+        self.algorithm.reserve(taken, self.now.min(as_of), as_of, ask.permits)
+    }
+
     /// Ends a reservation; before its instant, it is given back, and whoever is first may be able to go sooner.
-    pub(super) fn give_back(&mut self, permits: u32, at: Instant, key: Option<Key<S::Link>>) -> Option<Waker> {
+    pub(super) fn give_back(&mut self, mut permits: u32, at: Instant, key: Option<Key<S::Link>>) -> Option<Waker> {
         self.crowd.reserved = self.crowd.reserved.saturating_sub(1);
         let is_used = at <= self.now;
         if let Some(key) = key {
-            if self.slab.is_granted(key) {
-                self.slab.remove(&mut self.crowd.queue, key);
-            } else {
+            if !self.slab.is_granted(key) {
                 // Nothing has been taken for it yet; what it has used all the same is taken in its turn.
                 match self.slab.get_mut(key) {
                     Some(ask) if is_used => ask.by = By::Ended,
                     _ => drop(self.remove(key)),
                 }
+                self.settle(false);
                 return None;
             }
+            permits = self.slab.remove(&mut self.crowd.queue, key).map_or(0, |removed| removed.payload.permits);
         }
         if is_used {
             return None;
@@ -417,8 +483,20 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
         self.reconsider()
     }
 
+    /// Permits that are left to a newcomer by those in the queue: none, unless they are reservations.
+    fn left(&self) -> u32 {
+        let mut taken = self.taken.clone();
+        for ask in self.slab.iter(&self.crowd.queue) {
+            if ask.by == By::Caller {
+                return 0;
+            }
+            let _at = self.reserved(&mut taken, ask);
+        }
+        self.algorithm.available(&taken, self.now)
+    }
+
     pub(super) fn snapshot(&self) -> Snapshot {
-        let available = if self.crowd.queue.is_empty() { self.algorithm.available(self.taken, self.now) } else { 0 };
+        let available = if self.crowd.queue.is_empty() { self.algorithm.available(self.taken, self.now) } else { self.left() };
         Snapshot { available, waiting: self.crowd.queue.len(), running: self.limits.counts_calls().then_some(self.crowd.running) }
     }
 }

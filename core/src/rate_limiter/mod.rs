@@ -15,7 +15,7 @@
 //! - Arithmetic is exact, in whole numbers: 7 permits per 3 seconds are that, over years.
 //! - Only who is first in the queue has a timer, and whoever has a deadline; without waiters there is none. So a caller that has begun to wait is polled when it is woken, or dropped: one that is kept and never polled again holds up those behind it.
 //! - Where the clock is set back, that is no time, but a timer that is set already rings when the clock says so: whoever is first waits so much longer, unless it is polled.
-//! - A timer that is coarser than the clock, as tokio's of a millisecond, wakes late. By a window, whoever goes late counts from then: the rate is a little less than it says, and no stretch of time has more. By a token bucket, a caller that is late by no more than four times the clock's [resolution](crate::Clock::RESOLUTION) counts for the instant for which it was due: the rate is met, and two of them may come closer together by as much as the first was late. Where a service counts as strictly as that, take a bucket a little smaller than its own.
+//! - A timer that is coarser than the clock, as tokio's of a millisecond, wakes late. By a window, whoever goes late counts from then: the rate is a little less than it says, and no stretch of time has more. By a token bucket, a caller that is late by no more than four times the clock's [resolution](crate::Clock::RESOLUTION) counts for the instant for which it was due: the rate is met, and who was due in the meantime goes with it: on tokio, up to 4 ms worth of permits beyond the burst at one instant. Where a service counts as strictly as that, take a bucket that is smaller than its own by so many; where there are none to spare, a window.
 //! - Beside the rate, [`max_concurrent`](RateLimiter::max_concurrent) bounds how many calls run at once.
 //!
 //! # By key
@@ -39,14 +39,14 @@
 //!
 //! # What it costs
 //!
-//! A permit costs a reading of the clock, the lock, and two additions. On platforms with a [`Word`](crate::Platform::Word), a [`TokenBucket`] whose permits lie whole nanoseconds apart gives it by a single exchange in place of the lock, and refuses it by none; the lock is taken only while somebody waits, once [`set_rate`](RateLimiter::set_rate) was called, or with [`max_concurrent`](RateLimiter::max_concurrent). A waiter takes a slot of 24 bytes on 32-bit machines (32 on 64-bit ones), and one turn of its task, another when it becomes the first.
+//! A permit costs a reading of the clock, the lock, and two additions. On platforms with a [`Word`](crate::Platform::Word), a [`TokenBucket`] whose permits lie whole nanoseconds apart gives it by a single exchange in place of the lock, and refuses it by none; the lock is taken only while somebody waits, once [`set_rate`](RateLimiter::set_rate) was called, or with [`max_concurrent`](RateLimiter::max_concurrent). A waiter takes a slot of 32 bytes on 32-bit machines (40 on 64-bit ones, 48 on the heap), and one turn of its task, another when it becomes the first.
 //!
 //! # How peers differ
 //!
 //! Tests play the same calls against each, or against what it was recorded to do.
 //!
 //! - **governor** decides the same at the same nanosecond, where permits lie whole nanoseconds apart. Else it rounds that down, and so gives more than the rate in the long run. Its waiters all sleep and try again, so that they overtake each other, and each permit costs a turn of many.
-//! - **Go's `x/time/rate`** gives each caller its time when it comes, so that nobody moves up when another leaves. It counts in floating point. A reservation gives back the same, less what later ones rest on; but where several large ones are given back from under a small one, Go makes a burst larger than the bucket.
+//! - **Go's `x/time/rate`** gives each caller its time when it comes, so that nobody moves up when another leaves. It counts in floating point. A reservation gives back the same, less what later ones rest on, as does a caller there that leaves; but where several large ones are given back from under a small one, Go makes a burst larger than the bucket.
 //! - **p-throttle** counts a call at the very end of a window in that window; for a [`FixedWindow`], the next one has begun. Its strict mode sets those who wait apart, where a [`SlidingWindow`] lets them come as soon as there is room; and with weights, it lets small calls overtake large ones.
 //! - **Bottleneck** keeps the same pace by its `minTime` as a bucket of one. Its reservoir is filled on a grid that begins when it is made, and when its heart beats; a window of a [`FixedWindow`] begins with its first permit.
 //! - **leaky-bucket** counts from when it woke, so that a coarse timer halves its rate. **tower**'s limits are per clone.

@@ -195,7 +195,8 @@ impl<P: Platform, A: Algorithm, S: Storage, O> RateLimiter<P, A, S, O> {
     /// let api: RateLimiter = RateLimiter::with_burst(Rate::per_second(1), 1).max_waiting(0);
     /// # aplomb_sim::block_on(async {
     /// api.acquire(1).await.unwrap();
-    /// assert_eq!(api.acquire(1).await.unwrap_err(), RateLimitError::QueueFull { waiting: 0 });
+    /// let full = api.acquire(1).await.unwrap_err();
+    /// assert_eq!(full, RateLimitError::QueueFull { waiting: 0, retry_after: Some(secs(1)) });
     /// # });
     /// ```
     #[must_use]

@@ -4,13 +4,14 @@ use core::time::Duration;
 
 use aplomb::rate_limiter::{Algorithm, FixedWindow, Rate, Refused, SlidingCounter, SlidingWindow, TokenBucket};
 use aplomb::time::{ms, secs};
-use aplomb::{Heap, Inline, Instant};
+use aplomb::{Heap, Inline, Instant, RateLimiter};
+use aplomb_sim::Sim;
 
 fn gives_nothing<A: Algorithm>(rule: &A) {
     let mut state = A::START;
     for n in [0, 1, 2] {
         assert_eq!(rule.try_take(&mut state, Instant::from_nanos(1_000), n), Err(Refused::Never));
-        assert_eq!(rule.reserve(&mut state, Instant::from_nanos(1_000), n), None);
+        assert_eq!(rule.reserve(&mut state, Instant::from_nanos(1_000), Instant::ORIGIN, n), None);
     }
     assert!(rule.config_error().is_some());
 }
@@ -49,9 +50,9 @@ fn what_is_given_back_does_not_overflow_a_bucket() {
     let mut state = TokenBucket::START;
     let at = |seconds: u64| Instant::ORIGIN + secs(seconds);
     assert_eq!(bucket.try_take(&mut state, at(0), 5), Ok(()));
-    let large = [5, 5, 5].map(|n| bucket.reserve(&mut state, at(0), n).unwrap());
+    let large = [5, 5, 5].map(|n| bucket.reserve(&mut state, at(0), Instant::ORIGIN, n).unwrap());
     assert_eq!(large, [at(5), at(10), at(15)]);
-    assert_eq!(bucket.reserve(&mut state, at(0), 1), Some(at(16)));
+    assert_eq!(bucket.reserve(&mut state, at(0), Instant::ORIGIN, 1), Some(at(16)));
     for reserved in large.into_iter().rev() {
         bucket.give_back(&mut state, at(0), 5, reserved);
     }
@@ -67,10 +68,31 @@ fn what_is_given_back_is_no_more_than_was_taken() {
     for (first, second) in [(2, 1), (3, 1), (3, 2), (1, 3), (2, 2)] {
         let mut state = TokenBucket::START;
         assert_eq!(bucket.try_take(&mut state, at(0), 3), Ok(()));
-        let reserved = bucket.reserve(&mut state, at(0), first).unwrap();
-        bucket.reserve(&mut state, at(0), second).unwrap();
+        let reserved = bucket.reserve(&mut state, at(0), Instant::ORIGIN, first).unwrap();
+        bucket.reserve(&mut state, at(0), Instant::ORIGIN, second).unwrap();
         bucket.give_back(&mut state, at(0), first, reserved);
-        let taken = (0..10).filter(|_| bucket.reserve(&mut state, at(0), 1) <= Some(at(1))).count();
+        let taken = (0..10).filter(|_| bucket.reserve(&mut state, at(0), Instant::ORIGIN, 1) <= Some(at(1))).count();
         assert!(taken <= 2, "{first} and {second}: the second still rests on its own");
     }
+}
+
+#[test]
+fn a_waiter_takes_so_many_bytes() {
+    const PLACES: usize = 100;
+    let [hundred, two_hundred] =
+        [size_of::<RateLimiter<Sim, TokenBucket, Inline<PLACES>>>(), size_of::<RateLimiter<Sim, TokenBucket, Inline<200>>>()];
+    assert_eq!((two_hundred - hundred) / PLACES, 40);
+}
+
+/// What it costs to take the next permit, or to look ahead on a copy, does not grow with the log: a million entries would otherwise take hours.
+#[test]
+fn a_log_of_a_million_is_filled_copied_and_slides() {
+    const MANY: u32 = 1_000_000;
+    let rule = SlidingWindow::<Heap>::new(Rate::per_hour(MANY));
+    let at = |index: u32| Instant::from_nanos(u64::from(index) * 1_000);
+    let mut log = SlidingWindow::<Heap>::START;
+    (0..MANY).for_each(|index| rule.try_take(&mut log, at(index), 1).unwrap());
+    let refused = Err(Refused::Until(Instant::ORIGIN + secs(3_600)));
+    assert_eq!(rule.try_take(&mut log.clone(), at(MANY), 1), refused);
+    (0..MANY).for_each(|index| rule.try_take(&mut log, at(index) + secs(3_600), 1).unwrap());
 }

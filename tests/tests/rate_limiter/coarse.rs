@@ -45,7 +45,10 @@ async fn takes<A: Algorithm + 'static>(rule: A, callers: u32) -> Duration {
 /// A thousand callers take as long as with a timer that is exact, and at most a tick more.
 async fn meets<A: Algorithm + Copy + 'static>(rule: A) {
     let mut state = A::START;
-    let exact = (0..1_000).map(|_| rule.reserve(&mut state, aplomb::Instant::ORIGIN, 1).unwrap()).last().unwrap();
+    let exact = (0..1_000)
+        .map(|_| rule.reserve(&mut state, aplomb::Instant::ORIGIN, aplomb::Instant::ORIGIN, 1).unwrap())
+        .last()
+        .unwrap();
     let (took, exact) = (takes(rule, 1_000).await, Duration::from_nanos(exact.as_nanos()));
     assert!((exact..=exact + Duration::from_millis(1)).contains(&took), "{took:?}, but {exact:?} with an exact timer");
 }
@@ -87,8 +90,8 @@ impl Algorithm for Plain {
         self.0.try_take(state, now, n)
     }
 
-    fn reserve(&self, state: &mut Bucket, now: aplomb::Instant, n: u32) -> Option<aplomb::Instant> {
-        self.0.reserve(state, now, n)
+    fn reserve(&self, state: &mut Bucket, now: aplomb::Instant, not_before: aplomb::Instant, n: u32) -> Option<aplomb::Instant> {
+        self.0.reserve(state, now, not_before, n)
     }
 
     fn give_back(&self, state: &mut Bucket, now: aplomb::Instant, n: u32, at: aplomb::Instant) {

@@ -200,7 +200,7 @@ impl<S: Subject> Script<S> {
         let (mut state, mut ahead) = (self.state.clone(), 0);
         for _ in 0..rng.u32(1..6) {
             let n = rng.u32(0..=self.model.most());
-            let at = self.rule.reserve(&mut state, self.at(), n).unwrap();
+            let at = self.rule.reserve(&mut state, self.at(), Instant::ORIGIN, n).unwrap();
             let not_before = self.rule.not_before(&self.state, self.at(), ahead, n);
             assert!(not_before <= at, "seed {}: {n} behind {ahead}: {not_before:?}, but {at:?}", self.seed);
             ahead += u64::from(n);
@@ -209,7 +209,7 @@ impl<S: Subject> Script<S> {
 
     fn reserve(&mut self, n: u32) {
         let now = self.at();
-        let result = self.rule.reserve(&mut self.state, now, n);
+        let result = self.rule.reserve(&mut self.state, now, now, n);
         if n > self.model.most() {
             assert_eq!(result, None, "seed {}", self.seed);
             return;

@@ -65,7 +65,7 @@ fn governor_drifts_and_a_token_bucket_does_not() {
     for permit in 1..=7 {
         clock.advance(quota.replenish_interval());
         assert_eq!(governor.check(), Ok(()));
-        let exact = bucket.reserve(&mut state, Instant::ORIGIN, 1).unwrap().as_nanos();
+        let exact = bucket.reserve(&mut state, Instant::ORIGIN, Instant::ORIGIN, 1).unwrap().as_nanos();
         let theirs = u64::try_from(quota.replenish_interval().as_nanos()).unwrap() * permit;
         assert_eq!(exact - theirs, (permit * 4).div_ceil(7), "after {permit}");
     }

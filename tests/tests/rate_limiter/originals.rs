@@ -47,7 +47,7 @@ impl Recorded {
         // Our clock is not at its origin at first, where a window might have begun.
         let at = |millis: u64| Instant::ORIGIN + ms(1_000_000 + millis);
         let mut state = A::START;
-        let starts = self.calls.iter().map(|&(time, n)| rule.reserve(&mut state, at(time), n).unwrap());
+        let starts = self.calls.iter().map(|&(time, n)| rule.reserve(&mut state, at(time), Instant::ORIGIN, n).unwrap());
         starts.map(|start| start.as_nanos() / 1_000_000 - 1_000_000).collect()
     }
 }

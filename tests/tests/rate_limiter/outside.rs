@@ -116,10 +116,32 @@ fn comes_again_after_a_set_back<W: Word>() {
     assert_eq!(limiter.snapshot().available, 10);
 }
 
+/// Permits that are there stay there, and others come as if nothing had happened; by so many seconds back, whether the next to come takes permits or changes the rule.
+fn keeps_what_is_there<W: Word>(back: u64, changes: bool) {
+    let clock = clock();
+    clock.set(Instant::ORIGIN + secs(3_600));
+    let limiter = Limiter::<W>::with_clock(clock, TokenBucket::new(Rate::per_minute(60)));
+    drop(limiter.try_acquire(1).unwrap());
+    clock.advance(secs(100));
+    drop(limiter.try_acquire(20).unwrap());
+    clock.set(Instant::ORIGIN + secs(3_700 - back));
+    if changes {
+        limiter.set_rate(Rate::per_minute(60)).unwrap();
+    }
+    let left = (0..).take_while(|_| limiter.try_acquire(1).is_ok()).count();
+    assert_eq!(left, 40, "{back} s back");
+    clock.advance(secs(5));
+    assert_eq!(limiter.snapshot().available, 5, "{back} s back");
+}
+
 #[test]
 fn a_clock_that_is_set_back_is_no_time() {
     comes_again_after_a_set_back::<AtomicWord>();
     comes_again_after_a_set_back::<NoWord>();
+    for (back, changes) in [1, 10, 30, 59, 60, 61, 3_000].into_iter().flat_map(|back| [(back, false), (back, true)]) {
+        keeps_what_is_there::<AtomicWord>(back, changes);
+        keeps_what_is_there::<NoWord>(back, changes);
+    }
 }
 
 #[test]

@@ -4,9 +4,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Waker};
 
-use aplomb::Instant;
-use aplomb::time::secs;
-use aplomb_sim::Sim;
+use aplomb::rate_limiter::{Algorithm, Refused, Reservation};
+use aplomb::time::{ms, secs};
+use aplomb::{ConfigError, Instant};
+use aplomb_sim::{Sim, SimClock};
 
 type Limiter = aplomb::RateLimiter<Sim>;
 
@@ -115,4 +116,128 @@ fn ones_behind_those_who_leave_share_no_permits() {
     check(FixedWindow::new(rate), "fixed window");
     check(SlidingWindow::<aplomb::Heap>::new(rate), "sliding window");
     check(SlidingCounter::new(rate), "sliding counter");
+}
+
+/// Whoever leaves makes way: also for one that was behind a reservation that is given back before anybody else has come.
+#[test]
+fn one_that_is_given_back_when_all_have_left_costs_nothing() {
+    aplomb_sim::block_on(async {
+        let limiter = limiter();
+        let mut all: Vec<_> = (0..100).map(|_| Box::pin(limiter.acquire(1))).collect();
+        assert!(all.iter_mut().all(|one| is_pending(one.as_mut())));
+        let reservations = [limiter.reserve(1).unwrap(), limiter.reserve(1).unwrap()];
+        assert_eq!(reservations.each_ref().map(Reservation::at), [101, 102].map(|at| Instant::ORIGIN + secs(at)));
+        drop(all);
+        assert_eq!((limiter.snapshot().waiting, limiter.snapshot().available), (2, 0));
+        drop(reservations);
+        limiter.acquire(1).await.unwrap();
+        assert_eq!(aplomb_sim::now(), Instant::ORIGIN + secs(1));
+    });
+}
+
+/// It is charged for when it was to be used, not for when somebody comes.
+#[test]
+fn one_that_was_used_when_nobody_was_there_is_charged_as_of_then() {
+    aplomb_sim::block_on(async {
+        let limiter = limiter();
+        let mut before = Box::pin(limiter.acquire(1));
+        assert!(is_pending(before.as_mut()));
+        let reservation = limiter.reserve(1).unwrap();
+        drop(before);
+        reservation.await;
+        assert_eq!(aplomb_sim::now(), Instant::ORIGIN + secs(2));
+        assert_eq!(limiter.try_acquire(1).unwrap_err().retry_after(), Some(secs(1)));
+        aplomb_sim::sleep(secs(1)).await;
+        assert!(limiter.try_acquire(1).is_ok());
+        assert_eq!(limiter.snapshot().waiting, 0);
+    });
+}
+
+/// A rule that notes when it is told of an earlier instant than before.
+#[derive(Debug, Clone, Copy)]
+struct Paced;
+
+#[derive(Debug, Clone)]
+struct Pace {
+    latest: Instant,
+    next: Instant,
+}
+
+impl Pace {
+    fn advance(&mut self, now: Instant) {
+        assert!(now >= self.latest, "{now:?} after {:?}", self.latest);
+        self.latest = now;
+    }
+}
+
+impl Algorithm for Paced {
+    type State = Pace;
+    const START: Pace = Pace { latest: Instant::ORIGIN, next: Instant::ORIGIN };
+
+    fn try_take(&self, pace: &mut Pace, now: Instant, n: u32) -> Result<(), Refused> {
+        pace.advance(now);
+        if pace.next > now {
+            return Err(Refused::Until(pace.next));
+        }
+        pace.next = now + secs(1) * n;
+        Ok(())
+    }
+
+    fn reserve(&self, pace: &mut Pace, now: Instant, not_before: Instant, n: u32) -> Option<Instant> {
+        pace.advance(now);
+        let at = pace.next.max(not_before);
+        pace.next = at + secs(1) * n;
+        Some(at)
+    }
+
+    fn give_back(&self, pace: &mut Pace, now: Instant, _n: u32, _at: Instant) {
+        pace.advance(now);
+    }
+
+    fn available(&self, pace: &Pace, now: Instant) -> u32 {
+        u32::from(pace.next <= now)
+    }
+
+    fn most(&self) -> u32 {
+        1
+    }
+
+    fn renewed_at(&self, pace: &Pace) -> Instant {
+        pace.next
+    }
+
+    fn take_over(&self, _pace: &mut Pace, _from: &Self, _now: Instant) {}
+
+    fn config_error(&self) -> Option<ConfigError> {
+        None
+    }
+}
+
+/// Whoever comes, reserves, waits and leaves at random: to a rule, time only goes on, and nobody is let in sooner than it says.
+#[test]
+fn to_a_rule_time_does_not_run_backwards() {
+    for seed in super::seeds(300) {
+        let mut random = fastrand::Rng::with_seed(seed);
+        aplomb_sim::block_on(async {
+            let limiter = aplomb::RateLimiter::<Sim, Paced>::with_clock(SimClock, Paced);
+            let (mut waiting, mut reserved) = (Vec::new(), Vec::new());
+            for _ in 0..60 {
+                match random.u8(..6) {
+                    0 => drop(limiter.try_acquire(1)),
+                    1 => {
+                        let mut waits = Box::pin(limiter.acquire(1));
+                        if is_pending(waits.as_mut()) {
+                            waiting.push(waits);
+                        }
+                    }
+                    2 => reserved.push(limiter.reserve(1).unwrap()),
+                    3 if !waiting.is_empty() => drop(waiting.swap_remove(random.usize(..waiting.len()))),
+                    4 if !reserved.is_empty() => drop(reserved.swap_remove(random.usize(..reserved.len()))),
+                    _ => aplomb_sim::sleep(ms(random.u64(..1_500))).await,
+                }
+                waiting.retain_mut(|waits| is_pending(waits.as_mut()));
+                let _ = limiter.snapshot();
+            }
+        });
+    }
 }

@@ -64,7 +64,7 @@ fn without_room_to_wait_it_says_so_and_keeps_the_item() {
     aplomb_sim::block_on(async {
         let mut items = stream::iter(0..2).rate_limited(&limiter);
         assert_eq!(items.next().await, Some(Ok(0)));
-        let full = RateLimitError::QueueFull { waiting: 0 };
+        let full = RateLimitError::QueueFull { waiting: 0, retry_after: Some(ms(100)) };
         assert_eq!((items.next().await, items.next().await), (Some(Err(full)), Some(Err(full))));
         assert_eq!(items.size_hint(), (1, None));
         aplomb_sim::sleep(ms(100)).await;

@@ -181,8 +181,8 @@ fn a_queue_of_eight_is_full_with_eight() {
     let _spent = limiter.try_acquire(1).unwrap();
     let mut waiting: Vec<_> = (0..8).map(|_| Caller::waits(limiter.acquire(1))).collect();
     let refused = Caller::new(limiter.acquire(1)).poll();
-    assert!(matches!(refused, Poll::Ready(Err(RateLimitError::QueueFull { waiting: 8 }))));
-    assert!(matches!(limiter.reserve(1), Err(RateLimitError::QueueFull { waiting: 8 })));
+    assert!(matches!(refused, Poll::Ready(Err(RateLimitError::QueueFull { waiting: 8, .. }))));
+    assert!(matches!(limiter.reserve(1), Err(RateLimitError::QueueFull { waiting: 8, .. })));
     drop(waiting.swap_remove(4));
     waiting.push(Caller::waits(limiter.acquire(1)));
 }
@@ -417,4 +417,39 @@ fn of_many_callers_each_is_polled_a_few_times() {
         assert_eq!(aplomb_sim::now(), Instant::ORIGIN + secs(999));
         assert!(polls.get() <= 3_000, "{}", polls.get());
     });
+}
+
+/// Whoever waits for more than there can be any more is told so at once, wherever in the queue, also while a call runs, and stands in nobody's way meanwhile.
+#[test]
+fn a_smaller_burst_tells_all_who_wait_for_more() {
+    for max_concurrent in [ANY, 1] {
+        let (clock, limiter) = limiter(9, max_concurrent);
+        let runs = limiter.try_acquire(9).unwrap();
+        let mut callers = [8, 1, 7, 2, 9].map(|n| Caller::waits(limiter.acquire(n)));
+        limiter.set_rate(TokenBucket::new(Rate::new(1, ms(100))).burst(4)).unwrap();
+        assert_eq!(limiter.reserve(1).unwrap().delay(), ms(400), "behind three that are waited for");
+        assert_eq!(callers.each_ref().map(|caller| caller.wakes.0.load(Ordering::Relaxed)), [1, 0, 1, 0, 1]);
+        for (index, n) in [(0, 8), (2, 7), (4, 9)] {
+            let told = RateLimitError::TooManyPermits { requested: n, most: 4 };
+            assert!(matches!(callers[index].poll(), Poll::Ready(Err(error)) if error == told));
+        }
+        drop(runs);
+        clock.advance(ms(600));
+        assert!(callers[1].poll().is_ready());
+        clock.advance(ms(200));
+        assert!(callers[3].poll().is_ready());
+        assert_eq!(limiter.snapshot().waiting, 0);
+    }
+}
+
+#[test]
+fn where_a_call_has_to_end_first_nobody_is_told_when() {
+    let (clock, limiter) = limiter(9, 1);
+    let runs = limiter.try_acquire(1).unwrap();
+    let mut waits = Caller::waits(limiter.acquire(1));
+    assert_eq!(limiter.try_acquire(1).unwrap_err().retry_after(), None);
+    drop(runs);
+    let _runs = waits.poll();
+    clock.advance(ms(1_000));
+    assert_eq!(limiter.try_acquire(1).unwrap_err().retry_after(), None);
 }

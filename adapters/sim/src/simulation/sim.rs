@@ -54,7 +54,7 @@ pub struct Sim;
 impl Platform for Sim {
     type Clock = SimClock;
     type RawMutex = SimRawMutex;
-    type Word = aplomb::sync::NoWord;
+    type Word = aplomb::sync::AtomicWord;
     type Storage = Heap;
     type Children = OwnWakers<SimRawMutex>;
 

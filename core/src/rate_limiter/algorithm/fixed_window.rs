@@ -86,14 +86,15 @@ impl Algorithm for FixedWindow {
         Ok(())
     }
 
-    fn reserve(&self, state: &mut Window, now: Instant, n: u32) -> Option<Instant> {
+    fn reserve(&self, state: &mut Window, now: Instant, not_before: Instant, n: u32) -> Option<Instant> {
         if n > self.rate.permits() || self.config_error().is_some() {
             return None;
         }
-        let window = self.fit(state, now, n);
+        let at = now.max(not_before);
+        let window = self.fit(state, at, n);
         (!window.begins.is_never()).then(|| {
             *state = window;
-            window.begins.max(now)
+            window.begins.max(at)
         })
     }
 

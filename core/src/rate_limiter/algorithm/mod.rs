@@ -41,8 +41,8 @@ use crate::time::Instant;
 ///         if second % 2 == 0 { Ok(()) } else { Err(Refused::Until(Instant::ORIGIN + secs(second + 1))) }
 ///     }
 ///
-///     fn reserve(&self, state: &mut (), now: Instant, n: u32) -> Option<Instant> {
-///         Some(self.try_take(state, now, n).err().and_then(Refused::until).unwrap_or(now))
+///     fn reserve(&self, state: &mut (), _now: Instant, not_before: Instant, n: u32) -> Option<Instant> {
+///         Some(self.try_take(state, not_before, n).err().and_then(Refused::until).unwrap_or(not_before))
 ///     }
 ///
 ///     fn give_back(&self, (): &mut (), _now: Instant, _n: u32, _at: Instant) {}
@@ -75,8 +75,8 @@ pub trait Algorithm {
     /// [`Refused`] says when they are there if nobody takes any before, or that they never are. A configuration that makes no sense never gives any.
     fn try_take(&self, state: &mut Self::State, now: Instant, n: u32) -> Result<(), Refused>;
 
-    /// Takes `n` permits in advance, behind all that have been taken, and says when they may be used; `None` if that is never, and nothing is taken then.
-    fn reserve(&self, state: &mut Self::State, now: Instant, n: u32) -> Option<Instant>;
+    /// Takes `n` permits in advance, behind all that have been taken, and says when they may be used, which is not before `not_before`; `None` if that is never, and nothing is taken then.
+    fn reserve(&self, state: &mut Self::State, now: Instant, not_before: Instant, n: u32) -> Option<Instant>;
 
     /// Gives back what was reserved for `at`, which lies after `now`, as far as later reservations do not rest on it.
     fn give_back(&self, state: &mut Self::State, now: Instant, n: u32, at: Instant);
@@ -114,11 +114,6 @@ pub trait Algorithm {
     /// The state in a word, if it fits into one and nothing is lost, nor is anything reserved for later: then permits are taken without the lock. Default: it does not.
     fn pack(&self, _state: &Self::State, _now: Instant) -> Option<NonZeroU64> {
         None
-    }
-
-    /// An instant before which a packed state cannot have come about: if it is still to come, the clock was set back. Default: the clock's origin.
-    fn packed_after(&self, _word: NonZeroU64) -> Instant {
-        Instant::ORIGIN
     }
 
     /// The state that was [packed](Algorithm::pack).

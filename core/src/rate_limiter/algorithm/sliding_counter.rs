@@ -112,11 +112,11 @@ impl Algorithm for SlidingCounter {
         Ok(())
     }
 
-    fn reserve(&self, state: &mut Counters, now: Instant, n: u32) -> Option<Instant> {
+    fn reserve(&self, state: &mut Counters, now: Instant, not_before: Instant, n: u32) -> Option<Instant> {
         if n > self.rate.permits() || self.config_error().is_some() {
             return None;
         }
-        let (at, counters) = self.fit(state, now, n);
+        let (at, counters) = self.fit(state, now.max(not_before), n);
         (!at.is_never()).then(|| {
             *state = counters;
             at

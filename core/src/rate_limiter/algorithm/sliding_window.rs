@@ -143,24 +143,32 @@ impl<S: Storage> Log<S> {
 
     /// Every entry has a permit, so that there is room for those of a rate that was checked.
     fn append(&mut self, entry: Taken) {
-        let length = self.ring.as_slice().len();
-        if self.entries == length {
-            // The oldest comes to the front: by reversals, since `rotate_left` can panic.
-            let ring = self.ring.as_mut_slice();
-            if let Some((newer, older)) = ring.split_at_mut_checked(self.oldest) {
-                newer.reverse();
-                older.reverse();
-            }
+        if self.entries == self.ring.as_slice().len() {
+            self.grow();
+        }
+        let position = self.position(self.entries);
+        if let Some(slot) = self.ring.as_mut_slice().get_mut(position) {
+            *slot = entry;
+            self.entries += 1;
+        }
+    }
+
+    /// Makes room, by doubling, as far as there can be.
+    #[cold]
+    fn grow(&mut self) {
+        // The oldest comes to the front: by reversals, since `rotate_left` can panic.
+        let ring = self.ring.as_mut_slice();
+        if let Some((newer, older)) = ring.split_at_mut_checked(self.oldest) {
+            newer.reverse();
+            older.reverse();
             ring.reverse();
-            self.oldest = 0;
-            let _no_room = self.ring.try_push(entry);
-        } else {
-            let position = self.position(self.entries);
-            if let Some(slot) = self.ring.as_mut_slice().get_mut(position) {
-                *slot = entry;
+        }
+        self.oldest = 0;
+        for _ in 0..self.entries.max(4) {
+            if self.ring.try_push(Taken { at: Instant::ORIGIN, permits: 0 }).is_err() {
+                return;
             }
         }
-        self.entries = (self.entries + 1).min(self.ring.as_slice().len());
     }
 }
 
@@ -181,12 +189,12 @@ impl<S: Storage> Algorithm for SlidingWindow<S> {
         Ok(())
     }
 
-    fn reserve(&self, state: &mut Log<S>, now: Instant, n: u32) -> Option<Instant> {
+    fn reserve(&self, state: &mut Log<S>, now: Instant, not_before: Instant, n: u32) -> Option<Instant> {
         if self.is_never(n) {
             return None;
         }
         self.forget(state, now);
-        let at = self.fits(state, now, n);
+        let at = self.fits(state, now.max(not_before), n);
         if at.is_never() {
             return None;
         }

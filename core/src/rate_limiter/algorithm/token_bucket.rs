@@ -5,7 +5,7 @@ use super::{Algorithm, Refused};
 use crate::config::ConfigError;
 use crate::platform::SMALL;
 use crate::rate_limiter::Rate;
-use crate::time::{Instant, LATE_READING, duration};
+use crate::time::{Instant, duration};
 use crate::wide::{divided, scaled};
 
 /// A bucket that holds up to `burst` permits, and into which they drip one by one at an even pace.
@@ -16,7 +16,7 @@ use crate::wide::{divided, scaled};
 /// It looks only at whole nanoseconds: what drips into a bucket that is full is lost, and a bucket of one is full at the nanosecond at which it is emptied again, so that an even pace is rounded up to whole nanoseconds. A reservation is counted for its exact instant, and told the
 /// nanosecond after.
 ///
-/// In any stretch of time `t`, at most `burst + t / (per / permits)` permits are given.
+/// In any stretch of time `t`, at most `burst + t / (per / permits)` permits are given; to callers that wait with a coarse timer, as many more as become due [while it is late](crate::rate_limiter#what-it-promises).
 ///
 /// # Examples
 ///
@@ -289,8 +289,8 @@ impl Algorithm for TokenBucket {
         }
     }
 
-    fn reserve(&self, state: &mut Bucket, now: Instant, n: u32) -> Option<Instant> {
-        self.take_by(state, now, n, Instant::LAST).ok()
+    fn reserve(&self, state: &mut Bucket, now: Instant, not_before: Instant, n: u32) -> Option<Instant> {
+        self.take_by(state, now.max(not_before), n, Instant::LAST).ok()
     }
 
     /// As in Go's `x/time/rate`: less what later reservations have taken from behind it. If that was done before, and they are still to come, then only as much that no burst is larger than the bucket.
@@ -343,11 +343,6 @@ impl Algorithm for TokenBucket {
         self.number(state).filter(|full_at| full_at.get() <= most)
     }
 
-    /// Whoever took the last permit left the bucket full in as long as it takes to fill, at the latest.
-    fn packed_after(&self, word: NonZeroU64) -> Instant {
-        Instant::from_nanos(word.get().saturating_sub(self.depth.whole))
-    }
-
     #[inline]
     fn unpack(&self, word: NonZeroU64) -> Bucket {
         Bucket { whole: word.get(), ..Self::START }
@@ -362,12 +357,7 @@ impl Algorithm for TokenBucket {
         let now_or_later = full_at.max(NonZeroU64::new(now.as_nanos()).unwrap_or(NonZeroU64::MIN));
         let full_at = now_or_later.saturating_add(cost);
         let wait = (full_at.get() - now.as_nanos()).saturating_sub(self.depth.whole);
-        if wait == 0 {
-            return Some(Ok(full_at));
-        }
-        // Nobody has taken permits of what comes later: so the clock has been set back, which is seen to under the lock.
-        let was_set_back = wait > cost.saturating_add(LATE_READING);
-        (!was_set_back).then(|| Err(now.saturating_add_nanos(wait)))
+        Some(if wait == 0 { Ok(full_at) } else { Err(now.saturating_add_nanos(wait)) })
     }
 
     /// The number of permits stays what it is, to a fraction of a permit (as in Go's `x/time/rate`).

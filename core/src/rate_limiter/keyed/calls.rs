@@ -333,7 +333,7 @@ where
             });
             // Whoever is first in its queue looks anew.
             let mut looked_at = 0;
-            while let Some(waker) = shard.with(|shard| shard.next_to_look(&mut looked_at)) {
+            while let Some(waker) = shard.with(|shard| shard.next_to_look(self.house(), &mut looked_at)) {
                 waker.wake();
             }
         }

@@ -46,6 +46,16 @@ impl<S: Storage> Crowds<S> {
         self.get(Link::new(slot))
     }
 
+    /// Where the key of a slot is, that is not vacant.
+    pub(super) fn index_at(&self, slot: usize) -> Option<usize> {
+        self.slots.as_slice().get(slot).map(|slot| slot.index)
+    }
+
+    /// Changes each.
+    pub(super) fn for_each(&mut self, mut change: impl FnMut(&mut Crowd<S::Link>)) {
+        self.slots.as_mut_slice().iter_mut().for_each(|slot| change(&mut slot.crowd));
+    }
+
     /// Where the key of a crowd is.
     pub(super) fn index(&self, place: Place<S::Link>) -> Option<usize> {
         let slot = self.slots.as_slice().get(place.link.index())?;

@@ -200,6 +200,8 @@ impl<K, A: Algorithm + Copy, S: Storage> Shard<K, A, S> {
         for (_, entry) in self.table.iter_mut() {
             rule.take_over(&mut entry.value.taken, &from, now);
         }
+        let slab = &mut self.slab;
+        self.crowds.for_each(|crowd| crowd.refit(slab, rule.most()));
         // They may come sooner now.
         self.renewals.start_anew(self.table.slots());
     }
@@ -214,14 +216,21 @@ impl<K, A: Algorithm + Copy, S: Storage> Shard<K, A, S> {
         Ok((rule, self.change))
     }
 
-    /// The waker of whoever is first in the next queue. Crowds stay where they are while keys move, so that none is passed over.
-    pub(super) fn next_to_look(&mut self, looked_at: &mut usize) -> Option<Waker> {
+    /// After a change of the rule, the waker of the next one who has to look anew: whoever is first in a queue, and those who wait in vain. Crowds stay where they are while keys move, so that none is passed over.
+    #[allow(clippy::redundant_closure_for_method_calls, reason = "the method is of one lifetime only")]
+    pub(super) fn next_to_look(&mut self, house: House<'_, A>, looked_at: &mut usize) -> Option<Waker> {
         while *looked_at < self.crowds.slots() {
             let crowd = self.crowds.at(*looked_at);
+            let in_vain = crowd.next_in_vain(&mut self.slab);
+            if in_vain.is_some() {
+                return in_vain;
+            }
+            let index = self.crowds.index_at(*looked_at).filter(|_| !crowd.queue.is_empty());
             *looked_at += 1;
-            let waker = self.slab.take_front_waker(&crowd.queue);
-            if waker.is_some() {
-                return waker;
+            let now = self.steady.latest();
+            let first = index.and_then(|index| self.with(house, index, now, |desk| desk.reconsider())?.result);
+            if first.is_some() {
+                return first;
             }
         }
         None

@@ -79,6 +79,18 @@ impl<T, S: Storage> Slab<T, S> {
         self.slots.as_mut_slice().get_mut(queue.head?.index())?.waker.take()
     }
 
+    /// The waker of the first in a queue of whom that holds, and who has one still.
+    pub(crate) fn take_waker_where(&mut self, queue: &Queue<S::Link>, holds: impl Fn(&T) -> bool) -> Option<Waker> {
+        let mut next = queue.head;
+        while let Some(slot) = self.slots.as_mut_slice().get_mut(next?.index()) {
+            next = slot.next;
+            if slot.payload.as_ref().is_some_and(&holds) && slot.waker.is_some() {
+                return slot.waker.take();
+            }
+        }
+        None
+    }
+
     /// Takes the first out of its queue; it keeps its slot until it has learnt of it.
     pub(crate) fn grant_front(&mut self, queue: &mut Queue<S::Link>) -> Option<Waker> {
         let head = queue.head?;
