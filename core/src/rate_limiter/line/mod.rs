@@ -1,14 +1,20 @@
 //! A line of callers: what has been taken, who runs, and who waits. A machine, whose driver brings the time.
 
-use core::mem;
+mod crowd;
+mod in_advance;
+mod snapshot;
+
 use core::task::Waker;
 use core::time::Duration;
 
+pub(super) use self::crowd::{Ask, Crowd};
+pub(super) use self::in_advance::InAdvance;
+pub use self::snapshot::Snapshot;
 use super::algorithm::{Algorithm, Refused};
 use super::error::RateLimitError;
 use crate::config::ConfigError;
-use crate::storage::{Link, Storage};
-use crate::sync::wait_list::{Full, Key, Queue, Slab};
+use crate::storage::Storage;
+use crate::sync::wait_list::{Full, Key, Slab};
 use crate::time::{Instant, Steady, nanos};
 
 /// How late a caller may come for what it has waited for, and still have it in time: a timer may be a tick late, and its task have its turn some more ticks later.
@@ -34,60 +40,6 @@ impl Limits {
     pub(super) const fn counts_calls(self) -> bool {
         self.max_concurrent != u32::MAX
     }
-}
-
-/// Those who share their permits: who runs, and who waits.
-#[derive(Debug, Clone, Copy)]
-pub struct Crowd<L> {
-    pub(super) queue: Queue<L>,
-    running: u32,
-    /// Reservations that have not come to an end.
-    reserved: u32,
-    /// Since when the first in the queue waits for its permits, and for nothing else; never, while it waits for a call to end.
-    since: Instant,
-    /// Permits that those in the queue wait for.
-    asked: u64,
-}
-
-/// What a waiter brings.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Ask {
-    permits: u32,
-    by: By,
-    /// What a reservation was told, though those before it may leave: its permits are not taken as of any earlier instant.
-    not_before: Instant,
-    /// Whether its turn has come when nobody stood behind it: its permits are taken as of then, whenever that is done.
-    is_alone: bool,
-}
-
-/// Who asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum By {
-    /// A caller that is woken.
-    Caller,
-    /// A reservation, whose permits are taken in advance as soon as nobody stands before it. It keeps its slot until it has ended.
-    Reservation,
-    /// A reservation that has ended.
-    Ended,
-}
-
-impl Ask {
-    const fn of_caller(permits: u32) -> Self {
-        Self { permits, by: By::Caller, not_before: Instant::ORIGIN, is_alone: false }
-    }
-
-    /// When its permits are taken, if its turn comes now.
-    fn as_of(&self, now: Instant) -> Instant {
-        if self.is_alone { self.not_before } else { self.not_before.max(now) }
-    }
-}
-
-/// What was taken in advance.
-pub(super) struct InAdvance<L> {
-    /// From when on it may be used.
-    pub(super) at: Instant,
-    /// Its place in the queue, if others wait.
-    pub(super) key: Option<Key<L>>,
 }
 
 /// What somebody who may wait is told.
@@ -148,38 +100,6 @@ pub struct Desk<'d, A: Algorithm, S: Storage> {
     pub(super) now: Instant,
     /// How late a caller may come for what it has waited for, and still have it in time.
     pub(super) lateness: u64,
-}
-
-impl<L> Crowd<L> {
-    /// Nobody.
-    pub(super) const NONE: Self = Self { queue: Queue::new(), running: 0, reserved: 0, since: Instant::ORIGIN, asked: 0 };
-
-    /// A call has ended. Says whether somebody waits for that.
-    pub(super) const fn end_call(&mut self) -> bool {
-        self.running = self.running.saturating_sub(1);
-        self.since.is_never() && !self.queue.is_empty()
-    }
-
-    pub(super) const fn is_none(&self) -> bool {
-        self.running == 0 && self.reserved == 0 && self.queue.is_empty()
-    }
-}
-
-impl<L: Link> Crowd<L> {
-    /// There can be so many permits at once from now on: who asks for more counts no longer, and has to be told.
-    pub(super) fn refit<S: Storage<Link = L>>(&mut self, slab: &mut Slab<Ask, S>, most: u32) {
-        let asked = &mut self.asked;
-        slab.for_each(&self.queue, |ask| {
-            if ask.permits > most {
-                *asked = asked.saturating_sub(u64::from(mem::take(&mut ask.permits)));
-            }
-        });
-    }
-
-    /// The waker of somebody who has to be told that there will never be so many.
-    pub(super) fn next_in_vain<S: Storage<Link = L>>(&self, slab: &mut Slab<Ask, S>) -> Option<Waker> {
-        slab.take_waker_where(&self.queue, |ask| ask.permits == 0 && ask.by == By::Caller)
-    }
 }
 
 impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
@@ -405,122 +325,4 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
         self.settle(false);
         self.slab.take_front_waker(&self.crowd.queue)
     }
-
-    /// Takes the permits of reservations before which nobody stands any more. While nobody stands behind them either, that has time: they may be given back, and then nothing was taken.
-    fn settle(&mut self, somebody_comes: bool) {
-        let now = self.now;
-        let count = somebody_comes || self.slab.iter(&self.crowd.queue).any(|ask| ask.by == By::Caller);
-        while let Some(&ask) = self.slab.front(&self.crowd.queue) {
-            match ask.by {
-                By::Caller => return,
-                By::Reservation if count => _ = self.slab.grant_front(&mut self.crowd.queue),
-                By::Reservation => {
-                    return self.slab.for_each(&self.crowd.queue, |ask| {
-                        (ask.not_before, ask.is_alone) = (ask.as_of(now), true);
-                    });
-                }
-                By::Ended => _ = self.slab.pop_front(&mut self.crowd.queue),
-            }
-            self.crowd.asked = self.crowd.asked.saturating_sub(u64::from(ask.permits));
-            let as_of = ask.as_of(now);
-            let _known = self.algorithm.reserve(self.taken, now.min(as_of), as_of, ask.permits);
-        }
-    }
-
-    /// Takes permits in advance, and says from when on; with a place in the queue, if others wait.
-    pub(super) fn reserve(&mut self, permits: u32) -> Result<InAdvance<S::Link>, RateLimitError> {
-        if let Some(error) = self.never(permits) {
-            return Err(error);
-        }
-        self.settle(true);
-        if self.crowd.queue.is_empty() {
-            let at = self.algorithm.reserve(self.taken, self.now, self.now, permits).ok_or(RateLimitError::Exhausted)?;
-            self.crowd.reserved = self.crowd.reserved.saturating_add(1);
-            return Ok(InAdvance { at, key: None });
-        }
-        // What those before it take, and when, is played on a copy.
-        let mut taken = self.taken.clone();
-        let last = Ask::of_caller(permits);
-        let mut asks = self.slab.iter(&self.crowd.queue).chain([&last]);
-        let at = asks.try_fold(self.now, |_, ask| self.reserved(&mut taken, ask));
-        drop(asks);
-        let at = at.ok_or(RateLimitError::Exhausted)?;
-        match self.push(Ask { permits, by: By::Reservation, not_before: at, is_alone: false }, Waker::noop().clone()) {
-            Ok(key) => {
-                self.crowd.reserved = self.crowd.reserved.saturating_add(1);
-                Ok(InAdvance { at, key: Some(key) })
-            }
-            Err(_) => Err(self.full(permits)),
-        }
-    }
-
-    /// From when on somebody may use permits who takes them after all others.
-    fn reserved(&self, taken: &mut A::State, ask: &Ask) -> Option<Instant> {
-        let as_of = ask.as_of(self.now);
-        self.algorithm.reserve(taken, self.now.min(as_of), as_of, ask.permits)
-    }
-
-    /// Ends a reservation; before its instant, it is given back, and whoever is first may be able to go sooner.
-    pub(super) fn give_back(&mut self, mut permits: u32, at: Instant, key: Option<Key<S::Link>>) -> Option<Waker> {
-        self.crowd.reserved = self.crowd.reserved.saturating_sub(1);
-        let is_used = at <= self.now;
-        if let Some(key) = key {
-            if !self.slab.is_granted(key) {
-                // Nothing has been taken for it yet; what it has used all the same is taken in its turn.
-                match self.slab.get_mut(key) {
-                    Some(ask) if is_used => ask.by = By::Ended,
-                    _ => drop(self.remove(key)),
-                }
-                self.settle(false);
-                return None;
-            }
-            permits = self.slab.remove(&mut self.crowd.queue, key).map_or(0, |removed| removed.payload.permits);
-        }
-        if is_used {
-            return None;
-        }
-        self.algorithm.give_back(self.taken, self.now, permits, at);
-        self.reconsider()
-    }
-
-    /// Permits that are left to a newcomer by those in the queue: none, unless they are reservations.
-    fn left(&self) -> u32 {
-        let mut taken = self.taken.clone();
-        for ask in self.slab.iter(&self.crowd.queue) {
-            if ask.by == By::Caller {
-                return 0;
-            }
-            let _at = self.reserved(&mut taken, ask);
-        }
-        self.algorithm.available(&taken, self.now)
-    }
-
-    pub(super) fn snapshot(&self) -> Snapshot {
-        let available = if self.crowd.queue.is_empty() { self.algorithm.available(self.taken, self.now) } else { self.left() };
-        Snapshot { available, waiting: self.crowd.queue.len(), running: self.limits.counts_calls().then_some(self.crowd.running) }
-    }
-}
-
-/// How a limiter stands.
-///
-/// # Examples
-///
-/// ```
-/// use aplomb_sim::prelude::*;
-///
-/// let limiter: RateLimiter = RateLimiter::new(Rate::per_second(10));
-/// limiter.try_acquire(3).unwrap();
-/// let now = limiter.snapshot();
-/// assert_eq!((now.available, now.waiting, now.running), (7, 0, None));
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub struct Snapshot {
-    /// Permits that a newcomer could take: none, while others wait.
-    pub available: u32,
-    /// Callers that wait.
-    pub waiting: u32,
-    /// Calls that run, where [`max_concurrent`](super::RateLimiter::max_concurrent) is set.
-    pub running: Option<u32>,
 }

@@ -1,0 +1,102 @@
+use core::task::Waker;
+
+use super::Desk;
+use super::crowd::{Ask, By};
+use crate::rate_limiter::algorithm::Algorithm;
+use crate::rate_limiter::error::RateLimitError;
+use crate::storage::Storage;
+use crate::sync::wait_list::Key;
+use crate::time::Instant;
+
+/// What was taken in advance.
+pub(in crate::rate_limiter) struct InAdvance<L> {
+    /// From when on it may be used.
+    pub(in crate::rate_limiter) at: Instant,
+    /// Its place in the queue, if others wait.
+    pub(in crate::rate_limiter) key: Option<Key<L>>,
+}
+
+/// What is taken for later.
+impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
+    /// Takes the permits of reservations before which nobody stands any more. While nobody stands behind them either, that has time: they may be given back, and then nothing was taken.
+    pub(super) fn settle(&mut self, somebody_comes: bool) {
+        let now = self.now;
+        let count = somebody_comes || self.slab.iter(&self.crowd.queue).any(|ask| ask.by == By::Caller);
+        while let Some(&ask) = self.slab.front(&self.crowd.queue) {
+            match ask.by {
+                By::Caller => return,
+                By::Reservation if count => _ = self.slab.grant_front(&mut self.crowd.queue),
+                By::Reservation => {
+                    return self.slab.for_each(&self.crowd.queue, |ask| {
+                        (ask.not_before, ask.is_alone) = (ask.as_of(now), true);
+                    });
+                }
+                By::Ended => _ = self.slab.pop_front(&mut self.crowd.queue),
+            }
+            self.crowd.asked = self.crowd.asked.saturating_sub(u64::from(ask.permits));
+            let as_of = ask.as_of(now);
+            let _known = self.algorithm.reserve(self.taken, now.min(as_of), as_of, ask.permits);
+        }
+    }
+
+    /// Takes permits in advance, and says from when on; with a place in the queue, if others wait.
+    pub(in crate::rate_limiter) fn reserve(&mut self, permits: u32) -> Result<InAdvance<S::Link>, RateLimitError> {
+        if let Some(error) = self.never(permits) {
+            return Err(error);
+        }
+        self.settle(true);
+        if self.crowd.queue.is_empty() {
+            let at = self.algorithm.reserve(self.taken, self.now, self.now, permits).ok_or(RateLimitError::Exhausted)?;
+            self.crowd.reserved = self.crowd.reserved.saturating_add(1);
+            return Ok(InAdvance { at, key: None });
+        }
+        // What those before it take, and when, is played on a copy.
+        let mut taken = self.taken.clone();
+        let last = Ask::of_caller(permits);
+        let mut asks = self.slab.iter(&self.crowd.queue).chain([&last]);
+        let at = asks.try_fold(self.now, |_, ask| self.reserved(&mut taken, ask));
+        drop(asks);
+        let at = at.ok_or(RateLimitError::Exhausted)?;
+        match self.push(Ask { permits, by: By::Reservation, not_before: at, is_alone: false }, Waker::noop().clone()) {
+            Ok(key) => {
+                self.crowd.reserved = self.crowd.reserved.saturating_add(1);
+                Ok(InAdvance { at, key: Some(key) })
+            }
+            Err(_) => Err(self.full(permits)),
+        }
+    }
+
+    /// From when on somebody may use permits who takes them after all others.
+    pub(super) fn reserved(&self, taken: &mut A::State, ask: &Ask) -> Option<Instant> {
+        let as_of = ask.as_of(self.now);
+        self.algorithm.reserve(taken, self.now.min(as_of), as_of, ask.permits)
+    }
+
+    /// Ends a reservation; before its instant, it is given back, and whoever is first may be able to go sooner.
+    pub(in crate::rate_limiter) fn give_back(
+        &mut self,
+        mut permits: u32,
+        at: Instant,
+        key: Option<Key<S::Link>>,
+    ) -> Option<Waker> {
+        self.crowd.reserved = self.crowd.reserved.saturating_sub(1);
+        let is_used = at <= self.now;
+        if let Some(key) = key {
+            if !self.slab.is_granted(key) {
+                // Nothing has been taken for it yet; what it has used all the same is taken in its turn.
+                match self.slab.get_mut(key) {
+                    Some(ask) if is_used => ask.by = By::Ended,
+                    _ => drop(self.remove(key)),
+                }
+                self.settle(false);
+                return None;
+            }
+            permits = self.slab.remove(&mut self.crowd.queue, key).map_or(0, |removed| removed.payload.permits);
+        }
+        if is_used {
+            return None;
+        }
+        self.algorithm.give_back(self.taken, self.now, permits, at);
+        self.reconsider()
+    }
+}

@@ -1,0 +1,47 @@
+use super::Desk;
+use super::crowd::By;
+use crate::rate_limiter::algorithm::Algorithm;
+use crate::storage::Storage;
+
+/// How a limiter stands.
+///
+/// # Examples
+///
+/// ```
+/// use aplomb_sim::prelude::*;
+///
+/// let limiter: RateLimiter = RateLimiter::new(Rate::per_second(10));
+/// limiter.try_acquire(3).unwrap();
+/// let now = limiter.snapshot();
+/// assert_eq!((now.available, now.waiting, now.running), (7, 0, None));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// Permits that a newcomer could take: none, while others wait.
+    pub available: u32,
+    /// Callers that wait.
+    pub waiting: u32,
+    /// Calls that run, where [`max_concurrent`](super::RateLimiter::max_concurrent) is set.
+    pub running: Option<u32>,
+}
+
+impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
+    /// Permits that are left to a newcomer by those in the queue: none, unless they are reservations.
+    fn left(&self) -> u32 {
+        let mut taken = self.taken.clone();
+        for ask in self.slab.iter(&self.crowd.queue) {
+            if ask.by == By::Caller {
+                return 0;
+            }
+            let _at = self.reserved(&mut taken, ask);
+        }
+        self.algorithm.available(&taken, self.now)
+    }
+
+    pub(in crate::rate_limiter) fn snapshot(&self) -> Snapshot {
+        let available = if self.crowd.queue.is_empty() { self.algorithm.available(self.taken, self.now) } else { self.left() };
+        Snapshot { available, waiting: self.crowd.queue.len(), running: self.limits.counts_calls().then_some(self.crowd.running) }
+    }
+}
