@@ -175,6 +175,90 @@ fn a_panic_in_a_waker_leaves_it_usable() {
     assert!(pool.snapshot().is_idle());
 }
 
+/// They were woken already, and are polled in the pause, before it, or not at all.
+#[test]
+fn who_was_called_does_not_start_in_a_pause() {
+    for polls in [true, false] {
+        let (pool, order): (Pool<Sim>, _) = (Pool::new(2), RefCell::new(Vec::new()));
+        let runs = [pending_job(&pool, pending()).0, pending_job(&pool, pending()).0];
+        let mut waits: Vec<_> = (1..=4)
+            .map(|n| {
+                pending_job(
+                    &pool,
+                    poll_fn({
+                        let order = &order;
+                        move |_| {
+                            order.borrow_mut().push(n);
+                            Poll::Ready(Ok(n))
+                        }
+                    }),
+                )
+            })
+            .collect();
+        drop(runs);
+        pool.pause();
+        let now = pool.snapshot();
+        assert_eq!((now.running, now.waiting), (0, 4));
+        let told: Vec<_> = waits.iter().map(|(_, wakes)| woken(wakes)).collect();
+        assert_eq!(told, [1, 1, 0, 0]);
+        if polls {
+            assert!(waits.iter_mut().all(|(job, wakes)| poll(job, wakes).is_pending()));
+        }
+        pool.resume();
+        let told: Vec<_> = waits.iter().map(|(_, wakes)| woken(wakes)).collect();
+        assert_eq!(told, if polls { [1, 1, 0, 0] } else { [0; 4] }, "or they have not had their turn since");
+        for (job, wakes) in &mut waits {
+            assert!(poll(job, wakes).is_ready());
+        }
+        assert_eq!(*order.borrow(), [1, 2, 3, 4]);
+    }
+}
+
+#[test]
+fn who_was_called_does_not_start_once_it_is_cancelled() {
+    let (pool, started): (Pool<Sim>, _) = (Pool::new(1), Cell::new(false));
+    let (runs, _) = pending_job(&pool, pending());
+    let (mut waits, wakes): (Job<'_>, _) = (
+        Box::pin(pool.run(|| {
+            started.set(true);
+            ready(Ok(1))
+        })),
+        Arc::default(),
+    );
+    assert!(poll(&mut waits, &wakes).is_pending());
+    drop(runs);
+    assert_eq!((pool.cancel_waiting(), pool.snapshot().is_idle()), (1, true));
+    assert_eq!(poll(&mut waits, &wakes), Poll::Ready(Err(PoolError::Cancelled)));
+    assert!(!started.get());
+}
+
+#[test]
+fn who_was_called_does_not_start_where_there_are_too_many() {
+    let pool: Pool<Sim> = Pool::new(2);
+    let (_runs, _) = pending_job(&pool, pending());
+    let (ends, _) = pending_job(&pool, pending());
+    let (mut waits, wakes) = pending_job(&pool, ready(Ok(1)));
+    drop(ends);
+    pool.set_concurrency(1).unwrap();
+    assert!(poll(&mut waits, &wakes).is_pending());
+    pool.set_concurrency(2).unwrap();
+    assert_eq!((woken(&wakes), poll(&mut waits, &wakes)), (2, Poll::Ready(Ok(1))));
+}
+
+/// It cannot be called back: it never was called.
+#[test]
+fn a_spawned_job_has_started_if_there_is_a_place() {
+    static POOL: Pool<Sim> = Pool::new(1);
+    aplomb_sim::block_on(async {
+        let starts = POOL.run(|| ready(Ok::<u32, u32>(1))).spawn_on(&Sim);
+        let waits = POOL.run(|| ready(Ok::<u32, u32>(2))).spawn_on(&Sim);
+        POOL.pause();
+        assert_eq!(starts.await, Ok(1));
+        assert_eq!((POOL.snapshot().waiting, POOL.cancel_waiting()), (1, 1));
+        assert_eq!(waits.await, Err(PoolError::Cancelled));
+    });
+}
+
 /// Calls back into the pool when it is woken, and when it is dropped.
 struct Reentrant(&'static Pool<Sim>);
 

@@ -75,6 +75,45 @@ fn a_pause_that_ends_while_a_job_is_cancelled_loses_nobody() {
     });
 }
 
+/// A place becomes free while a pause begins: whoever is called by it starts after the pause, not within, and does start.
+#[test]
+fn one_who_is_called_while_a_pause_begins_starts_when_it_ends() {
+    loom::model(|| {
+        let pool: &'static Pool<Loom> = Box::leak(Box::new(Pool::new(1)));
+        let runs = job_in(pool, std::future::pending());
+        let mut waits = job_in(pool, std::future::ready(Ok(7)));
+        let ends = loom::thread::spawn(move || drop(runs));
+        pool.pause();
+        assert!(waits.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending(), "it starts in the pause");
+        let resumes = loom::thread::spawn(|| pool.resume());
+        assert_eq!(loom::future::block_on(waits), Ok(7));
+        for thread in [ends, resumes] {
+            thread.join().unwrap();
+        }
+        assert!(pool.snapshot().is_idle());
+    });
+}
+
+/// A pause that comes and goes between the call of a job and its poll takes no wake-up away.
+#[test]
+fn one_who_is_recalled_and_called_again_is_woken() {
+    loom::model(|| {
+        let pool: &'static Pool<Loom> = Box::leak(Box::new(Pool::new(1)));
+        let runs = job_in(pool, std::future::pending());
+        let waits = job_in(pool, std::future::ready(Ok(7)));
+        let ends = loom::thread::spawn(move || drop(runs));
+        let pauses = loom::thread::spawn(|| {
+            pool.pause();
+            pool.resume();
+        });
+        assert_eq!(loom::future::block_on(waits), Ok(7));
+        for thread in [ends, pauses] {
+            thread.join().unwrap();
+        }
+        assert!(pool.snapshot().is_idle());
+    });
+}
+
 /// Whoever waits is either cancelled, or runs.
 #[test]
 fn one_who_is_cancelled_while_a_place_becomes_free_does_not_start() {

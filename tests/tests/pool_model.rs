@@ -39,10 +39,12 @@ struct Model {
     paused: bool,
     closed: bool,
     running: Vec<u32>,
-    /// Have a place, and have not learnt of it.
-    called: Vec<u32>,
+    /// Have a place, and have not learnt of it; in the order of their calling.
+    called: Vec<(i32, u32)>,
     /// In order of adding.
     waiting: Vec<(i32, u32)>,
+    /// Had a place that was taken back, and have not been polled since.
+    recalled: Vec<u32>,
     cancelled: Vec<u32>,
     /// Wait for idleness.
     drained: Vec<u32>,
@@ -68,23 +70,35 @@ impl Model {
             && let Some(highest) = self.waiting.iter().map(|(priority, _)| *priority).max()
         {
             let at = self.waiting.iter().position(|(priority, _)| *priority == highest).unwrap();
-            self.called.push(self.waiting.remove(at).1);
+            self.called.push(self.waiting.remove(at));
         }
         if self.is_idle() {
             self.idle.append(&mut self.drained);
         }
     }
 
+    /// Who has not started by now waits again, in front.
+    fn recall(&mut self) {
+        self.recalled.extend(self.called.iter().map(|(_, id)| *id));
+        self.waiting.splice(0..0, self.called.drain(..));
+    }
+
     fn leave(&mut self, id: u32) {
-        for ids in [&mut self.running, &mut self.called, &mut self.cancelled, &mut self.drained, &mut self.idle] {
+        for ids in [&mut self.running, &mut self.cancelled, &mut self.drained, &mut self.idle, &mut self.recalled] {
             ids.retain(|other| *other != id);
         }
+        self.called.retain(|(_, other)| *other != id);
         self.waiting.retain(|(_, other)| *other != id);
         self.settle();
     }
 
-    fn is_called(&self, id: u32) -> bool {
-        [&self.called, &self.cancelled, &self.idle].into_iter().any(|ids| ids.contains(&id))
+    fn has_place_waiting(&self, id: u32) -> bool {
+        self.called.iter().any(|(_, other)| *other == id)
+    }
+
+    /// Whether it has been woken since it was polled last.
+    fn is_told(&self, id: u32) -> bool {
+        self.has_place_waiting(id) || [&self.cancelled, &self.idle, &self.recalled].into_iter().any(|ids| ids.contains(&id))
     }
 }
 
@@ -92,6 +106,7 @@ impl Model {
 struct Pending<'p> {
     id: u32,
     future: Pin<Box<dyn Future<Output = Outcome> + 'p>>,
+    started: Rc<Cell<bool>>,
     /// How the job is to end, when it is polled next.
     ends: Rc<Cell<Option<Result<u32, u32>>>>,
     wakes: Arc<Wakes>,
@@ -121,6 +136,7 @@ impl<S: PinnedStorage> Play<'_, S> {
                 self.model.paused = !self.model.paused;
                 if self.model.paused {
                     self.pool.pause();
+                    self.model.recall();
                 } else {
                     self.pool.resume();
                 }
@@ -128,10 +144,14 @@ impl<S: PinnedStorage> Play<'_, S> {
             }
             17 => {
                 self.model.concurrency = self.rng.usize(1..5);
+                if self.model.running.len() + self.model.called.len() > self.model.concurrency {
+                    self.model.recall();
+                }
                 self.pool.set_concurrency(u32::try_from(self.model.concurrency).unwrap()).unwrap();
                 self.model.settle();
             }
             18 => {
+                self.model.recall();
                 assert_eq!(self.pool.cancel_waiting() as usize, self.model.waiting.len(), "{}", self.what);
                 self.model.cancelled.extend(self.model.waiting.drain(..).map(|(_, id)| id));
                 self.model.settle();
@@ -155,11 +175,11 @@ impl<S: PinnedStorage> Play<'_, S> {
             }
         };
         let call = if waits { self.pool.run(job) } else { self.pool.try_run(job) };
-        let mut one = Pending { id, future: Box::pin(call.priority(priority)), ends, wakes: Arc::default() };
+        let mut one = Pending { id, future: Box::pin(call.priority(priority)), started, ends, wakes: Arc::default() };
         let polled = poll(&mut one.future, &one.wakes);
         let (model, what) = (&mut self.model, &self.what);
         let starts = !model.closed && model.waiting.is_empty() && model.has_place();
-        assert_eq!(started.get(), starts, "{what}: started");
+        assert_eq!(one.started.get(), starts, "{what}: started");
         if model.closed {
             assert_eq!(polled, Poll::Ready(Err(PoolError::Closed)), "{what}");
         } else if starts {
@@ -188,10 +208,9 @@ impl<S: PinnedStorage> Play<'_, S> {
         let polled = poll(&mut one.future, &one.wakes);
         if let Some(ended) = ended {
             assert_eq!(polled, Poll::Ready(ended.map_err(PoolError::Failed)), "{what}");
-        } else if model.called.contains(&one.id) {
-            assert!(polled.is_pending(), "{what}: it runs now");
-            one.wakes.0.store(0, Ordering::Relaxed);
-            model.called.retain(|id| *id != one.id);
+        } else if model.has_place_waiting(one.id) {
+            assert!(polled.is_pending() && one.started.get(), "{what}: it runs now");
+            model.called.retain(|(_, id)| *id != one.id);
             model.running.push(one.id);
         } else if model.cancelled.contains(&one.id) {
             assert_eq!(polled, Poll::Ready(Err(PoolError::Cancelled)), "{what}");
@@ -199,7 +218,10 @@ impl<S: PinnedStorage> Play<'_, S> {
             assert_eq!(polled, Poll::Ready(Ok(0)), "{what}");
         } else {
             assert!(polled.is_pending(), "{what}");
+            assert_eq!(one.started.get(), model.running.contains(&one.id), "{what}: started");
         }
+        one.wakes.0.store(0, Ordering::Relaxed);
+        model.recalled.retain(|id| *id != one.id);
         if polled.is_ready() {
             let gone = self.all.swap_remove(at).id;
             self.model.leave(gone);
@@ -209,7 +231,8 @@ impl<S: PinnedStorage> Play<'_, S> {
     fn wait_for_idleness(&mut self, id: u32) {
         let (pool, model, what) = (self.pool, &mut self.model, &self.what);
         let drained = async { pool.drained().await.map(|()| 0).map_err(|_full| PoolError::Closed) };
-        let mut one = Pending { id, future: Box::pin(drained), ends: Rc::default(), wakes: Arc::default() };
+        let mut one =
+            Pending { id, future: Box::pin(drained), started: Rc::default(), ends: Rc::default(), wakes: Arc::default() };
         let polled = poll(&mut one.future, &one.wakes);
         if model.is_idle() {
             assert_eq!(polled, Poll::Ready(Ok(0)), "{what}");
@@ -229,7 +252,7 @@ impl<S: PinnedStorage> Play<'_, S> {
         assert_eq!((now.paused, now.closed), (model.paused, model.closed), "{what}");
         for one in &self.all {
             let told = one.wakes.0.load(Ordering::Relaxed) > 0;
-            assert_eq!(told, model.is_called(one.id), "{what}: who was called was woken, and no other: {}", one.id);
+            assert_eq!(told, model.is_told(one.id), "{what}: who was called was woken, and no other: {}", one.id);
         }
     }
 }

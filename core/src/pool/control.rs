@@ -218,7 +218,7 @@ impl<P: Platform, S: Storage, O: SharedObserver<Event>> Pool<P, S, O> {
         Run::new(self, job).without_waiting()
     }
 
-    /// Starts nothing until [`resume`](Pool::resume). What runs goes on, and jobs can be added.
+    /// Starts nothing until [`resume`](Pool::resume). What runs goes on, and jobs can be added. Whoever has been given a place, and has not been polled since, waits again, before all of its priority.
     ///
     /// # Examples
     ///
@@ -237,7 +237,7 @@ impl<P: Platform, S: Storage, O: SharedObserver<Event>> Pool<P, S, O> {
     /// });
     /// ```
     pub fn pause(&self) {
-        if !self.state.with(|state| replace(&mut state.now.paused, true)) {
+        if !self.state.with(State::pause) {
             self.observer.observe(&Event::Paused);
         }
     }
@@ -271,7 +271,7 @@ impl<P: Platform, S: Storage, O: SharedObserver<Event>> Pool<P, S, O> {
         }
     }
 
-    /// Ends the waiting of all that wait for a place: they end with [`Cancelled`](super::PoolError::Cancelled), and none of them starts. What runs is not disturbed. How many they were.
+    /// Ends the waiting of all that wait for a place, or have been given one and have not started: they end with [`Cancelled`](super::PoolError::Cancelled), and none of them starts. What runs is not disturbed. How many they were.
     ///
     /// # Examples
     ///
@@ -293,7 +293,7 @@ impl<P: Platform, S: Storage, O: SharedObserver<Event>> Pool<P, S, O> {
         self.change(State::cancel_waiting)
     }
 
-    /// Runs so many jobs at once from now on. More start at once; of too many that run, none is disturbed, and none starts before enough have ended.
+    /// Runs so many jobs at once from now on. More start at once; of too many that run, none is disturbed, and none starts before enough have ended, also of those that have been given a place.
     ///
     /// # Errors
     ///
@@ -313,7 +313,7 @@ impl<P: Platform, S: Storage, O: SharedObserver<Event>> Pool<P, S, O> {
         if let Some(error) = concurrency_error(concurrency) {
             return Err(error);
         }
-        self.change(|state| state.now.concurrency = concurrency);
+        self.change(|state| state.set_concurrency(concurrency));
         Ok(())
     }
 

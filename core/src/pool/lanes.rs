@@ -52,7 +52,7 @@ pub(super) struct Slot<T, L> {
     pub(super) entry: Option<T>,
     /// Of the first of a lane, and of who was called.
     pub(super) rank: Rank,
-    /// A lane is a ring, which its first leads.
+    /// A lane is a ring, which its first leads. Jobs that were called are a [list](super::called::Called).
     pub(super) next: Option<L>,
     pub(super) previous: Option<L>,
     /// The lanes below the one that this leads.
@@ -102,6 +102,30 @@ impl<T, L> Slot<T, L> {
 }
 
 impl<L: Link> Lanes<L> {
+    /// Lets one in, behind all of its rank.
+    pub(super) fn enter<T>(&mut self, slots: &mut [Slot<T, L>], link: L) {
+        let Some(slot) = slots.get_mut(link.index()) else { return };
+        slot.standing = Standing::Leads;
+        (slot.next, slot.previous) = (Some(link), Some(link));
+        self.hang(slots, link);
+    }
+
+    /// Lets one in, before all of its rank.
+    pub(super) fn enter_first<T>(&mut self, slots: &mut [Slot<T, L>], link: L) {
+        self.enter(slots, link);
+        let Some(&Slot { standing: Standing::Follows, next: Some(leader), .. }) = slots.get(link.index()) else { return };
+        let Some(&Slot { rank, lower, .. }) = slots.get(leader.index()) else { return };
+        let Some(place) = self.place_of(slots, leader, rank) else { return };
+        // The last of a ring is next to its first: it only has to lead.
+        if let Some(slot) = slots.get_mut(leader.index()) {
+            (slot.lower, slot.standing) = (Lower::NONE, Standing::Follows);
+        }
+        if let Some(slot) = slots.get_mut(link.index()) {
+            (slot.lower, slot.standing) = (lower, Standing::Leads);
+        }
+        self.put(slots, place, Some(link));
+    }
+
     /// Hangs a lane into the tree, or joins it to the one of its rank.
     pub(super) fn hang<T>(&mut self, slots: &mut [Slot<T, L>], leader: L) {
         let (mut hung, mut place, mut depth) = (leader, Place::Root, 0);

@@ -1,5 +1,6 @@
 //! The line of those who wait: by rank, and of one rank in order of coming.
 
+use super::called::Called;
 use super::lanes::{Lanes, Place, Rank, Slot, Standing};
 use crate::storage::{Link, Slots, Storage};
 use crate::sync::wait_list::Key;
@@ -9,9 +10,10 @@ use crate::sync::wait_list::Key;
 /// The next one is found in constant time. Coming, going, and leaving from anywhere take constant time where all ranks are equal; else a step for each lane on the way down, of which there are about as many as the
 /// logarithm of the number of ranks that wait, and never more than 64.
 ///
-/// An entry is *in the line* until it is [called](Line::call_front), and keeps its slot until it is removed.
+/// An entry is *in the line* until it is [called](Line::call_front), and keeps its slot until it is removed. A job that was called may be [recalled](Line::recall).
 pub(super) struct Line<T, S: Storage> {
     lanes: Lanes<S::Link>,
+    called: Called<S::Link>,
     /// The first of the vacant slots, which are chained by `next`.
     vacant: Option<S::Link>,
     slots: S::Slots<Slot<T, S::Link>>,
@@ -20,7 +22,7 @@ pub(super) struct Line<T, S: Storage> {
 impl<T, S: Storage> Line<T, S> {
     /// A line without anybody, which allocates nothing.
     pub(super) const fn new() -> Self {
-        Self { lanes: Lanes { highest: None }, vacant: None, slots: S::Slots::EMPTY }
+        Self { lanes: Lanes { highest: None }, called: Called { last: None }, vacant: None, slots: S::Slots::EMPTY }
     }
 
     /// Adds an entry behind all of its rank, and of higher ones. It comes back if the storage has no room.
@@ -30,10 +32,8 @@ impl<T, S: Storage> Line<T, S> {
         let Some(slot) = slots.get_mut(link.index()) else { return Err(entry) };
         slot.entry = Some(entry);
         slot.rank = rank;
-        slot.standing = Standing::Leads;
-        (slot.next, slot.previous) = (Some(link), Some(link));
         let generation = slot.generation;
-        self.lanes.hang(slots, link);
+        self.lanes.enter(slots, link);
         Ok(Key { link, generation })
     }
 
@@ -48,7 +48,22 @@ impl<T, S: Storage> Line<T, S> {
         let first = self.lanes.highest?;
         let slots = self.slots.as_mut_slice();
         self.lanes.leave(slots, first);
+        if let Rank::Job(_) = slots.get(first.index())?.rank {
+            self.called.add(slots, first);
+        }
         slots.get_mut(first.index())?.entry.as_mut()
+    }
+
+    /// Puts all jobs back that were called and not removed: each before those of its rank, in the order in which they stood there. How many they are.
+    pub(super) fn recall(&mut self) -> u32 {
+        let slots = self.slots.as_mut_slice();
+        let mut recalled = 0;
+        while let Some(last) = self.called.last {
+            self.called.remove(slots, last);
+            self.lanes.enter_first(slots, last);
+            recalled += 1;
+        }
+        recalled
     }
 
     /// An entry, and the rank with which it was called, if it was.
@@ -62,8 +77,10 @@ impl<T, S: Storage> Line<T, S> {
     pub(super) fn remove(&mut self, key: Key<S::Link>) -> Option<(T, Option<Rank>)> {
         let (_, called) = self.get_mut(key)?;
         let slots = self.slots.as_mut_slice();
-        if called.is_none() {
-            self.lanes.leave(slots, key.link);
+        match called {
+            None => self.lanes.leave(slots, key.link),
+            Some(Rank::Job(_)) => self.called.remove(slots, key.link),
+            Some(Rank::Drained | Rank::Idle | Rank::Cancelled) => {}
         }
         let slot = slots.get_mut(key.link.index())?;
         slot.generation = slot.generation.wrapping_add(1);
@@ -141,6 +158,18 @@ mod tests {
             self.gone.push(key);
         }
 
+        fn recall(&mut self) -> usize {
+            let (jobs, others) = self.called.drain(..).partition(|(rank, ..)| matches!(rank, Rank::Job(_)));
+            let jobs: Vec<_> = jobs;
+            self.called = others;
+            // Each before all of its rank, the last one first.
+            for (rank, entry, key) in jobs.iter().rev() {
+                let before = self.line.iter().position(|(other, ..)| other <= rank).unwrap_or(self.line.len());
+                self.line.insert(before, (*rank, *entry, *key));
+            }
+            jobs.len()
+        }
+
         fn regroup(&mut self, group: impl Fn(Rank) -> Rank) {
             self.line.iter_mut().for_each(|(rank, ..)| *rank = group(*rank));
             self.line.make_contiguous().sort_by_key(|(rank, ..)| std::cmp::Reverse(*rank));
@@ -154,7 +183,7 @@ mod tests {
         let mut line: Line<u32, S> = Line::new();
         let mut model = Model { line: VecDeque::new(), called: Vec::new(), gone: Vec::new() };
         for step in 0..80 {
-            match sim.choose(8) {
+            match sim.choose(9) {
                 0..=3 => {
                     let priority = i32::try_from(sim.choose(ranks)).unwrap() - 2;
                     let rank = if sim.chance(1, 8) { Rank::Drained } else { Rank::Job(priority) };
@@ -175,6 +204,7 @@ mod tests {
                     assert_eq!(line.remove(key), model.find(key));
                     model.remove(key);
                 }
+                7 => assert_eq!(line.recall() as usize, model.recall(), "step {step}"),
                 _ => {
                     let cancels = sim.chance(1, 2);
                     let group = |rank| match rank {

@@ -24,7 +24,7 @@
 //! - Places are given in the queue, by whoever leaves one: the highest [priority](Run::priority) first, equal ones in the order of their adding, exactly; nobody who comes takes the place of one who waits.
 //! - A job's result is its adder's. One that fails, panics or is dropped harms no other; what it held has been dropped before the next one starts.
 //! - Whoever leaves, be it at the head, in the middle, or called and not yet polled, makes way at once.
-//! - [`pause`](Pool::pause): what runs goes on, and nothing starts. [`close`](Pool::close): no job is added, those that wait still run. [`cancel_waiting`](Pool::cancel_waiting): those that wait end with an error; none hangs.
+//! - [`pause`](Pool::pause): what runs goes on, and nothing starts, not even who had been given a place a moment before. [`close`](Pool::close): no job is added, those that wait still run. [`cancel_waiting`](Pool::cancel_waiting): those that wait end with an error; none hangs.
 //! - [`drained`](Pool::drained) is ready when nothing runs and nothing waits, and misses no such instant.
 //!
 //! A job's time counts from its start if its timeout is within, `pool.run(|| timeout(secs(5), fetch()))`; around the pool it counts the waiting too, `timeout(secs(5), pool.run(fetch))`, and a job that is late gives its place up.
@@ -49,6 +49,7 @@
 //! do not know that a job waits.
 
 mod as_pool;
+mod called;
 mod control;
 mod drained;
 mod error;

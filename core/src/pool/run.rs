@@ -100,6 +100,8 @@ where
 
     /// Runs the job in a task of its own, which an executor polls on whatever thread it likes. It stands in the queue, or has its place, when this returns; nobody has to await the handle.
     ///
+    /// One that found a place has started by then, whenever the executor polls it for the first time: a [pause](super::Pool::pause) does not hold it any more. One that was called out of the queue starts when it is polled.
+    ///
     /// The pool outlives the task: it is in a `static`, or [owned](Run::new). `executor` is what the adapter provides: `Tokio` and `OnRuntime`, `OnExecutor`, `Sim`.
     ///
     /// # Errors

@@ -29,7 +29,7 @@ use crate::sync::wait_list::Key;
 pub struct Snapshot {
     /// How many jobs may run at once.
     pub concurrency: u32,
-    /// How many jobs run. After a [`set_concurrency`](super::Pool::set_concurrency) it may be more than that for a while.
+    /// How many jobs run, or have been given a place and are about to start. After a [`set_concurrency`](super::Pool::set_concurrency) it may be more than that for a while.
     pub running: u32,
     /// How many jobs wait for a place.
     pub waiting: u32,
@@ -216,10 +216,32 @@ impl<S: Storage> State<S> {
         self.line.remove(key).map(|(waker, _)| waker)
     }
 
+    /// Nothing starts from now on. Whether that is so already.
+    pub(super) fn pause(&mut self) -> bool {
+        self.recall();
+        replace(&mut self.now.paused, true)
+    }
+
+    /// So many may run. If more than that have places, those are asked anew who have not started.
+    pub(super) fn set_concurrency(&mut self, concurrency: u32) {
+        self.now.concurrency = concurrency;
+        if self.now.running > concurrency {
+            self.recall();
+        }
+    }
+
     /// Nobody who waits now gets a place. How many that are.
     pub(super) fn cancel_waiting(&mut self) -> u32 {
+        self.recall();
         self.line.regroup(|rank| if matches!(rank, Rank::Job(_)) { Rank::Cancelled } else { rank });
         self.now.waiting
+    }
+
+    /// Jobs that were called and have not come wait again. No wake-up is lost: each has been woken, or is about to be, and leaves another waker if it asks before it is called again.
+    fn recall(&mut self) {
+        let recalled = self.line.recall();
+        self.now.running = self.now.running.saturating_sub(recalled);
+        self.now.waiting = self.now.waiting.saturating_add(recalled);
     }
 
     /// Calls the next one whose turn it is, if there is one. The waker is to be woken outside the lock; says whether there is another.
