@@ -1,25 +1,29 @@
-//! An operation that panics, and whose future is kept: a task that catches the panic goes on, and what the call held is free all the same.
+//! An operation that panics, as it is polled or as it is dropped at its end, and whose future is kept: a task that catches the panic goes on, and what the call held is free all the same.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
 use std::future::{Future, IntoFuture, Ready, pending, ready};
+use std::mem::replace;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::thread::panicking;
 
 use aplomb::adaptive_limit::{Algorithm, Sample};
 use aplomb::backoff::Constant;
+use aplomb::children::{FutureGroup, Turn};
 use aplomb::edge::{Share, Trigger};
 use aplomb::fallback::fallback;
 use aplomb::hedge::After;
 use aplomb::rate_limiter::Rate;
 use aplomb::time::ms;
 use aplomb::{
-    AdaptiveLimit, Bulkhead, CircuitBreaker, ConfigError, Heap, Hedge, Inline, KeyedRateLimiter, Pool, RateLimiter, Retry,
-    RetryBudget, Throttle,
+    AdaptiveLimit, BatchError, Batcher, Bulkhead, Cache, CircuitBreaker, ConfigError, Heap, Hedge, Inline, JobSet,
+    KeyedRateLimiter, ParentWaker, Pipeline, Pool, RateLimiter, Retry, RetryBudget, SingleFlight, Throttle,
 };
 use aplomb_sim::{Sim, SimClock};
-use futures_lite::future::yield_now;
+use futures_lite::Stream;
+use futures_lite::future::{yield_now, zip};
 
 type Outcome = Result<u32, &'static str>;
 
@@ -39,9 +43,46 @@ fn panics<F: Future>(mut future: Pin<&mut F>) {
 }
 
 /// An operation that panics when it is polled again, and holds something until then.
-async fn explodes(held: Rc<()>) -> Outcome {
-    yield_now().await;
-    panic!("on purpose, with {}", Rc::strong_count(&held))
+struct Explodes {
+    when: When,
+    polled: bool,
+    _held: Rc<()>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum When {
+    Polled,
+    /// It has ended by then.
+    Dropped,
+    Never,
+}
+
+const EVER: [When; 2] = [When::Polled, When::Dropped];
+
+fn explodes(when: When, held: &Rc<()>) -> Explodes {
+    Explodes { when, polled: false, _held: Rc::clone(held) }
+}
+
+impl Future for Explodes {
+    type Output = Outcome;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        if !replace(&mut self.polled, true) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        match self.when {
+            When::Polled => panic!("on purpose"),
+            When::Dropped => Poll::Ready(Ok(0)),
+            When::Never => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Explodes {
+    fn drop(&mut self) {
+        assert!(self.when != When::Dropped || panicking(), "on purpose, in a drop");
+    }
 }
 
 /// One that panics before there is a future.
@@ -50,14 +91,16 @@ fn never_starts() -> Ready<Outcome> {
 }
 
 /// A kept call of each kind holds nothing any more: `free` says so.
-fn check<A: Future, B: Future>(name: &str, call: impl FnOnce(Rc<()>) -> A, broken: impl FnOnce() -> B, free: impl Fn() -> bool) {
+fn check<A: Future, B: Future>(name: &str, call: impl Fn(Explodes) -> A, broken: impl FnOnce() -> B, free: impl Fn() -> bool) {
     assert!(free(), "{name}: before");
-    let held = Rc::new(());
-    let mut kept = pin!(call(Rc::clone(&held)));
-    panics(kept.as_mut());
-    assert!(free(), "{name}: a place is free again");
-    assert_eq!(Rc::strong_count(&held), 1, "{name}: so is what the operation held");
-    assert!(poll(kept.as_mut()).is_pending(), "{name}: and it never ends");
+    for when in EVER {
+        let held = Rc::new(());
+        let mut kept = pin!(call(explodes(when, &held)));
+        panics(kept.as_mut());
+        assert!(free(), "{name}: a place is free again");
+        assert_eq!(Rc::strong_count(&held), 1, "{name}: so is what the operation held");
+        assert!(poll(kept.as_mut()).is_pending(), "{name}: and it never ends");
+    }
     let mut unborn = pin!(broken());
     panics(unborn.as_mut());
     assert!(free(), "{name}: also if it never was one");
@@ -70,7 +113,7 @@ fn a_breaker_has_the_place_of_its_probe_back() {
         let breaker: CircuitBreaker<Sim> = CircuitBreaker::consecutive(1).open_for(ms(0));
         breaker.permit().unwrap().failure();
         let free = || breaker.permit().is_ok();
-        check("run", |held| breaker.run(|| explodes(held)), || breaker.run(never_starts), free);
+        check("run", |operation| breaker.run(|| operation), || breaker.run(never_starts), free);
     });
 }
 
@@ -110,20 +153,23 @@ fn a_limit_whose_rule_panics_has_its_place_back() {
 fn a_bulkhead_has_its_place_back() {
     let bulkhead: Bulkhead<Sim> = Bulkhead::new(1);
     let free = || bulkhead.try_acquire().is_ok();
-    check("run", |held| bulkhead.run(|| explodes(held)), || bulkhead.run(never_starts), free);
-    check("try_run", |held| bulkhead.try_run(|| explodes(held)), || bulkhead.try_run(never_starts), free);
+    check("run", |operation| bulkhead.run(|| operation), || bulkhead.run(never_starts), free);
+    check("try_run", |operation| bulkhead.try_run(|| operation), || bulkhead.try_run(never_starts), free);
 }
 
 #[test]
 fn a_bulkhead_has_its_place_back_from_one_who_waited() {
     let bulkhead: Bulkhead<Sim> = Bulkhead::new(1);
-    let place = bulkhead.try_acquire();
-    let (mut kept, mut unborn) = (pin!(bulkhead.run(|| explodes(Rc::default()))), pin!(bulkhead.run(never_starts)));
-    assert!(poll(kept.as_mut()).is_pending() && poll(unborn.as_mut()).is_pending());
-    drop(place);
-    panics(kept);
-    panics(unborn);
-    assert_eq!(bulkhead.snapshot().running, 0);
+    for when in EVER {
+        let place = bulkhead.try_acquire();
+        let operation = explodes(when, &Rc::default());
+        let (mut kept, mut unborn) = (pin!(bulkhead.run(|| operation)), pin!(bulkhead.run(never_starts)));
+        assert!(poll(kept.as_mut()).is_pending() && poll(unborn.as_mut()).is_pending());
+        drop(place);
+        panics(kept);
+        panics(unborn);
+        assert_eq!(bulkhead.snapshot().running, 0);
+    }
 }
 
 #[test]
@@ -131,15 +177,18 @@ fn an_adaptive_limit_has_its_place_back() {
     let limit: AdaptiveLimit<Sim> = AdaptiveLimit::new().initial_limit(1);
     let free = || limit.try_acquire().is_ok();
     aplomb_sim::block_on(async {
-        check("run", |held| limit.run(|| explodes(held)), || limit.run(never_starts), free);
-        check("try_run", |held| limit.try_run(|| explodes(held)), || limit.try_run(never_starts), free);
-        let place = limit.try_acquire();
-        let (mut kept, mut unborn) = (pin!(limit.run(|| explodes(Rc::default()))), pin!(limit.run(never_starts)));
-        assert!(poll(kept.as_mut()).is_pending() && poll(unborn.as_mut()).is_pending());
-        drop(place);
-        panics(kept);
-        panics(unborn);
-        assert_eq!((limit.snapshot().in_flight, limit.limit()), (0, 1));
+        check("run", |operation| limit.run(|| operation), || limit.run(never_starts), free);
+        check("try_run", |operation| limit.try_run(|| operation), || limit.try_run(never_starts), free);
+        for when in EVER {
+            let place = limit.try_acquire();
+            let operation = explodes(when, &Rc::default());
+            let (mut kept, mut unborn) = (pin!(limit.run(|| operation)), pin!(limit.run(never_starts)));
+            assert!(poll(kept.as_mut()).is_pending() && poll(unborn.as_mut()).is_pending());
+            drop(place);
+            panics(kept);
+            panics(unborn);
+            assert_eq!((limit.snapshot().in_flight, limit.limit()), (0, 1));
+        }
     });
 }
 
@@ -160,12 +209,12 @@ fn a_rate_limiter_has_its_place_back() {
     let limiter: RateLimiter<Sim> = RateLimiter::new(Rate::per_second(1_000)).max_concurrent(1);
     let free = || limiter.snapshot().running == Some(0);
     aplomb_sim::block_on(async {
-        check("run", |held| limiter.run(|| explodes(held)), || limiter.run(never_starts), free);
+        check("run", |operation| limiter.run(|| operation), || limiter.run(never_starts), free);
     });
     let keyed: KeyedRateLimiter<Sim, u32> = KeyedRateLimiter::new(Rate::per_second(1_000)).max_concurrent(1);
     let free = || keyed.snapshot(&7).running == Some(0);
     aplomb_sim::block_on(async {
-        check("keyed", |held| keyed.run(&7, || explodes(held)), || keyed.run(&7, never_starts), free);
+        check("keyed", |operation| keyed.run(&7, || operation), || keyed.run(&7, never_starts), free);
     });
 }
 
@@ -173,8 +222,8 @@ fn a_rate_limiter_has_its_place_back() {
 fn a_pool_has_its_place_back() {
     let pool: Pool<Sim> = Pool::new(1);
     let free = || pool.snapshot().running == 0;
-    check("run", |held| pool.run(|| explodes(held)), || pool.run(never_starts), free);
-    assert_eq!(pool.snapshot().cancelled, 2);
+    check("run", |operation| pool.run(|| operation), || pool.run(never_starts), free);
+    assert_eq!(pool.snapshot().cancelled, 3);
     let mut next = pin!(pool.run(|| ready::<Outcome>(Ok(1))));
     assert!(poll(next.as_mut()).is_ready());
 }
@@ -183,12 +232,16 @@ fn a_pool_has_its_place_back() {
 fn callers_that_share_go_on() {
     let throttle: Throttle<Sim, Share<Outcome, Heap>> = Throttle::shared(ms(10)).trailing(false);
     aplomb_sim::block_on(async {
-        let mut kept = pin!(throttle.call(|| explodes(Rc::default())));
-        assert!(poll(kept.as_mut()).is_pending());
-        let mut follows = pin!(throttle.call(|| ready(Ok(8))));
-        assert!(poll(follows.as_mut()).is_pending());
-        panics(kept);
-        assert_eq!(follows.await, Ok(8));
+        for when in EVER {
+            let operation = explodes(when, &Rc::default());
+            let mut kept = pin!(throttle.call(|| operation));
+            assert!(poll(kept.as_mut()).is_pending());
+            let mut follows = pin!(throttle.call(|| ready(Ok(8))));
+            assert!(poll(follows.as_mut()).is_pending());
+            panics(kept);
+            assert_eq!(follows.await, Ok(8));
+            aplomb_sim::sleep(ms(10)).await;
+        }
     });
 }
 
@@ -221,20 +274,21 @@ fn another_may_drive() {
 fn a_hedge_has_dropped_all_its_starts() {
     let hedge: Hedge<Sim, After, Inline<2>> = Hedge::after(ms(0)).storage().max_hedges(2);
     aplomb_sim::block_on(async {
-        let call = |held| {
+        let call = |operation: Explodes| {
+            let when = operation.when;
             // The first start has it.
-            let mut held = Some(held);
-            hedge.run(move || explodes(held.take().unwrap_or_default()))
+            let mut first = Some(operation);
+            hedge.run(move || first.take().unwrap_or_else(|| explodes(when, &Rc::default())))
         };
         check("run", call, || hedge.run(never_starts), || true);
-        let held = Rc::new(());
-        let mut others = pin!(hedge.run_numbered(|start| {
-            let held = Rc::clone(&held);
-            async move { if start == 3 { explodes(held).await } else { pending().await } }
-        }));
-        panics(others.as_mut());
-        assert_eq!(Rc::strong_count(&held), 1);
-        assert!(poll(others).is_pending());
+        for when in EVER {
+            let held = Rc::new(());
+            let start = |start| explodes(if start == 3 { when } else { When::Never }, &held);
+            let mut others = pin!(hedge.run_numbered(start));
+            panics(others.as_mut());
+            assert_eq!(Rc::strong_count(&held), 1);
+            assert!(poll(others).is_pending());
+        }
         let mut unborn = pin!(hedge.run_numbered(|start| {
             assert!(start < 2, "on purpose");
             pending::<Outcome>()
@@ -247,8 +301,8 @@ fn a_hedge_has_dropped_all_its_starts() {
 #[test]
 fn a_fallback_has_dropped_what_ran() {
     let fails = || ready(Outcome::Err("down"));
-    check("operation", |held| fallback(explodes(held), |_| fails()), || fallback(fails(), |_| never_starts()), || true);
-    check("alternative", |held| fallback(fails(), |_| explodes(held)), || fallback(fails(), |_| never_starts()), || true);
+    check("operation", |operation| fallback(operation, |_| fails()), || fallback(fails(), |_| never_starts()), || true);
+    check("alternative", |operation| fallback(fails(), |_| operation), || fallback(fails(), |_| never_starts()), || true);
 }
 
 #[test]
@@ -266,4 +320,143 @@ fn a_budget_has_back_what_was_paid_for_a_retry_that_never_starts() {
         panics(observer.as_mut());
         assert_eq!(budget.available(), 100);
     });
+}
+
+#[test]
+fn an_attempt_ends_its_call() {
+    let budget: RetryBudget<Sim> = RetryBudget::new(100);
+    let retry = Retry::<Sim>::new().budget(&budget).backoff(Constant::every(ms(0)));
+    aplomb_sim::block_on(async {
+        let call = |operation| {
+            let mut first = Some(operation);
+            retry.run(move || first.take().unwrap_or_else(|| explodes(When::Never, &Rc::default())))
+        };
+        check("retry", call, || retry.run(never_starts), || budget.available() == 100);
+    });
+}
+
+#[test]
+fn a_debounced_call_is_over() {
+    let throttle: Throttle<Sim> = Throttle::new(ms(0));
+    aplomb_sim::block_on(async {
+        check("call", |operation| throttle.call(|| operation), || throttle.call(never_starts), || true);
+    });
+}
+
+#[test]
+fn another_leads_a_flight() {
+    let flights: SingleFlight<Sim, u32, u32, &'static str> = SingleFlight::new();
+    let cache: Cache<Sim, u32, u32, &'static str> = Cache::new().ttl(ms(10));
+    aplomb_sim::block_on(async {
+        check("flight", |operation| flights.run(&7, || operation), || flights.run(&7, never_starts), || true);
+        check("cache", |operation| cache.get(&7, || operation), || cache.get(&7, never_starts), || true);
+        for when in EVER {
+            let (one, two) = (explodes(when, &Rc::default()), explodes(when, &Rc::default()));
+            let (mut flies, mut fetches) = (pin!(flights.run(&7, || one)), pin!(cache.get(&7, || two)));
+            assert!(poll(flies.as_mut()).is_pending() && poll(fetches.as_mut()).is_pending());
+            let (mut follows, mut waits) = (pin!(flights.run(&7, || ready(Ok(8)))), pin!(cache.get(&7, || ready(Ok(9)))));
+            assert!(poll(follows.as_mut()).is_pending() && poll(waits.as_mut()).is_pending());
+            panics(flies);
+            panics(fetches);
+            assert_eq!(zip(follows, waits).await, (Ok(8), Ok(9)));
+            cache.clear();
+        }
+    });
+}
+
+#[test]
+fn a_batch_ends_for_all() {
+    let batcher: Batcher<Sim, u32, u32, &'static str> = Batcher::new(2);
+    aplomb_sim::block_on(async {
+        for when in EVER {
+            let operation = explodes(when, &Rc::default());
+            let mut first = pin!(batcher.call(1, async |items: Vec<u32>| Ok(items)));
+            assert!(poll(first.as_mut()).is_pending());
+            let mut leads = pin!(batcher.call(2, |items: Vec<u32>| async move { operation.await.map(|_| items) }));
+            panics(leads.as_mut());
+            assert_eq!(first.await, Err(BatchError::Abandoned));
+            assert!(poll(leads).is_pending());
+        }
+    });
+}
+
+#[test]
+fn a_pipeline_has_all_its_places_back() {
+    let (bulkhead, breaker): (Bulkhead<Sim>, _) = (Bulkhead::new(1), CircuitBreaker::<Sim>::consecutive(1));
+    let pipeline = Pipeline::<Sim>::new().timeout(ms(100)).bulkhead(&bulkhead).circuit_breaker(&breaker).timeout(ms(10));
+    aplomb_sim::block_on(async {
+        let call = |operation| {
+            let mut first = Some(operation);
+            pipeline.run(move || first.take().unwrap_or_else(|| explodes(When::Never, &Rc::default())))
+        };
+        check("pipeline", call, || pipeline.run(never_starts), || bulkhead.snapshot().running == 0);
+    });
+}
+
+/// Whatever comes of a stream until it ends, whenever it panics.
+fn results<S: Stream>(mut stream: Pin<&mut S>) -> Vec<S::Item> {
+    let mut results = Vec::new();
+    for _ in 0..100 {
+        let mut cx = Context::from_waker(Waker::noop());
+        match catch_unwind(AssertUnwindSafe(|| stream.as_mut().poll_next(&mut cx))) {
+            Ok(Poll::Ready(Some(result))) => results.push(result),
+            Ok(Poll::Ready(None)) => return results,
+            Ok(Poll::Pending) | Err(_) => {}
+        }
+    }
+    panic!("it never ends");
+}
+
+#[test]
+fn the_other_jobs_of_a_set_go_on() {
+    for (when, at_once, panics) in [When::Polled, When::Dropped]
+        .into_iter()
+        .flat_map(|when| [false, true].into_iter().flat_map(move |at_once| (0..3).map(move |panics| (when, at_once, panics))))
+    {
+        let set: JobSet<Sim, Pin<Box<dyn Future<Output = Outcome>>>> = JobSet::new(2);
+        let held = Rc::new(());
+        for n in 0..3 {
+            let job: Pin<Box<dyn Future<Output = Outcome>>> = if n == panics {
+                Box::pin(Explodes { when, polled: at_once, _held: Rc::clone(&held) })
+            } else {
+                Box::pin(async move {
+                    yield_now().await;
+                    Ok(n)
+                })
+            };
+            set.add(job).unwrap();
+        }
+        set.close();
+        let in_order = results(pin!(set.results().unwrap()));
+        assert_eq!(in_order, (0..3).filter(|n| *n != panics).map(Ok).collect::<Vec<_>>());
+        let now = set.snapshot();
+        assert_eq!((now.running, now.completed, now.cancelled, Rc::strong_count(&held)), (0, 2, 1, 1));
+    }
+}
+
+#[test]
+fn a_group_that_is_cleared_drops_all() {
+    let held = Rc::new(());
+    let mut group = pin!(FutureGroup::<_, u32, ParentWaker, Inline<3>>::new(3));
+    let mut cx = Context::from_waker(Waker::noop());
+    for (tag, when) in (0..).zip([When::Never, When::Dropped, When::Never]) {
+        let vacancy = group.as_mut().vacancy().unwrap();
+        assert!(vacancy.admit(tag, explodes(when, &held), &mut Turn::new(), &mut cx).is_none());
+    }
+    assert!(catch_unwind(AssertUnwindSafe(|| group.as_mut().clear())).is_err());
+    assert!(group.is_empty() && Rc::strong_count(&held) == 1);
+}
+
+/// Its slot is free, and the others go on.
+#[test]
+fn a_group_loses_no_more_than_one() {
+    let mut group = pin!(FutureGroup::<_, u32, ParentWaker, Inline<2>>::new(2));
+    let mut cx = Context::from_waker(Waker::noop());
+    for (tag, when) in (0..).zip([When::Dropped, When::Never]) {
+        let vacancy = group.as_mut().vacancy().unwrap();
+        assert!(vacancy.admit(tag, explodes(when, &Rc::default()), &mut Turn::new(), &mut cx).is_none());
+    }
+    assert!(catch_unwind(AssertUnwindSafe(|| group.as_mut().next_ended(&mut Turn::new(), &mut cx).is_some())).is_err());
+    assert!(group.len() == 1 && group.as_mut().vacancy().is_some());
+    assert!(group.as_mut().next_ended(&mut Turn::new(), &mut cx).is_none());
 }

@@ -1,11 +1,12 @@
 use core::future::Future;
 use core::mem::forget;
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
 use super::serve::{Arrival, Serve};
+use crate::panicking::clear_at_panic;
 use crate::single_flight::Outcome;
 use crate::storage::Storage;
 use crate::sync::flights::{Aborts, Flights, News, Role, Stands, Ticket};
@@ -93,31 +94,22 @@ impl<C: Serve, Fut> Fetching<'_, C, Fut> {
         Fut: Future,
         X: Outcome<Fut::Output, C::Value, C::Error>,
     {
-        let mut this = self.project();
-        let Stands::Leads(ticket) = this.role.stands() else { return Poll::Pending };
-        let cache = this.role.flights();
-        // Whatever of the caller's code panics, the next one leads.
-        let mut aborts = Aborts(Some(this.role));
-        if let Some(operation) = operation.take() {
-            if cache.asks_for_keys() && this.key.is_none() {
-                *this.key = to_key(cache);
+        clear_at_panic(self, Self::give_up, |fetching| {
+            let mut this = fetching.project();
+            let Stands::Leads(ticket) = this.role.stands() else { return Poll::Pending };
+            let cache = this.role.flights();
+            if let Some(operation) = operation.take() {
+                if cache.asks_for_keys() && this.key.is_none() {
+                    *this.key = to_key(cache);
+                }
+                *this.began = cache.begin();
+                this.running.set(Some(operation()));
             }
-            *this.began = cache.begin();
-            this.running.set(Some(operation()));
-        }
-        let polled = match this.running.as_mut().as_pin_mut() {
-            Some(running) => running.poll(cx),
-            None => Poll::Pending,
-        };
-        let Poll::Ready(ended) = polled else {
-            forget(aborts);
-            return Poll::Pending;
-        };
-        this.running.set(None);
-        let (key, outcome) = (this.key.take(), X::of(ended));
-        match &mut aborts.0 {
-            Some(role) => Poll::Ready(cache.arrive(role, ticket, *this.began, key, outcome)),
-            None => Poll::Pending,
-        }
+            let Some(running) = this.running.as_mut().as_pin_mut() else { return Poll::Pending };
+            let ended = ready!(running.poll(cx));
+            this.running.set(None);
+            let (key, outcome) = (this.key.take(), X::of(ended));
+            Poll::Ready(cache.arrive(this.role, ticket, *this.began, key, outcome))
+        })
     }
 }

@@ -8,6 +8,7 @@ use pin_project_lite::pin_project;
 
 use super::pinned::{PinnedStorage, Places};
 use super::{AT_FIRST, Children};
+use crate::panicking::clear_at_panic;
 use crate::storage::{Link, Slots};
 
 pin_project! {
@@ -86,19 +87,21 @@ impl<F, T, C: Children, S: PinnedStorage> FutureGroup<F, T, C, S> {
         Self { places: Places::new(expected), entries: Slots::EMPTY, free: None, occupied: 0, children: C::EMPTY }
     }
 
-    /// Drops all futures.
-    pub fn clear(mut self: Pin<&mut Self>) {
-        for slot in 0..self.entries.as_slice().len() {
-            let mut this = self.as_mut().project();
-            if let Some(mut place) = this.places.as_mut().place(slot)
-                && place.is_some()
-            {
-                // Given up first: a drop may panic.
-                let tag = release(this.entries, this.free, this.occupied, slot);
-                place.set(None);
-                drop(tag);
+    /// Drops all futures, also if one of them panics at that.
+    pub fn clear(self: Pin<&mut Self>) {
+        clear_at_panic(self, Self::clear, |mut group| {
+            for slot in 0..group.entries.as_slice().len() {
+                let mut this = group.as_mut().project();
+                if let Some(mut place) = this.places.as_mut().place(slot)
+                    && place.is_some()
+                {
+                    // Given up first, and then dropped.
+                    let tag = release(this.entries, this.free, this.occupied, slot);
+                    place.set(None);
+                    drop(tag);
+                }
             }
-        }
+        });
     }
 
     /// Room for one more, if there is any.

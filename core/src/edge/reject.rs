@@ -10,6 +10,7 @@ use super::gate::{Gate, Mode, State};
 use super::machine::Decision;
 use super::terms::Terms;
 use crate::alarm::Alarm;
+use crate::panicking::clear_at_panic;
 use crate::platform::Platform;
 use crate::time::{Clock, Instant};
 
@@ -184,7 +185,7 @@ pin_project! {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it before the operation has started gives up its place: nothing starts then, and the callers that it superseded have ended already. Dropping it later drops the operation.
+    /// Dropping it before the operation has started gives up its place: nothing starts then, and the callers that it superseded have ended already. Dropping it later drops the operation; if that panics, it is dropped at once. Polled after its end, it is pending for ever.
     #[must_use = "futures do nothing unless polled"]
     pub struct Call<'g, P: Platform, K, F, Fut> {
         // None once it has started, or has ended.
@@ -206,22 +207,32 @@ where
     type Output = Result<T, EdgeError<E>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        clear_at_panic(self, Self::give_up, |call| {
+            let mut this = call.project();
+            if this.running.is_none() {
+                if this.operation.is_none() {
+                    return Poll::Pending;
+                }
+                let admitted = ready!(this.pending.poll_admitted(this.alarm, cx));
+                let Some(operation) = this.operation.take() else { return Poll::Pending };
+                match admitted {
+                    Ok(()) => this.running.set(Some(operation())),
+                    Err(error) => return Poll::Ready(Err(error.of_operation())),
+                }
+            }
+            let Some(running) = this.running.as_mut().as_pin_mut() else { return Poll::Pending };
+            let outcome = ready!(running.poll(cx));
+            this.running.set(None);
+            Poll::Ready(outcome.map_err(EdgeError::Failed))
+        })
+    }
+}
+
+impl<P: Platform, K, F, Fut> Call<'_, P, K, F, Fut> {
+    fn give_up(self: Pin<&mut Self>) {
         let mut this = self.project();
-        if this.running.is_none() {
-            if this.operation.is_none() {
-                return Poll::Pending;
-            }
-            let admitted = ready!(this.pending.poll_admitted(this.alarm, cx));
-            let Some(operation) = this.operation.take() else { return Poll::Pending };
-            match admitted {
-                Ok(()) => this.running.set(Some(operation())),
-                Err(error) => return Poll::Ready(Err(error.of_operation())),
-            }
-        }
-        let Some(running) = this.running.as_mut().as_pin_mut() else { return Poll::Pending };
-        let outcome = ready!(running.poll(cx));
+        *this.operation = None;
         this.running.set(None);
-        Poll::Ready(outcome.map_err(EdgeError::Failed))
     }
 }
 

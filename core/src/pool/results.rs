@@ -210,22 +210,19 @@ where
 {
     type Output = Outcome<J>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<J>> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome<J>> {
         let waker = cx.waker();
         let clear = |running: Pin<&mut Self>| {
             running.end(End::Cancelled);
             // Its slot is to be looked at.
             waker.wake_by_ref();
         };
-        let polled = clear_at_panic(self.as_mut(), clear, |running| match running.project().job.as_pin_mut() {
-            Some(job) => job.poll(cx).map(|output| Some(output.into_result())),
-            None => Poll::Ready(None),
-        });
-        let outcome = ready!(polled);
-        if let Some(result) = &outcome {
-            self.end(if result.is_ok() { End::Completed } else { End::Failed });
-        }
-        Poll::Ready(outcome)
+        clear_at_panic(self, clear, |mut running| {
+            let Some(job) = running.as_mut().project().job.as_pin_mut() else { return Poll::Ready(None) };
+            let result = ready!(job.poll(cx)).into_result();
+            running.end(if result.is_ok() { End::Completed } else { End::Failed });
+            Poll::Ready(Some(result))
+        })
     }
 }
 

@@ -1,7 +1,6 @@
 use core::fmt;
 use core::future::Future;
 use core::marker::PhantomData;
-use core::mem::forget;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
@@ -13,6 +12,7 @@ use super::outcome::{AsIs, Outcome};
 use super::with_deadline::{Late, Timed, WithDeadline};
 use super::with_shared::{MaybeShared, WithShared};
 use crate::deadline::Deadline;
+use crate::panicking::clear_at_panic;
 use crate::sync::flights::{Aborts, Board, Ended, Flights, Role, Stands};
 
 pin_project! {
@@ -109,40 +109,43 @@ where
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        if matches!(this.role.stands(), Stands::Outside) && this.operation.is_none() {
-            return Poll::Pending;
-        }
-        let ticket = match ready!(this.role.poll_ticket(*this.key, cx)) {
-            Ok(ticket) => ticket,
-            Err(ended) => {
-                *this.operation = None;
-                *this.is_shared = matches!(ended, Ended::Landed(_));
-                return Poll::Ready(ended.into_result());
+        clear_at_panic(self, Self::give_up, |run| {
+            let mut this = run.project();
+            if matches!(this.role.stands(), Stands::Outside) && this.operation.is_none() {
+                return Poll::Pending;
             }
-        };
-        let flights = this.role.flights();
-        // Whatever of the caller's code panics, the next one leads.
-        let mut aborts = Aborts(Some(this.role));
-        if let Some(operation) = this.operation.take() {
-            flights.tell(Event::Started);
-            this.running.set(Some(operation()));
-        }
-        let polled = match this.running.as_mut().as_pin_mut() {
-            Some(running) => running.poll(cx),
-            None => Poll::Pending,
-        };
-        let Poll::Ready(ended) = polled else {
-            forget(aborts);
-            return Poll::Pending;
-        };
+            let ticket = match ready!(this.role.poll_ticket(*this.key, cx)) {
+                Ok(ticket) => ticket,
+                Err(ended) => {
+                    *this.operation = None;
+                    *this.is_shared = matches!(ended, Ended::Landed(_));
+                    return Poll::Ready(ended.into_result());
+                }
+            };
+            let flights = this.role.flights();
+            if let Some(operation) = this.operation.take() {
+                flights.tell(Event::Started);
+                this.running.set(Some(operation()));
+            }
+            let Some(running) = this.running.as_mut().as_pin_mut() else { return Poll::Pending };
+            let ended = ready!(running.poll(cx));
+            this.running.set(None);
+            let outcome = C::of(ended);
+            *this.is_shared = this.role.land(ticket, &outcome);
+            flights.tell(Event::of(&outcome, *this.is_shared));
+            Poll::Ready(outcome.map_err(FlightError::Failed))
+        })
+    }
+}
+
+impl<F: Flights, Q: ?Sized, O, Fut, C> Run<'_, '_, F, Q, O, Fut, C> {
+    /// Leaves, as when it is dropped.
+    fn give_up(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        // Whatever of the caller's code panics as it is dropped, the next one leads.
+        let _aborts = Aborts(Some(this.role));
+        *this.operation = None;
         this.running.set(None);
-        let outcome = C::of(ended);
-        if let Some(role) = &mut aborts.0 {
-            *this.is_shared = role.land(ticket, &outcome);
-        }
-        flights.tell(Event::of(&outcome, *this.is_shared));
-        Poll::Ready(outcome.map_err(FlightError::Failed))
     }
 }
 
@@ -163,14 +166,8 @@ where
     }
 
     fn leave(self: Pin<&mut Self>) -> Self::Output {
-        let mut this = self.project();
-        let flights = this.role.flights();
-        {
-            // Whatever of the caller's code panics as it is dropped, the next one leads.
-            let _aborts = Aborts(Some(this.role));
-            *this.operation = None;
-            this.running.set(None);
-        }
+        let flights = self.role.flights();
+        self.give_up();
         flights.tell(Event::Rejected { reason: FlightError::Deadline });
         Err(FlightError::Deadline)
     }
