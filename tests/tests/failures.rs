@@ -4,10 +4,11 @@
 use std::error::Error;
 use std::future::{Future, IntoFuture, Pending, Ready, poll_fn, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use aplomb::edge::{DriveError, EdgeError};
+use aplomb::edge::{DriveError, EdgeError, Share};
 use aplomb::polling::PollEvent;
 use aplomb::rate_limiter::RateLimitError;
 use aplomb::ratio::percent;
@@ -15,7 +16,8 @@ use aplomb::retry::StopReason;
 use aplomb::sync::{AcquireError, Semaphore};
 use aplomb::time::{ms, secs};
 use aplomb::{
-    BulkheadError, ConfigError, Inline, PollError, Polling, Retry, RetryBudget, RetryError, TimeoutError, WaterfallError,
+    AdaptiveLimit, Bulkhead, BulkheadError, ConfigError, Inline, LimitError, PollError, Polling, Pool, PoolError, Retry,
+    RetryBudget, RetryError, Throttle, TimeoutError, WaterfallError,
 };
 use aplomb_sim::{Sim, SimClock};
 
@@ -141,6 +143,37 @@ fn all_errors_answer_the_same_questions() {
         RateLimitError::<()>::Deadline { retry_after: Some(ms(7)) } => true, true, Some(ms(7));
         WaterfallError { step: 1, name: None, error: () } => false, false, None;
     }
+}
+
+/// In place, one whose turn has come has its place until its task has its turn.
+#[test]
+fn a_queue_that_is_full_is_not_empty() {
+    fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+        future.poll(&mut Context::from_waker(Waker::noop()))
+    }
+    fn never() -> Pending<Result<(), ()>> {
+        std::future::pending()
+    }
+    let bulkhead: Bulkhead<Sim, Inline<1>> = Bulkhead::new(1).storage();
+    let limit = AdaptiveLimit::<Sim>::new().initial_limit(1).storage::<Inline<1>>();
+    let pool: Pool<Sim, Inline<1>> = Pool::new(1).storage();
+    let shared: Throttle<Sim, Share<Result<(), ()>, Inline<1>>> = Throttle::shared(ms(10)).trailing(false);
+    aplomb_sim::block_on(async {
+        let (place, permit, runs) = (bulkhead.try_acquire(), limit.try_acquire(), &mut Box::pin(pool.run(never)));
+        let (mut first, mut second, mut third) = (pin!(bulkhead.acquire()), pin!(limit.acquire()), pin!(pool.run(never)));
+        assert!(poll(runs.as_mut()).is_pending() && poll(third.as_mut()).is_pending());
+        assert!(poll(first.as_mut()).is_pending() && poll(second.as_mut()).is_pending());
+        drop((place, permit));
+        *runs = Box::pin(pool.run(never));
+        // They were woken, and nobody waits.
+        assert_eq!((bulkhead.snapshot().waiting, limit.snapshot().waiting, pool.snapshot().waiting), (0, 0, 0));
+        assert_eq!(bulkhead.acquire().await.err(), Some(BulkheadError::QueueFull { waiting: 1 }));
+        assert_eq!(limit.acquire().await.err(), Some(LimitError::QueueFull { waiting: 1 }));
+        assert_eq!(pool.run(never).await, Err(PoolError::QueueFull { waiting: 1 }));
+        let mut leads = pin!(shared.call(never));
+        assert!(poll(leads.as_mut()).is_pending());
+        assert_eq!(shared.call(never).await, Err(EdgeError::Full { waiting: 1 }));
+    });
 }
 
 #[test]

@@ -189,7 +189,8 @@ impl<S: PinnedStorage> Play<'_, S> {
         } else if !waits {
             assert_eq!(polled, Poll::Ready(Err(PoolError::Busy)), "{what}");
         } else if model.waiting.len() >= model.max_queued || model.taken() == model.slots {
-            let waiting = u32::try_from(model.waiting.len()).unwrap();
+            let waiting = if model.waiting.len() >= model.max_queued { model.waiting.len() } else { model.slots };
+            let waiting = u32::try_from(waiting).unwrap();
             assert_eq!(polled, Poll::Ready(Err(PoolError::QueueFull { waiting })), "{what}");
         } else {
             assert!(polled.is_pending(), "{what}: it overtook");

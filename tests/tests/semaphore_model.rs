@@ -54,8 +54,11 @@ impl Model {
             return Some(Ok(n));
         }
         let waiting = u32::try_from(self.queue.len()).unwrap();
-        if waiting == self.max_waiting || self.queue.len() + self.told.len() == self.places {
+        if waiting == self.max_waiting {
             return Some(Err(AcquireError::QueueFull { waiting }));
+        }
+        if self.queue.len() + self.told.len() == self.places {
+            return Some(Err(AcquireError::QueueFull { waiting: u32::try_from(self.places).unwrap() }));
         }
         self.queue.push_back((id, n));
         None

@@ -87,7 +87,7 @@ impl<P: Platform, A: Algorithm, J, S: Storage, O> AdaptiveLimit<P, A, J, S, O> {
         self
     }
 
-    /// Lets at most so many wait; with 0, whoever finds the limit reached is rejected at once. Default: as many as the storage has room for.
+    /// Lets at most so many wait; with 0, whoever finds the limit reached is rejected at once. Default: as many as the [storage](AdaptiveLimit::storage) has room for.
     ///
     /// # Examples
     ///
@@ -151,7 +151,7 @@ impl<P: Platform<Clock: Copy>, A: Algorithm + Copy, J: Copy, S: Storage, O: Copy
         self.with(algorithm, judge, observer)
     }
 
-    /// Keeps those who wait in `T`: in [`Inline<N>`](crate::storage::Inline), at most `N` of them. Default: the platform's storage.
+    /// Keeps those who wait in `T`: in [`Inline<N>`](crate::storage::Inline), at most `N` of them, and one whose turn has come keeps its place until its task has its turn. Default: the platform's storage.
     ///
     /// # Examples
     ///

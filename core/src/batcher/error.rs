@@ -25,7 +25,7 @@ use crate::config::ConfigError;
 pub enum BatchError<E = Infallible> {
     /// As many wait for a start as may, or there is no place left in the storage.
     QueueFull {
-        /// How many wait.
+        /// How many wait; where it is the storage that is full, how many have a place in it, with those whose batch is under way.
         waiting: u32,
     },
     /// The batch has ended, with more results or fewer than it has items: which is whose, cannot be told.

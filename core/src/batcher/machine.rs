@@ -104,7 +104,7 @@ pub(super) type Entered<I, T, S> = (Key<<S as Storage>::Link>, NewsOf<I, T, S>, 
 /// When to look again, or the batch that has started.
 type Looked<I, S> = Result<Instant, Started<<S as Storage>::Slots<I>, <S as Storage>::Link>>;
 
-/// There is no place, and so many wait. The waker comes back.
+/// There is no place, and so many wait, or have all that there are. The waker comes back.
 pub(super) struct Full(pub(super) u32, pub(super) Waker);
 
 impl<I, T, S: Storage> Machine<I, T, S> {
@@ -132,7 +132,10 @@ impl<I, T, S: Storage> Machine<I, T, S> {
         }
         let number = self.came.wrapping_add(1);
         let waits = Seat::Waits(Waiting { item: None, weight, arrival: Arrival::New { number, since } });
-        let key = self.seats.push(&mut self.line, waits, waker).map_err(|full| Full(waiting, full.0))?;
+        let key = match self.seats.push(&mut self.line, waits, waker) {
+            Ok(key) => key,
+            Err(full) => return Err(Full(self.seats.places(), full.0)),
+        };
         if let Some(Seat::Waits(waits)) = self.seats.get_mut(key) {
             waits.item = item.take();
         }

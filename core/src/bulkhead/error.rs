@@ -27,7 +27,7 @@ use crate::config::ConfigError;
 pub enum BulkheadError<E = Infallible> {
     /// All places are taken, and all waiting places too.
     QueueFull {
-        /// How many wait.
+        /// How many wait; where it is the storage that is full, how many have a place in it: one whose turn has come keeps its place until its task has its turn.
         waiting: u32,
     },
     /// It has waited as long as it may. Nothing was started.

@@ -80,7 +80,7 @@ impl<P: Platform, S: Storage> Bulkhead<P, S> {
 
 /// Settings that change its type. Of one that has been used already, no more than its settings is kept.
 impl<P: Platform<Clock: Copy>, S: Storage, O: Copy> Bulkhead<P, S, O> {
-    /// Keeps those who wait in `T`: in [`Inline<N>`](crate::storage::Inline), at most `N` of them. Default: the platform's storage.
+    /// Keeps those who wait in `T`: in [`Inline<N>`](crate::storage::Inline), at most `N` of them, and one whose turn has come keeps its place until its task has its turn. Default: the platform's storage.
     ///
     /// # Examples
     ///
@@ -126,7 +126,7 @@ impl<P: Platform<Clock: Copy>, S: Storage, O: Copy> Bulkhead<P, S, O> {
 }
 
 impl<P: Platform, S: Storage, O> Bulkhead<P, S, O> {
-    /// Lets at most so many wait; with 0, whoever finds no place is rejected at once. Default: as many as the storage has room for.
+    /// Lets at most so many wait; with 0, whoever finds no place is rejected at once. Default: as many as the [storage](Bulkhead::storage) has room for.
     ///
     /// # Examples
     ///

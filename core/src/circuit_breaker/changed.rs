@@ -93,7 +93,7 @@ impl<P: Platform, T: Trip, B: Backoff<State: Copy>, J, S: Storage, O> Watch<'_, 
                     *key = Some(new);
                     (Look::Waits(steady.on_clock(until)), [None, None])
                 }
-                Err(Full(waker)) => (Look::Full(waiters.len()), [Some(waker), None]),
+                Err(Full(waker)) => (Look::Full(waiters.places()), [Some(waker), None]),
             }
         })
     }

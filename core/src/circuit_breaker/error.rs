@@ -38,7 +38,7 @@ pub enum BreakerError<E = Infallible> {
     },
     /// As many wait for a [change](super::CircuitBreaker::changed) as there is room for.
     QueueFull {
-        /// How many.
+        /// How many; one that has been woken keeps its place until its task has its turn.
         waiting: u32,
     },
     /// It started, and failed.

@@ -26,7 +26,7 @@ pub enum EdgeError<E = Infallible> {
     Cancelled,
     /// All waiting places are taken.
     Full {
-        /// How many wait.
+        /// How many wait; where it is the storage that is full, how many have a place in it, with those whose operation runs.
         waiting: u32,
     },
     /// It started, and failed.

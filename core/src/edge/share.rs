@@ -176,7 +176,7 @@ impl<T, S: Storage> State<Share<T, S>> {
         let (kept, unused) = if starts { (None, Some(waker)) } else { (Some(waker), None) };
         let seat = match mode.seats.sit(mode.calls.wrapping_add(1), Phase::Waiting, kept) {
             Ok(seat) => seat,
-            Err(kept) => return (Entry::Full { waiting }, kept.or(unused)),
+            Err(kept) => return (Entry::Full { waiting: mode.seats.taken() }, kept.or(unused)),
         };
         mode.calls = mode.calls.wrapping_add(1);
         self.window = window;

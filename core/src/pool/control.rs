@@ -58,7 +58,7 @@ impl<P: Platform> Pool<P> {
 
 /// Settings that change its type. Of a pool that has been used already, no more than its settings is kept.
 impl<P: Platform, S: Storage, O: Copy> Pool<P, S, O> {
-    /// Keeps those who wait in `T`: in [`Inline<N>`](crate::storage::Inline), at most `N` of them. Default: the platform's storage.
+    /// Keeps those who wait in `T`: in [`Inline<N>`](crate::storage::Inline), at most `N` of them, and one whose turn has come keeps its place until its task has its turn. Default: the platform's storage.
     ///
     /// # Examples
     ///
@@ -102,7 +102,7 @@ impl<P: Platform, S: Storage, O> Pool<P, S, O> {
         Self { concurrency, max_queued, state: Shared::new(State::new(concurrency)), observer }
     }
 
-    /// Lets so many jobs wait, and turns others away. With zero none waits. Default: as many as the storage has room for; on the heap, set it.
+    /// Lets so many jobs wait, and turns others away. With zero none waits. Default: as many as the [storage](Pool::storage) has room for; on the heap, set it.
     ///
     /// # Examples
     ///

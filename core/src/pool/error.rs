@@ -24,7 +24,7 @@ pub enum PoolError<E = Infallible> {
     Closed,
     /// No place is free, and there is no room to wait for one. The job was not started.
     QueueFull {
-        /// How many wait.
+        /// How many wait; where it is the storage that is full, how many have a place in it: one whose turn has come keeps its place until its task has its turn.
         waiting: u32,
     },
     /// It was not to wait, and no place is free, or nothing starts, or others wait. The job was not started.

@@ -37,6 +37,11 @@ impl<T, S: Storage> Line<T, S> {
         Ok(Key { link, generation })
     }
 
+    /// How many slots there are; where an entry finds none, all are taken: by those in the line, and those who were called and have not been removed.
+    pub(super) fn places(&self) -> u32 {
+        u32::try_from(self.slots.as_slice().len()).unwrap_or(u32::MAX)
+    }
+
     /// The rank of the first.
     #[inline]
     pub(super) fn front(&self) -> Option<Rank> {

@@ -167,7 +167,10 @@ impl<S: Storage> State<S> {
                 self.now.waiting = self.now.waiting.saturating_add(1);
                 (Ok(Some(key)), None)
             }
-            Err(waker) => (Err(self.now.reject(PoolError::QueueFull { waiting: self.now.waiting })), Some(waker)),
+            Err(waker) => {
+                let full = PoolError::QueueFull { waiting: self.line.places() };
+                (Err(self.now.reject(full)), Some(waker))
+            }
         }
     }
 
@@ -178,7 +181,7 @@ impl<S: Storage> State<S> {
         }
         match self.line.push(Rank::Drained, waker) {
             Ok(key) => (Ok(Some(key)), None),
-            Err(waker) => (Err(PoolError::QueueFull { waiting: self.now.waiting }), Some(waker)),
+            Err(waker) => (Err(PoolError::QueueFull { waiting: self.line.places() }), Some(waker)),
         }
     }
 

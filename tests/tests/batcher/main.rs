@@ -70,7 +70,7 @@ fn places_run_out_and_come_back() {
     assert!(calls[..3].iter_mut().all(|call| poll_once(call.as_mut()).is_pending()), "the second leads, and has no place");
     assert_eq!((batcher.snapshot().waiting, batcher.snapshot().running), (1, 1));
     let mut full = pin!(batcher.call(9, async |_| pending::<Result<[u32; 2], _>>().await));
-    assert_eq!(poll_once(full.as_mut()), Poll::Ready(Err(BatchError::QueueFull { waiting: 1 })));
+    assert_eq!(poll_once(full.as_mut()), Poll::Ready(Err(BatchError::QueueFull { waiting: 2 })));
     assert!(poll_once(full).is_pending(), "and it never ends again");
     drop(calls.remove(0));
     let mut last = calls.pop().unwrap();

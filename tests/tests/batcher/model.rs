@@ -134,8 +134,9 @@ impl Model {
         }
         let waiting = self.line.len();
         let seats = waiting + self.running.iter().map(|batch| batch.followers.len()).sum::<usize>();
-        if waiting >= self.settings.max_waiting.unwrap_or(u32::MAX) as usize || seats >= self.capacity {
-            let waiting = u32::try_from(waiting).unwrap();
+        let may_not = waiting >= self.settings.max_waiting.unwrap_or(u32::MAX) as usize;
+        if may_not || seats >= self.capacity {
+            let waiting = u32::try_from(if may_not { waiting } else { seats }).unwrap();
             self.brought.ends.insert(id, Err(BatchError::QueueFull { waiting }));
             return;
         }

@@ -82,6 +82,8 @@ fn there_is_room_for_so_many() {
         let mut first = Box::pin(breaker.changed());
         assert!(futures_lite::future::poll_once(first.as_mut()).await.is_none());
         assert_eq!(breaker.changed().await, Err(BreakerError::QueueFull { waiting: 1 }));
+        breaker.force_open();
+        assert_eq!(breaker.changed().await, Err(BreakerError::QueueFull { waiting: 1 }), "it has been woken, and not polled");
         drop(first);
         assert!(futures_lite::future::poll_once(breaker.changed()).await.is_none());
     });

@@ -80,7 +80,7 @@ impl<P: Platform> Semaphore<P> {
 }
 
 impl<P: Platform, S: Storage> Semaphore<P, S> {
-    /// As [`new`](Semaphore::new), with those who wait kept in `S`: in [`Inline<N>`](crate::storage::Inline), at most `N` of them.
+    /// As [`new`](Semaphore::new), with those who wait kept in `S`: in [`Inline<N>`](crate::storage::Inline), at most `N` of them, and one whose turn has come keeps its place until its task has its turn.
     ///
     /// # Examples
     ///
@@ -101,7 +101,7 @@ impl<P: Platform, S: Storage, X> Semaphore<P, S, X> {
         Self { state: Shared::new(State::new(permits, beside)), max_waiting: u32::MAX }
     }
 
-    /// At most so many wait; with 0, nobody does. Default: as many as the storage has room for.
+    /// At most so many wait; with 0, nobody does. Default: as many as the [storage](Semaphore::with_storage) has room for.
     ///
     /// # Examples
     ///

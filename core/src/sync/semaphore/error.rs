@@ -33,7 +33,7 @@ pub enum AcquireError {
     },
     /// All waiting places are taken.
     QueueFull {
-        /// How many wait.
+        /// How many wait; where it is the storage that is full, how many have a place in it: one whose turn has come keeps its place until its task has its turn.
         waiting: u32,
     },
     /// The semaphore is closed.

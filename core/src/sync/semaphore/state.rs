@@ -117,7 +117,7 @@ impl<S: Storage, X> State<S, X> {
             Err(error) => (Err(error), Some(waker)),
             Ok(false) => match self.waiters.push(Claim::Permits(n), waker) {
                 Ok(key) => (Ok(Some(key)), None),
-                Err(full) => (Err(AcquireError::QueueFull { waiting: self.waiting() }), Some(full.0)),
+                Err(full) => (Err(AcquireError::QueueFull { waiting: self.waiters.places() }), Some(full.0)),
             },
         }
     }

@@ -136,6 +136,11 @@ impl<T, S: Storage> WaitList<T, S> {
         self.queue.len()
     }
 
+    /// How many places there are; all are taken where [there is no room](Full).
+    pub(crate) fn places(&self) -> u32 {
+        self.slab.places()
+    }
+
     /// Whether nobody waits.
     pub const fn is_empty(&self) -> bool {
         self.queue.is_empty()
