@@ -21,7 +21,7 @@ pin_project! {
     /// 4. A new instant resets it, in whatever state it is, instead of making another.
     /// 5. [`Instant::MAX`] registers nothing.
     /// 6. When it is ready, its instant has come, even if the clock, being coarser than the timer, does not say so yet: what is told to a machine is `max(now, at)`.
-    /// 7. Dropping it cancels. A stray wake-up may follow, and is harmless.
+    /// 7. Dropping it cancels, and so does [disarming](Alarm::disarm) it. A stray wake-up may follow, and is harmless.
     /// 8. It is ready when its time has come, however much of its task's cooperative budget an operation has used up: that is the adapter's part.
     ///
     /// # Examples
@@ -63,6 +63,18 @@ impl<S> Alarm<S> {
     #[must_use]
     pub const fn at(&self) -> Instant {
         self.at
+    }
+
+    /// Waits for nothing any more: gives up its timer, if it has one. What it was set to, it keeps in mind.
+    ///
+    /// Whoever ends calls it, since a future that has ended may be kept.
+    #[inline]
+    pub fn disarm(self: Pin<&mut Self>) {
+        let mut sleep = self.project().sleep;
+        // Most have ended without.
+        if sleep.is_some() {
+            sleep.set(None);
+        }
     }
 }
 

@@ -223,11 +223,9 @@ where
                 }
                 let turn = ready!(this.role.poll_turn(this.item, this.alarm.as_mut(), cx));
                 let Some(operation) = this.operation.take() else { return Poll::Pending };
+                this.alarm.disarm();
                 match turn {
-                    Turn::Leads(items) => {
-                        this.alarm.set(Alarm::new());
-                        this.running.set(Some(operation.begin(items)));
-                    }
+                    Turn::Leads(items) => this.running.set(Some(operation.begin(items))),
                     Turn::Ended(outcome) => {
                         *this.item = None;
                         return Poll::Ready(outcome);

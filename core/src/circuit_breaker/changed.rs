@@ -123,6 +123,7 @@ impl<P: Platform, T: Trip, B: Backoff<State: Copy>, J, S: Storage, O> Future for
             }
         };
         this.watch.ended = true;
+        this.alarm.disarm();
         Poll::Ready(ended)
     }
 }

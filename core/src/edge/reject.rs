@@ -213,7 +213,8 @@ where
                 if this.operation.is_none() {
                     return Poll::Pending;
                 }
-                let admitted = ready!(this.pending.poll_admitted(this.alarm, cx));
+                let admitted = ready!(this.pending.poll_admitted(this.alarm.as_mut(), cx));
+                this.alarm.disarm();
                 let Some(operation) = this.operation.take() else { return Poll::Pending };
                 match admitted {
                     Ok(()) => this.running.set(Some(operation())),

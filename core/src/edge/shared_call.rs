@@ -249,7 +249,8 @@ where
             if this.operation.is_none() {
                 return Poll::Pending;
             }
-            let ended = ready!(this.role.poll_turn(this.alarm, cx));
+            let ended = ready!(this.role.poll_turn(this.alarm.as_mut(), cx));
+            this.alarm.disarm();
             let Some(operation) = this.operation.take() else { return Poll::Pending };
             match ended {
                 None => this.running.set(Some(operation())),

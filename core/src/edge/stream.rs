@@ -114,10 +114,15 @@ impl<S: Stream, C: Clock> Stream for EdgeStream<S, C> {
         }
         if *this.ended && this.terms.ends_early() {
             this.window.abandon();
+            this.alarm.disarm();
             return Poll::Ready(this.newest.take());
         }
         if !this.window.is_pending() {
-            return if *this.ended { Poll::Ready(None) } else { Poll::Pending };
+            if !*this.ended {
+                return Poll::Pending;
+            }
+            this.alarm.disarm();
+            return Poll::Ready(None);
         }
         let mut now = reading.unwrap_or_else(|| this.clock.now());
         loop {

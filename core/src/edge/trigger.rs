@@ -260,8 +260,9 @@ impl<P: Platform, K, V> Future for Next<'_, P, K, V> {
     type Output = Result<V, DriveError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let value = ready!(this.driver.poll_value(this.alarm, cx));
+        let mut this = self.project();
+        let value = ready!(this.driver.poll_value(this.alarm.as_mut(), cx));
+        this.alarm.disarm();
         this.driver.give_up();
         Poll::Ready(value)
     }
@@ -306,6 +307,7 @@ where
 {
     fn give_up(self: Pin<&mut Self>) {
         let mut this = self.project();
+        this.alarm.disarm();
         this.running.set(None);
         this.driver.give_up();
     }

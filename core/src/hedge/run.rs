@@ -288,6 +288,7 @@ where
     fn end(self: Pin<&mut Self>) {
         let mut this = self.project();
         this.count.stage = Stage::Ended;
+        this.alarm.disarm();
         *this.failed = None;
         this.first.set(None);
         for hedge in 1..this.count.started {

@@ -72,7 +72,25 @@ where
 {
     type Output = Result<T, PollError<T, E>>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let polled = self.as_mut().poll_result(cx);
+        if polled.is_ready() {
+            self.project().alarm.disarm();
+        }
+        polled
+    }
+}
+
+impl<P, O, U, B, N, Fut, T, E> Run<P, O, U, B, N, Fut, T, E>
+where
+    P: Platform,
+    O: FnMut() -> Fut,
+    Fut: Future<Output = Result<T, E>>,
+    U: FnMut(&T) -> bool,
+    B: Backoff,
+    N: for<'e> Observer<PollEvent<'e, T, E>>,
+{
+    fn poll_result(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, PollError<T, E>>> {
         let mut this = self.project();
         loop {
             let next = match this.stage.as_mut().project() {

@@ -248,8 +248,9 @@ where
 
     /// It has ended: whoever is first now is woken, and the observer told.
     #[inline(never)]
-    fn conclude(self: Pin<&mut Self>, waited: Waited<B>) -> Poll<Result<Permit<B>, RateLimitError>> {
+    fn conclude(mut self: Pin<&mut Self>, waited: Waited<B>) -> Poll<Result<Permit<B>, RateLimitError>> {
         let (permits, Waited { result, time, next }) = (self.permits, waited);
+        self.as_mut().project().alarm.disarm();
         let Some(lines) = self.end() else { return Poll::Pending };
         match result {
             Ok(spot) => {

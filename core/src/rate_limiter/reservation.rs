@@ -108,12 +108,13 @@ impl<L: Lines> Future for Reserved<'_, L> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.project();
+        let mut this = self.project();
         let Some(reservation) = this.reservation.as_ref() else { return Poll::Pending };
         let clock = reservation.lines.clock();
         if clock.now() < reservation.at {
-            ready!(this.alarm.poll_until(clock, reservation.at, cx));
+            ready!(this.alarm.as_mut().poll_until(clock, reservation.at, cx));
         }
+        this.alarm.disarm();
         if let Some(mut reservation) = this.reservation.take() {
             reservation.has_come = true;
         }

@@ -110,12 +110,19 @@ impl<Q: AsPolicy, R, E, A, B: Future<Output = ()>> Progress<Q, R, E, A, B> {
         S: Start<Output = Result<T, E>, Run = A>,
         K: Between<E, Future = B>,
     {
-        clear_at_panic(self, Self::give_up, |progress| progress.poll_result(call, cx))
+        clear_at_panic(self, Self::give_up, |mut progress| {
+            let polled = progress.as_mut().poll_result(call, cx);
+            if polled.is_ready() {
+                progress.project().alarm.disarm();
+            }
+            polled
+        })
     }
 
     /// Nothing starts any more, and what was paid for that goes back.
     fn give_up(self: Pin<&mut Self>) {
         let mut this = self.project();
+        this.alarm.disarm();
         this.stage.set(Stage::Ended);
         this.session.give_up();
     }

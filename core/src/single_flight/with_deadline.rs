@@ -74,13 +74,14 @@ impl<R: Late> Future for WithDeadline<R> {
         let mut this = self.project();
         let mut polled = this.run.as_mut().poll(cx);
         if polled.is_pending() {
-            let is_late = this.run.timed().poll_until(this.alarm, *this.deadline, cx).is_ready();
+            let is_late = this.run.timed().poll_until(this.alarm.as_mut(), *this.deadline, cx).is_ready();
             if !is_late {
                 return Poll::Pending;
             }
             polled = Poll::Ready(this.run.leave());
         }
         *this.deadline = Instant::MAX;
+        this.alarm.disarm();
         polled
     }
 }

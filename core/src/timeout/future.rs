@@ -99,6 +99,7 @@ impl<O, C: Clock> Timeout<O, C> {
         let mut this = self.project();
         let Some(operation) = this.operation.as_mut().as_pin_mut() else { return Poll::Pending };
         if let Poll::Ready(outcome) = poll(operation, cx) {
+            this.alarm.disarm();
             this.operation.set(None);
             return Poll::Ready(outcome.map_err(TimeoutError::Failed));
         }

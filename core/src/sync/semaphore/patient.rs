@@ -59,6 +59,7 @@ pub(crate) fn poll_patiently<B: Deref<Target: Patient>>(
         taken = permit.poll_taken(cx);
     }
     let Poll::Ready(outcome) = taken else { return poll_time(permit, alarm, cx).map(Err) };
+    alarm.disarm();
     let Some(lender) = permit.end() else { return Poll::Pending };
     Poll::Ready(match outcome {
         Ok(()) => Ok(lender),
