@@ -1,4 +1,5 @@
 //! What a run in parallel allocates: for each slot its waker, for eight of them a place for their futures, some tables that double, and nothing for an item.
+#![allow(clippy::unwrap_used, reason = "a test may")]
 
 mod counting;
 
