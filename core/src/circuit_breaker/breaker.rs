@@ -8,7 +8,7 @@ use super::judge::AnyError;
 use super::machine::{Epoch, Forced, Machine, Rejected, Terms};
 use super::permit::Permit;
 use super::run::Run;
-use super::state::{Event, Snapshot, State, tell_changes};
+use super::state::{Change, Event, Snapshot, State};
 use super::timing::Time;
 use super::trip::{Consecutive, Trip};
 use crate::backoff::{Backoff, Constant};
@@ -261,22 +261,29 @@ where
     /// });
     /// ```
     pub fn force_open(&self) {
-        self.act(None, |machine, _, _| machine.force(Forced::Open));
+        self.force(|machine| machine.force(Forced::Open));
     }
 
     /// Closes it now, with nothing on record, as if its probes had succeeded.
     pub fn force_closed(&self) {
-        self.act(None, |machine, _, _| machine.force(Forced::Closed));
+        self.force(|machine| machine.force(Forced::Closed));
     }
 
     /// Lets all calls through from now on and counts none, until it is told otherwise.
     pub fn disable(&self) {
-        self.act(None, |machine, _, _| machine.force(Forced::Disabled));
+        self.force(|machine| machine.force(Forced::Disabled));
     }
 
     /// Makes it as new: closed, with nothing on record, its [counts](Snapshot) at zero.
     pub fn reset(&self) {
-        self.act(None, |machine, _, _| machine.reset());
+        self.force(Machine::reset);
+    }
+
+    fn force(&self, act: impl FnOnce(&mut Machine<T, B>)) {
+        // One that makes no sense lets nothing through, whatever is said.
+        if self.terms.config_error().is_none() {
+            self.act(None, |machine, _, _| act(machine));
+        }
     }
 
     /// Does something with the machine, and tells whoever has to know.
@@ -286,12 +293,12 @@ where
         act: impl FnOnce(&mut Machine<T, B>, &Terms<T, B>, &mut Time<'_, P::Clock>) -> R,
     ) -> R {
         let (result, change) = self.shared.with(|Inner { machine, steady, .. }| {
-            let before = (machine.epoch(), machine.gone_to());
+            let from = machine.gone_to();
             let result = act(machine, &self.terms, &mut Time { steady, clock: &self.clock, read });
-            (result, self.note(machine, before))
+            (result, self.note(machine, from))
         });
         if let Some((from, to)) = change {
-            self.tell_both(from, to);
+            self.tell(from, to);
         }
         result
     }
@@ -299,17 +306,11 @@ where
     /// Sets the gate as the machine stands, and says what has changed.
     #[cfg_attr(target_pointer_width = "64", inline)]
     #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
-    fn note(&self, machine: &Machine<T, B>, (epoch, from): (Epoch, State)) -> Option<(State, State)> {
+    fn note(&self, machine: &Machine<T, B>, from: State) -> Change {
         let to = machine.gone_to();
         let goes_through = matches!(to, State::Closed | State::Disabled);
-        let is_calm = machine.is_calm(&self.terms);
-        self.gate.set(machine.epoch(), goes_through, is_calm, || self.terms.config_error().is_none());
-        (machine.epoch() != epoch).then_some((from, to))
-    }
-
-    #[cold]
-    fn tell_both(&self, from: State, to: State) {
-        tell_changes(from, to, |from, to| self.tell(from, to));
+        self.gate.set(machine.epoch(), goes_through, machine.is_calm(&self.terms));
+        (from != to).then_some((from, to))
     }
 
     #[cold]
@@ -335,18 +336,18 @@ where
         let read = self.clock.now();
         // To ask for no more than a rejection is quicker, and the machine gives the same answer.
         let rejected = if SMALL { None } else { self.reject(read) };
-        let admitted = rejected.map_or_else(|| self.admit_or_change(read), Err);
-        match admitted {
-            Ok(epoch) => self
-                .terms
-                .config_error()
-                .map_or_else(|| Ok(self.terms.stamp(epoch, &self.clock)), |error| Err(BreakerError::Config(error))),
-            Err(rejected) => {
-                let error = BreakerError::from(rejected);
-                self.observer.observe(&Event::Rejected { retry_after: error.retry_after() });
-                Err(error)
-            }
-        }
+        let admitted = match rejected {
+            Some(rejected) => Err(rejected),
+            None => match self.terms.config_error() {
+                Some(error) => return Err(BreakerError::Config(error)),
+                None => self.admit_or_change(read),
+            },
+        };
+        admitted.map_err(|rejected| {
+            let error = BreakerError::from(rejected);
+            self.observer.observe(&Event::Rejected { retry_after: error.retry_after() });
+            error
+        })
     }
 
     fn reject(&self, read: Instant) -> Option<Rejected> {
@@ -354,14 +355,25 @@ where
     }
 
     #[cold]
-    fn admit_or_change(&self, read: Instant) -> Result<Epoch, Rejected> {
-        self.act(Some(read), |machine, terms, time| machine.admit(terms, || time.now(), P::random))
+    fn admit_or_change(&self, read: Instant) -> Result<Ticket, Rejected> {
+        let mut next = None;
+        loop {
+            match self.act(Some(read), |machine, terms, time| machine.admit(terms, || time.now(), next)) {
+                Ok(admitted) => return admitted.map(|epoch| self.terms.stamp(epoch, &self.clock)),
+                Err(last) => next = Some(self.terms.draw(last, P::random)),
+            }
+        }
     }
 
     #[inline(never)]
     fn record(&self, ticket: Ticket, failed: bool) {
         let (call, read) = self.terms.ended(ticket, failed, &self.clock);
-        self.act(read, |machine, terms, time| machine.record(terms, ticket.epoch, call, || time.now(), P::random));
+        let mut next = None;
+        while let Err(last) =
+            self.act(read, |machine, terms, time| machine.record(terms, ticket.epoch, call, || time.now(), next))
+        {
+            next = Some(self.terms.draw(last, P::random));
+        }
     }
 
     #[cold]

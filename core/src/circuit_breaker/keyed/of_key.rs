@@ -8,7 +8,8 @@ use crate::backoff::Backoff;
 use crate::circuit_breaker::circuit::{Circuit, Ticket};
 use crate::circuit_breaker::error::BreakerError;
 use crate::circuit_breaker::machine::Machine;
-use crate::circuit_breaker::state::{Event, KeyedEvent, State, tell_changes};
+use crate::circuit_breaker::permit::Permit;
+use crate::circuit_breaker::state::{Change, Event, KeyedEvent};
 use crate::circuit_breaker::timing::Time;
 use crate::circuit_breaker::trip::Trip;
 use crate::key::{KeyHash, ToKey};
@@ -16,9 +17,6 @@ use crate::observe::SharedObserver;
 use crate::platform::Platform;
 use crate::storage::Storage;
 use crate::time::{Clock, Instant};
-
-/// From which state to which, if that is to be told.
-type Change = Option<(State, State)>;
 
 /// The breaker of a key.
 #[derive(Debug)]
@@ -58,7 +56,7 @@ where
             let index = shard.table.find(self.hash, |known| known.borrow() == self.key)?;
             shard.with(&breakers.terms, index, (&breakers.clock, read), |machine, time| Self::noting(machine, time, act))
         })?;
-        self.tell_changes(change);
+        self.tell_change(change);
         Some(result)
     }
 
@@ -68,15 +66,16 @@ where
         time: &mut Time<'_, P::Clock>,
         act: impl FnOnce(&mut Machine<T, B>, &mut Time<'_, P::Clock>) -> (R, Flow),
     ) -> ((R, Change), Flow) {
-        let (epoch, from) = (machine.epoch(), machine.gone_to());
+        let from = machine.gone_to();
         let (result, flow) = act(machine, time);
-        let change = (O::LISTENS && machine.epoch() != epoch).then(|| (from, machine.gone_to()));
+        let to = machine.gone_to();
+        let change = (O::LISTENS && from != to).then_some((from, to));
         ((result, change), flow)
     }
 
-    fn tell_changes(&self, change: Change) {
+    fn tell_change(&self, change: Change) {
         if let Some((from, to)) = change {
-            tell_changes(from, to, |from, to| self.tell(Event::Changed { from, to }));
+            self.tell(Event::Changed { from, to });
         }
     }
 
@@ -133,7 +132,7 @@ where
             (result, forgotten)
         });
         let (result, change) = result.ok_or(full)?;
-        self.tell_changes(change);
+        self.tell_change(change);
         Ok(result)
     }
 }
@@ -156,18 +155,22 @@ where
     }
 
     fn admit(&self) -> Result<Ticket, BreakerError> {
-        let terms = &self.breakers.terms;
-        let admit = |machine: &mut Machine<T, B>, time: &mut Time<'_, P::Clock>| {
-            let admitted = machine.admit(terms, || time.now(), P::random);
-            let flow = if admitted.is_ok() { Flow::Began } else { Flow::Neither };
-            (admitted, flow)
-        };
-        let admitted = match self.find(None, admit) {
-            Some(admitted) => admitted.map_err(BreakerError::from),
-            None => self.make(self.breakers.clock.now(), admit).and_then(|admitted| admitted.map_err(BreakerError::from)),
+        let (terms, clock) = (&self.breakers.terms, &self.breakers.clock);
+        let mut next = None;
+        let admitted = loop {
+            let admit = |machine: &mut Machine<T, B>, time: &mut Time<'_, P::Clock>| {
+                let admitted = machine.admit(terms, || time.now(), next);
+                let flow = if let Ok(Ok(_)) = admitted { Flow::Began } else { Flow::Neither };
+                (admitted, flow)
+            };
+            match self.find(None, admit).map_or_else(|| self.make(clock.now(), admit), Ok) {
+                Ok(Ok(admitted)) => break admitted.map_err(BreakerError::from),
+                Ok(Err(last)) => next = Some(terms.draw(last, P::random)),
+                Err(error) => break Err(error),
+            }
         };
         match admitted {
-            Ok(epoch) => Ok(terms.stamp(epoch, &self.breakers.clock)),
+            Ok(epoch) => Ok(terms.stamp(epoch, clock)),
             Err(error) => {
                 if error.is_rejected() {
                     self.tell(Event::Rejected { retry_after: error.retry_after() });
@@ -180,11 +183,15 @@ where
     fn settle(&self, ticket: Ticket, failed: bool) {
         let terms = &self.breakers.terms;
         let (call, read) = terms.ended(ticket, failed, &self.breakers.clock);
-        // A key of which a call is under way is not forgotten.
-        let _known = self.find(read, |machine, time| {
-            machine.record(terms, ticket.epoch, call, || time.now(), P::random);
-            ((), Flow::Ended)
-        });
+        let mut next = None;
+        // A key of which a call is under way is not forgotten, and it is until its end is on record.
+        while let Some(Err(last)) = self.find(read, |machine, time| {
+            let recorded = machine.record(terms, ticket.epoch, call, || time.now(), next);
+            let flow = if recorded.is_ok() { Flow::Ended } else { Flow::Neither };
+            (recorded, flow)
+        }) {
+            next = Some(Permit::holding(self, ticket, || terms.draw(last, P::random)));
+        }
     }
 
     fn abandon(&self, ticket: Ticket) {
