@@ -327,15 +327,20 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
 
     /// What a call would find now, and when the time changes that.
     pub(super) fn outlook(&self, now: Instant) -> (State, Instant) {
+        match (self.open_until(now), self.phase) {
+            (Some(until), _) if now < until => (State::Open, until),
+            (Some(_), _) => (State::HalfOpen, Instant::MAX),
+            (None, Phase::HalfOpen { until, .. }) => (State::HalfOpen, until),
+            (None, Phase::Closed | Phase::Open { .. } | Phase::ForcedOpen | Phase::Disabled) => (self.gone_to(), Instant::MAX),
+        }
+    }
+
+    /// Until when it is open, or was: until a call finds that over.
+    fn open_until(&self, now: Instant) -> Option<Instant> {
         match self.phase {
-            Phase::Open { until } if now < until => (State::Open, until),
-            Phase::Open { .. } => (State::HalfOpen, Instant::MAX),
-            Phase::HalfOpen { until, .. } if now >= until && !until.is_never() => {
-                let until = until.saturating_add_nanos(self.pause);
-                if now < until { (State::Open, until) } else { (State::HalfOpen, Instant::MAX) }
-            }
-            Phase::HalfOpen { until, .. } => (State::HalfOpen, until),
-            Phase::Closed | Phase::ForcedOpen | Phase::Disabled => (self.gone_to(), Instant::MAX),
+            Phase::Open { until } => Some(until),
+            Phase::HalfOpen { until, .. } if now >= until && !until.is_never() => Some(until.saturating_add_nanos(self.pause)),
+            Phase::Closed | Phase::HalfOpen { .. } | Phase::ForcedOpen | Phase::Disabled => None,
         }
     }
 
@@ -347,7 +352,8 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
     pub(super) fn snapshot(&self, terms: &Terms<T, B>, now: Instant) -> Snapshot {
         let (state, until) = self.outlook(now);
         let probes = match self.phase {
-            Phase::HalfOpen { running, .. } if state == State::HalfOpen => running,
+            // Those of a time that is over don't count any more.
+            Phase::HalfOpen { running, .. } if self.open_until(now).is_none() => running,
             Phase::Closed | Phase::Open { .. } | Phase::HalfOpen { .. } | Phase::ForcedOpen | Phase::Disabled => 0,
         };
         Snapshot {
