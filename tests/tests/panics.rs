@@ -1,6 +1,7 @@
 //! An operation that panics, and whose future is kept: a task that catches the panic goes on, and what the call held is free all the same.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
+use std::cell::Cell;
 use std::future::{Future, IntoFuture, Ready, pending, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
@@ -15,8 +16,8 @@ use aplomb::hedge::After;
 use aplomb::rate_limiter::Rate;
 use aplomb::time::ms;
 use aplomb::{
-    AdaptiveLimit, Bulkhead, CircuitBreaker, ConfigError, Heap, Hedge, Inline, KeyedRateLimiter, Pool, RateLimiter, Retry,
-    RetryBudget, Throttle,
+    AdaptiveLimit, Bulkhead, CircuitBreaker, ConfigError, Deadline, Heap, Hedge, Inline, Instant, KeyedRateLimiter, Pipeline,
+    Pool, RateLimiter, Retry, RetryBudget, Throttle,
 };
 use aplomb_sim::{Sim, SimClock};
 use futures_lite::future::yield_now;
@@ -265,5 +266,46 @@ fn a_budget_has_back_what_was_paid_for_a_retry_that_never_starts() {
         let mut observer = pin!(observer.into_future());
         panics(observer.as_mut());
         assert_eq!(budget.available(), 100);
+    });
+}
+
+/// Nothing is started again in a pipeline, whatever layer is around it.
+#[test]
+fn a_pipeline_starts_once_what_panics() {
+    let starts = Cell::new(0);
+    let start = || {
+        starts.set(starts.get() + 1);
+        never_starts()
+    };
+    let (limiter, limit) = (RateLimiter::<Sim>::new(Rate::per_second(1_000)), AdaptiveLimit::<Sim>::new());
+    let (breaker, bulkhead) = (CircuitBreaker::<Sim>::consecutive(9), Bulkhead::<Sim>::new(1));
+    let hedge: Hedge<Sim, After, Inline<2>> = Hedge::after(ms(0)).storage();
+    let new = Pipeline::<Sim>::new;
+    let retry = || Retry::<Sim>::new().backoff(Constant::every(ms(0)));
+    let deadline = Deadline::at(Instant::MAX);
+    macro_rules! check {
+        ($($pipeline:expr),+ $(,)?) => { $(
+            let pipeline = $pipeline;
+            let mut kept = pin!(pipeline.run(start));
+            panics(kept.as_mut());
+            assert!(poll(kept).is_pending(), "{}", stringify!($pipeline));
+            assert_eq!(starts.take(), 1, "{}", stringify!($pipeline));
+        )+ };
+    }
+    aplomb_sim::block_on(async {
+        check!(
+            new(),
+            new().timeout(ms(1)),
+            new().timeout_at(deadline),
+            new().retry(retry()),
+            new().retry_rejected(retry()),
+            new().rate_limiter(&limiter),
+            new().circuit_breaker(&breaker),
+            new().bulkhead(&bulkhead),
+            new().adaptive_limit(&limit),
+            new().hedge(&hedge),
+            new().fallback_value(7),
+            new().retry(retry()).timeout(ms(1)).bulkhead(&bulkhead),
+        );
     });
 }
