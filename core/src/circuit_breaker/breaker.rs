@@ -13,6 +13,7 @@ use super::timing::Time;
 use super::trip::{Consecutive, Trip};
 use crate::backoff::{Backoff, Constant};
 use crate::observe::{SharedObserver, Silent};
+use crate::panicking::wake_all;
 use crate::platform::{Platform, SMALL};
 use crate::storage::Storage;
 use crate::sync::{Shared, WaitList};
@@ -292,15 +293,22 @@ where
         read: Option<Instant>,
         act: impl FnOnce(&mut Machine<T, B>, &Terms<T, B>, &mut Time<'_, P::Clock>) -> R,
     ) -> R {
-        let (result, change) = self.shared.with(|Inner { machine, steady, .. }| {
+        let (result, change) = self.change(read, act);
+        self.tell(change);
+        result
+    }
+
+    /// Does something with the machine, and says what is to be told.
+    fn change<R>(
+        &self,
+        read: Option<Instant>,
+        act: impl FnOnce(&mut Machine<T, B>, &Terms<T, B>, &mut Time<'_, P::Clock>) -> R,
+    ) -> (R, Change) {
+        self.shared.with(|Inner { machine, steady, .. }| {
             let from = machine.gone_to();
             let result = act(machine, &self.terms, &mut Time { steady, clock: &self.clock, read });
             (result, self.note(machine, from))
-        });
-        if let Some((from, to)) = change {
-            self.tell(from, to);
-        }
-        result
+        })
     }
 
     /// Sets the gate as the machine stands, and says what has changed.
@@ -313,22 +321,26 @@ where
         (from != to).then_some((from, to))
     }
 
-    #[cold]
-    fn tell(&self, from: State, to: State) {
-        self.observer.observe(&Event::Changed { from, to });
-        let next = || {
-            self.shared.with(|Inner { machine, waiters, .. }| {
-                // Whoever has begun to wait since then waits for the next change.
-                let waits = waiters.front().is_some_and(|since| *since != machine.epoch());
-                if waits { waiters.grant_front() } else { None }
-            })
-        };
-        // Without room for anybody, nobody waits.
-        while S::CAPACITY > 0
-            && let Some(waker) = next()
-        {
-            waker.wake();
+    #[inline]
+    fn tell(&self, change: Change) {
+        if let Some((from, to)) = change {
+            self.tell_all(from, to);
         }
+    }
+
+    #[cold]
+    fn tell_all(&self, from: State, to: State) {
+        // Without room for anybody, nobody waits. Who does is woken before the observer is called, which may panic.
+        if S::CAPACITY > 0 {
+            wake_all(&mut || {
+                self.shared.with(|Inner { machine, waiters, .. }| {
+                    // Whoever has begun to wait since then waits for the next change.
+                    let waits = waiters.front().is_some_and(|since| *since != machine.epoch());
+                    if waits { waiters.grant_front() } else { None }
+                })
+            });
+        }
+        self.observer.observe(&Event::Changed { from, to });
     }
 
     #[inline(never)]
@@ -358,9 +370,21 @@ where
     fn admit_or_change(&self, read: Instant) -> Result<Ticket, Rejected> {
         let mut next = None;
         loop {
-            match self.act(Some(read), |machine, terms, time| machine.admit(terms, || time.now(), next)) {
-                Ok(admitted) => return admitted.map(|epoch| self.terms.stamp(epoch, &self.clock)),
-                Err(last) => next = Some(self.terms.draw(last, P::random)),
+            let (admitted, change) = self.change(Some(read), |machine, terms, time| machine.admit(terms, || time.now(), next));
+            match admitted {
+                Ok(Ok(epoch)) => {
+                    let ticket = self.terms.stamp(epoch, &self.clock);
+                    Permit::holding(self, ticket, || self.tell(change));
+                    return Ok(ticket);
+                }
+                Ok(Err(rejected)) => {
+                    self.tell(change);
+                    return Err(rejected);
+                }
+                Err(last) => {
+                    self.tell(change);
+                    next = Some(self.terms.draw(last, P::random));
+                }
             }
         }
     }

@@ -3,7 +3,7 @@ use core::hash::Hash;
 use core::ops::Deref;
 
 use super::KeyedCircuitBreaker;
-use super::shard::Flow;
+use super::shard::{Flow, Forgotten};
 use crate::backoff::Backoff;
 use crate::circuit_breaker::circuit::{Circuit, Ticket};
 use crate::circuit_breaker::error::BreakerError;
@@ -51,13 +51,22 @@ where
         read: Option<Instant>,
         act: impl FnOnce(&mut Machine<T, B>, &mut Time<'_, P::Clock>) -> (R, Flow),
     ) -> Option<R> {
-        let breakers = self.breakers;
-        let (result, change) = breakers.shard(self.hash)?.with(|shard| {
-            let index = shard.table.find(self.hash, |known| known.borrow() == self.key)?;
-            shard.with(&breakers.terms, index, (&breakers.clock, read), |machine, time| Self::noting(machine, time, act))
-        })?;
+        let (result, change) = self.change(read, act)?;
         self.tell_change(change);
         Some(result)
+    }
+
+    /// Does something with it, if the key is known, and says what is to be told.
+    fn change<R>(
+        &self,
+        read: Option<Instant>,
+        act: impl FnOnce(&mut Machine<T, B>, &mut Time<'_, P::Clock>) -> (R, Flow),
+    ) -> Option<(R, Change)> {
+        let breakers = self.breakers;
+        breakers.shard(self.hash)?.with(|shard| {
+            let index = shard.table.find(self.hash, |known| known.borrow() == self.key)?;
+            shard.with(&breakers.terms, index, (&breakers.clock, read), |machine, time| Self::noting(machine, time, act))
+        })
     }
 
     /// Notes which changes that brings about, if anybody wants to know.
@@ -88,33 +97,37 @@ where
     }
 
     /// Does something with it, and makes it first if the key is not known.
-    pub(super) fn make<R>(
+    pub(super) fn make(&self, act: impl Fn(&mut Machine<T, B>, &mut Time<'_, P::Clock>) -> Flow) -> Result<(), BreakerError> {
+        let ((), owed) = self.change_or_add(|machine, time| ((), act(machine, time)))?;
+        self.pay(owed);
+        Ok(())
+    }
+
+    /// Does something with it, and makes it first if the key is not known. With what is owed then, outside the lock.
+    fn change_or_add<R>(
         &self,
-        read: Instant,
         act: impl Fn(&mut Machine<T, B>, &mut Time<'_, P::Clock>) -> (R, Flow),
-    ) -> Result<R, BreakerError> {
-        match self.find(Some(read), &act) {
-            Some(result) => Ok(result),
-            None => self.add(read, act),
+    ) -> Result<(R, Owed<K, T, B>), BreakerError> {
+        match self.change(None, &act) {
+            Some((result, change)) => Ok((result, Owed { change, _dropped: (None, None) })),
+            None => self.add(act),
         }
     }
 
     #[cold]
     fn add<R>(
         &self,
-        read: Instant,
         act: impl Fn(&mut Machine<T, B>, &mut Time<'_, P::Clock>) -> (R, Flow),
-    ) -> Result<R, BreakerError> {
+    ) -> Result<(R, Owed<K, T, B>), BreakerError> {
         let breakers = self.breakers;
         if let Some(error) = breakers.wrong() {
             return Err(BreakerError::Config(error));
         }
-        let capacity = breakers.capacity_of_shard();
+        let (capacity, read) = (breakers.capacity_of_shard(), breakers.clock.now());
         let full = BreakerError::TableFull { capacity };
         let shard = breakers.shard(self.hash).ok_or(full)?;
-        // What is not used of it, and what is forgotten for it, is dropped outside the lock.
         let mut new = Some(self.key.to_key());
-        let (result, _forgotten) = shard.with(|shard| {
+        let (result, forgotten) = shard.with(|shard| {
             let mut forgotten = None;
             // Another caller may have brought it meanwhile.
             let mut place = shard.table.find(self.hash, |known| known.borrow() == self.key);
@@ -132,9 +145,19 @@ where
             (result, forgotten)
         });
         let (result, change) = result.ok_or(full)?;
-        self.tell_change(change);
-        Ok(result)
+        Ok((result, Owed { change, _dropped: (new, forgotten) }))
     }
+
+    fn pay(&self, owed: Owed<K, T, B>) {
+        self.tell_change(owed.change);
+    }
+}
+
+/// What is owed outside the lock.
+struct Owed<K, T: Trip, B: Backoff> {
+    change: Change,
+    /// What is not used of a new key, and what was forgotten for it.
+    _dropped: (Option<K>, Forgotten<K, T, B>),
 }
 
 impl<P, K, T, B, J, S, H, O, Q, const SHARDS: usize> Circuit for OfKey<'_, KeyedCircuitBreaker<P, K, T, B, J, S, H, SHARDS, O>, Q>
@@ -155,29 +178,35 @@ where
     }
 
     fn admit(&self) -> Result<Ticket, BreakerError> {
-        let (terms, clock) = (&self.breakers.terms, &self.breakers.clock);
+        let terms = &self.breakers.terms;
         let mut next = None;
-        let admitted = loop {
-            let admit = |machine: &mut Machine<T, B>, time: &mut Time<'_, P::Clock>| {
+        let error = loop {
+            let changed = self.change_or_add(|machine, time| {
                 let admitted = machine.admit(terms, || time.now(), next);
                 let flow = if let Ok(Ok(_)) = admitted { Flow::Began } else { Flow::Neither };
                 (admitted, flow)
-            };
-            match self.find(None, admit).map_or_else(|| self.make(clock.now(), admit), Ok) {
-                Ok(Ok(admitted)) => break admitted.map_err(BreakerError::from),
-                Ok(Err(last)) => next = Some(terms.draw(last, P::random)),
-                Err(error) => break Err(error),
+            });
+            match changed {
+                Ok((Ok(Ok(epoch)), owed)) => {
+                    let ticket = terms.stamp(epoch, &self.breakers.clock);
+                    Permit::holding(self, ticket, || self.pay(owed));
+                    return Ok(ticket);
+                }
+                Ok((Ok(Err(rejected)), owed)) => {
+                    self.pay(owed);
+                    break rejected.into();
+                }
+                Ok((Err(last), owed)) => {
+                    self.pay(owed);
+                    next = Some(terms.draw(last, P::random));
+                }
+                Err(error) => break error,
             }
         };
-        match admitted {
-            Ok(epoch) => Ok(terms.stamp(epoch, clock)),
-            Err(error) => {
-                if error.is_rejected() {
-                    self.tell(Event::Rejected { retry_after: error.retry_after() });
-                }
-                Err(error)
-            }
+        if error.is_rejected() {
+            self.tell(Event::Rejected { retry_after: error.retry_after() });
         }
+        Err(error)
     }
 
     fn settle(&self, ticket: Ticket, failed: bool) {
