@@ -110,7 +110,7 @@ pub(super) struct Machine<T: Trip, B: Backoff> {
 enum Phase {
     Closed,
     Open { until: Instant },
-    HalfOpen { until: Instant, running: u32, successes: u32 },
+    HalfOpen { since: Instant, running: u32, successes: u32 },
     ForcedOpen,
     Disabled,
 }
@@ -146,7 +146,7 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
         mut now: impl FnMut() -> Instant,
         next: Option<Opening<B::State>>,
     ) -> Result<Result<Epoch, Rejected>, Opening<B::State>> {
-        self.end_half_open(&mut now);
+        self.end_half_open(terms, &mut now);
         let admitted = match &mut self.phase {
             Phase::Closed | Phase::Disabled => Ok(self.epoch),
             Phase::ForcedOpen => Err(Rejected::Open { left: u64::MAX }),
@@ -156,8 +156,7 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
                     return Ok(Err(rejected));
                 }
                 self.take(next)?;
-                let until = now.saturating_add_nanos(terms.half_open.time);
-                self.enter(Phase::HalfOpen { until, running: 1, successes: 0 });
+                self.enter(Phase::HalfOpen { since: now, running: 1, successes: 0 });
                 Ok(self.epoch)
             }
             Phase::HalfOpen { running, .. } if *running < terms.half_open.calls => {
@@ -207,10 +206,10 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
                     self.open(now());
                 }
             }
-            Phase::HalfOpen { until, running, successes } => {
+            Phase::HalfOpen { since, running, successes } => {
                 let now = now();
                 // At the very instant, whoever has ended comes before the time.
-                if now > *until {
+                if now > since.saturating_add_nanos(terms.half_open.time) {
                     return Ok(());
                 }
                 *running = running.saturating_sub(1);
@@ -253,11 +252,9 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
     }
 
     /// If it has been half-open for too long, it has opened when that was over.
-    fn end_half_open(&mut self, mut now: impl FnMut() -> Instant) {
-        if let Phase::HalfOpen { until, .. } = self.phase
-            && !until.is_never()
-            && now() >= until
-        {
+    fn end_half_open(&mut self, terms: &Terms<T, B>, now: impl FnOnce() -> Instant) {
+        let until = self.probes_until(terms);
+        if !until.is_never() && now() >= until {
             self.open(until);
         }
     }
@@ -326,21 +323,35 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
     }
 
     /// What a call would find now, and when the time changes that.
-    pub(super) fn outlook(&self, now: Instant) -> (State, Instant) {
-        match (self.open_until(now), self.phase) {
-            (Some(until), _) if now < until => (State::Open, until),
-            (Some(_), _) => (State::HalfOpen, Instant::MAX),
-            (None, Phase::HalfOpen { until, .. }) => (State::HalfOpen, until),
-            (None, Phase::Closed | Phase::Open { .. } | Phase::ForcedOpen | Phase::Disabled) => (self.gone_to(), Instant::MAX),
+    pub(super) fn outlook(&self, terms: &Terms<T, B>, now: Instant) -> (State, Instant) {
+        match self.tried_from(terms, now) {
+            Some(from) if now < from => (State::Open, from),
+            Some(_) => {
+                let until = self.probes_until(terms);
+                (State::HalfOpen, if now < until { until } else { Instant::MAX })
+            }
+            None => (self.gone_to(), Instant::MAX),
         }
     }
 
-    /// Until when it is open, or was: until a call finds that over.
-    fn open_until(&self, now: Instant) -> Option<Instant> {
+    /// From when on it may be tried, or could have been, if it has opened.
+    pub(super) fn tried_from(&self, terms: &Terms<T, B>, now: Instant) -> Option<Instant> {
         match self.phase {
             Phase::Open { until } => Some(until),
-            Phase::HalfOpen { until, .. } if now >= until && !until.is_never() => Some(until.saturating_add_nanos(self.pause)),
-            Phase::Closed | Phase::HalfOpen { .. } | Phase::ForcedOpen | Phase::Disabled => None,
+            Phase::HalfOpen { since, .. } => {
+                let until = self.probes_until(terms);
+                // When that is over, it has opened again.
+                Some(if now < until || until.is_never() { since } else { until.saturating_add_nanos(self.pause) })
+            }
+            Phase::Closed | Phase::ForcedOpen | Phase::Disabled => None,
+        }
+    }
+
+    /// When the time of its probes is over; never, if it has none.
+    fn probes_until(&self, terms: &Terms<T, B>) -> Instant {
+        match self.phase {
+            Phase::HalfOpen { since, .. } => since.saturating_add_nanos(terms.half_open.time),
+            Phase::Closed | Phase::Open { .. } | Phase::ForcedOpen | Phase::Disabled => Instant::MAX,
         }
     }
 
@@ -350,10 +361,10 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
     }
 
     pub(super) fn snapshot(&self, terms: &Terms<T, B>, now: Instant) -> Snapshot {
-        let (state, until) = self.outlook(now);
+        let (state, until) = self.outlook(terms, now);
         let probes = match self.phase {
             // Those of a time that is over don't count any more.
-            Phase::HalfOpen { running, .. } if self.open_until(now).is_none() => running,
+            Phase::HalfOpen { running, .. } if now < self.probes_until(terms) => running,
             Phase::Closed | Phase::Open { .. } | Phase::HalfOpen { .. } | Phase::ForcedOpen | Phase::Disabled => 0,
         };
         Snapshot {

@@ -16,7 +16,7 @@ use crate::key::{KeyHash, ToKey};
 use crate::observe::SharedObserver;
 use crate::platform::Platform;
 use crate::storage::Storage;
-use crate::time::{Clock, Instant};
+use crate::time::{Clock, Instant, duration};
 
 /// The breaker of a key.
 #[derive(Debug)]
@@ -124,7 +124,7 @@ where
             return Err(BreakerError::Config(error));
         }
         let (capacity, read) = (breakers.capacity_of_shard(), breakers.clock.now());
-        let full = BreakerError::TableFull { capacity };
+        let mut full = BreakerError::TableFull { capacity, retry_after: None };
         let shard = breakers.shard(self.hash).ok_or(full)?;
         let mut new = Some(self.key.to_key());
         let (result, forgotten) = shard.with(|shard| {
@@ -137,7 +137,10 @@ where
                 let now = shard.steady.advance(read, &breakers.clock);
                 match shard.add(&breakers.terms, capacity, (self.hash, key), now) {
                     Ok((added, for_it)) => (place, forgotten) = (Some(added), for_it),
-                    Err(key) => new = Some(key),
+                    Err((key, left)) => {
+                        new = Some(key);
+                        full = BreakerError::TableFull { capacity, retry_after: left.map(duration) };
+                    }
                 }
             }
             let act = |machine: &mut Machine<T, B>, time: &mut Time<'_, P::Clock>| Self::noting(machine, time, act);
