@@ -3,7 +3,7 @@ use core::hash::Hash;
 use core::ops::Deref;
 
 use super::KeyedCircuitBreaker;
-use super::shard::{Flow, Forgotten};
+use super::shard::{Flow, Forgotten, Full};
 use crate::backoff::Backoff;
 use crate::circuit_breaker::circuit::{Circuit, Ticket};
 use crate::circuit_breaker::error::BreakerError;
@@ -137,7 +137,7 @@ where
                 let now = shard.steady.advance(read, &breakers.clock);
                 match shard.add(&breakers.terms, capacity, (self.hash, key), now) {
                     Ok((added, for_it)) => (place, forgotten) = (Some(added), for_it),
-                    Err((key, left)) => {
+                    Err(Full { key, left }) => {
                         new = Some(key);
                         full = BreakerError::TableFull { capacity, retry_after: left.map(duration) };
                     }
@@ -151,8 +151,8 @@ where
         Ok((result, Owed { change, _dropped: (new, forgotten) }))
     }
 
-    fn pay(&self, owed: Owed<K, T, B>) {
-        self.tell_change(owed.change);
+    fn pay(&self, Owed { change, _dropped }: Owed<K, T, B>) {
+        self.tell_change(change);
     }
 }
 

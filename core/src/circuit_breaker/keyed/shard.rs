@@ -35,6 +35,17 @@ pub(super) struct Known<T: Trip, B: Backoff> {
 /// What was forgotten to make room, to be dropped outside the lock.
 pub(super) type Forgotten<K, T, B> = Option<Entry<K, Known<T, B>>>;
 
+/// Where a new key is, and what was forgotten for it.
+type Added<K, T, B> = (usize, Forgotten<K, T, B>);
+
+/// All keys are in use.
+pub(super) struct Full<K> {
+    /// The one for which there is no room.
+    pub(super) key: K,
+    /// In how many nanoseconds the first of the others may be tried again, where that is known.
+    pub(super) left: Option<u64>,
+}
+
 /// Where in the order of forgetting the classes begin: first those that never failed, then those with failures on record, both by when they were used; then those that have opened, by when they may be tried again.
 const FAILED: u64 = 1 << 62;
 const OPENED: u64 = 1 << 63;
@@ -91,18 +102,18 @@ impl<K, T: Trip, B: Backoff<State: Copy>, S: Storage> Shard<K, T, B, S> {
     ///
     /// # Errors
     ///
-    /// The key comes back if all are in use. With in how many nanoseconds the first of them may be tried again, where that is known.
+    /// The key comes back if all are in use.
     pub(super) fn add(
         &mut self,
         terms: &Terms<T, B>,
         capacity: usize,
         (hash, key): (u64, K),
         now: Instant,
-    ) -> Result<(usize, Forgotten<K, T, B>), (K, Option<u64>)> {
+    ) -> Result<Added<K, T, B>, Full<K>> {
         let forgotten = if self.table.len() >= capacity {
             match self.forget_idle(terms, now) {
                 Ok(forgotten) => Some(forgotten),
-                Err(left) => return Err((key, left)),
+                Err(left) => return Err(Full { key, left }),
             }
         } else {
             None
@@ -116,7 +127,7 @@ impl<K, T: Trip, B: Backoff<State: Copy>, S: Storage> Shard<K, T, B, S> {
                 self.order.lower(index, Instant::from_nanos(self.uses));
                 Ok((index, forgotten))
             }
-            Err(Entry { key, .. }) => Err((key, None)),
+            Err(Entry { key, .. }) => Err(Full { key, left: None }),
         }
     }
 
