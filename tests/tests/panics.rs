@@ -1,6 +1,7 @@
 //! An operation that panics, as it is polled or as it is dropped at its end, and whose future is kept: a task that catches the panic goes on, and what the call held is free all the same.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
+use std::cell::Cell;
 use std::future::{Future, IntoFuture, Ready, pending, ready};
 use std::mem::replace;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,8 +19,8 @@ use aplomb::hedge::After;
 use aplomb::rate_limiter::Rate;
 use aplomb::time::ms;
 use aplomb::{
-    AdaptiveLimit, BatchError, Batcher, Bulkhead, Cache, CircuitBreaker, ConfigError, Heap, Hedge, Inline, JobSet,
-    KeyedRateLimiter, ParentWaker, Pipeline, Pool, RateLimiter, Retry, RetryBudget, SingleFlight, Throttle,
+    AdaptiveLimit, BatchError, Batcher, Bulkhead, Cache, CircuitBreaker, ConfigError, Deadline, Heap, Hedge, Inline, Instant,
+    JobSet, KeyedRateLimiter, ParentWaker, Pipeline, Pool, RateLimiter, Retry, RetryBudget, SingleFlight, Throttle,
 };
 use aplomb_sim::{Sim, SimClock};
 use futures_lite::Stream;
@@ -459,4 +460,45 @@ fn a_group_loses_no_more_than_one() {
     assert!(catch_unwind(AssertUnwindSafe(|| group.as_mut().next_ended(&mut Turn::new(), &mut cx).is_some())).is_err());
     assert!(group.len() == 1 && group.as_mut().vacancy().is_some());
     assert!(group.as_mut().next_ended(&mut Turn::new(), &mut cx).is_none());
+}
+
+/// Nothing is started again in a pipeline, whatever layer is around it.
+#[test]
+fn a_pipeline_starts_once_what_panics() {
+    let starts = Cell::new(0);
+    let start = || {
+        starts.set(starts.get() + 1);
+        never_starts()
+    };
+    let (limiter, limit) = (RateLimiter::<Sim>::new(Rate::per_second(1_000)), AdaptiveLimit::<Sim>::new());
+    let (breaker, bulkhead) = (CircuitBreaker::<Sim>::consecutive(9), Bulkhead::<Sim>::new(1));
+    let hedge: Hedge<Sim, After, Inline<2>> = Hedge::after(ms(0)).storage();
+    let new = Pipeline::<Sim>::new;
+    let retry = || Retry::<Sim>::new().backoff(Constant::every(ms(0)));
+    let deadline = Deadline::at(Instant::MAX);
+    macro_rules! check {
+        ($($pipeline:expr),+ $(,)?) => { $(
+            let pipeline = $pipeline;
+            let mut kept = pin!(pipeline.run(start));
+            panics(kept.as_mut());
+            assert!(poll(kept).is_pending(), "{}", stringify!($pipeline));
+            assert_eq!(starts.take(), 1, "{}", stringify!($pipeline));
+        )+ };
+    }
+    aplomb_sim::block_on(async {
+        check!(
+            new(),
+            new().timeout(ms(1)),
+            new().timeout_at(deadline),
+            new().retry(retry()),
+            new().retry_rejected(retry()),
+            new().rate_limiter(&limiter),
+            new().circuit_breaker(&breaker),
+            new().bulkhead(&bulkhead),
+            new().adaptive_limit(&limit),
+            new().hedge(&hedge),
+            new().fallback_value(7),
+            new().retry(retry()).timeout(ms(1)).bulkhead(&bulkhead),
+        );
+    });
 }

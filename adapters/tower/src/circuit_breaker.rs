@@ -104,14 +104,21 @@ where
 
     fn call(&mut self, request: Q) -> Self::Future {
         let mode = self.mode.clone();
-        match Breaker::permit_owned(self.breaker.clone()) {
+        // It was open when it was asked. If that is over, a permit would be a probe's, and none can be sent: who comes again waits for what is within.
+        let over = || BreakerError::Open { retry_after: Some(Duration::ZERO) };
+        let admitted = if self.is_ready || self.breaker.state().is_open() {
+            Breaker::permit_owned(self.breaker.clone()).map_err(BreakerError::of_operation)
+        } else {
+            Err(over())
+        };
+        match admitted {
             Ok(permit) if self.is_ready => {
                 self.is_ready = false;
                 Guarded::running(self.inner.call(request), permit, mode)
             }
-            // It was open when it was asked. Who comes again finds it no longer so, and waits for what is within.
-            Ok(_unused) => Guarded::refused(BreakerError::Open { retry_after: Some(Duration::ZERO) }, mode),
-            Err(error) => Guarded::refused(error.of_operation(), mode),
+            // Just now.
+            Ok(_unused) => Guarded::refused(over(), mode),
+            Err(error) => Guarded::refused(error, mode),
         }
     }
 }

@@ -291,7 +291,7 @@ async fn a_rejection_leaves_the_service_usable() {
 async fn who_is_refused_does_not_wait_for_the_service_within() {
     static LIMITER: RateLimiter = RateLimiter::with_burst(Rate::per_minute(1), 1);
     static PLACES: Bulkhead = Bulkhead::new(1).max_waiting(0);
-    static BREAKER: CircuitBreaker = CircuitBreaker::consecutive(1).open_for(secs(10));
+    static BREAKER: CircuitBreaker = CircuitBreaker::consecutive(1).open_for(secs(10)).half_open_for(secs(1));
     let (strict, counts) = Strict::new();
     drop(LIMITER.try_acquire(1).unwrap());
     let _place = PLACES.try_acquire().unwrap();
@@ -307,6 +307,8 @@ async fn who_is_refused_does_not_wait_for_the_service_within() {
     assert!(is_ready(&mut broken));
     tokio::time::advance(secs(10)).await;
     assert_eq!(broken.call(()).await.unwrap_err().retry_after(), Some(secs(0)));
+    tokio::time::advance(secs(1)).await;
+    assert_eq!(BREAKER.state(), State::HalfOpen, "no probe has been sent, so that none is late");
     assert!(!is_ready(&mut broken), "now it is");
     counts.is_busy.store(false, Ordering::SeqCst);
     broken.ready().await.unwrap().call(()).await.unwrap();

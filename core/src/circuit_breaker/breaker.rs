@@ -8,11 +8,12 @@ use super::judge::AnyError;
 use super::machine::{Epoch, Forced, Machine, Rejected, Terms};
 use super::permit::Permit;
 use super::run::Run;
-use super::state::{Event, Snapshot, State, tell_changes};
+use super::state::{Change, Event, Snapshot, State};
 use super::timing::Time;
 use super::trip::{Consecutive, Trip};
 use crate::backoff::{Backoff, Constant};
 use crate::observe::{SharedObserver, Silent};
+use crate::panicking::wake_all;
 use crate::platform::{Platform, SMALL};
 use crate::storage::Storage;
 use crate::sync::{Shared, WaitList};
@@ -261,22 +262,29 @@ where
     /// });
     /// ```
     pub fn force_open(&self) {
-        self.act(None, |machine, _, _| machine.force(Forced::Open));
+        self.force(|machine| machine.force(Forced::Open));
     }
 
     /// Closes it now, with nothing on record, as if its probes had succeeded.
     pub fn force_closed(&self) {
-        self.act(None, |machine, _, _| machine.force(Forced::Closed));
+        self.force(|machine| machine.force(Forced::Closed));
     }
 
     /// Lets all calls through from now on and counts none, until it is told otherwise.
     pub fn disable(&self) {
-        self.act(None, |machine, _, _| machine.force(Forced::Disabled));
+        self.force(|machine| machine.force(Forced::Disabled));
     }
 
     /// Makes it as new: closed, with nothing on record, its [counts](Snapshot) at zero.
     pub fn reset(&self) {
-        self.act(None, |machine, _, _| machine.reset());
+        self.force(Machine::reset);
+    }
+
+    fn force(&self, act: impl FnOnce(&mut Machine<T, B>)) {
+        // One that makes no sense lets nothing through, whatever is said.
+        if self.terms.config_error().is_none() {
+            self.act(None, |machine, _, _| act(machine));
+        }
     }
 
     /// Does something with the machine, and tells whoever has to know.
@@ -285,49 +293,54 @@ where
         read: Option<Instant>,
         act: impl FnOnce(&mut Machine<T, B>, &Terms<T, B>, &mut Time<'_, P::Clock>) -> R,
     ) -> R {
-        let (result, change) = self.shared.with(|Inner { machine, steady, .. }| {
-            let before = (machine.epoch(), machine.gone_to());
-            let result = act(machine, &self.terms, &mut Time { steady, clock: &self.clock, read });
-            (result, self.note(machine, before))
-        });
-        if let Some((from, to)) = change {
-            self.tell_both(from, to);
-        }
+        let (result, change) = self.change(read, act);
+        self.tell(change);
         result
+    }
+
+    /// Does something with the machine, and says what is to be told.
+    fn change<R>(
+        &self,
+        read: Option<Instant>,
+        act: impl FnOnce(&mut Machine<T, B>, &Terms<T, B>, &mut Time<'_, P::Clock>) -> R,
+    ) -> (R, Change) {
+        self.shared.with(|Inner { machine, steady, .. }| {
+            let from = machine.gone_to();
+            let result = act(machine, &self.terms, &mut Time { steady, clock: &self.clock, read });
+            (result, self.note(machine, from))
+        })
     }
 
     /// Sets the gate as the machine stands, and says what has changed.
     #[cfg_attr(target_pointer_width = "64", inline)]
     #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
-    fn note(&self, machine: &Machine<T, B>, (epoch, from): (Epoch, State)) -> Option<(State, State)> {
+    fn note(&self, machine: &Machine<T, B>, from: State) -> Change {
         let to = machine.gone_to();
         let goes_through = matches!(to, State::Closed | State::Disabled);
-        let is_calm = machine.is_calm(&self.terms);
-        self.gate.set(machine.epoch(), goes_through, is_calm, || self.terms.config_error().is_none());
-        (machine.epoch() != epoch).then_some((from, to))
+        self.gate.set(machine.epoch(), goes_through, machine.is_calm(&self.terms));
+        (from != to).then_some((from, to))
     }
 
-    #[cold]
-    fn tell_both(&self, from: State, to: State) {
-        tell_changes(from, to, |from, to| self.tell(from, to));
-    }
-
-    #[cold]
-    fn tell(&self, from: State, to: State) {
-        self.observer.observe(&Event::Changed { from, to });
-        let next = || {
-            self.shared.with(|Inner { machine, waiters, .. }| {
-                // Whoever has begun to wait since then waits for the next change.
-                let waits = waiters.front().is_some_and(|since| *since != machine.epoch());
-                if waits { waiters.grant_front() } else { None }
-            })
-        };
-        // Without room for anybody, nobody waits.
-        while S::CAPACITY > 0
-            && let Some(waker) = next()
-        {
-            waker.wake();
+    #[inline]
+    fn tell(&self, change: Change) {
+        if let Some((from, to)) = change {
+            self.tell_all(from, to);
         }
+    }
+
+    #[cold]
+    fn tell_all(&self, from: State, to: State) {
+        // Without room for anybody, nobody waits. Who does is woken before the observer is called, which may panic.
+        if S::CAPACITY > 0 {
+            wake_all(&mut || {
+                self.shared.with(|Inner { machine, waiters, .. }| {
+                    // Whoever has begun to wait since then waits for the next change.
+                    let waits = waiters.front().is_some_and(|since| *since != machine.epoch());
+                    if waits { waiters.grant_front() } else { None }
+                })
+            });
+        }
+        self.observer.observe(&Event::Changed { from, to });
     }
 
     #[inline(never)]
@@ -335,18 +348,18 @@ where
         let read = self.clock.now();
         // To ask for no more than a rejection is quicker, and the machine gives the same answer.
         let rejected = if SMALL { None } else { self.reject(read) };
-        let admitted = rejected.map_or_else(|| self.admit_or_change(read), Err);
-        match admitted {
-            Ok(epoch) => self
-                .terms
-                .config_error()
-                .map_or_else(|| Ok(self.terms.stamp(epoch, &self.clock)), |error| Err(BreakerError::Config(error))),
-            Err(rejected) => {
-                let error = BreakerError::from(rejected);
-                self.observer.observe(&Event::Rejected { retry_after: error.retry_after() });
-                Err(error)
-            }
-        }
+        let admitted = match rejected {
+            Some(rejected) => Err(rejected),
+            None => match self.terms.config_error() {
+                Some(error) => return Err(BreakerError::Config(error)),
+                None => self.admit_or_change(read),
+            },
+        };
+        admitted.map_err(|rejected| {
+            let error = BreakerError::from(rejected);
+            self.observer.observe(&Event::Rejected { retry_after: error.retry_after() });
+            error
+        })
     }
 
     fn reject(&self, read: Instant) -> Option<Rejected> {
@@ -354,14 +367,37 @@ where
     }
 
     #[cold]
-    fn admit_or_change(&self, read: Instant) -> Result<Epoch, Rejected> {
-        self.act(Some(read), |machine, terms, time| machine.admit(terms, || time.now(), P::random))
+    fn admit_or_change(&self, read: Instant) -> Result<Ticket, Rejected> {
+        let mut next = None;
+        loop {
+            let (admitted, change) = self.change(Some(read), |machine, terms, time| machine.admit(terms, || time.now(), next));
+            match admitted {
+                Ok(Ok(epoch)) => {
+                    let ticket = self.terms.stamp(epoch, &self.clock);
+                    Permit::holding(self, ticket, || self.tell(change));
+                    return Ok(ticket);
+                }
+                Ok(Err(rejected)) => {
+                    self.tell(change);
+                    return Err(rejected);
+                }
+                Err(last) => {
+                    self.tell(change);
+                    next = Some(self.terms.draw(last, P::random));
+                }
+            }
+        }
     }
 
     #[inline(never)]
     fn record(&self, ticket: Ticket, failed: bool) {
         let (call, read) = self.terms.ended(ticket, failed, &self.clock);
-        self.act(read, |machine, terms, time| machine.record(terms, ticket.epoch, call, || time.now(), P::random));
+        let mut next = None;
+        while let Err(last) =
+            self.act(read, |machine, terms, time| machine.record(terms, ticket.epoch, call, || time.now(), next))
+        {
+            next = Some(self.terms.draw(last, P::random));
+        }
     }
 
     #[cold]

@@ -71,7 +71,7 @@ impl<P: Platform, T: Trip, B: Backoff<State: Copy>, J, S: Storage, O> Watch<'_, 
         let Self { breaker, from, key, .. } = self;
         breaker.shared.with(|Inner { steady, machine, waiters }| {
             let now = steady.advance(read, &breaker.clock);
-            let (state, until) = machine.outlook(now);
+            let (state, until) = machine.outlook(&breaker.terms, now);
             if *from.get_or_insert(state) != state {
                 let left = key.take().and_then(|key| waiters.remove(key));
                 return (Look::Changed(state), [Some(waker), left.and_then(|left| left.waker)]);

@@ -35,6 +35,8 @@ pub enum BreakerError<E = Infallible> {
     TableFull {
         /// How many keys there are.
         capacity: usize,
+        /// When the first of them may be tried again, and is forgotten for another; `None` if that depends on a call that runs, or somebody has to say so.
+        retry_after: Option<Duration>,
     },
     /// As many wait for a [change](super::CircuitBreaker::changed) as there is room for.
     QueueFull {
@@ -61,7 +63,7 @@ impl<E> BreakerError<E> {
     /// How long to wait before it is worth another try, where that is known.
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Open { retry_after } => *retry_after,
+            Self::Open { retry_after } | Self::TableFull { retry_after, .. } => *retry_after,
             _ => None,
         }
     }
@@ -88,7 +90,7 @@ impl<E> BreakerError<E> {
             Self::Failed(error) => return Ok(error),
             Self::Open { retry_after } => BreakerError::Open { retry_after },
             Self::HalfOpen => BreakerError::HalfOpen,
-            Self::TableFull { capacity } => BreakerError::TableFull { capacity },
+            Self::TableFull { capacity, retry_after } => BreakerError::TableFull { capacity, retry_after },
             Self::QueueFull { waiting } => BreakerError::QueueFull { waiting },
             Self::Config(error) => BreakerError::Config(error),
         })
@@ -119,7 +121,7 @@ impl BreakerError {
         match self {
             Self::Open { retry_after } => BreakerError::Open { retry_after },
             Self::HalfOpen => BreakerError::HalfOpen,
-            Self::TableFull { capacity } => BreakerError::TableFull { capacity },
+            Self::TableFull { capacity, retry_after } => BreakerError::TableFull { capacity, retry_after },
             Self::QueueFull { waiting } => BreakerError::QueueFull { waiting },
             Self::Config(error) => BreakerError::Config(error),
             Self::Failed(never) => match never {},
@@ -142,7 +144,7 @@ impl<E: fmt::Display> fmt::Display for BreakerError<E> {
             Self::Open { retry_after: Some(after) } => write!(f, "rejected: circuit open, next probe in {after:?}"),
             Self::Open { retry_after: None } => f.write_str("rejected: circuit open"),
             Self::HalfOpen => f.write_str("rejected: circuit half-open, as many probes run as may"),
-            Self::TableFull { capacity } => write!(f, "table full: {capacity} keys are in use"),
+            Self::TableFull { capacity, .. } => write!(f, "table full: {capacity} keys are in use"),
             Self::QueueFull { waiting } => write!(f, "queue full: {waiting} are waiting"),
             Self::Failed(error) => error.fmt(f),
             Self::Config(error) => error.fmt(f),

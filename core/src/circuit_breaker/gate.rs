@@ -31,13 +31,12 @@ impl Gate {
         self.0.load(Ordering::Acquire) == began.bits() << 2 | THROUGH | CALM
     }
 
-    /// Says what holds from now on, if it is not what is said; under the lock. `is_right` is asked before calls go through that did not.
+    /// Says what holds from now on, if it is not what is said; under the lock.
     #[inline]
-    pub(super) fn set(&self, epoch: Epoch, goes_through: bool, is_calm: bool, is_right: impl FnOnce() -> bool) {
+    pub(super) fn set(&self, epoch: Epoch, goes_through: bool, is_calm: bool) {
         let word = if goes_through { epoch.bits() << 2 | THROUGH | if is_calm { CALM } else { 0 } } else { 0 };
         // A line of the cache that everybody reads is written only if it must be.
-        let said = self.0.load(Ordering::Relaxed);
-        if said != word && (word == 0 || said & THROUGH != 0 || is_right()) {
+        if self.0.load(Ordering::Relaxed) != word {
             self.0.store(word, Ordering::Release);
         }
     }

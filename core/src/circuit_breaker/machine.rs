@@ -49,6 +49,26 @@ impl<T: Trip, B: Backoff> Terms<T, B> {
     }
 }
 
+/// How long a breaker is open, and where that is in the backoff. The next one is drawn [outside the lock](Terms::draw), since a backoff may be the user's, and is of use if nothing has changed meanwhile.
+#[derive(Clone, Copy)]
+pub(super) struct Opening<S> {
+    epoch: Epoch,
+    /// `None` since it closed.
+    place: Option<S>,
+    /// In nanoseconds; for ever so long, where the backoff ends.
+    pause: u64,
+}
+
+impl<T, B: Backoff> Terms<T, B> {
+    /// The opening that comes after that one.
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+    pub(super) fn draw(&self, Opening { epoch, mut place, pause }: Opening<B::State>, random: fn() -> u64) -> Opening<B::State> {
+        let next = self.open.next_nanos(place.get_or_insert_with(|| self.open.start()), random);
+        // Where a list ends, its last delay goes on.
+        Opening { epoch, place, pause: next.unwrap_or(pause) }
+    }
+}
+
 /// Between two changes of state, and before which no call that ends now has begun.
 ///
 /// Calls are stamped with it. It has 30 bits: a call would have to outlast a billion changes to be taken for another.
@@ -79,7 +99,7 @@ pub(super) struct Machine<T: Trip, B: Backoff> {
     record: T::State,
     /// Where it stands in the backoff; `None` since it closed.
     place: Option<B::State>,
-    /// How long it was open the last time, in nanoseconds: for ever so long, where the backoff ends. Of a half-open one whose time is limited: how long it will be the next time.
+    /// How long it was open the last time, in nanoseconds. Of a half-open one: how long it will be the next time, so that whoever asks what comes after that is told.
     pause: u64,
     opened: u32,
     rejected: u64,
@@ -90,7 +110,7 @@ pub(super) struct Machine<T: Trip, B: Backoff> {
 enum Phase {
     Closed,
     Open { until: Instant },
-    HalfOpen { until: Instant, running: u32, successes: u32 },
+    HalfOpen { since: Instant, running: u32, successes: u32 },
     ForcedOpen,
     Disabled,
 }
@@ -116,27 +136,27 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
     };
 
     /// A call has come. The stamp that it gets is given back by [`record`](Machine::record) or [`abandon`](Machine::abandon).
+    ///
+    /// # Errors
+    ///
+    /// How long it is open the next time has to be drawn first.
     pub(super) fn admit(
         &mut self,
         terms: &Terms<T, B>,
         mut now: impl FnMut() -> Instant,
-        random: fn() -> u64,
-    ) -> Result<Epoch, Rejected> {
-        self.end_half_open(terms, &mut now, random);
+        next: Option<Opening<B::State>>,
+    ) -> Result<Result<Epoch, Rejected>, Opening<B::State>> {
+        self.end_half_open(terms, &mut now);
         let admitted = match &mut self.phase {
             Phase::Closed | Phase::Disabled => Ok(self.epoch),
             Phase::ForcedOpen => Err(Rejected::Open { left: u64::MAX }),
             Phase::Open { .. } => {
                 let now = now();
                 if let Some(rejected) = self.reject(now) {
-                    return Err(rejected);
+                    return Ok(Err(rejected));
                 }
-                let until = now.saturating_add_nanos(terms.half_open.time);
-                if !until.is_never() {
-                    // Whoever asks what comes after that is told what will be.
-                    self.pause = self.next_pause(terms, random);
-                }
-                self.enter(Phase::HalfOpen { until, running: 1, successes: 0 });
+                self.take(next)?;
+                self.enter(Phase::HalfOpen { since: now, running: 1, successes: 0 });
                 Ok(self.epoch)
             }
             Phase::HalfOpen { running, .. } if *running < terms.half_open.calls => {
@@ -146,7 +166,7 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
             Phase::HalfOpen { .. } => Err(Rejected::HalfOpen),
         };
         self.rejected = self.rejected.saturating_add(u64::from(admitted.is_err()));
-        admitted
+        Ok(admitted)
     }
 
     /// A call has come. It is rejected, if the breaker is open and nothing changes that: the short way of what most calls find then.
@@ -162,6 +182,10 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
     }
 
     /// A call has ended. If it began before the last change of state, it is none of the present one's.
+    ///
+    /// # Errors
+    ///
+    /// It is on record, and trips the breaker; for how long has to be drawn first.
     #[inline]
     pub(super) fn record(
         &mut self,
@@ -169,27 +193,28 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
         began: Epoch,
         call: Call,
         mut now: impl FnMut() -> Instant,
-        random: fn() -> u64,
-    ) {
+        next: Option<Opening<B::State>>,
+    ) -> Result<(), Opening<B::State>> {
         if began != self.epoch {
-            return;
+            return Ok(());
         }
         match &mut self.phase {
             Phase::Closed => {
                 let at = if T::TIMED { now() } else { Instant::ORIGIN };
-                if terms.trip.record(&mut self.record, call, at) {
-                    self.open(terms, now(), random);
+                if next.is_some() || terms.trip.record(&mut self.record, call, at) {
+                    self.take(next)?;
+                    self.open(now());
                 }
             }
-            Phase::HalfOpen { until, running, successes } => {
+            Phase::HalfOpen { since, running, successes } => {
                 let now = now();
                 // At the very instant, whoever has ended comes before the time.
-                if now > *until {
-                    return;
+                if now > since.saturating_add_nanos(terms.half_open.time) {
+                    return Ok(());
                 }
                 *running = running.saturating_sub(1);
                 if call.failed || call.slow {
-                    self.open(terms, now, random);
+                    self.open(now);
                 } else {
                     *successes += 1;
                     if *successes >= terms.half_open.successes {
@@ -200,6 +225,7 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
             // A call that was let through by a disabled breaker.
             Phase::Disabled | Phase::Open { .. } | Phase::ForcedOpen => {}
         }
+        Ok(())
     }
 
     /// A call has ended, and counts as nothing.
@@ -226,29 +252,28 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
     }
 
     /// If it has been half-open for too long, it has opened when that was over.
-    fn end_half_open(&mut self, terms: &Terms<T, B>, mut now: impl FnMut() -> Instant, random: fn() -> u64) {
-        if let Phase::HalfOpen { until, .. } = self.phase
-            && !until.is_never()
-            && now() >= until
-        {
-            self.open(terms, until, random);
+    fn end_half_open(&mut self, terms: &Terms<T, B>, now: impl FnOnce() -> Instant) {
+        let until = self.probes_until(terms);
+        if !until.is_never() && now() >= until {
+            self.open(until);
         }
     }
 
     #[cold]
-    fn open(&mut self, terms: &Terms<T, B>, at: Instant, random: fn() -> u64) {
-        if !matches!(self.phase, Phase::HalfOpen { until, .. } if !until.is_never()) {
-            self.pause = self.next_pause(terms, random);
-        }
+    fn open(&mut self, at: Instant) {
         self.opened = self.opened.saturating_add(1);
         self.enter(Phase::Open { until: at.saturating_add_nanos(self.pause) });
     }
 
-    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
-    fn next_pause(&mut self, terms: &Terms<T, B>, random: fn() -> u64) -> u64 {
-        let place = self.place.get_or_insert_with(|| terms.open.start());
-        // Where a list ends, its last delay goes on.
-        terms.open.next_nanos(place, random).unwrap_or(self.pause)
+    /// Goes on in the backoff, by what has been drawn for this very state.
+    fn take(&mut self, next: Option<Opening<B::State>>) -> Result<(), Opening<B::State>> {
+        match next {
+            Some(Opening { epoch, place, pause }) if epoch == self.epoch => {
+                (self.place, self.pause) = (place, pause);
+                Ok(())
+            }
+            Some(_) | None => Err(Opening { epoch: self.epoch, place: self.place, pause: self.pause }),
+        }
     }
 
     fn close(&mut self) {
@@ -298,16 +323,35 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
     }
 
     /// What a call would find now, and when the time changes that.
-    pub(super) fn outlook(&self, now: Instant) -> (State, Instant) {
-        match self.phase {
-            Phase::Open { until } if now < until => (State::Open, until),
-            Phase::Open { .. } => (State::HalfOpen, Instant::MAX),
-            Phase::HalfOpen { until, .. } if now >= until && !until.is_never() => {
-                let until = until.saturating_add_nanos(self.pause);
-                if now < until { (State::Open, until) } else { (State::HalfOpen, Instant::MAX) }
+    pub(super) fn outlook(&self, terms: &Terms<T, B>, now: Instant) -> (State, Instant) {
+        match self.tried_from(terms, now) {
+            Some(from) if now < from => (State::Open, from),
+            Some(_) => {
+                let until = self.probes_until(terms);
+                (State::HalfOpen, if now < until { until } else { Instant::MAX })
             }
-            Phase::HalfOpen { until, .. } => (State::HalfOpen, until),
-            Phase::Closed | Phase::ForcedOpen | Phase::Disabled => (self.gone_to(), Instant::MAX),
+            None => (self.gone_to(), Instant::MAX),
+        }
+    }
+
+    /// From when on it may be tried, or could have been, if it has opened.
+    pub(super) fn tried_from(&self, terms: &Terms<T, B>, now: Instant) -> Option<Instant> {
+        match self.phase {
+            Phase::Open { until } => Some(until),
+            Phase::HalfOpen { since, .. } => {
+                let until = self.probes_until(terms);
+                // When that is over, it has opened again.
+                Some(if now < until || until.is_never() { since } else { until.saturating_add_nanos(self.pause) })
+            }
+            Phase::Closed | Phase::ForcedOpen | Phase::Disabled => None,
+        }
+    }
+
+    /// When the time of its probes is over; never, if it has none.
+    fn probes_until(&self, terms: &Terms<T, B>) -> Instant {
+        match self.phase {
+            Phase::HalfOpen { since, .. } => since.saturating_add_nanos(terms.half_open.time),
+            Phase::Closed | Phase::Open { .. } | Phase::ForcedOpen | Phase::Disabled => Instant::MAX,
         }
     }
 
@@ -317,9 +361,10 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
     }
 
     pub(super) fn snapshot(&self, terms: &Terms<T, B>, now: Instant) -> Snapshot {
-        let (state, until) = self.outlook(now);
+        let (state, until) = self.outlook(terms, now);
         let probes = match self.phase {
-            Phase::HalfOpen { running, .. } if state == State::HalfOpen => running,
+            // Those of a time that is over don't count any more.
+            Phase::HalfOpen { running, .. } if now < self.probes_until(terms) => running,
             Phase::Closed | Phase::Open { .. } | Phase::HalfOpen { .. } | Phase::ForcedOpen | Phase::Disabled => 0,
         };
         Snapshot {

@@ -21,7 +21,7 @@
 //! - With [`half_open_for`](CircuitBreaker::half_open_for), probes that never end don't hold it half-open for ever. Whoever finds that time over finds it open since then.
 //! - Nothing happens by itself: there is no task and no timer. A breaker whose time has passed goes half-open with the call that comes next; [`state`](CircuitBreaker::state) tells that call's answer, and [`changed`](CircuitBreaker::changed) has a timer of its own.
 //! - Where the clock is set back, that is no time; a jump forward makes what is due happen once. A window of time that nothing was recorded in for an hour is empty after it.
-//! - The judge, the observer and wakers run outside the lock, so that they may call the breaker.
+//! - The judge, the backoff, the observer and wakers run outside the lock, so that they may call the breaker. Only a [rule of one's own](Trip) may not.
 //!
 //! # Which rule
 //!

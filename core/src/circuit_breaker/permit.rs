@@ -46,6 +46,14 @@ impl<C: Circuit> Permit<C> {
         Self { circuit, ticket: None }
     }
 
+    /// Does something while a call is under way, which counts as nothing if that panics.
+    pub(super) fn holding<R>(circuit: C, ticket: Ticket, act: impl FnOnce() -> R) -> R {
+        let mut permit = Self { circuit, ticket: Some(ticket) };
+        let result = act();
+        permit.ticket = None;
+        result
+    }
+
     #[inline]
     pub(super) fn ask(&mut self) -> Result<(), BreakerError> {
         self.ticket = Some(self.circuit.admit()?);

@@ -113,6 +113,8 @@ where
     ///
     /// With jitter, not all instances of a program come back at once.
     ///
+    /// A delay is drawn when it trips, and when it goes half-open for the case that its probes fail; outside the lock, so that a [`Backoff`] of one's own may look at the breaker.
+    ///
     /// # Examples
     ///
     /// ```

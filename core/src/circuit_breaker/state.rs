@@ -69,18 +69,8 @@ pub struct KeyedEvent<K> {
     pub event: Event,
 }
 
-/// Tells the changes that a breaker has gone through when its epoch is another.
-pub(super) fn tell_changes(from: State, to: State, mut tell: impl FnMut(State, State)) {
-    match (from, to) {
-        // Its probes' time was over, and then that of the opening.
-        (State::HalfOpen, State::HalfOpen) => {
-            tell(State::HalfOpen, State::Open);
-            tell(State::Open, State::HalfOpen);
-        }
-        (from, to) if from != to => tell(from, to),
-        _ => {}
-    }
-}
+/// From which state to which, if that is to be told.
+pub(super) type Change = Option<(State, State)>;
 
 /// How a breaker stands at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -45,16 +45,18 @@ impl<O: Operation> Future for Run<O> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<O::Output> {
         let this = self.project();
         let (operation, mut stage) = (this.operation, this.stage);
-        if let Stage::Start = *stage {
-            let run = operation.start();
-            stage.set(Stage::Running { run });
-        }
         let outcome = ready!(clear_at_panic(
             stage.as_mut(),
             |mut stage| stage.set(Stage::Ended),
-            |stage| match stage.project() {
-                StageProjection::Running { run } => operation.poll_run(run, cx),
-                StageProjection::Start | StageProjection::Ended => Poll::Pending,
+            |mut stage| {
+                if let Stage::Start = *stage {
+                    let run = operation.start();
+                    stage.set(Stage::Running { run });
+                }
+                match stage.project() {
+                    StageProjection::Running { run } => operation.poll_run(run, cx),
+                    StageProjection::Start | StageProjection::Ended => Poll::Pending,
+                }
             }
         ));
         stage.set(Stage::Ended);

@@ -8,6 +8,7 @@ mod clock;
 mod cockatiel;
 mod keyed;
 mod model;
+mod opening;
 mod others;
 
 /// So many seeds, or the one of `APLOMB_SEED`.

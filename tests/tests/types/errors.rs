@@ -8,8 +8,8 @@ use aplomb::pool::Rejected;
 use aplomb::sync::{AcquireError, TryAcquireError};
 use aplomb::time::ms;
 use aplomb::{
-    BatchError, BulkheadError, ConfigError, HedgeError, LimitError, ParallelError, PollError, PoolError, RateLimitError,
-    RetryError, TimeoutError, WaterfallError,
+    BatchError, BreakerError, BulkheadError, ConfigError, HedgeError, LimitError, ParallelError, PollError, PoolError,
+    RateLimitError, RetryError, TimeoutError, WaterfallError,
 };
 
 /// A table of errors, and what they answer.
@@ -53,6 +53,7 @@ fn errors_of_patterns() {
         RateLimitError::<u32>::QueueFull { waiting: 1 } => REJECTED,
         RateLimitError::<u32>::Config(NONSENSE) => OTHERWISE,
         RateLimitError::Failed(1) => OTHERWISE,
+        BreakerError::<u32>::TableFull { capacity: 1, retry_after: Some(ms(1)) } => (true, false, Some(ms(1))),
         BatchError::<u32>::QueueFull { waiting: 1 } => REJECTED,
         BatchError::<u32>::WrongLength { items: 2, results: 1 } => OTHERWISE,
         BatchError::<u32>::Abandoned => OTHERWISE,

@@ -178,9 +178,9 @@ where
         K: Borrow<Q>,
         Q: Hash + Eq + ToKey<K> + ?Sized,
     {
-        self.of(key).make(self.clock.now(), |machine, _| {
+        self.of(key).make(|machine, _| {
             machine.force(state);
-            ((), Flow::Neither)
+            Flow::Neither
         })
     }
 

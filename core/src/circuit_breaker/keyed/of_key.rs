@@ -3,22 +3,20 @@ use core::hash::Hash;
 use core::ops::Deref;
 
 use super::KeyedCircuitBreaker;
-use super::shard::Flow;
+use super::shard::{Flow, Forgotten, Full};
 use crate::backoff::Backoff;
 use crate::circuit_breaker::circuit::{Circuit, Ticket};
 use crate::circuit_breaker::error::BreakerError;
 use crate::circuit_breaker::machine::Machine;
-use crate::circuit_breaker::state::{Event, KeyedEvent, State, tell_changes};
+use crate::circuit_breaker::permit::Permit;
+use crate::circuit_breaker::state::{Change, Event, KeyedEvent};
 use crate::circuit_breaker::timing::Time;
 use crate::circuit_breaker::trip::Trip;
 use crate::key::{KeyHash, ToKey};
 use crate::observe::SharedObserver;
 use crate::platform::Platform;
 use crate::storage::Storage;
-use crate::time::{Clock, Instant};
-
-/// From which state to which, if that is to be told.
-type Change = Option<(State, State)>;
+use crate::time::{Clock, Instant, duration};
 
 /// The breaker of a key.
 #[derive(Debug)]
@@ -53,13 +51,22 @@ where
         read: Option<Instant>,
         act: impl FnOnce(&mut Machine<T, B>, &mut Time<'_, P::Clock>) -> (R, Flow),
     ) -> Option<R> {
+        let (result, change) = self.change(read, act)?;
+        self.tell_change(change);
+        Some(result)
+    }
+
+    /// Does something with it, if the key is known, and says what is to be told.
+    fn change<R>(
+        &self,
+        read: Option<Instant>,
+        act: impl FnOnce(&mut Machine<T, B>, &mut Time<'_, P::Clock>) -> (R, Flow),
+    ) -> Option<(R, Change)> {
         let breakers = self.breakers;
-        let (result, change) = breakers.shard(self.hash)?.with(|shard| {
+        breakers.shard(self.hash)?.with(|shard| {
             let index = shard.table.find(self.hash, |known| known.borrow() == self.key)?;
             shard.with(&breakers.terms, index, (&breakers.clock, read), |machine, time| Self::noting(machine, time, act))
-        })?;
-        self.tell_changes(change);
-        Some(result)
+        })
     }
 
     /// Notes which changes that brings about, if anybody wants to know.
@@ -68,15 +75,16 @@ where
         time: &mut Time<'_, P::Clock>,
         act: impl FnOnce(&mut Machine<T, B>, &mut Time<'_, P::Clock>) -> (R, Flow),
     ) -> ((R, Change), Flow) {
-        let (epoch, from) = (machine.epoch(), machine.gone_to());
+        let from = machine.gone_to();
         let (result, flow) = act(machine, time);
-        let change = (O::LISTENS && machine.epoch() != epoch).then(|| (from, machine.gone_to()));
+        let to = machine.gone_to();
+        let change = (O::LISTENS && from != to).then_some((from, to));
         ((result, change), flow)
     }
 
-    fn tell_changes(&self, change: Change) {
+    fn tell_change(&self, change: Change) {
         if let Some((from, to)) = change {
-            tell_changes(from, to, |from, to| self.tell(Event::Changed { from, to }));
+            self.tell(Event::Changed { from, to });
         }
     }
 
@@ -89,33 +97,37 @@ where
     }
 
     /// Does something with it, and makes it first if the key is not known.
-    pub(super) fn make<R>(
+    pub(super) fn make(&self, act: impl Fn(&mut Machine<T, B>, &mut Time<'_, P::Clock>) -> Flow) -> Result<(), BreakerError> {
+        let ((), owed) = self.change_or_add(|machine, time| ((), act(machine, time)))?;
+        self.pay(owed);
+        Ok(())
+    }
+
+    /// Does something with it, and makes it first if the key is not known. With what is owed then, outside the lock.
+    fn change_or_add<R>(
         &self,
-        read: Instant,
         act: impl Fn(&mut Machine<T, B>, &mut Time<'_, P::Clock>) -> (R, Flow),
-    ) -> Result<R, BreakerError> {
-        match self.find(Some(read), &act) {
-            Some(result) => Ok(result),
-            None => self.add(read, act),
+    ) -> Result<(R, Owed<K, T, B>), BreakerError> {
+        match self.change(None, &act) {
+            Some((result, change)) => Ok((result, Owed { change, _dropped: (None, None) })),
+            None => self.add(act),
         }
     }
 
     #[cold]
     fn add<R>(
         &self,
-        read: Instant,
         act: impl Fn(&mut Machine<T, B>, &mut Time<'_, P::Clock>) -> (R, Flow),
-    ) -> Result<R, BreakerError> {
+    ) -> Result<(R, Owed<K, T, B>), BreakerError> {
         let breakers = self.breakers;
         if let Some(error) = breakers.wrong() {
             return Err(BreakerError::Config(error));
         }
-        let capacity = breakers.capacity_of_shard();
-        let full = BreakerError::TableFull { capacity };
+        let (capacity, read) = (breakers.capacity_of_shard(), breakers.clock.now());
+        let mut full = BreakerError::TableFull { capacity, retry_after: None };
         let shard = breakers.shard(self.hash).ok_or(full)?;
-        // What is not used of it, and what is forgotten for it, is dropped outside the lock.
         let mut new = Some(self.key.to_key());
-        let (result, _forgotten) = shard.with(|shard| {
+        let (result, forgotten) = shard.with(|shard| {
             let mut forgotten = None;
             // Another caller may have brought it meanwhile.
             let mut place = shard.table.find(self.hash, |known| known.borrow() == self.key);
@@ -125,7 +137,10 @@ where
                 let now = shard.steady.advance(read, &breakers.clock);
                 match shard.add(&breakers.terms, capacity, (self.hash, key), now) {
                     Ok((added, for_it)) => (place, forgotten) = (Some(added), for_it),
-                    Err(key) => new = Some(key),
+                    Err(Full { key, left }) => {
+                        new = Some(key);
+                        full = BreakerError::TableFull { capacity, retry_after: left.map(duration) };
+                    }
                 }
             }
             let act = |machine: &mut Machine<T, B>, time: &mut Time<'_, P::Clock>| Self::noting(machine, time, act);
@@ -133,9 +148,19 @@ where
             (result, forgotten)
         });
         let (result, change) = result.ok_or(full)?;
-        self.tell_changes(change);
-        Ok(result)
+        Ok((result, Owed { change, _dropped: (new, forgotten) }))
     }
+
+    fn pay(&self, Owed { change, _dropped }: Owed<K, T, B>) {
+        self.tell_change(change);
+    }
+}
+
+/// What is owed outside the lock.
+struct Owed<K, T: Trip, B: Backoff> {
+    change: Change,
+    /// What is not used of a new key, and what was forgotten for it.
+    _dropped: (Option<K>, Forgotten<K, T, B>),
 }
 
 impl<P, K, T, B, J, S, H, O, Q, const SHARDS: usize> Circuit for OfKey<'_, KeyedCircuitBreaker<P, K, T, B, J, S, H, SHARDS, O>, Q>
@@ -157,34 +182,48 @@ where
 
     fn admit(&self) -> Result<Ticket, BreakerError> {
         let terms = &self.breakers.terms;
-        let admit = |machine: &mut Machine<T, B>, time: &mut Time<'_, P::Clock>| {
-            let admitted = machine.admit(terms, || time.now(), P::random);
-            let flow = if admitted.is_ok() { Flow::Began } else { Flow::Neither };
-            (admitted, flow)
-        };
-        let admitted = match self.find(None, admit) {
-            Some(admitted) => admitted.map_err(BreakerError::from),
-            None => self.make(self.breakers.clock.now(), admit).and_then(|admitted| admitted.map_err(BreakerError::from)),
-        };
-        match admitted {
-            Ok(epoch) => Ok(terms.stamp(epoch, &self.breakers.clock)),
-            Err(error) => {
-                if error.is_rejected() {
-                    self.tell(Event::Rejected { retry_after: error.retry_after() });
+        let mut next = None;
+        let error = loop {
+            let changed = self.change_or_add(|machine, time| {
+                let admitted = machine.admit(terms, || time.now(), next);
+                let flow = if let Ok(Ok(_)) = admitted { Flow::Began } else { Flow::Neither };
+                (admitted, flow)
+            });
+            match changed {
+                Ok((Ok(Ok(epoch)), owed)) => {
+                    let ticket = terms.stamp(epoch, &self.breakers.clock);
+                    Permit::holding(self, ticket, || self.pay(owed));
+                    return Ok(ticket);
                 }
-                Err(error)
+                Ok((Ok(Err(rejected)), owed)) => {
+                    self.pay(owed);
+                    break rejected.into();
+                }
+                Ok((Err(last), owed)) => {
+                    self.pay(owed);
+                    next = Some(terms.draw(last, P::random));
+                }
+                Err(error) => break error,
             }
+        };
+        if error.is_rejected() {
+            self.tell(Event::Rejected { retry_after: error.retry_after() });
         }
+        Err(error)
     }
 
     fn settle(&self, ticket: Ticket, failed: bool) {
         let terms = &self.breakers.terms;
         let (call, read) = terms.ended(ticket, failed, &self.breakers.clock);
-        // A key of which a call is under way is not forgotten.
-        let _known = self.find(read, |machine, time| {
-            machine.record(terms, ticket.epoch, call, || time.now(), P::random);
-            ((), Flow::Ended)
-        });
+        let mut next = None;
+        // A key of which a call is under way is not forgotten, and it is until its end is on record.
+        while let Some(Err(last)) = self.find(read, |machine, time| {
+            let recorded = machine.record(terms, ticket.epoch, call, || time.now(), next);
+            let flow = if recorded.is_ok() { Flow::Ended } else { Flow::Neither };
+            (recorded, flow)
+        }) {
+            next = Some(Permit::holding(self, ticket, || terms.draw(last, P::random)));
+        }
     }
 
     fn abandon(&self, ticket: Ticket) {

@@ -35,22 +35,37 @@ pub(super) struct Known<T: Trip, B: Backoff> {
 /// What was forgotten to make room, to be dropped outside the lock.
 pub(super) type Forgotten<K, T, B> = Option<Entry<K, Known<T, B>>>;
 
-/// Where in the order of forgetting the classes begin: first those that never failed, then those with failures on record, then those that have opened.
-const CLASS: u64 = 1 << 62;
+/// Where a new key is, and what was forgotten for it.
+type Added<K, T, B> = (usize, Forgotten<K, T, B>);
+
+/// All keys are in use.
+pub(super) struct Full<K> {
+    /// The one for which there is no room.
+    pub(super) key: K,
+    /// In how many nanoseconds the first of the others may be tried again, where that is known.
+    pub(super) left: Option<u64>,
+}
+
+/// Where in the order of forgetting the classes begin: first those that never failed, then those with failures on record, both by when they were used; then those that have opened, by when they may be tried again.
+const FAILED: u64 = 1 << 62;
+const OPENED: u64 = 1 << 63;
 
 impl<T: Trip, B: Backoff<State: Copy>> Known<T, B> {
     /// Where it stands in the order of forgetting; `None` while it is in use.
     fn rank(&self, terms: &Terms<T, B>, now: Instant) -> Option<Instant> {
-        let class = match self.machine.gone_to() {
+        let rank = match self.machine.gone_to() {
             _ if self.under_way > 0 => return None,
             State::ForcedOpen | State::Disabled => return None,
             State::Closed => match self.machine.tally(terms, now) {
-                Tally { failures: 0, slow: 0, .. } => 0,
-                Tally { .. } => 1,
+                Tally { failures: 0, slow: 0, .. } => self.used,
+                Tally { .. } => FAILED + self.used,
             },
-            State::Open | State::HalfOpen => 2,
+            // One that is open for ever is the last, and in the order all the same.
+            State::Open | State::HalfOpen => {
+                OPENED.saturating_add(self.machine.tried_from(terms, now)?.as_nanos()).min(u64::MAX - 1)
+            }
         };
-        Some(Instant::from_nanos(class * CLASS + self.used))
+        Some(Instant::from_nanos(rank))
     }
 }
 
@@ -68,11 +83,8 @@ impl<K, T: Trip, B: Backoff<State: Copy>, S: Storage> Shard<K, T, B, S> {
         let known = &mut self.table.get_mut(index)?.value;
         let mut time = Time { steady: &mut self.steady, clock, read };
         let (result, flow) = act(&mut known.machine, &mut time);
-        // Who is rejected, or only looks, does not use it: else a key that is open, and asked for, would be forgotten later than one that has opened after it.
-        if flow != Flow::Neither {
-            self.uses = self.uses.saturating_add(1);
-            known.used = self.uses;
-        }
+        self.uses = self.uses.saturating_add(1);
+        known.used = self.uses;
         match flow {
             Flow::Began => known.under_way = known.under_way.saturating_add(1),
             Flow::Ended => known.under_way = known.under_way.saturating_sub(1),
@@ -97,11 +109,11 @@ impl<K, T: Trip, B: Backoff<State: Copy>, S: Storage> Shard<K, T, B, S> {
         capacity: usize,
         (hash, key): (u64, K),
         now: Instant,
-    ) -> Result<(usize, Forgotten<K, T, B>), K> {
+    ) -> Result<Added<K, T, B>, Full<K>> {
         let forgotten = if self.table.len() >= capacity {
             match self.forget_idle(terms, now) {
-                Some(forgotten) => Some(forgotten),
-                None => return Err(key),
+                Ok(forgotten) => Some(forgotten),
+                Err(left) => return Err(Full { key, left }),
             }
         } else {
             None
@@ -115,18 +127,22 @@ impl<K, T: Trip, B: Backoff<State: Copy>, S: Storage> Shard<K, T, B, S> {
                 self.order.lower(index, Instant::from_nanos(self.uses));
                 Ok((index, forgotten))
             }
-            Err(Entry { key, .. }) => Err(key),
+            Err(Entry { key, .. }) => Err(Full { key, left: None }),
         }
     }
 
-    /// Forgets the first in the order, unless it is open still.
-    fn forget_idle(&mut self, terms: &Terms<T, B>, now: Instant) -> Forgotten<K, T, B> {
+    /// Forgets the first in the order.
+    ///
+    /// # Errors
+    ///
+    /// If that is open still: for how long, in nanoseconds, where that is known.
+    fn forget_idle(&mut self, terms: &Terms<T, B>, now: Instant) -> Result<Entry<K, Known<T, B>>, Option<u64>> {
         loop {
             let first = match self.order.near(0, Instant::ORIGIN) {
                 Ok(_) => Instant::ORIGIN,
                 Err(first) => first,
             };
-            let block = self.order.near(0, first).ok()?;
+            let block = self.order.near(0, first).map_err(|_| None)?;
             let mut soonest: Option<(usize, Instant)> = None;
             for index in block.saturating_mul(BLOCK)..block.saturating_add(1).saturating_mul(BLOCK) {
                 let Some(rank) = self.table.get_mut(index).and_then(|entry| entry.value.rank(terms, now)) else { continue };
@@ -136,8 +152,11 @@ impl<K, T: Trip, B: Backoff<State: Copy>, S: Storage> Shard<K, T, B, S> {
             }
             match soonest {
                 Some((index, rank)) if rank <= first => {
-                    let (state, _) = self.table.get_mut(index)?.value.machine.outlook(now);
-                    return if state.is_open() { None } else { self.remove(index) };
+                    let from = self.table.get_mut(index).and_then(|entry| entry.value.machine.tried_from(terms, now));
+                    return match from.filter(|from| now < *from) {
+                        Some(from) => Err((!from.is_never()).then(|| from.as_nanos().saturating_sub(now.as_nanos()))),
+                        None => self.remove(index).ok_or(None),
+                    };
                 }
                 _ => self.order.set(block, soonest.map_or(Instant::MAX, |(_, rank)| rank)),
             }

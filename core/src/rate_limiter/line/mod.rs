@@ -255,8 +255,9 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
 
     /// To somebody who comes, and has no place to wait.
     fn full(&self, permits: u32) -> RateLimitError {
-        let taken = if self.crowd.queue.len() >= self.limits.max_waiting { None } else { u32::try_from(S::CAPACITY).ok() };
-        RateLimitError::QueueFull { waiting: taken.unwrap_or(self.crowd.queue.len()), retry_after: self.retry_after(permits) }
+        let waiting = self.crowd.queue.len();
+        let taken = if waiting >= self.limits.max_waiting { waiting } else { self.slab.places() };
+        RateLimitError::QueueFull { waiting: taken, retry_after: self.retry_after(permits) }
     }
 
     fn push(&mut self, ask: Ask, waker: Waker) -> Result<Key<S::Link>, Full> {

@@ -1,6 +1,8 @@
+use core::mem::forget;
 use core::task::{Context, Poll, Waker, ready};
 
 use super::{FlightTable, Landed, Learnt, Left, Place, Ticket};
+use crate::panicking::wake_all;
 use crate::platform::SMALL;
 use crate::single_flight::{Event, FlightError};
 use crate::storage::Storage;
@@ -135,7 +137,11 @@ impl<'f, F: Flights + ?Sized> Role<'f, F> {
                         self.take(hash, stands);
                         // It is woken when there is news.
                         if let Stands::Follows(_) = stands {
-                            self.flights.tell(Event::Shared);
+                            let flights = self.flights;
+                            // Where the observer panics, nobody hands over to it.
+                            let aborts = Aborts(Some(self));
+                            flights.tell(Event::Shared);
+                            forget(aborts);
                             return Poll::Pending;
                         }
                     }
@@ -224,7 +230,8 @@ impl<'f, F: Flights + ?Sized> Role<'f, F> {
                 // By now it may be another one's: a waker, or a drop, that panics must not give it up.
                 self.stands = Stands::Outside;
             }
-            wakers.into_iter().for_each(Waker::wake);
+            let mut wakers = wakers.into_iter();
+            wake_all(&mut || wakers.next());
         }
         is_shared
     }
