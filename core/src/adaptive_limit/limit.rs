@@ -321,7 +321,7 @@ impl<P: Platform, A: Algorithm, J, S: Storage, O: SharedObserver<Event>> Adaptiv
     fn open(&self) -> bool {
         let makes_sense = self.terms.config_error().is_none();
         if makes_sense {
-            self.semaphore.resize(0, |_, permits, _| if permits == 0 { self.terms.initial } else { permits });
+            self.semaphore.resize(0, |machine, _, _| machine.open(&self.terms));
         }
         makes_sense
     }
@@ -417,13 +417,13 @@ impl<P: Platform, A: Algorithm, J, S: Storage, O: SharedObserver<Event>> Settle 
             End::Success(ended) => (ended, false),
             End::Overload(ended) => (ended, true),
             End::Ignored => {
-                self.semaphore.resize(1, |_, limit, _| limit);
+                self.semaphore.resize(1, |_, admitted, _| admitted);
                 return;
             }
         };
         let call = Call { began, ended, overload };
         let (from, to) =
-            self.semaphore.resize(1, |machine, limit, in_flight| machine.record(&self.terms, limit, in_flight, call));
+            self.semaphore.resize(1, |machine, admitted, in_flight| machine.record(&self.terms, admitted, in_flight, call));
         if from != to {
             self.observer.observe(&Event::Changed { from, to });
         }

@@ -57,9 +57,11 @@ pub enum End {
     Overload(Instant),
 }
 
-/// What has been seen. The limit itself is the semaphore's number of permits.
+/// What has been seen. How many are let in is the semaphore's number of permits.
 pub struct Machine<A: Algorithm> {
     state: A::State,
+    /// Zero before the first caller has come.
+    limit: u32,
     window: Window,
     /// When the window before was over; none before the first.
     opened: Option<Instant>,
@@ -81,16 +83,28 @@ impl Window {
 }
 
 impl<A: Algorithm> Machine<A> {
-    pub(super) const NEW: Self = Self { state: A::START, window: Window::NEW, opened: None, gave_way: Instant::ORIGIN };
+    pub(super) const NEW: Self = Self { state: A::START, limit: 0, window: Window::NEW, opened: None, gave_way: Instant::ORIGIN };
 
-    /// A call has ended, one of `in_flight`, itself included. Says what the limit is from now on.
+    /// Somebody has come. Says how many are let in.
+    pub(super) fn open(&mut self, terms: &Terms<A>) -> u32 {
+        if self.limit == 0 {
+            self.limit = terms.initial;
+        }
+        self.admitted(terms)
+    }
+
+    fn admitted(&self, terms: &Terms<A>) -> u32 {
+        terms.algorithm.admits(&self.state, self.limit).max(terms.min).min(self.limit)
+    }
+
+    /// A call has ended, one of `in_flight`, itself included, when so many were let in. Says how many are from now on.
     #[inline]
-    pub(super) fn record(&mut self, terms: &Terms<A>, limit: u32, in_flight: u32, call: Call) -> u32 {
+    pub(super) fn record(&mut self, terms: &Terms<A>, admitted: u32, in_flight: u32, call: Call) -> u32 {
         let Call { began, ended, overload } = call;
         if ended < began {
             // The clock was set back, and nobody knows how long it took. Nor do instants of before mean anything now.
             (self.opened, self.gave_way) = (None, Instant::ORIGIN);
-            return limit;
+            return admitted;
         }
         let latency = ended.as_nanos() - began.as_nanos();
         // What is still to come was before it was set back.
@@ -101,7 +115,7 @@ impl<A: Algorithm> Machine<A> {
         let window = &mut self.window;
         if overload || terms.algorithm.is_overload(latency) {
             if began < self.gave_way {
-                return limit;
+                return admitted;
             }
             window.overloaded = true;
         } else {
@@ -113,13 +127,14 @@ impl<A: Algorithm> Machine<A> {
         let is_long = ended.as_nanos().saturating_sub(opened.as_nanos()) >= terms.window;
         // Before a call has ended that began in it, nothing is seen of what the last change has brought about.
         let is_enough = window.overloaded || (window.measured >= terms.min_calls && began >= opened);
-        if is_long && is_enough { self.close(terms, limit, ended) } else { limit }
+        if is_long && is_enough { self.close(terms, admitted, ended) } else { admitted }
     }
 
     #[inline(never)]
-    fn close(&mut self, terms: &Terms<A>, limit: u32, now: Instant) -> u32 {
+    fn close(&mut self, terms: &Terms<A>, admitted: u32, now: Instant) -> u32 {
         let Window { measured, sum, in_flight, overloaded, .. } = core::mem::replace(&mut self.window, Window::NEW);
         self.opened = Some(now);
+        let limit = self.limit;
         let next = if overloaded {
             self.gave_way = now;
             terms.algorithm.overloaded(&mut self.state, limit).min(limit)
@@ -127,9 +142,10 @@ impl<A: Algorithm> Machine<A> {
             let latency = quotient(sum, measured.into());
             let next = terms.algorithm.measured(&mut self.state, limit, &Sample { latency, calls: measured, in_flight });
             // How long calls take says nothing of a limit that most of is not in use.
-            if in_flight < limit.div_ceil(2) { limit } else { next }
+            if in_flight < admitted.div_ceil(2) { limit } else { next }
         };
-        next.min(terms.max).max(terms.min)
+        self.limit = next.min(terms.max).max(terms.min);
+        self.admitted(terms)
     }
 }
 
@@ -153,9 +169,16 @@ mod tests {
         Call { began, ended, overload: false }
     }
 
+    /// With that limit.
+    fn begun<A: Algorithm + Copy>(terms: &Terms<A>, limit: u32) -> Machine<A> {
+        let mut machine = Machine::NEW;
+        assert_eq!(machine.open(&Terms { initial: limit, ..*terms }), limit);
+        machine
+    }
+
     /// Plays calls, each of so many under way, from one millisecond to another; says what the limit is after each.
     fn play(terms: &Terms<Aimd>, mut limit: u32, calls: &[(u32, u64, u64)]) -> Vec<u32> {
-        let mut machine = Machine::NEW;
+        let mut machine = begun(terms, limit);
         let calls = calls.iter().map(|&(in_flight, began, ended)| (in_flight, call(at(began), at(ended))));
         calls
             .map(|(in_flight, call)| {
@@ -213,7 +236,8 @@ mod tests {
                 let max = min + spread;
                 let window = random.u64(..) >> random.u32(0..64);
                 let terms = Terms { algorithm, initial: min, min, max, window, min_calls: random.u32(1..4) };
-                let (mut machine, mut limit) = (Machine::NEW, random.u32(min..=max));
+                let mut admitted = random.u32(min..=max);
+                let mut machine = begun(&terms, admitted);
                 let mut now = 0_u64;
                 for _ in 0..50 {
                     let took = random.u64(..) >> random.u32(0..64);
@@ -221,13 +245,14 @@ mod tests {
                     let in_flight = random.u32(..) >> random.u32(0..32);
                     let [began, ended] = [now.saturating_sub(took), now].map(Instant::from_nanos);
                     let overload = random.u32(0..10) == 0;
-                    let next = machine.record(&terms, limit, in_flight, Call { began, ended, overload });
-                    assert!((min..=max).contains(&next), "{next} of {min} to {max}");
+                    let before = machine.limit;
+                    admitted = machine.record(&terms, admitted, in_flight, Call { began, ended, overload });
+                    assert!((min..=max).contains(&machine.limit), "{} of {min} to {max}", machine.limit);
+                    assert!((min..=machine.limit).contains(&admitted), "{admitted} of {min} to {}", machine.limit);
                     // Calls that ended in the same window before may have been more.
-                    if next > limit {
+                    if machine.limit > before {
                         assert!(!overload);
                     }
-                    limit = next;
                 }
             }
         }
@@ -242,18 +267,17 @@ mod tests {
         fn check<A: Algorithm + Copy>(algorithm: A) {
             let mut random = fastrand::Rng::with_seed(11);
             let terms = Terms { algorithm, initial: 50, min: 1, max: 1_000, window: 0, min_calls: 1 };
-            let (mut machine, mut limit, mut now, mut grew) = (Machine::NEW, 50, 0, 0);
+            let (mut machine, mut admitted, mut now, mut grew) = (begun(&terms, 50), 50, 0, 0);
             for _ in 0..20_000 {
                 let took = random.u64(1..=1_000);
-                let in_flight = random.u32(1..=limit);
+                let (limit, in_flight) = (machine.limit, random.u32(1..=admitted));
                 let [began, ended] = [now, now + took].map(Instant::from_nanos);
                 now += took;
-                let next = machine.record(&terms, limit, in_flight, call(began, ended));
-                if next > limit {
-                    assert!(in_flight * 2 >= limit, "from {limit} to {next}, of which {in_flight} were in use");
+                admitted = machine.record(&terms, admitted, in_flight, call(began, ended));
+                if machine.limit > limit {
+                    assert!(in_flight * 2 >= limit, "from {limit} to {}, of which {in_flight} were in use", machine.limit);
                     grew += 1;
                 }
-                limit = next;
             }
             assert!(grew > 100, "{grew}");
         }
@@ -261,5 +285,33 @@ mod tests {
         check(Aimd::new(Duration::from_nanos(950)));
         check(Vegas::new());
         check(Gradient::new());
+    }
+
+    /// Whatever interrupts a probe, the limit is what it was before, less what an overload costs, and it is never halved twice.
+    #[test]
+    fn where_there_is_no_queue_only_an_overload_takes_from_it_and_but_once() {
+        fn check<A: Algorithm + Copy>(algorithm: A, decreased: fn(u32) -> u32) {
+            let mut random = fastrand::Rng::with_seed(13);
+            let terms = Terms { algorithm, initial: 50, min: 1, max: 900, window: 0, min_calls: 1 };
+            let (mut machine, mut admitted, mut probed, mut interrupted) = (begun(&terms, 50), 50, 0, 0);
+            for window in 0..20_000 {
+                let (limit, probes) = (machine.limit, admitted < machine.limit);
+                // Each as long as all the others, one after the other, and now and then there are hardly any.
+                let (in_flight, overload) = (if random.u32(0..50) == 0 { 1 } else { admitted }, random.u32(0..20) == 0);
+                let call = Call { began: at(window * 20), ended: at(window * 20 + 20), overload };
+                admitted = machine.record(&terms, admitted, in_flight, call);
+                let least = if overload { decreased(limit) } else { limit };
+                assert!(machine.limit >= least, "from {limit} to {}, window {window}", machine.limit);
+                if overload {
+                    assert_eq!(admitted, machine.limit, "the probe is given up");
+                }
+                assert!(admitted >= machine.limit / 2, "{admitted} of {}", machine.limit);
+                probed += u32::from(probes);
+                interrupted += u32::from(probes && overload);
+            }
+            assert!(probed > 100 && interrupted > 10 && machine.limit > 30, "{probed}, {interrupted}, {}", machine.limit);
+        }
+        check(Gradient::new().probe_every(5), |limit| (limit * 9 / 10).max(1));
+        check(Vegas::new().probe_every(5), |limit| limit - 2);
     }
 }

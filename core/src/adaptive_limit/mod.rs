@@ -36,8 +36,8 @@
 //! | [`Vegas`] | `C` and a few | average latency, against the shortest | calls that are alike: lowest latency |
 //! | [`Aimd`] | where calls take `max_latency` | overload only | when what is too slow is known; errors that tell |
 //!
-//! Gradient and Vegas halve the limit, for two windows, when it has been reached in two, and then once in a hundred in which it is: there is no other way to tell a service that has become slower from a queue of one's own. It costs about a hundredth of the throughput, when callers are
-//! kept waiting anyway. Or a rule of one's own: [`Algorithm`].
+//! Gradient and Vegas let in half as many as the limit, for two windows, when it has been reached in two, and then once in a hundred in which it is: there is no other way to tell a service that has become slower from a queue of one's own. It costs about a hundredth of the throughput, when callers are
+//! kept waiting anyway. The limit itself is not touched: an overload, or a lack of calls, ends it, and all of it is there again, less what the overload costs. Or a rule of one's own: [`Algorithm`].
 //!
 //! # What is a sign of overload
 //!

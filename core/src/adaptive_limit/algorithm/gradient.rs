@@ -12,7 +12,7 @@ use crate::wide::quotient;
 ///
 /// The semantics are those of `Gradient2Limit` in Netflix's concurrency-limits, on top of its `WindowedLimit`; the long run is an average of 300 windows' weight, and falls by a twentieth a window while it is more than twice the latency. Two things are otherwise: that
 /// one does not heed overloads; and as long as the limit is reached, the long run follows the latency that the limit itself brings about, and the limit drifts up with it. Here a window in which the limit was reached raises nothing, and
-/// after so many of them ([`probe_every`](Gradient::probe_every)) the limit is halved for two windows, to see how quick the service is.
+/// after so many of them ([`probe_every`](Gradient::probe_every)) half as many are let in for two windows, to see how quick the service is.
 ///
 /// # Examples
 ///
@@ -59,7 +59,7 @@ impl Gradient {
         self
     }
 
-    /// After how many windows in which the limit was reached it is halved, for two windows, to see how quick the service is; at least 1. Default: 100; the first time, after two.
+    /// After how many windows in which the limit was reached half as many are let in, for two windows, to see how quick the service is; at least 1. Default: 100; the first time, after two.
     #[must_use]
     pub const fn probe_every(mut self, windows: u32) -> Self {
         self.probe_every = windows;
@@ -155,7 +155,7 @@ impl Algorithm for Gradient {
         match state.probe.step(self.probe_every, limit, sample) {
             Step::Rests => state.long_run.add(latency, sample.in_flight < limit),
             Step::Probes(limit) => return limit,
-            Step::Measured(limit) => {
+            Step::Measured => {
                 state.long_run = LongRun { latency, windows: WINDOWS };
                 return limit;
             }
@@ -169,6 +169,11 @@ impl Algorithm for Gradient {
         state.probe.give_up();
         let half = estimate(state, limit) / 2;
         self.go(state, limit, half)
+    }
+
+    #[inline]
+    fn admits(&self, state: &GradientState, limit: u32) -> u32 {
+        state.probe.admits(limit)
     }
 
     fn config_error(&self) -> Option<ConfigError> {

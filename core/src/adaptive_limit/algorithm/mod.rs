@@ -68,6 +68,13 @@ pub trait Algorithm {
     /// What the limit is to be, after a window in which there was overload.
     fn overloaded(&self, state: &mut Self::State, limit: u32) -> u32;
 
+    /// How many of `limit` are let in for now: fewer while it looks how quick the service is then. Default: all.
+    #[inline]
+    fn admits(&self, state: &Self::State, limit: u32) -> u32 {
+        let _ = state;
+        limit
+    }
+
     /// What is wrong with the configuration, if anything is.
     fn config_error(&self) -> Option<ConfigError>;
 }
