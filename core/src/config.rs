@@ -232,6 +232,11 @@ pub enum ConfigError {
         /// The setting.
         value: Ratio,
     },
+    /// If all may be signs of overload, there is none.
+    OverloadTolerance {
+        /// The setting.
+        value: Ratio,
+    },
     /// A share of nothing would never get there, and more than all would overshoot.
     Smoothing {
         /// The setting.
@@ -338,6 +343,7 @@ impl ConfigError {
             Self::Begun => "settings come before the first item",
             Self::BackoffRatio { .. } => "backoff must be at least a half, and below 1",
             Self::Tolerance { .. } => "tolerance must be at least 1",
+            Self::OverloadTolerance { .. } => "overload_tolerance must be below 1",
             Self::Smoothing { .. } => "smoothing must be above 0, and at most 1",
             Self::ProbeEvery { .. } => "probe_every must be at least 1",
             Self::MaxItems { .. } => "max_items must be at least 1, and at most what there is room for",
@@ -400,6 +406,7 @@ impl fmt::Display for ConfigError {
             Self::Begun => f.write_str("told more, or awaited, after the first item was started: settings come before"),
             Self::BackoffRatio { value } => write!(f, "backoff is {value}, must be at least 1/2 and below 1"),
             Self::Tolerance { value } => write!(f, "tolerance is {value}, must be at least 1"),
+            Self::OverloadTolerance { value } => write!(f, "overload_tolerance is {value}, must be below 1"),
             Self::Smoothing { value } => write!(f, "smoothing is {value}, must be above 0 and at most 1"),
             Self::ProbeEvery { value } => write!(f, "probe_every is {value}, must be at least 1"),
             Self::MaxItems { value, most: u32::MAX } => write!(f, "max_items is {value}, must be at least 1"),

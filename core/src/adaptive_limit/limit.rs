@@ -29,6 +29,7 @@ use crate::time::{Clock, Instant, duration};
 /// | [`min_limit`](AdaptiveLimit::min_limit), [`max_limit`](AdaptiveLimit::max_limit) | 1, 200 |
 /// | [`window`](AdaptiveLimit::window), [`min_calls`](AdaptiveLimit::min_calls) | 100 ms, 10 calls |
 /// | [`overload_if`](AdaptiveLimit::overload_if), [`judged_by`](AdaptiveLimit::judged_by) | errors count as nothing |
+/// | [`overload_tolerance`](AdaptiveLimit::overload_tolerance) | 5 % of the calls of a window, and one |
 /// | [`max_waiting`](AdaptiveLimit::max_waiting) | as many as the storage has room for |
 /// | [`max_wait`](AdaptiveLimit::max_wait) | without limit |
 ///

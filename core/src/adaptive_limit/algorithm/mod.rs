@@ -10,7 +10,7 @@ pub use gradient::{Gradient, GradientState};
 pub use vegas::{Vegas, VegasState};
 
 use crate::config::ConfigError;
-use crate::wide::divided;
+use crate::wide::{divided, quotient};
 
 /// A rule by which the limit is found.
 ///
@@ -62,10 +62,10 @@ pub trait Algorithm {
         false
     }
 
-    /// What the limit is to be, after a window without overload.
+    /// What the limit is to be, after a window that was not overloaded.
     fn measured(&self, state: &mut Self::State, limit: u32, sample: &Sample) -> u32;
 
-    /// What the limit is to be, after a window in which there was overload.
+    /// What the limit is to be, after a window with more signs of overload than are [tolerated](super::AdaptiveLimit::overload_tolerance).
     fn overloaded(&self, state: &mut Self::State, limit: u32) -> u32;
 
     /// How many of `limit` are let in for now: fewer while it looks how quick the service is then. Default: all.
@@ -92,6 +92,18 @@ pub struct Sample {
     pub in_flight: u32,
 }
 
+impl Sample {
+    /// How often as many calls have ended as `limit` allows at once, at least once: the round trips of TCP.
+    fn rounds(&self, limit: u32) -> u64 {
+        quotient(self.calls.into(), limit.into()).max(1)
+    }
+}
+
+/// A step further for each round; but by no more than a twentieth, which is half of what an overload takes, or one step.
+fn grown(from: u64, step: u64, rounds: u64) -> u64 {
+    from.saturating_add(step.saturating_mul(rounds).min(from / 20).max(step))
+}
+
 /// One, in 65,536ths.
 const ONE: u64 = 1 << 16;
 
@@ -107,7 +119,18 @@ fn share(part: u64, whole: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{ONE, share};
+    use super::{ONE, Sample, grown, share};
+
+    #[test]
+    fn it_grows_by_what_has_flowed_and_never_by_leaps() {
+        for (calls, limit, expected) in
+            [(0, 20, 21), (19, 20, 21), (200, 20, 21), (200, 40, 42), (200, 100, 102), (500, 100, 105), (5_000, 100, 105)]
+        {
+            let sample = Sample { latency: 1, calls, in_flight: limit };
+            assert_eq!(grown(limit.into(), 1, sample.rounds(limit)), expected, "{calls} of {limit}");
+        }
+        assert_eq!(grown(u64::MAX, u64::MAX, u64::MAX), u64::MAX);
+    }
 
     #[test]
     fn a_share_is_exact_to_its_last_bit_and_never_more_than_one() {

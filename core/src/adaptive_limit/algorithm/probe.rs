@@ -11,8 +11,8 @@ use super::Sample;
 pub(super) struct Probe {
     /// Windows in which the limit was reached, since it last looked.
     windows: u32,
-    /// Whether it ever has.
-    has_looked: bool,
+    /// In how many of them it looks, if that is sooner than it is told.
+    patience: u32,
     stage: Stage,
 }
 
@@ -40,7 +40,12 @@ pub(super) enum Step {
 }
 
 impl Probe {
-    pub(super) const NEW: Self = Self { windows: 0, has_looked: false, stage: Stage::Rests };
+    /// A limit that was never reached before may be many times too large. In the window in which it is, the queue grows, and in the next one those end who came while it did.
+    pub(super) const NEW: Self = Self::patient(2);
+
+    const fn patient(patience: u32) -> Self {
+        Self { windows: 0, patience, stage: Stage::Rests }
+    }
 
     /// A window is over.
     pub(super) fn step(&mut self, every: u32, limit: u32, sample: &Sample) -> Step {
@@ -48,9 +53,7 @@ impl Probe {
         match self.stage {
             Stage::Rests if sample.in_flight < limit => Step::Rests,
             Stage::Rests => {
-                // A limit that was never reached before may be many times too large. In the window in which it is, the queue grows, and in the next one those end who came while it did.
-                let every = if self.has_looked { every } else { every.min(2) };
-                if self.windows < every {
+                if self.windows < every.min(self.patience) {
                     self.windows = self.windows.saturating_add(1);
                     return Step::Rests;
                 }
@@ -71,16 +74,16 @@ impl Probe {
                 Step::Probes(admitted)
             }
             Stage::Measures(_) => {
-                *self = Self { has_looked: true, ..Self::NEW };
+                *self = Self::patient(u32::MAX);
                 Step::Measured
             }
         }
     }
 
-    /// A probe that is under way has come to nothing: there was overload, or there were no calls. It looks again as if it just had.
+    /// A probe that is under way has come to nothing: there was overload, or there were no calls. It counts anew, and is more patient: in a window of a probe nothing grows.
     pub(super) fn give_up(&mut self) {
         if self.stage != Stage::Rests {
-            *self = Self { has_looked: self.has_looked, ..Self::NEW };
+            *self = Self::patient(self.patience.saturating_mul(2));
         }
     }
 
@@ -109,7 +112,7 @@ mod tests {
 
     /// How many are let in as a probe goes on.
     fn goes_through(places: u64, mut limit: u32) -> Vec<u32> {
-        let (mut probe, mut admitted) = (Probe { has_looked: true, ..Probe::NEW }, Vec::new());
+        let (mut probe, mut admitted) = (Probe::patient(u32::MAX), Vec::new());
         loop {
             let step = probe.step(0, limit, &service(places, probe.admits(limit)));
             if let Step::Probes(next) = step {
@@ -157,7 +160,7 @@ mod tests {
 
     /// A probe that is under way, of a limit of 20 that had been looked at before.
     fn under_way() -> Probe {
-        let mut probe = Probe { has_looked: true, ..Probe::NEW };
+        let mut probe = Probe::patient(u32::MAX);
         while probe.admits(20) == 20 {
             let _step = probe.step(3, 20, &service(20, 20));
         }
@@ -165,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_up_leaves_the_limit_as_it_was_and_counts_anew() {
+    fn what_is_given_up_leaves_the_limit_as_it_was_and_is_looked_at_later() {
         let mut overloaded = under_way();
         overloaded.give_up();
         let mut deserted = under_way();
@@ -176,6 +179,16 @@ mod tests {
             }
             assert_eq!(probe.step(3, 20, &service(20, 20)), Step::Probes(20));
         }
+        let mut first = Probe::NEW;
+        let mut after = Vec::new();
+        for _ in 0..4 {
+            while first.admits(20) == 20 {
+                let _step = first.step(10, 20, &service(20, 20));
+            }
+            after.push(first.windows);
+            first.give_up();
+        }
+        assert_eq!(after, [2, 4, 8, 10], "never later than it is told");
         let mut rests = Probe { windows: 2, ..Probe::NEW };
         rests.give_up();
         assert_eq!(rests.windows, 2, "there was nothing to give up");

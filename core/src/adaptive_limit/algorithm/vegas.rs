@@ -4,8 +4,8 @@ use crate::config::ConfigError;
 
 /// As TCP Vegas: from how much longer calls take than the quickest ones did, it reckons how many are queued, and keeps those few.
 ///
-/// Of a limit of `L`, `L * (1 - quickest / latency)` are queued. With `g` the limit's decimal logarithm, rounded down and at least 1, the limit grows by `6g` while no more than `g` are, by `g` below `3g`, and shrinks by `g` above `6g` and
-/// after an overload. It finds a limit that is a few above the service's capacity, with hardly any queue; where some calls take much longer than others by nature, it sees queues that are not there, and [`Gradient`](super::Gradient) is the better one.
+/// Of a limit of `L`, `L * (1 - quickest / latency)` are queued. With `g` the limit's decimal logarithm, rounded down and at least 1, the limit grows by `6g` while no more than `g` are, by `g` below `3g`, and shrinks by `g` above `6g`; after an
+/// overload, by a tenth, or `g` if that is more. It finds a limit that is a few above the service's capacity, with hardly any queue; where some calls take much longer than others by nature, it sees queues that are not there, and [`Gradient`](super::Gradient) is the better one.
 ///
 /// The semantics are those of `VegasLimit` in Netflix's concurrency-limits, on top of its `WindowedLimit`. It takes whatever it sees for the quickest now and then, which under steady load is itself queued, so that its limit goes up with each time;
 /// here half as many are let in for that, for two windows.
@@ -91,7 +91,7 @@ impl Algorithm for Vegas {
 
     fn overloaded(&self, state: &mut VegasState, limit: u32) -> u32 {
         state.probe.give_up();
-        limit.saturating_sub(step(limit))
+        limit.saturating_sub(step(limit).max(limit / 10))
     }
 
     #[inline]
@@ -146,16 +146,16 @@ mod tests {
     }
 
     #[test]
-    fn an_overload_is_a_step_down_and_ends_a_probe() {
+    fn an_overload_is_a_tenth_and_ends_a_probe() {
         let mut state = VegasState { quickest: 100, probe: Probe::NEW };
-        assert_eq!(Vegas::new().overloaded(&mut state, 250), 248);
+        assert_eq!(Vegas::new().overloaded(&mut state, 250), 225);
         assert_eq!(Vegas::new().overloaded(&mut state, 1), 0, "which its user makes the smallest limit");
         let reached = Sample { latency: 100, calls: 10, in_flight: 20 };
         let measured = [20, 20, 20].map(|limit| Vegas::new().measured(&mut state, limit, &reached));
         assert_eq!(measured, [26, 26, 20]);
         assert_eq!(Vegas::new().admits(&state, 20), 10);
-        assert_eq!(Vegas::new().overloaded(&mut state, 20), 19);
-        assert_eq!(Vegas::new().admits(&state, 19), 19);
+        assert_eq!(Vegas::new().overloaded(&mut state, 20), 18);
+        assert_eq!(Vegas::new().admits(&state, 18), 18);
     }
 
     #[test]
