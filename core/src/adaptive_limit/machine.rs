@@ -152,7 +152,7 @@ impl<A: Algorithm> Machine<A> {
         } else {
             let Window { measured, sum, in_flight, .. } = window;
             let latency = quotient(sum, measured.into());
-            let next = terms.algorithm.measured(&mut self.state, limit, &Sample { latency, calls: measured, in_flight });
+            let next = terms.algorithm.measured(&mut self.state, limit, &Sample::new(latency, measured, in_flight));
             // How long calls take says nothing of a limit that most of is not in use.
             if in_flight < admitted.div_ceil(2) { limit } else { next }
         };

@@ -93,6 +93,40 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// Of so many calls, at most so many at once, which took so many nanoseconds on average. For tests of a rule of one's own: a limit makes its own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb::ConfigError;
+    /// use aplomb::adaptive_limit::{Algorithm, Sample};
+    ///
+    /// /// Three more as long as calls don't become slower.
+    /// struct Eager;
+    ///
+    /// impl Algorithm for Eager {
+    ///     type State = u64;
+    ///     const START: u64 = u64::MAX;
+    ///
+    ///     fn measured(&self, before: &mut u64, limit: u32, sample: &Sample) -> u32 {
+    ///         let is_slower = sample.latency > core::mem::replace(before, sample.latency);
+    ///         if is_slower { limit / 2 } else { limit + 3 }
+    ///     }
+    ///
+    ///     fn overloaded(&self, _before: &mut u64, limit: u32) -> u32 { limit / 2 }
+    ///     fn config_error(&self) -> Option<ConfigError> { None }
+    /// }
+    ///
+    /// let mut state = Eager::START;
+    /// assert_eq!(Eager.measured(&mut state, 10, &Sample::new(20_000_000, 100, 10)), 13);
+    /// assert_eq!(Eager.measured(&mut state, 13, &Sample::new(26_000_000, 100, 13)), 6);
+    /// assert_eq!(Eager.overloaded(&mut state, 6), 3);
+    /// ```
+    #[must_use]
+    pub const fn new(latency: u64, calls: u32, in_flight: u32) -> Self {
+        Self { latency, calls, in_flight }
+    }
+
     /// How often as many calls have ended as `limit` allows at once, at least once: the round trips of TCP.
     fn rounds(&self, limit: u32) -> u64 {
         quotient(self.calls.into(), limit.into()).max(1)
