@@ -81,7 +81,7 @@ pub(super) struct Terms<D> {
 }
 
 impl<D> Terms<D> {
-    /// The size of the bucket: what a hedge costs, as often as there may be a burst.
+    /// The size of the bucket: what a hedge costs, as often as there may be a burst. What does not fit has been refused.
     const fn capacity(&self) -> u32 {
         self.burst.saturating_mul(self.cost())
     }
@@ -181,7 +181,7 @@ impl<P: Platform, D: Delay, S, J, O> Hedge<P, D, S, J, O> {
         self
     }
 
-    /// How many hedges there may be at once beyond the share, at least 1: at first, and after a while in which few were needed. Default: 10.
+    /// How many hedges there may be at once beyond the share, at least 1: at first, and after a while in which few were needed; times the [budget](Hedge::budget)'s denominator, less than 2^32. Default: 10.
     #[must_use]
     pub const fn burst(mut self, hedges: u32) -> Self {
         self.terms.burst = hedges;
@@ -296,10 +296,10 @@ const fn wrong<D, S: PinnedStorage>(terms: &Terms<D>) -> Option<ConfigError> {
     if terms.budget.is_zero() || !terms.budget.is_number() {
         return Some(ConfigError::HedgeBudget { value: terms.budget });
     }
-    if terms.burst == 0 {
-        return Some(ConfigError::Burst { value: 0, most: u32::MAX });
+    match u32::MAX.checked_div(terms.cost()) {
+        Some(most) if terms.burst == 0 || terms.burst > most => Some(ConfigError::HedgeBurst { value: terms.burst, most }),
+        _ => None,
     }
-    None
 }
 
 macro_rules! config_error {
