@@ -64,11 +64,19 @@ pub trait Hedging {
     type Platform: Platform;
     /// Where the hedges of a call lie.
     type Storage: PinnedStorage;
+
+    /// So many hedges never came to what they were to ask: what they cost goes back.
+    fn pay_back(&self, hedges: u32);
 }
 
 impl<P: Platform, D: Delay, S: PinnedStorage, J, O> Hedging for Hedge<P, D, S, J, O> {
     type Platform = P;
     type Storage = S;
+
+    fn pay_back(&self, hedges: u32) {
+        let cost = self.terms.cost().saturating_mul(hedges);
+        self.shared.with(|inner| inner.spent.put_back(cost));
+    }
 }
 
 /// What it was told.
@@ -239,12 +247,6 @@ impl<P: Platform, D: Delay, S, J, O> Hedge<P, D, S, J, O> {
             *count = count.saturating_add(1);
             paid
         })
-    }
-
-    /// A hedge never came to what it was to ask: what it cost goes back.
-    pub(super) fn pay_back(&self) {
-        let cost = self.terms.cost();
-        self.shared.with(|inner| inner.spent.put_back(cost));
     }
 
     /// A call has succeeded: by a hedge, or not; so many nanoseconds after it began, if that says anything.
