@@ -232,6 +232,11 @@ pub enum ConfigError {
         /// The setting.
         value: Ratio,
     },
+    /// If all may be signs of overload, there is none.
+    OverloadTolerance {
+        /// The setting.
+        value: Ratio,
+    },
     /// A share of nothing would never get there, and more than all would overshoot.
     Smoothing {
         /// The setting.
@@ -267,6 +272,13 @@ pub enum ConfigError {
     HedgeBudget {
         /// The setting.
         value: Ratio,
+    },
+    /// There is a hedge at least, and a budget is counted in parts of one: as many as its denominator says.
+    HedgeBurst {
+        /// The setting.
+        value: u32,
+        /// The largest that there can be with that budget.
+        most: u32,
     },
     /// No call is quicker than the quickest, or slower than the slowest.
     Percentile {
@@ -338,12 +350,16 @@ impl ConfigError {
             Self::Begun => "settings come before the first item",
             Self::BackoffRatio { .. } => "backoff must be at least a half, and below 1",
             Self::Tolerance { .. } => "tolerance must be at least 1",
+            Self::OverloadTolerance { .. } => "overload_tolerance must be below 1",
             Self::Smoothing { .. } => "smoothing must be above 0, and at most 1",
             Self::ProbeEvery { .. } => "probe_every must be at least 1",
             Self::MaxItems { .. } => "max_items must be at least 1, and at most what there is room for",
             Self::MaxWaiting { .. } => "max_waiting must be at least max_items",
             Self::MaxHedges { .. } => "max_hedges must be at least 1, and at most the number of places",
             Self::HedgeBudget { .. } => "budget must be above 0",
+            Self::HedgeBurst { .. } => {
+                "burst must be at least 1, and its product with the budget's denominator at most 4,294,967,295"
+            }
             Self::Percentile { .. } => "percentile must be above 0, and at most 1",
             Self::MinSamples { .. } => "min_samples must be at least 1, and at most what is kept",
             Self::MaxDelay { .. } => "max_delay must be at least min_delay",
@@ -400,6 +416,7 @@ impl fmt::Display for ConfigError {
             Self::Begun => f.write_str("told more, or awaited, after the first item was started: settings come before"),
             Self::BackoffRatio { value } => write!(f, "backoff is {value}, must be at least 1/2 and below 1"),
             Self::Tolerance { value } => write!(f, "tolerance is {value}, must be at least 1"),
+            Self::OverloadTolerance { value } => write!(f, "overload_tolerance is {value}, must be below 1"),
             Self::Smoothing { value } => write!(f, "smoothing is {value}, must be above 0 and at most 1"),
             Self::ProbeEvery { value } => write!(f, "probe_every is {value}, must be at least 1"),
             Self::MaxItems { value, most: u32::MAX } => write!(f, "max_items is {value}, must be at least 1"),
@@ -408,6 +425,8 @@ impl fmt::Display for ConfigError {
             Self::MaxHedges { value, most: usize::MAX } => write!(f, "max_hedges is {value}, must be at least 1"),
             Self::MaxHedges { value, most } => write!(f, "max_hedges is {value}, must be from 1 to {most}"),
             Self::HedgeBudget { value } => write!(f, "budget is {value}, must be above 0"),
+            Self::HedgeBurst { value: 0, .. } => f.write_str("burst is 0, must be at least 1"),
+            Self::HedgeBurst { value, most } => write!(f, "burst is {value}, must be from 1 to {most} with that budget"),
             Self::Percentile { value } => write!(f, "percentile is {value}, must be above 0 and at most 1"),
             Self::MinSamples { value, most } => write!(f, "min_samples is {value}, must be from 1 to {most}"),
             Self::MaxDelay { value, min } => write!(f, "max_delay is {value:?}, must be at least min_delay, {min:?}"),

@@ -46,6 +46,12 @@ pub trait Operation {
 
     /// Whether it may be started again: a closure may, a request that can be sent once only may not. A pattern that would start it again asks before it does; one that wraps an operation answers as that does.
     fn may_repeat(&self) -> bool;
+
+    /// How often what is within has begun, where somebody counts: in a pipeline, the operation within all layers. So a run that only waits to be let in can be told from one that does something. One that wraps an operation answers as that does. Default: nobody counts.
+    #[inline]
+    fn begun(&self) -> Option<u32> {
+        None
+    }
 }
 
 impl<F, Fut> Operation for F
@@ -137,6 +143,11 @@ impl<O: Operation> Operation for Lent<'_, O> {
     #[inline]
     fn may_repeat(&self) -> bool {
         self.0.may_repeat()
+    }
+
+    #[inline]
+    fn begun(&self) -> Option<u32> {
+        self.0.begun()
     }
 }
 

@@ -10,6 +10,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use aplomb::adaptive_limit::{Aimd, Permit};
+use aplomb::ratio::percent;
 use aplomb::{AdaptiveLimit, Platform};
 use checkers::{Loom, Shuttle, Still, forgets, is_found_by};
 
@@ -17,7 +18,7 @@ type Limit<P> = AdaptiveLimit<P, Aimd>;
 
 fn limit<P: Platform<Clock = Still>>(initial: u32) -> &'static Limit<P> {
     let limit = AdaptiveLimit::with_clock(Still, Aimd::new(Duration::MAX)).initial_limit(initial).max_limit(2);
-    Box::leak(Box::new(limit.window(Duration::ZERO).min_calls(1)))
+    Box::leak(Box::new(limit.window(Duration::ZERO).min_calls(1).overload_tolerance(percent(0))))
 }
 
 /// Ends without a word; or, as the bug that all this is about, is forgotten with its place.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use aplomb::hedge::{After, Cause, Event, Percentile, Verdict};
 use aplomb::ratio::{Ratio, percent};
 use aplomb::time::ms;
-use aplomb::{Clock, Hedge, HedgeError, Inline, Instant, Judge, ParentWaker, Platform, Sleep};
+use aplomb::{Clock, ConfigError, Hedge, HedgeError, Inline, Instant, Judge, ParentWaker, Platform, Sleep};
 use aplomb_sim::{Sim, sleep};
 use futures_lite::future::zip;
 
@@ -172,6 +172,25 @@ fn there_are_never_more_hedges_than_the_budget_bears() {
 }
 
 /// Three calls of a hundred hang, the others take 10 to 20 ms: the 95th percentile stays among those, though what hangs is given up early.
+#[test]
+fn a_burst_that_cannot_be_counted_is_refused() {
+    let hedge = |share, burst| Hedge::<Sim>::after(ms(10)).budget(share).burst(burst);
+    let billionth = Ratio::new(1, 1_000_000_000);
+    for (share, burst, most) in
+        [(billionth, 5, 4), (percent(10), u32::MAX / 100 + 1, u32::MAX / 100), (percent(10), 0, u32::MAX / 100)]
+    {
+        let expected = ConfigError::HedgeBurst { value: burst, most };
+        assert_eq!(hedge(share, burst).check().err(), Some(expected));
+        let call = aplomb_sim::block_on(async { hedge(share, burst).run(|| ready(Ok::<_, ()>(()))).await });
+        assert_eq!(call, Err(HedgeError::Config(expected)));
+    }
+    for (share, burst) in [(billionth, 4), (percent(10), u32::MAX / 100), (Ratio::ONE, u32::MAX)] {
+        let hedge = hedge(share, burst).check().unwrap();
+        assert_eq!(hedge.snapshot().budget, burst);
+    }
+    assert_eq!(ConfigError::HedgeBurst { value: 5, most: 4 }.to_string(), "burst is 5, must be from 1 to 4 with that budget");
+}
+
 #[test]
 fn a_percentile_does_not_run_away() {
     // One seed: of others, some have more than five that hang in a hundred.

@@ -64,3 +64,50 @@ fn patterns_that_keep_keys() {
         assert_eq!(memoized.call("Oslo").await.unwrap(), 4);
     });
 }
+
+/// A pattern has one name in the prelude, in its module, and at the root: who imports all of them may use it.
+#[allow(unused_imports, reason = "whichever has the name first")]
+mod all_names {
+    macro_rules! one_name {
+        ($($module:ident: $($made:expr),+;)+) => {$(
+            #[test]
+            fn $module() {
+                mod of_tokio {
+                    use aplomb_tokio::$module::*;
+                    use aplomb_tokio::prelude::*;
+                    use aplomb_tokio::*;
+
+                    pub(super) fn make() {
+                        $(let _made = $made;)+
+                    }
+                }
+                mod of_sim {
+                    use aplomb_sim::$module::*;
+                    use aplomb_sim::prelude::*;
+                    use aplomb_sim::*;
+
+                    pub(super) fn make() {
+                        $(let _made = $made;)+
+                    }
+                }
+                of_tokio::make();
+                of_sim::make();
+            }
+        )+};
+    }
+
+    one_name! {
+        adaptive_limit: AdaptiveLimit::<Gradient>::new();
+        batcher: Batcher::<u32, u32>::new(2);
+        bulkhead: Bulkhead::<Heap>::new(2);
+        cache: Cache::<u32, u32>::new();
+        circuit_breaker: CircuitBreaker::<Consecutive>::consecutive(2), KeyedCircuitBreaker::<u32>::new(CircuitBreaker::consecutive(2));
+        hedge: Hedge::<After>::after(ms(5));
+        pipeline: Pipeline::<()>::new();
+        pool: Pool::<Heap>::new(2);
+        rate_limiter: RateLimiter::<TokenBucket>::new(Rate::per_second(1)), KeyedRateLimiter::<u32>::new(Rate::per_second(1));
+        retry: Retry::<Exponential>::new(), RetryBudget::new(2);
+        single_flight: SingleFlight::<u32, u32>::new();
+        sync: Semaphore::<Heap>::new(2);
+    }
+}

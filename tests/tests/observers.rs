@@ -20,6 +20,7 @@ use aplomb::hedge::{self, After, Cause, Hedge, NoneFatal};
 use aplomb::key::FoldHash;
 use aplomb::pool::{self, JobSet, Pool};
 use aplomb::rate_limiter::{self, Rate, RateLimiter, TokenBucket};
+use aplomb::ratio::percent;
 use aplomb::single_flight::{self, Restarts, SingleFlight, Survives};
 use aplomb::time::ms;
 use aplomb::{
@@ -85,8 +86,11 @@ fn an_adaptive_limit_tells_when_it_changes_who_waits_and_who_is_turned_away() {
     use adaptive_limit::Event::{Admitted, Changed, Rejected, Waiting};
     let seen = Seen::new();
     let built = AdaptiveLimit::<Sim>::new().algorithm(Aimd::new(ms(50))).initial_limit(1).window(ms(0)).min_calls(1);
-    let limit: AdaptiveLimit<Sim, Aimd, IgnoreErrors, Heap, _> =
-        built.max_waiting(1).max_wait(ms(70)).observed_by(|event: &adaptive_limit::Event| seen.note(event));
+    let limit: AdaptiveLimit<Sim, Aimd, IgnoreErrors, Heap, _> = built
+        .overload_tolerance(percent(0))
+        .max_waiting(1)
+        .max_wait(ms(70))
+        .observed_by(|event: &adaptive_limit::Event| seen.note(event));
     let call = |takes| limit.run(move || works(takes));
     aplomb_sim::block_on(async {
         assert_eq!(call(10).await, Ok(()));

@@ -188,6 +188,48 @@ fn a_hedge_tells_what_came_of_the_operation_and_not_that_another_start_was_rejec
     assert_eq!(outer.snapshot().tally.failures, 1, "it counts");
 }
 
+/// What it cost goes back, however it ends; and is spent on one that has come to the operation.
+#[test]
+fn a_hedge_that_only_waits_within_costs_nothing() {
+    async fn takes(time: core::time::Duration) -> Result<(), &'static str> {
+        aplomb_sim::sleep(time).await;
+        Ok(())
+    }
+    let all_back = |hedge: &Hedge, starts: u32| {
+        let now = hedge.snapshot();
+        assert_eq!((now.budget, now.hedges), (10, starts.into()), "{now:?}");
+    };
+    aplomb_sim::block_on(async {
+        let (hedge, one): (Hedge, Bulkhead) = (Hedge::after(ms(50)), Bulkhead::new(1));
+        let guarded = Pipeline::new().hedge(&hedge).bulkhead(&one);
+        for _ in 0..20 {
+            assert_eq!(guarded.run(|| takes(ms(100))).await, Ok(()));
+        }
+        all_back(&hedge, 20);
+
+        let hedge: Hedge = Hedge::after(ms(50));
+        let guarded = Pipeline::new().timeout(ms(80)).hedge(&hedge).retry(Retry::new()).circuit_breaker(&BREAKER).bulkhead(&one);
+        assert!(guarded.run(|| takes(ms(100))).await.unwrap_err().is_timeout());
+        all_back(&hedge, 1);
+
+        let hedge: Hedge = Hedge::after(ms(50));
+        let guarded = Pipeline::new().hedge(&hedge).timeout(ms(80)).bulkhead(&one);
+        assert!(guarded.run(|| takes(secs(9))).await.unwrap_err().is_timeout(), "the second, which came when the first had left");
+        assert_eq!(hedge.snapshot().budget, 9);
+
+        let (hedge, slow): (Hedge, RateLimiter) = (Hedge::after(ms(50)), RateLimiter::with_burst(Rate::per_second(10), 1));
+        let guarded = Pipeline::new().hedge(&hedge).rate_limiter(&slow);
+        let (mut starts, began) = (0, aplomb_sim::now());
+        let first_hangs = guarded.run(|| {
+            starts += 1;
+            takes(if starts == 1 { secs(9) } else { ms(10) })
+        });
+        assert_eq!(first_hangs.await, Ok(()));
+        assert_eq!(aplomb_sim::now() - began, ms(110), "it had its turn");
+        assert_eq!((hedge.snapshot().budget, hedge.snapshot().won), (9, 1));
+    });
+}
+
 #[test]
 fn what_makes_no_sense_has_no_alternative() {
     let senseless: CircuitBreaker = CircuitBreaker::consecutive(0);

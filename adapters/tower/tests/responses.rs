@@ -5,7 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use aplomb_tokio::{Tokio, prelude::*};
 use aplomb_tower::http::{DeadlineLayer, ForwardedFor, GrpcStatus, HttpStatus, InExtensions, PeerAddress, ServerErrors};
-use aplomb_tower::{BulkheadLayer, CircuitBreakerLayer, FallbackLayer, KeyedRateLimitLayer, RateLimitLayer, TimeoutLayer};
+use aplomb_tower::{
+    BulkheadLayer, CircuitBreakerLayer, FallbackLayer, KeyedRateLimitLayer, RateLimitLayer, Respond, TimeoutLayer,
+};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -71,6 +73,57 @@ async fn and_by_the_older_names() {
         older(get_root(&app, |_| {}).await.1),
         ["x-ratelimit-after: 30", "x-ratelimit-limit: 2", "x-ratelimit-remaining: 0"]
     );
+}
+
+/// What clients of a limiter are told of their quota, call after call.
+async fn quotas<const N: usize>(layer: RateLimitLayer<&'static RateLimiter, Respond<HttpStatus>>) -> [String; N] {
+    let app: Router = Router::new().route("/", get(async || "hello")).layer(layer);
+    let mut quotas = [const { String::new() }; N];
+    for quota in &mut quotas {
+        let (status, told, _) = get_root(&app, |_| {}).await;
+        *quota = format!("{} {}", status.as_u16(), told.join(" ").replace("\"a\";", "").replace("ratelimit", "limit"));
+    }
+    quotas
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quota_has_whole_seconds_and_no_more_is_left_than_it_is() {
+    const QUICK: Rate = Rate::new(5, ms(100));
+    static QUICK_ONE: RateLimiter = RateLimiter::new(QUICK);
+    let layer = RateLimitLayer::new(&QUICK_ONE).without_waiting().respond(HttpStatus::new().policy("a", QUICK));
+    assert_eq!(quotas(layer).await, ["200 limit-policy: q=50;w=1 limit: r=4", "200 limit-policy: q=50;w=1 limit: r=3"]);
+
+    static BURSTS: RateLimiter = RateLimiter::with_burst(RATE, 10);
+    let layer = RateLimitLayer::new(&BURSTS).without_waiting();
+    let told = quotas(layer.clone().respond(HttpStatus::new().policy_with_burst("a", RATE, 10))).await;
+    assert_eq!(told, ["200 limit-policy: q=10;w=300 limit: r=9"]);
+    let told = quotas(layer.respond(HttpStatus::new().policy("a", RATE))).await;
+    assert_eq!(told, ["200 limit-policy: q=2;w=60 limit: r=2"], "of a burst it was not told");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_left_follows_a_rate_that_is_changed() {
+    static CHANGED: RateLimiter = RateLimiter::new(Rate::per_minute(100));
+    let layer = RateLimitLayer::new(&CHANGED).without_waiting().respond(HttpStatus::new().policy("a", Rate::per_minute(100)));
+    assert_eq!(quotas(layer.clone()).await, ["200 limit-policy: q=100;w=60 limit: r=99"]);
+    CHANGED.set_rate(RATE).unwrap();
+    let [left, none, refused] = quotas(layer.clone()).await;
+    assert!(left.ends_with(" limit: r=1") && none.ends_with(" limit: r=0"), "{left}, {none}");
+    assert_eq!(refused, "429 limit-policy: q=100;w=60 limit: r=0;t=30 retry-after: 30");
+    CHANGED.set_rate(Rate::per_second(1_000)).unwrap();
+    tokio::time::advance(secs(1)).await;
+    assert_eq!(quotas(layer).await, ["200 limit-policy: q=100;w=60 limit: r=100"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quota_is_told_to_those_who_have_waited_for_it() {
+    static WAITS: RateLimiter = RateLimiter::new(RATE);
+    let layer = RateLimitLayer::new(&WAITS).max_wait(secs(30)).respond(HttpStatus::new().policy("a", RATE));
+    let [_, _, waited] = quotas(layer.clone()).await;
+    assert_eq!(waited, "200 limit-policy: q=2;w=60 limit: r=0");
+    tokio::time::advance(ms(100)).await;
+    let impatient = RateLimitLayer::new(&WAITS).max_wait(secs(1)).respond(HttpStatus::new().policy("a", RATE));
+    assert_eq!(quotas(impatient).await, ["429 limit-policy: q=2;w=60 limit: r=0;t=30 retry-after: 30"]);
 }
 
 /// Each client has a quota of its own; those that cannot be told apart share one.

@@ -29,6 +29,7 @@ use crate::time::{Clock, Instant, duration};
 /// | [`min_limit`](AdaptiveLimit::min_limit), [`max_limit`](AdaptiveLimit::max_limit) | 1, 200 |
 /// | [`window`](AdaptiveLimit::window), [`min_calls`](AdaptiveLimit::min_calls) | 100 ms, 10 calls |
 /// | [`overload_if`](AdaptiveLimit::overload_if), [`judged_by`](AdaptiveLimit::judged_by) | errors count as nothing |
+/// | [`overload_tolerance`](AdaptiveLimit::overload_tolerance) | 5 % of the calls of a window, and one |
 /// | [`max_waiting`](AdaptiveLimit::max_waiting) | as many as the storage has room for |
 /// | [`max_wait`](AdaptiveLimit::max_wait) | without limit |
 ///
@@ -321,7 +322,7 @@ impl<P: Platform, A: Algorithm, J, S: Storage, O: SharedObserver<Event>> Adaptiv
     fn open(&self) -> bool {
         let makes_sense = self.terms.config_error().is_none();
         if makes_sense {
-            self.semaphore.resize(0, |_, permits, _| if permits == 0 { self.terms.initial } else { permits });
+            self.semaphore.resize(0, |machine, _, _| machine.open(&self.terms));
         }
         makes_sense
     }
@@ -417,13 +418,13 @@ impl<P: Platform, A: Algorithm, J, S: Storage, O: SharedObserver<Event>> Settle 
             End::Success(ended) => (ended, false),
             End::Overload(ended) => (ended, true),
             End::Ignored => {
-                self.semaphore.resize(1, |_, limit, _| limit);
+                self.semaphore.resize(1, |_, admitted, _| admitted);
                 return;
             }
         };
         let call = Call { began, ended, overload };
         let (from, to) =
-            self.semaphore.resize(1, |machine, limit, in_flight| machine.record(&self.terms, limit, in_flight, call));
+            self.semaphore.resize(1, |machine, admitted, in_flight| machine.record(&self.terms, admitted, in_flight, call));
         if from != to {
             self.observer.observe(&Event::Changed { from, to });
         }

@@ -33,7 +33,7 @@ pub trait Settle: Lender {
 /// use aplomb_sim::prelude::*;
 ///
 /// static BUS: AdaptiveLimit<Aimd> =
-///     checked!(AdaptiveLimit::new().algorithm(Aimd::new(ms(10))).initial_limit(2).window(ms(0)).min_calls(1));
+///     checked!(AdaptiveLimit::new().algorithm(Aimd::new(ms(10))).initial_limit(2).window(ms(0)).min_calls(1).overload_tolerance(percent(0)));
 ///
 /// fn read_register() -> Result<u8, &'static str> { Ok(7) }
 ///

@@ -11,6 +11,7 @@ use super::machine::{Machine, Terms};
 use crate::config::ConfigError;
 use crate::observe::{SharedObserver, Silent};
 use crate::platform::{Ambient, Platform};
+use crate::ratio::{Ratio, percent};
 use crate::storage::Storage;
 use crate::sync::Semaphore;
 use crate::time::{ms, nanos};
@@ -33,7 +34,8 @@ impl<P: Platform, A: Algorithm, S: Storage> AdaptiveLimit<P, A, IgnoreErrors, S>
     /// By any rule, on a clock that is held in hand.
     #[must_use]
     pub const fn with_clock(clock: P::Clock, algorithm: A) -> Self {
-        let terms = Terms { algorithm, initial: 20, min: 1, max: 200, window: nanos(ms(100)), min_calls: 10 };
+        let (window, overload_tolerance) = (nanos(ms(100)), percent(5));
+        let terms = Terms { algorithm, initial: 20, min: 1, max: 200, window, min_calls: 10, overload_tolerance };
         Self::made(clock, terms, Queue { max_waiting: u32::MAX, max_wait: u64::MAX }, IgnoreErrors, Silent)
     }
 }
@@ -80,10 +82,29 @@ impl<P: Platform, A: Algorithm, J, S: Storage, O> AdaptiveLimit<P, A, J, S, O> {
         self
     }
 
-    /// How many calls a window has, at least 1: the limit does not change before so many are measured, but for an overload, of which one is enough. Default: 10.
+    /// How many calls a window has, at least 1: the limit does not change before so many are measured, but when it is overloaded. Default: 10.
     #[must_use]
     pub const fn min_calls(mut self, calls: u32) -> Self {
         self.terms.min_calls = calls;
+        self
+    }
+
+    /// The share of calls that may be a sign of overload whatever the load is, below 1: a window is overloaded when, beside one of them, so many of its calls are. Default: 5 %. With zero, one is enough.
+    ///
+    /// It is a share of the window's calls, or of those under way if these are more; so a service that is overloaded is not waited for until all its calls have timed out. What a share means that is not exceeded stands in the [module](crate::adaptive_limit).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb::adaptive_limit::Gradient;
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// // Behind it is a network that loses a tenth of all calls.
+    /// static FAR: AdaptiveLimit<Gradient> = checked!(AdaptiveLimit::new().overload_tolerance(percent(15)));
+    /// ```
+    #[must_use]
+    pub const fn overload_tolerance(mut self, share: Ratio) -> Self {
+        self.terms.overload_tolerance = share;
         self
     }
 
@@ -211,7 +232,7 @@ impl<P: Platform<Clock: Copy>, A: Algorithm + Copy, J: Copy, S: Storage, O: Copy
     /// let seen = RefCell::new(Vec::new());
     /// let note = |event: &Event| seen.borrow_mut().push(*event);
     /// let api: AdaptiveLimit<Aimd, IgnoreErrors, Heap, _> =
-    ///     AdaptiveLimit::new().algorithm(Aimd::new(ms(50))).window(ms(0)).observed_by(&note);
+    ///     AdaptiveLimit::new().algorithm(Aimd::new(ms(50))).window(ms(0)).overload_tolerance(percent(0)).observed_by(&note);
     /// let slow = async || { aplomb_sim::sleep(ms(60)).await; Ok::<_, std::io::Error>(()) };
     /// aplomb_sim::block_on(api.run(slow)).unwrap();
     /// assert_eq!(*seen.borrow(), [Event::Changed { from: 20, to: 18 }]);
@@ -228,12 +249,13 @@ impl<P: Platform<Clock: Copy>, A: Algorithm + Copy, J: Copy, S: Storage, O: Copy
         judge: J2,
         observer: O2,
     ) -> AdaptiveLimit<P, A2, J2, T, O2> {
-        let Terms { initial, min, max, window, min_calls, .. } = self.terms;
+        let Terms { initial, min, max, window, min_calls, overload_tolerance, .. } = self.terms;
+        let terms = Terms { algorithm, initial, min, max, window, min_calls, overload_tolerance };
         let queue = Queue { max_waiting: self.semaphore.max_waiting, max_wait: self.max_wait };
         let clock = self.clock;
         // It has no waiters yet.
         forget(self);
-        AdaptiveLimit::made(clock, Terms { algorithm, initial, min, max, window, min_calls }, queue, judge, observer)
+        AdaptiveLimit::made(clock, terms, queue, judge, observer)
     }
 }
 

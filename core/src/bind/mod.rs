@@ -1,12 +1,13 @@
 //! One macro, by which an adapter hands on the patterns with its platform filled in.
 
 mod contacts;
+mod modules;
 mod parallel;
 mod streams;
 
 /// Fills a platform in: defines, in the module where it stands, the names that an adapter's users know.
 ///
-/// These are the types `Timeout`, `Retry`, `RetryBudget`, `Debounce`, `Throttle`, `EdgeStream`, `PaceStream`, `Polling`, `Parallel`, `Pool`, `JobSet`, `Pipeline`, `RateLimiter`, `KeyedRateLimiter`, `CircuitBreaker`, `KeyedCircuitBreaker`, `SingleFlight`, `Cache`, `Memoize`, `Batcher`, `Bulkhead` and `Semaphore`, the functions `timeout`, `timeout_at`, `deadline`, `poll_until`, `parallel`, `parallel_array`, `memoize` and `retry`, the traits `TimeoutExt`, `EdgeStreamExt` and `ParallelStreamExt`, and the modules `prelude`, `guarded` with `Guarded`, and `level`, with `Contact` and `Button` if core has the feature `embedded-hal`. The crate has to hand on all of
+/// These are the types `Timeout`, `Retry`, `RetryBudget`, `Debounce`, `Throttle`, `EdgeStream`, `PaceStream`, `Polling`, `Parallel`, `Pool`, `JobSet`, `Pipeline`, `RateLimiter`, `KeyedRateLimiter`, `CircuitBreaker`, `KeyedCircuitBreaker`, `SingleFlight`, `Cache`, `Memoize`, `Batcher`, `Bulkhead` and `Semaphore`, the functions `timeout`, `timeout_at`, `deadline`, `poll_until`, `parallel`, `parallel_array`, `memoize` and `retry`, the traits `TimeoutExt`, `EdgeStreamExt` and `ParallelStreamExt`, and the modules `prelude`, `guarded` with `Guarded`, those of the patterns with these types in place of core's, and `level`, with `Contact` and `Button` if core has the feature `embedded-hal`. The crate has to hand on all of
 /// core, by `pub use aplomb::*`. Docs and their examples come along: they are told the crate's name, and the lines that open and close an asynchronous `main`.
 ///
 /// # Examples
@@ -367,6 +368,28 @@ macro_rules! bind {
 
         $crate::bind_parallel!($platform, in $name, main $open to $close);
         $crate::bind_streams!($platform, in $name, main $open to $close);
+
+        $crate::bind_modules! {
+            adaptive_limit: AdaptiveLimit;
+            batcher: Batcher;
+            bulkhead: Bulkhead;
+            cache: Cache;
+            circuit_breaker: CircuitBreaker, KeyedCircuitBreaker;
+            debounce: Debounce;
+            edge: EdgeStream, PaceStream, Share;
+            hedge: Hedge;
+            memoize: Memoize;
+            parallel: Parallel;
+            pipeline: Pipeline;
+            polling: Polling;
+            pool: JobSet, Pool;
+            rate_limiter: KeyedRateLimiter, RateLimiter;
+            retry: Retry, RetryBudget;
+            single_flight: SingleFlight;
+            sync: Semaphore;
+            throttle: Throttle;
+            timeout: Timeout;
+        }
 
         /// Contacts that bounce: all of [`level`](mod@$crate::level), with this platform's clock filled in.
         pub mod level {

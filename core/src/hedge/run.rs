@@ -159,7 +159,7 @@ pin_project! {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it drops all that has been started, and starts no more. What hedges have cost is spent. If the operation panics, all is dropped at once.
+    /// Dropping it drops all that has been started, and starts no more. What hedges have cost is spent, but for those that, in a pipeline, have not come to the operation. If the operation panics, all is dropped at once.
     /// Polled after its end, it is pending for ever.
     #[must_use = "futures do nothing unless polled"]
     pub struct Run<B, F>
@@ -193,6 +193,17 @@ pin_project! {
         // Of the operation itself, in case that no other start comes to it.
         failed: Option<X>,
     }
+
+    impl<B, R, X> PinnedDrop for Progress<B, R, X>
+    where
+        B: Deref,
+        B::Target: Hedging,
+    {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            this.count.pay_back(&**this.hedge);
+        }
+    }
 }
 
 /// What has been started, and what is to come.
@@ -203,12 +214,24 @@ struct Count {
     running: u32,
     /// How many hedges may come.
     left: u32,
+    /// Those that have not come to the operation yet, where that is known: a bit for each of the first 32.
+    waiting: u32,
     /// Nanoseconds.
     delay: u64,
     /// When the newest is late.
     due: Instant,
     /// When the first was found pending.
     since: Instant,
+}
+
+impl Count {
+    /// What runs is dropped: what those have cost that still wait goes back.
+    fn pay_back<H: Hedging + ?Sized>(&mut self, hedge: &H) {
+        let waiting = core::mem::take(&mut self.waiting).count_ones();
+        if waiting > 0 {
+            hedge.pay_back(waiting);
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -252,6 +275,7 @@ where
             started: 0,
             running: 0,
             left: hedge.terms.max_hedges,
+            waiting: 0,
             delay: 0,
             due: Instant::MAX,
             since: Instant::MAX,
@@ -289,6 +313,7 @@ where
         let mut this = self.project();
         this.count.stage = Stage::Ended;
         this.alarm.disarm();
+        this.count.pay_back(&**this.hedge);
         *this.failed = None;
         this.first.set(None);
         for hedge in 1..this.count.started {
@@ -383,10 +408,18 @@ where
         let place = if start == 0 { Some(this.first) } else { this.hedges.place(place_of(start)) };
         let Some(mut place) = place else { return Poll::Pending };
         let Some(run) = place.as_mut().as_pin_mut() else { return Poll::Pending };
+        let begun = operation.begun();
         let polled = operation.poll_run(run, cx);
+        if operation.begun() != begun {
+            this.count.waiting &= !bit_of(start);
+        }
         if polled.is_ready() {
             place.set(None);
             this.count.running = this.count.running.saturating_sub(1);
+            if this.count.waiting & bit_of(start) != 0 {
+                this.count.waiting &= !bit_of(start);
+                this.hedge.pay_back(1);
+            }
         }
         polled
     }
@@ -422,8 +455,8 @@ where
             None => {
                 let this = self.as_mut().project();
                 this.count.left = 0;
-                if start > 0 {
-                    this.hedge.pay_back();
+                if start > 0 && operation.begun().is_none() {
+                    this.hedge.pay_back(1);
                 }
             }
         }
@@ -463,7 +496,11 @@ where
             hedge.observer.observe(&Event::BudgetEmpty { cause });
             return;
         }
+        let begun = operation.begun();
         place.set(Some(operation.start()));
+        if begun.is_some() && operation.begun() == begun {
+            count.waiting |= bit_of(count.started);
+        }
         count.left = if operation.may_repeat() { count.left.saturating_sub(1) } else { 0 };
         count.started = count.started.saturating_add(1);
         count.running = count.running.saturating_add(1);
@@ -487,6 +524,11 @@ where
             hedge.observer.observe(&Event::Won { start: start.saturating_add(1) });
         }
     }
+}
+
+/// Which bit is that of a start; none of the first.
+fn bit_of(start: u32) -> u32 {
+    start.checked_sub(1).and_then(|place| 1_u32.checked_shl(place)).unwrap_or(0)
 }
 
 /// In which place that start lies, if it is not the first.

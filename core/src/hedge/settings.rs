@@ -64,11 +64,19 @@ pub trait Hedging {
     type Platform: Platform;
     /// Where the hedges of a call lie.
     type Storage: PinnedStorage;
+
+    /// So many hedges never came to what they were to ask: what they cost goes back.
+    fn pay_back(&self, hedges: u32);
 }
 
 impl<P: Platform, D: Delay, S: PinnedStorage, J, O> Hedging for Hedge<P, D, S, J, O> {
     type Platform = P;
     type Storage = S;
+
+    fn pay_back(&self, hedges: u32) {
+        let cost = self.terms.cost().saturating_mul(hedges);
+        self.shared.with(|inner| inner.spent.put_back(cost));
+    }
 }
 
 /// What it was told.
@@ -81,7 +89,7 @@ pub(super) struct Terms<D> {
 }
 
 impl<D> Terms<D> {
-    /// The size of the bucket: what a hedge costs, as often as there may be a burst.
+    /// The size of the bucket: what a hedge costs, as often as there may be a burst. What does not fit has been refused.
     const fn capacity(&self) -> u32 {
         self.burst.saturating_mul(self.cost())
     }
@@ -181,7 +189,7 @@ impl<P: Platform, D: Delay, S, J, O> Hedge<P, D, S, J, O> {
         self
     }
 
-    /// How many hedges there may be at once beyond the share, at least 1: at first, and after a while in which few were needed. Default: 10.
+    /// How many hedges there may be at once beyond the share, at least 1: at first, and after a while in which few were needed; times the [budget](Hedge::budget)'s denominator, less than 2^32. Default: 10.
     #[must_use]
     pub const fn burst(mut self, hedges: u32) -> Self {
         self.terms.burst = hedges;
@@ -241,12 +249,6 @@ impl<P: Platform, D: Delay, S, J, O> Hedge<P, D, S, J, O> {
         })
     }
 
-    /// A hedge never came to what it was to ask: what it cost goes back.
-    pub(super) fn pay_back(&self) {
-        let cost = self.terms.cost();
-        self.shared.with(|inner| inner.spent.put_back(cost));
-    }
-
     /// A call has succeeded: by a hedge, or not; so many nanoseconds after it began, if that says anything.
     pub(super) fn succeeded(&self, by_hedge: bool, took: Option<u64>) {
         let delay = self.terms.delay;
@@ -296,10 +298,10 @@ const fn wrong<D, S: PinnedStorage>(terms: &Terms<D>) -> Option<ConfigError> {
     if terms.budget.is_zero() || !terms.budget.is_number() {
         return Some(ConfigError::HedgeBudget { value: terms.budget });
     }
-    if terms.burst == 0 {
-        return Some(ConfigError::Burst { value: 0, most: u32::MAX });
+    match u32::MAX.checked_div(terms.cost()) {
+        Some(most) if terms.burst == 0 || terms.burst > most => Some(ConfigError::HedgeBurst { value: terms.burst, most }),
+        _ => None,
     }
-    None
 }
 
 macro_rules! config_error {

@@ -214,7 +214,7 @@ impl<P: Platform<Clock: Copy>, L: Copy> Pipeline<P, L> {
 
     /// Starts what is within once more when it is late or has failed, and takes what succeeds first. See [`hedge`](crate::hedge).
     ///
-    /// The hedge's judge has the operation's own values and errors. What a timeout within has cut off has failed. When a layer within has rejected a start, no other is made, and what a hedge has cost that never came to the operation goes back; what runs may succeed.
+    /// The hedge's judge has the operation's own values and errors. What a timeout within has cut off has failed. When a layer within has rejected a start, no other is made, and what runs may succeed. What a hedge has cost that never came to the operation goes back, whether it was rejected or still waited within when the call ended.
     ///
     /// # Examples
     ///
@@ -411,7 +411,7 @@ impl<P: Platform, L> Pipeline<P, L> {
         O: Operation<Output = Result<T, E>>,
         L: Layer<'p, Innermost<O>, Operation: Operation<Output = Result<T, PipelineError<E>>>>,
     {
-        Run::new(self.layers.wrap(0, Innermost { operation }))
+        Run::new(self.layers.wrap(0, Innermost::new(operation)))
     }
 }
 

@@ -49,6 +49,10 @@ use crate::operation::Operation;
 ///     fn may_repeat(&self) -> bool {
 ///         self.operation.may_repeat()
 ///     }
+///
+///     fn begun(&self) -> Option<u32> {
+///         self.operation.begun()
+///     }
 /// }
 ///
 /// static ATTEMPTS: AtomicU32 = AtomicU32::new(0);
@@ -139,7 +143,14 @@ pub struct Layered<L, O> {
 /// The operation itself. Its error becomes that of the pipeline.
 #[derive(Debug)]
 pub struct Innermost<O> {
-    pub(super) operation: O,
+    operation: O,
+    begun: u32,
+}
+
+impl<O> Innermost<O> {
+    pub(super) const fn new(operation: O) -> Self {
+        Self { operation, begun: 0 }
+    }
 }
 
 impl<O, T, E> Operation for Innermost<O>
@@ -151,6 +162,7 @@ where
 
     #[inline]
     fn start(&mut self) -> O::Run {
+        self.begun = self.begun.wrapping_add(1);
         self.operation.start()
     }
 
@@ -162,5 +174,10 @@ where
     #[inline]
     fn may_repeat(&self) -> bool {
         self.operation.may_repeat()
+    }
+
+    #[inline]
+    fn begun(&self) -> Option<u32> {
+        Some(self.begun)
     }
 }

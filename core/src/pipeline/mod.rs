@@ -30,6 +30,7 @@
 //! | `bulkhead(H).retry(R)` | a call keeps its place during pauses, which bounds callers. `retry(R).bulkhead(H)` gives it to others meanwhile, which bounds the service's load |
 //! | `hedge(H).timeout(2 s)` | each start has 2 s. With the timeout outside, the call has; what is late there is hedged all the same |
 //! | `hedge(H).circuit_breaker(B)` | starts that lose are dropped, and count as nothing. The other way round, the breaker sees calls |
+//! | `hedge(H).bulkhead(B)`, or a rate limiter or an adaptive limit within | each start waits for its own turn, so that hedges help only while there is room; one that still waits when the call ends has cost nothing. The other way round, a call has one place for all its starts, and the service may have more of them than places |
 //! | `adaptive_limit(A).timeout(2 s)` | what is cut off is a sign of overload, and the limit gives way. With the timeout outside it learns nothing from that |
 //! | `fallback(F)`, outermost | whatever the layers within say has an alternative |
 //!

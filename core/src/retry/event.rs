@@ -94,3 +94,22 @@ pub struct Attempt {
     /// How long the call has lasted.
     pub elapsed: Duration,
 }
+
+impl Attempt {
+    /// The one of that number, so long after the call began. For tests of an operation that wants to know: a retry makes its own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb::retry::Attempt;
+    /// use core::time::Duration;
+    ///
+    /// fn path(attempt: Attempt) -> String { format!("/users?attempt={}", attempt.number) }
+    ///
+    /// assert_eq!(path(Attempt::new(2, Duration::from_millis(120))), "/users?attempt=2");
+    /// ```
+    #[must_use]
+    pub const fn new(number: u32, elapsed: Duration) -> Self {
+        Self { number, elapsed }
+    }
+}

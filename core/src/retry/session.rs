@@ -88,7 +88,7 @@ impl<Q: AsPolicy, R, E> Session<Q, R, E> {
     /// The attempt that starts, for whoever wants to know.
     pub(super) fn describe(&mut self) -> Attempt {
         let now = self.clock().now();
-        Attempt { number: self.attempts.attempt(), elapsed: self.attempts.elapsed(now) }
+        Attempt::new(self.attempts.attempt(), self.attempts.elapsed(now))
     }
 
     /// Polls the attempt, and then the alarm that cuts it off.

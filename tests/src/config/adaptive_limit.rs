@@ -1,4 +1,5 @@
 use aplomb::adaptive_limit::{Aimd, Gradient, Vegas};
+use aplomb::ratio::Ratio;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -23,6 +24,8 @@ pub struct AdaptiveLimitConfig {
     pub window: Option<Millis>,
     /// How many calls are.
     pub min_calls: Option<u32>,
+    /// Which share of them may be a sign of overload.
+    pub overload_tolerance: Option<f64>,
     /// How many wait; null: as many as the storage has room for.
     pub max_waiting: Option<u32>,
     /// How long they wait.
@@ -92,6 +95,10 @@ impl LimitRule {
 }
 
 impl AdaptiveLimitConfig {
+    pub(crate) fn overload_tolerance(&self) -> Option<Ratio> {
+        self.overload_tolerance.map(ratio)
+    }
+
     pub(super) fn times(&self) -> Vec<Millis> {
         let mut times = vec![self.max_wait];
         times.extend(self.window);

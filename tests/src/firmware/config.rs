@@ -122,6 +122,7 @@ impl Writer {
             max_limit: limit.max_limit,
             window: limit.window.map(|window| window.0),
             min_calls: limit.min_calls,
+            overload_tolerance: limit.overload_tolerance.map(ratio),
             max_waiting: limit.max_waiting,
             max_wait: limit.max_wait.0,
             overload_if: self.few(&limit.overload_if)?,

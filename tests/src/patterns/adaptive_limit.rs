@@ -97,6 +97,7 @@ fn build<P: Platform<Clock: Ambient + Copy>, A: Algorithm + Copy>(
     let limit = config.max_limit.into_iter().fold(limit, AdaptiveLimit::max_limit);
     let limit = config.window.into_iter().fold(limit, |limit, window| limit.window(window.duration()));
     let limit = config.min_calls.into_iter().fold(limit, AdaptiveLimit::min_calls);
+    let limit = config.overload_tolerance().into_iter().fold(limit, AdaptiveLimit::overload_tolerance);
     config.max_waiting.into_iter().fold(limit, AdaptiveLimit::max_waiting)
 }
 

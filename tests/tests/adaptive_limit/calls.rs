@@ -17,7 +17,8 @@ use aplomb_tokio::Tokio;
 
 /// One that changes with each call.
 fn quick(initial: u32) -> AdaptiveLimit<Sim, Aimd> {
-    AdaptiveLimit::with_clock(SimClock, Aimd::new(ms(100))).initial_limit(initial).window(ms(0)).min_calls(1)
+    let limit = AdaptiveLimit::with_clock(SimClock, Aimd::new(ms(100))).initial_limit(initial);
+    limit.window(ms(0)).min_calls(1).overload_tolerance(percent(0))
 }
 
 fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
@@ -58,6 +59,9 @@ fn what_makes_no_sense_is_refused_before_anything_starts() {
     }
     for value in [nothing, none, percent(49), percent(100), percent(101)] {
         check(|| new().algorithm(Aimd::new(ms(1)).backoff(value)), ConfigError::BackoffRatio { value });
+    }
+    for value in [none, percent(100), percent(101)] {
+        check(|| new().overload_tolerance(value), ConfigError::OverloadTolerance { value });
     }
     check(|| new().algorithm(Aimd::new(ms(0))), ConfigError::MaxLatency { value: ms(0) });
     check(|| new().algorithm(Gradient::new().probe_every(0)), ConfigError::ProbeEvery { value: 0 });
@@ -204,7 +208,8 @@ fn it_is_lazy() {
 fn a_clock_that_is_set_back_measures_nothing() {
     let clock = ManualClock::<4>::new();
     let limit: AdaptiveLimit<Manual<'_, 4>, Aimd, _, Inline<2>> =
-        AdaptiveLimit::with_clock(&clock, Aimd::new(ms(100))).initial_limit(4).window(ms(0)).min_calls(1).check().unwrap();
+        AdaptiveLimit::with_clock(&clock, Aimd::new(ms(100))).initial_limit(4).window(ms(0)).min_calls(1);
+    let limit = limit.overload_tolerance(percent(0)).check().unwrap();
     let origin = clock.now();
     clock.advance(ms(5_000));
     let (across, overload) = (limit.try_acquire().unwrap(), limit.try_acquire().unwrap());
@@ -266,7 +271,9 @@ fn nobody_is_one_too_many_and_nobody_is_forgotten() {
         let (shrunk, grown) = (&shrunk, &grown);
         async move {
             let limit = AdaptiveLimit::<Sim, _>::with_clock(SimClock, Aimd::new(ms(3)).backoff(percent(50)));
-            let limit = Rc::new(limit.initial_limit(2).max_limit(4).window(ms(0)).min_calls(1).max_waiting(4));
+            let limit = Rc::new(
+                limit.initial_limit(2).max_limit(4).window(ms(0)).min_calls(1).max_waiting(4).overload_tolerance(percent(0)),
+            );
             let running = Rc::new(Cell::new(0));
             for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
                 let (limit, running) = (Rc::clone(&limit), Rc::clone(&running));

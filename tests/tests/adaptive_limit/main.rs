@@ -3,4 +3,5 @@
 
 mod calls;
 mod capacity;
+mod overloads;
 mod service;

@@ -4,6 +4,7 @@
 mod deadline;
 mod grpc;
 mod key;
+mod policy;
 mod replay;
 mod retry_after;
 mod status;

@@ -2,7 +2,7 @@ use aplomb::rate_limiter::Rate;
 use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
-use crate::refusal::seconds;
+use super::policy::Policy;
 use crate::{Reason, Rejection, Responder};
 
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -40,7 +40,7 @@ const LEGACY_AFTER: HeaderName = HeaderName::from_static("x-ratelimit-after");
 #[derive(Debug, Clone, Copy)]
 pub struct HttpStatus {
     overloaded: StatusCode,
-    policy: Option<(&'static str, Rate)>,
+    policy: Option<Policy>,
     is_legacy: bool,
 }
 
@@ -58,7 +58,9 @@ impl HttpStatus {
         self
     }
 
-    /// Tells the client its quota, under that name: printable ASCII, or nothing is told. The rate is the limiter's, as often as it is changed there.
+    /// Tells the client its quota, under that name: printable ASCII, or nothing is told. The rate is the limiter's; one with a burst of its own has a [policy with that](HttpStatus::policy_with_burst).
+    ///
+    /// A window has whole seconds: of 5 permits in 100 ms, the client is told as `q=50;w=1`. What is left is the limiter's to say, at any time. The quota is not: after `set_rate`, it is told as it stands here, and never less than what is said to be left.
     ///
     /// # Examples
     ///
@@ -75,7 +77,29 @@ impl HttpStatus {
     /// ```
     #[must_use]
     pub const fn policy(mut self, name: &'static str, rate: Rate) -> Self {
-        self.policy = Some((name, rate));
+        self.policy = Some(Policy { name, rate, burst: rate.permits() });
+        self
+    }
+
+    /// As [`policy`](HttpStatus::policy), of a limiter with a burst of its own: the quota is what a full bucket has, and the window the time in which it fills.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_tokio::prelude::*;
+    /// use aplomb_tower::RateLimitLayer;
+    /// use aplomb_tower::http::HttpStatus;
+    ///
+    /// const RATE: Rate = Rate::per_minute(1);
+    /// static LIMITER: RateLimiter = checked!(RateLimiter::with_burst(RATE, 10));
+    ///
+    /// let responder = HttpStatus::new().policy_with_burst("default", RATE, 10);
+    /// let layer = RateLimitLayer::new(&LIMITER).without_waiting().respond(responder);
+    /// # let _ = layer; // RateLimit-Policy: "default";q=10;w=600, RateLimit: "default";r=9
+    /// ```
+    #[must_use]
+    pub const fn policy_with_burst(mut self, name: &'static str, rate: Rate, burst: u32) -> Self {
+        self.policy = Some(Policy { name, rate, burst });
         self
     }
 
@@ -98,10 +122,12 @@ impl HttpStatus {
 
     /// Tells what is left, and if that is nothing, until when.
     fn tell(&self, fields: &mut HeaderMap, remaining: u32, after: Option<u64>) {
-        let Some((name, rate)) = self.policy else { return };
-        let window = seconds(rate.per());
-        let name = quoted(name);
-        let policy = name.as_ref().map(|name| format!("{name};q={};w={window}", rate.permits()));
+        let Some(policy) = self.policy else { return };
+        let (quota, window) = policy.quota();
+        // A limiter whose rate was changed may have more.
+        let remaining = quota.min(remaining.into());
+        let name = quoted(policy.name);
+        let policy = name.as_ref().map(|name| format!("{name};q={quota};w={window}"));
         let limit = name.as_ref().map(|name| match after {
             Some(after) => format!("{name};r={remaining};t={after}"),
             None => format!("{name};r={remaining}"),
@@ -112,7 +138,7 @@ impl HttpStatus {
             }
         }
         if self.is_legacy {
-            fields.insert(LEGACY_LIMIT, rate.permits().into());
+            fields.insert(LEGACY_LIMIT, quota.into());
             fields.insert(LEGACY_REMAINING, remaining.into());
             if let Some(after) = after {
                 fields.insert(LEGACY_AFTER, after.into());

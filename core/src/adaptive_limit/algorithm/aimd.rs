@@ -1,16 +1,16 @@
 use core::time::Duration;
 
-use super::{Algorithm, Sample};
+use super::{Algorithm, Sample, grown};
 use crate::config::ConfigError;
 use crate::ratio::{Ratio, percent};
 use crate::time::{duration, nanos};
 
-/// Additive increase, multiplicative decrease: one more after each window, and a tenth less after each overload, as TCP Reno does.
+/// Additive increase, multiplicative decrease, as TCP Reno does: after each window one more for each time that as many calls have ended as the limit allows at once, a twentieth at most; and a tenth less after a window that was overloaded.
 ///
-/// Overload is what the [judge](crate::Judge) says, and a call that took longer than `max_latency`. So the limit goes up and down about the one at which calls take that long: it has to be known what is too slow. The
+/// A sign of overload is what the [judge](crate::Judge) says, and a call that took longer than `max_latency`. So the limit goes up and down about the one at which as many calls take that long as are [tolerated](super::AdaptiveLimit::overload_tolerance): it has to be known what is too slow. The
 /// other rules find that out.
 ///
-/// The semantics are those of `AIMDLimit` in Netflix's concurrency-limits, whose `timeout` is `max_latency` here; but that is per window here, and not per call.
+/// The semantics are those of `AIMDLimit` in Netflix's concurrency-limits, whose `timeout` is `max_latency` here; but there each call that ends well adds one, and each that does not takes a tenth away, and here that is weighed by windows.
 ///
 /// # Examples
 ///
@@ -62,8 +62,8 @@ impl Algorithm for Aimd {
         latency > self.max_latency
     }
 
-    fn measured(&self, (): &mut (), limit: u32, _: &Sample) -> u32 {
-        limit.saturating_add(1)
+    fn measured(&self, (): &mut (), limit: u32, sample: &Sample) -> u32 {
+        u32::try_from(grown(limit.into(), 1, sample.rounds(limit))).unwrap_or(u32::MAX)
     }
 
     fn overloaded(&self, (): &mut (), limit: u32) -> u32 {

@@ -1,18 +1,18 @@
 use super::probe::{Probe, Step};
 use super::vegas::PROBE_EVERY;
-use super::{Algorithm, ONE, Sample, share};
+use super::{Algorithm, ONE, Sample, grown, share};
 use crate::config::ConfigError;
 use crate::ratio::{Ratio, percent};
 use crate::wide::quotient;
 
 /// By the gradient of latency: the limit shrinks as calls take longer than they did in the long run, and has room for a short queue.
 ///
-/// After each window, `gradient = tolerance * long_run / latency`, at least a half and at most 1; the limit goes a fifth of the way ([`smoothing`](Gradient::smoothing)) to `gradient * limit + queue_size`, and after an overload, a fifth of the way to its half. On a service
+/// After each window, `gradient = tolerance * long_run / latency`, at least a half and at most 1; the limit goes a fifth of the way ([`smoothing`](Gradient::smoothing)) to `gradient * limit + queue_size`, upwards for each time that as many calls have ended as it allows at once, but by a twentieth at most; and after a window that was overloaded, a fifth of the way to its half. On a service
 /// of capacity `C` that is kept busy it finds about `1.5 C + 4`: all of the capacity, and no call takes much longer than one and a half times its time. Averages make it bear calls of which some take much longer than others.
 ///
-/// The semantics are those of `Gradient2Limit` in Netflix's concurrency-limits, on top of its `WindowedLimit`; the long run is an average of 300 windows' weight, and falls by a twentieth a window while it is more than twice the latency. Two things are otherwise: that
-/// one does not heed overloads; and as long as the limit is reached, the long run follows the latency that the limit itself brings about, and the limit drifts up with it. Here a window in which the limit was reached raises nothing, and
-/// after so many of them ([`probe_every`](Gradient::probe_every)) the limit is halved for two windows, to see how quick the service is.
+/// The semantics are those of `Gradient2Limit` in Netflix's concurrency-limits, on top of its `WindowedLimit`; the long run is an average of 300 windows' weight, and falls by a twentieth a window while it is more than twice the latency. Three things are otherwise: that
+/// one does not heed overloads, and grows by windows, however many calls they have; and as long as the limit is reached, the long run follows the latency that the limit itself brings about, and the limit drifts up with it. Here a window in which the limit was reached raises nothing, and
+/// after so many of them ([`probe_every`](Gradient::probe_every)) half as many are let in for two windows, to see how quick the service is.
 ///
 /// # Examples
 ///
@@ -59,7 +59,7 @@ impl Gradient {
         self
     }
 
-    /// After how many windows in which the limit was reached it is halved, for two windows, to see how quick the service is; at least 1. Default: 100; the first time, after two.
+    /// After how many windows in which the limit was reached half as many are let in, for two windows, to see how quick the service is; at least 1. Default: 100; the first time, after two.
     #[must_use]
     pub const fn probe_every(mut self, windows: u32) -> Self {
         self.probe_every = windows;
@@ -128,13 +128,13 @@ impl LongRun {
 }
 
 impl Gradient {
-    /// So much of the way from the limit to `target`, which is in 65,536ths.
-    fn go(&self, state: &mut GradientState, limit: u32, target: u64) -> u32 {
+    /// So much of the way from the limit to `target`, which is in 65,536ths; upwards, so far for each round.
+    fn go(&self, state: &mut GradientState, limit: u32, target: u64, rounds: u64) -> u32 {
         let from = estimate(state, limit);
         let to = if target < from {
             from.saturating_sub(self.smoothing.of(from - target))
         } else {
-            from.saturating_add(self.smoothing.of(target - from))
+            grown(from, self.smoothing.of(target - from), rounds).min(target)
         };
         state.fraction = to % ONE;
         u32::try_from(to / ONE).unwrap_or(u32::MAX)
@@ -155,20 +155,26 @@ impl Algorithm for Gradient {
         match state.probe.step(self.probe_every, limit, sample) {
             Step::Rests => state.long_run.add(latency, sample.in_flight < limit),
             Step::Probes(limit) => return limit,
-            Step::Measured(limit) => {
+            Step::Measured => {
                 state.long_run = LongRun { latency, windows: WINDOWS };
                 return limit;
             }
         }
         let gradient = share(self.tolerance.of(state.long_run.latency), latency).max(ONE / 2);
         let scaled = estimate(state, limit).saturating_mul(gradient) / ONE;
-        self.go(state, limit, scaled.saturating_add(u64::from(self.queue_size) * ONE))
+        let target = scaled.saturating_add(u64::from(self.queue_size) * ONE);
+        self.go(state, limit, target, sample.rounds(limit))
     }
 
     fn overloaded(&self, state: &mut GradientState, limit: u32) -> u32 {
         state.probe.give_up();
         let half = estimate(state, limit) / 2;
-        self.go(state, limit, half)
+        self.go(state, limit, half, 1)
+    }
+
+    #[inline]
+    fn admits(&self, state: &GradientState, limit: u32) -> u32 {
+        state.probe.admits(limit)
     }
 
     fn config_error(&self) -> Option<ConfigError> {

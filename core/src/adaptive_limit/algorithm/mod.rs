@@ -10,7 +10,7 @@ pub use gradient::{Gradient, GradientState};
 pub use vegas::{Vegas, VegasState};
 
 use crate::config::ConfigError;
-use crate::wide::divided;
+use crate::wide::{divided, quotient};
 
 /// A rule by which the limit is found.
 ///
@@ -62,11 +62,18 @@ pub trait Algorithm {
         false
     }
 
-    /// What the limit is to be, after a window without overload.
+    /// What the limit is to be, after a window that was not overloaded.
     fn measured(&self, state: &mut Self::State, limit: u32, sample: &Sample) -> u32;
 
-    /// What the limit is to be, after a window in which there was overload.
+    /// What the limit is to be, after a window with more signs of overload than are [tolerated](super::AdaptiveLimit::overload_tolerance).
     fn overloaded(&self, state: &mut Self::State, limit: u32) -> u32;
+
+    /// How many of `limit` are let in for now: fewer while it looks how quick the service is then. Default: all.
+    #[inline]
+    fn admits(&self, state: &Self::State, limit: u32) -> u32 {
+        let _ = state;
+        limit
+    }
 
     /// What is wrong with the configuration, if anything is.
     fn config_error(&self) -> Option<ConfigError>;
@@ -85,6 +92,52 @@ pub struct Sample {
     pub in_flight: u32,
 }
 
+impl Sample {
+    /// Of so many calls, at most so many at once, which took so many nanoseconds on average. For tests of a rule of one's own: a limit makes its own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb::ConfigError;
+    /// use aplomb::adaptive_limit::{Algorithm, Sample};
+    ///
+    /// /// Three more as long as calls don't become slower.
+    /// struct Eager;
+    ///
+    /// impl Algorithm for Eager {
+    ///     type State = u64;
+    ///     const START: u64 = u64::MAX;
+    ///
+    ///     fn measured(&self, before: &mut u64, limit: u32, sample: &Sample) -> u32 {
+    ///         let is_slower = sample.latency > core::mem::replace(before, sample.latency);
+    ///         if is_slower { limit / 2 } else { limit + 3 }
+    ///     }
+    ///
+    ///     fn overloaded(&self, _before: &mut u64, limit: u32) -> u32 { limit / 2 }
+    ///     fn config_error(&self) -> Option<ConfigError> { None }
+    /// }
+    ///
+    /// let mut state = Eager::START;
+    /// assert_eq!(Eager.measured(&mut state, 10, &Sample::new(20_000_000, 100, 10)), 13);
+    /// assert_eq!(Eager.measured(&mut state, 13, &Sample::new(26_000_000, 100, 13)), 6);
+    /// assert_eq!(Eager.overloaded(&mut state, 6), 3);
+    /// ```
+    #[must_use]
+    pub const fn new(latency: u64, calls: u32, in_flight: u32) -> Self {
+        Self { latency, calls, in_flight }
+    }
+
+    /// How often as many calls have ended as `limit` allows at once, at least once: the round trips of TCP.
+    fn rounds(&self, limit: u32) -> u64 {
+        quotient(self.calls.into(), limit.into()).max(1)
+    }
+}
+
+/// A step further for each round; but by no more than a twentieth, which is half of what an overload takes, or one step.
+fn grown(from: u64, step: u64, rounds: u64) -> u64 {
+    from.saturating_add(step.saturating_mul(rounds).min(from / 20).max(step))
+}
+
 /// One, in 65,536ths.
 const ONE: u64 = 1 << 16;
 
@@ -100,7 +153,18 @@ fn share(part: u64, whole: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{ONE, share};
+    use super::{ONE, Sample, grown, share};
+
+    #[test]
+    fn it_grows_by_what_has_flowed_and_never_by_leaps() {
+        for (calls, limit, expected) in
+            [(0, 20, 21), (19, 20, 21), (200, 20, 21), (200, 40, 42), (200, 100, 102), (500, 100, 105), (5_000, 100, 105)]
+        {
+            let sample = Sample { latency: 1, calls, in_flight: limit };
+            assert_eq!(grown(limit.into(), 1, sample.rounds(limit)), expected, "{calls} of {limit}");
+        }
+        assert_eq!(grown(u64::MAX, u64::MAX, u64::MAX), u64::MAX);
+    }
 
     #[test]
     fn a_share_is_exact_to_its_last_bit_and_never_more_than_one() {

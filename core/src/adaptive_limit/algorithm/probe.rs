@@ -4,15 +4,15 @@ use super::Sample;
 
 /// Looks, now and then, how quick the service is with half as many calls.
 ///
-/// As long as callers reach the limit, latency tells how long they wait behind each other there, as much as how long the work takes; an average of it, or its minimum, goes up with the limit that it is to hold down. So the limit is
-/// halved for two windows: in the first what was queued runs out, in the second it is measured. If calls take hardly more than half as long then, there is a queue still, and it is halved again.
+/// As long as callers reach the limit, latency tells how long they wait behind each other there, as much as how long the work takes; an average of it, or its minimum, goes up with the limit that it is to hold down. So half as
+/// many are let in for two windows: in the first what was queued runs out, in the second it is measured. If calls take hardly more than half as long then, there is a queue still: that half is the limit from now on, and it looks again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Probe {
     /// Windows in which the limit was reached, since it last looked.
     windows: u32,
-    /// Whether it ever has.
-    has_looked: bool,
+    /// In how many of them it looks, if that is sooner than it is told.
+    patience: u32,
     stage: Stage,
 }
 
@@ -25,13 +25,8 @@ enum Stage {
     Measures(Before),
 }
 
-/// How it was before the limit was halved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-struct Before {
-    limit: u32,
-    latency: u64,
-}
+/// How long calls took before, in nanoseconds.
+type Before = u64;
 
 /// What a window was good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,47 +35,64 @@ pub(super) enum Step {
     Rests,
     /// It belongs to a probe, and the limit is to be this.
     Probes(u32),
-    /// It has measured how long a call takes, and the limit is to be this again.
-    Measured(u32),
+    /// It has measured how long a call takes.
+    Measured,
 }
 
 impl Probe {
-    pub(super) const NEW: Self = Self { windows: 0, has_looked: false, stage: Stage::Rests };
+    /// A limit that was never reached before may be many times too large. In the window in which it is, the queue grows, and in the next one those end who came while it did.
+    pub(super) const NEW: Self = Self::patient(2);
+
+    const fn patient(patience: u32) -> Self {
+        Self { windows: 0, patience, stage: Stage::Rests }
+    }
 
     /// A window is over.
     pub(super) fn step(&mut self, every: u32, limit: u32, sample: &Sample) -> Step {
-        let here = Before { limit, latency: sample.latency };
+        let admitted = self.admits(limit);
         match self.stage {
             Stage::Rests if sample.in_flight < limit => Step::Rests,
             Stage::Rests => {
-                // A limit that was never reached before may be many times too large. In the window in which it is, the queue grows, and in the next one those end who came while it did.
-                let every = if self.has_looked { every } else { every.min(2) };
-                if self.windows < every {
+                if self.windows < every.min(self.patience) {
                     self.windows = self.windows.saturating_add(1);
                     return Step::Rests;
                 }
-                self.halve(here)
+                self.stage = Stage::Drains(sample.latency);
+                Step::Probes(limit)
+            }
+            // Hardly anybody calls any more, and how quick that is says nothing of a limit.
+            Stage::Drains(_) | Stage::Measures(_) if sample.in_flight < admitted.div_ceil(2) => {
+                self.give_up();
+                Step::Rests
             }
             Stage::Drains(before) => {
                 self.stage = Stage::Measures(before);
                 Step::Probes(limit)
             }
-            Stage::Measures(before) if limit > 1 && is_queued(sample.latency, before.latency) => self.halve(here),
-            Stage::Measures(before) => {
-                *self = Self { windows: 0, has_looked: true, stage: Stage::Rests };
-                Step::Measured(before.limit)
+            Stage::Measures(before) if admitted > 1 && is_queued(sample.latency, before) => {
+                self.stage = Stage::Drains(sample.latency);
+                Step::Probes(admitted)
+            }
+            Stage::Measures(_) => {
+                *self = Self::patient(u32::MAX);
+                Step::Measured
             }
         }
     }
 
-    fn halve(&mut self, before: Before) -> Step {
-        self.stage = Stage::Drains(before);
-        Step::Probes((before.limit / 2).max(1))
+    /// A probe that is under way has come to nothing: there was overload, or there were no calls. It counts anew, and is more patient: in a window of a probe nothing grows.
+    pub(super) fn give_up(&mut self) {
+        if self.stage != Stage::Rests {
+            *self = Self::patient(self.patience.saturating_mul(2));
+        }
     }
 
-    /// There was overload: what it was about is over.
-    pub(super) fn give_up(&mut self) {
-        self.stage = Stage::Rests;
+    /// How many of `limit` it lets in.
+    pub(super) fn admits(&self, limit: u32) -> u32 {
+        match self.stage {
+            Stage::Rests => limit,
+            Stage::Drains(_) | Stage::Measures(_) => (limit / 2).max(1),
+        }
     }
 }
 
@@ -98,19 +110,20 @@ mod tests {
         Sample { latency: 1_000 * places.max(limit.into()) / places, calls: 10, in_flight: limit }
     }
 
-    /// The limits that a probe goes through.
+    /// How many are let in as a probe goes on.
     fn goes_through(places: u64, mut limit: u32) -> Vec<u32> {
-        let (mut probe, mut limits) = (Probe { has_looked: true, ..Probe::NEW }, Vec::new());
+        let (mut probe, mut admitted) = (Probe::patient(u32::MAX), Vec::new());
         loop {
-            match probe.step(0, limit, &service(places, limit)) {
-                Step::Rests => unreachable!("it is due"),
-                Step::Probes(next) => limit = next,
-                Step::Measured(next) => {
-                    limits.push(next);
-                    return limits;
-                }
+            let step = probe.step(0, limit, &service(places, probe.admits(limit)));
+            if let Step::Probes(next) = step {
+                limit = next;
             }
-            limits.push(limit);
+            admitted.push(probe.admits(limit));
+            match step {
+                Step::Rests => unreachable!("it is due"),
+                Step::Probes(_) => {}
+                Step::Measured => return admitted,
+            }
         }
     }
 
@@ -134,15 +147,50 @@ mod tests {
             assert_eq!(probe.step(3, 20, &rare), Step::Rests);
             assert_eq!(probe.step(3, 20, &reached), Step::Rests);
         }
-        assert_eq!(probe.step(3, 20, &reached), Step::Probes(10), "the first time, sooner");
-        assert_eq!(probe.step(3, 10, &service(20, 10)), Step::Probes(10));
-        assert_eq!(probe.step(3, 10, &service(20, 10)), Step::Measured(20));
+        assert_eq!(probe.step(3, 20, &reached), Step::Probes(20), "the first time, sooner");
+        assert_eq!(probe.admits(20), 10);
+        assert_eq!(probe.step(3, 20, &service(20, 10)), Step::Probes(20));
+        assert_eq!(probe.step(3, 20, &service(20, 10)), Step::Measured);
         for _ in 0..3 {
             assert_eq!(probe.step(3, 20, &rare), Step::Rests);
             assert_eq!(probe.step(3, 20, &reached), Step::Rests);
         }
-        assert_eq!(probe.step(3, 20, &reached), Step::Probes(10));
-        probe.give_up();
-        assert_eq!(probe.step(3, 10, &service(20, 9)), Step::Rests);
+        assert_eq!((probe.step(3, 20, &reached), probe.admits(20)), (Step::Probes(20), 10));
+    }
+
+    /// A probe that is under way, of a limit of 20 that had been looked at before.
+    fn under_way() -> Probe {
+        let mut probe = Probe::patient(u32::MAX);
+        while probe.admits(20) == 20 {
+            let _step = probe.step(3, 20, &service(20, 20));
+        }
+        probe
+    }
+
+    #[test]
+    fn what_is_given_up_leaves_the_limit_as_it_was_and_is_looked_at_later() {
+        let mut overloaded = under_way();
+        overloaded.give_up();
+        let mut deserted = under_way();
+        assert_eq!(deserted.step(3, 20, &service(20, 4)), Step::Rests, "less than half of 10");
+        for mut probe in [overloaded, deserted] {
+            for _ in 0..3 {
+                assert_eq!((probe.step(3, 20, &service(20, 20)), probe.admits(20)), (Step::Rests, 20));
+            }
+            assert_eq!(probe.step(3, 20, &service(20, 20)), Step::Probes(20));
+        }
+        let mut first = Probe::NEW;
+        let mut after = Vec::new();
+        for _ in 0..4 {
+            while first.admits(20) == 20 {
+                let _step = first.step(10, 20, &service(20, 20));
+            }
+            after.push(first.windows);
+            first.give_up();
+        }
+        assert_eq!(after, [2, 4, 8, 10], "never later than it is told");
+        let mut rests = Probe { windows: 2, ..Probe::NEW };
+        rests.give_up();
+        assert_eq!(rests.windows, 2, "there was nothing to give up");
     }
 }

@@ -4,11 +4,11 @@ use crate::config::ConfigError;
 
 /// As TCP Vegas: from how much longer calls take than the quickest ones did, it reckons how many are queued, and keeps those few.
 ///
-/// Of a limit of `L`, `L * (1 - quickest / latency)` are queued. With `g` the limit's decimal logarithm, rounded down and at least 1, the limit grows by `6g` while no more than `g` are, by `g` below `3g`, and shrinks by `g` above `6g` and
-/// after an overload. It finds a limit that is a few above the service's capacity, with hardly any queue; where some calls take much longer than others by nature, it sees queues that are not there, and [`Gradient`](super::Gradient) is the better one.
+/// Of a limit of `L`, `L * (1 - quickest / latency)` are queued. With `g` the limit's decimal logarithm, rounded down and at least 1, the limit grows by `6g` while no more than `g` are, by `g` below `3g`, and shrinks by `g` above `6g`; after an
+/// overload, by a tenth, or `g` if that is more. It finds a limit that is a few above the service's capacity, with hardly any queue; where some calls take much longer than others by nature, it sees queues that are not there, and [`Gradient`](super::Gradient) is the better one.
 ///
 /// The semantics are those of `VegasLimit` in Netflix's concurrency-limits, on top of its `WindowedLimit`. It takes whatever it sees for the quickest now and then, which under steady load is itself queued, so that its limit goes up with each time;
-/// here the limit is halved for that, for two windows.
+/// here half as many are let in for that, for two windows.
 ///
 /// # Examples
 ///
@@ -31,7 +31,7 @@ impl Vegas {
         Self { probe_every: PROBE_EVERY }
     }
 
-    /// After how many windows in which the limit was reached it is halved, for two windows, to see how quick the service is; at least 1. Default: 100; the first time, after two.
+    /// After how many windows in which the limit was reached half as many are let in, for two windows, to see how quick the service is; at least 1. Default: 100; the first time, after two.
     #[must_use]
     pub const fn probe_every(mut self, windows: u32) -> Self {
         self.probe_every = windows;
@@ -70,7 +70,7 @@ impl Algorithm for Vegas {
         match state.probe.step(self.probe_every, limit, sample) {
             Step::Rests => {}
             Step::Probes(limit) => return limit,
-            Step::Measured(limit) => {
+            Step::Measured => {
                 state.quickest = latency;
                 return limit;
             }
@@ -91,7 +91,12 @@ impl Algorithm for Vegas {
 
     fn overloaded(&self, state: &mut VegasState, limit: u32) -> u32 {
         state.probe.give_up();
-        limit.saturating_sub(step(limit))
+        limit.saturating_sub(step(limit).max(limit / 10))
+    }
+
+    #[inline]
+    fn admits(&self, state: &VegasState, limit: u32) -> u32 {
+        state.probe.admits(limit)
     }
 
     fn config_error(&self) -> Option<ConfigError> {
@@ -107,7 +112,6 @@ fn step(limit: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::{Algorithm, Probe, Sample, Vegas, VegasState};
-    use crate::adaptive_limit::algorithm::probe::Step;
 
     /// What becomes of a limit if the quickest call took 100 units.
     fn next(limit: u32, latency: u64) -> u32 {
@@ -142,15 +146,16 @@ mod tests {
     }
 
     #[test]
-    fn an_overload_is_a_step_down_and_ends_a_probe() {
+    fn an_overload_is_a_tenth_and_ends_a_probe() {
         let mut state = VegasState { quickest: 100, probe: Probe::NEW };
-        assert_eq!(Vegas::new().overloaded(&mut state, 250), 248);
+        assert_eq!(Vegas::new().overloaded(&mut state, 250), 225);
         assert_eq!(Vegas::new().overloaded(&mut state, 1), 0, "which its user makes the smallest limit");
         let reached = Sample { latency: 100, calls: 10, in_flight: 20 };
         let measured = [20, 20, 20].map(|limit| Vegas::new().measured(&mut state, limit, &reached));
-        assert_eq!(measured, [26, 26, 10]);
-        assert_eq!(Vegas::new().overloaded(&mut state, 10), 9);
-        assert_eq!(state.probe.step(100, 9, &Sample { in_flight: 8, ..reached }), Step::Rests);
+        assert_eq!(measured, [26, 26, 20]);
+        assert_eq!(Vegas::new().admits(&state, 20), 10);
+        assert_eq!(Vegas::new().overloaded(&mut state, 20), 18);
+        assert_eq!(Vegas::new().admits(&state, 18), 18);
     }
 
     #[test]
@@ -159,9 +164,11 @@ mod tests {
         let sample = |latency, in_flight| Sample { latency, calls: 10, in_flight };
         let vegas = Vegas::new();
         let measured = [20, 20, 20].map(|limit| vegas.measured(&mut state, limit, &sample(80, 20)));
-        assert_eq!(measured, [19, 19, 10]);
-        assert_eq!(vegas.measured(&mut state, 10, &sample(80, 10)), 10);
-        assert_eq!(vegas.measured(&mut state, 10, &sample(80, 10)), 20);
+        assert_eq!(measured, [19, 19, 20]);
+        assert_eq!(vegas.admits(&state, 20), 10);
+        assert_eq!(vegas.measured(&mut state, 20, &sample(80, 10)), 20);
+        assert_eq!(vegas.measured(&mut state, 20, &sample(80, 10)), 20);
+        assert_eq!(vegas.admits(&state, 20), 20);
         assert_eq!(state.quickest, 80);
     }
 

@@ -50,4 +50,9 @@ where
     fn may_repeat(&self) -> bool {
         self.operation.may_repeat()
     }
+
+    #[inline]
+    fn begun(&self) -> Option<u32> {
+        self.operation.begun()
+    }
 }

@@ -54,6 +54,11 @@ where
     fn may_repeat(&self) -> bool {
         self.operation.may_repeat()
     }
+
+    #[inline]
+    fn begun(&self) -> Option<u32> {
+        self.operation.begun()
+    }
 }
 
 /// What took too long has failed; what a layer within has rejected, it would reject again, and what makes no sense does so for every start.

@@ -144,6 +144,11 @@ where
     fn may_repeat(&self) -> bool {
         self.operation.may_repeat()
     }
+
+    #[inline]
+    fn begun(&self) -> Option<u32> {
+        self.operation.begun()
+    }
 }
 
 impl<'p, 'b, P, B, R, O, T, E> Operation for Layered<&'p RetryRejected<Retry<'b, P, B, R>>, O>
@@ -169,5 +174,10 @@ where
     #[inline]
     fn may_repeat(&self) -> bool {
         self.operation.may_repeat()
+    }
+
+    #[inline]
+    fn begun(&self) -> Option<u32> {
+        self.operation.begun()
     }
 }

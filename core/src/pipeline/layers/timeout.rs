@@ -78,6 +78,11 @@ where
     fn may_repeat(&self) -> bool {
         self.operation.may_repeat()
     }
+
+    #[inline]
+    fn begun(&self) -> Option<u32> {
+        self.operation.begun()
+    }
 }
 
 impl<P: Platform> Clone for TimeoutLayer<P> {

@@ -212,6 +212,7 @@ pub struct AdaptiveLimit {
     pub max_limit: Option<u32>,
     pub window: Option<Nanos>,
     pub min_calls: Option<u32>,
+    pub overload_tolerance: Option<Ratio>,
     pub max_waiting: Option<u32>,
     pub max_wait: Nanos,
     pub overload_if: Few,

@@ -72,6 +72,7 @@ fn build<A: Algorithm + Copy + 'static>(
     let limit = config.max_limit.into_iter().fold(limit, AdaptiveLimit::max_limit);
     let limit = config.window.into_iter().fold(limit, |limit, window| limit.window(time::duration(window)));
     let limit = config.min_calls.into_iter().fold(limit, AdaptiveLimit::min_calls);
+    let limit = config.overload_tolerance.map(ratio).into_iter().fold(limit, AdaptiveLimit::overload_tolerance);
     let limit = config.max_waiting.into_iter().fold(limit, AdaptiveLimit::max_waiting);
     place(Limiting { limit, recording })
 }
