@@ -56,13 +56,13 @@ const ONCE: Rate = Rate::per_hour(1);
 static OPEN: RateLimiter = RateLimiter::new(ALWAYS);
 static SHUT: RateLimiter = RateLimiter::new(ONCE);
 
-fn by_tsc(rate: Rate) -> &'static aplomb_tokio::rate_limiter::RateLimiter<Tsc> {
-    let limiter = aplomb_tokio::rate_limiter::RateLimiter::with_clock(TscClock(quanta::Clock::new()), TokenBucket::new(rate));
+fn by_tsc(rate: Rate) -> &'static aplomb::RateLimiter<Tsc> {
+    let limiter = aplomb::RateLimiter::with_clock(TscClock(quanta::Clock::new()), TokenBucket::new(rate));
     Box::leak(Box::new(limiter))
 }
 
 type Keyed<const SHARDS: usize> =
-    aplomb_tokio::rate_limiter::KeyedRateLimiter<Tsc, u64, TokenBucket, Heap, aplomb_tokio::key::FoldHash, SHARDS>;
+    aplomb::KeyedRateLimiter<Tsc, u64, TokenBucket, Heap, aplomb_tokio::key::FoldHash, SHARDS>;
 
 fn keyed_by_tsc<const SHARDS: usize>() -> Keyed<SHARDS> {
     Keyed::with_clock(TscClock(quanta::Clock::new()), TokenBucket::new(ALWAYS)).capacity(200_000)

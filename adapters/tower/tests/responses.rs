@@ -90,10 +90,10 @@ async fn quotas<const N: usize>(layer: RateLimitLayer<&'static RateLimiter, Resp
 async fn a_quota_has_whole_seconds_and_no_more_is_left_than_it_is() {
     const QUICK: Rate = Rate::new(5, ms(100));
     static QUICK_ONE: RateLimiter = RateLimiter::new(QUICK);
+    static BURSTS: RateLimiter = RateLimiter::with_burst(RATE, 10);
     let layer = RateLimitLayer::new(&QUICK_ONE).without_waiting().respond(HttpStatus::new().policy("a", QUICK));
     assert_eq!(quotas(layer).await, ["200 limit-policy: q=50;w=1 limit: r=4", "200 limit-policy: q=50;w=1 limit: r=3"]);
 
-    static BURSTS: RateLimiter = RateLimiter::with_burst(RATE, 10);
     let layer = RateLimitLayer::new(&BURSTS).without_waiting();
     let told = quotas(layer.clone().respond(HttpStatus::new().policy_with_burst("a", RATE, 10))).await;
     assert_eq!(told, ["200 limit-policy: q=10;w=300 limit: r=9"]);
