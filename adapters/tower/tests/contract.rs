@@ -274,7 +274,7 @@ async fn a_rejection_leaves_the_service_usable() {
     let mut limited = RateLimitLayer::new(&LIMITER).layer(strict.clone());
     limited.ready().await.unwrap().call(()).await.unwrap();
     let rejected = limited.ready().await.unwrap().call(()).await.unwrap_err();
-    assert!(matches!(rejected, RateLimitError::QueueFull { waiting: 0 }));
+    assert!(matches!(rejected, RateLimitError::QueueFull { waiting: 0, .. }));
     tokio::time::advance(secs(1)).await;
     limited.ready().await.unwrap().call(()).await.unwrap();
 
@@ -490,10 +490,9 @@ fn in_simulation() {
 /// On a clock that is moved by hand, too.
 #[test]
 fn by_hand() {
-    use aplomb_sim::rate_limiter::RateLimiter;
     use aplomb_sim::{Manual, ManualClock};
     let time = ManualClock::<4>::new();
-    let limiter: RateLimiter<Manual<'_, 4>> = RateLimiter::with_clock(&time, TokenBucket::new(Rate::per_second(1)));
+    let limiter: aplomb::RateLimiter<Manual<'_, 4>> = aplomb::RateLimiter::with_clock(&time, TokenBucket::new(Rate::per_second(1)));
     let mut service = RateLimitLayer::new(&limiter).max_wait(secs(2)).layer(Strict::new().0);
     for now in [true, false] {
         assert_eq!(is_ready(&mut service), now);
