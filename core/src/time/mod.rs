@@ -108,7 +108,7 @@ impl Sub for Instant {
 
 impl fmt::Debug for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_never() { f.write_str("never") } else { write!(f, "{:?}", Duration::from_nanos(self.0)) }
+        if self.is_never() { f.write_str("never") } else { write!(f, "{:?}", duration(self.0)) }
     }
 }
 

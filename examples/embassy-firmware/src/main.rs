@@ -25,7 +25,7 @@ use embassy_time::Timer;
 use panic_semihosting as _;
 
 use crate::button::ButtonPin;
-use crate::modem::ask;
+use crate::modem::signal;
 use crate::uart::Uart;
 use crate::watch::{Watch, tell};
 
@@ -49,10 +49,13 @@ static AIRTIME: RateLimiter<TokenBucket, Inline<16>, Watch> =
     checked!(RateLimiter::with_burst(Rate::per_second(2), 3).observed_by(Watch("airtime")));
 
 /// The sensor's offset, which lies in a slow memory, and drifts.
-static OFFSET: Cache<u8, i32, Infallible, Inline<1>, FoldHash, Inline<1>> =
-    checked!(Cache::new().storage().flight_storage().ttl(secs(2)));
+static OFFSET: Cache<u8, i32, Infallible, Inline<1>, FoldHash, Inline<1>, 1, Watch> =
+    checked!(Cache::new().storage().flight_storage().ttl(secs(2)).observed_by(Watch("offset")));
 
 static GESTURES: Gestures = checked!(Gestures::new(LevelDebouncer::new(ms(20))).long_press(ms(600)));
+
+/// How many values a newer one has taken the place of.
+static SUPERSEDED: AtomicI32 = AtomicI32::new(0);
 
 /// How often the button was pressed.
 static PRESSES: AtomicI32 = AtomicI32::new(0);
@@ -75,21 +78,18 @@ fn start(spawner: Spawner) {
     sensor::start();
 }
 
-/// Asks the modem how well it hears, until the other end says that it is enough.
+/// Asks the modem how well it hears.
 #[embassy_executor::task]
 async fn talk(mut uart: Uart) {
     loop {
-        let command = async || RETRY.run_mut(async || ask(&mut uart, b"AT+CSQ", b"+CSQ: ").await).await;
+        let command = async || RETRY.run_mut(async || signal(&mut uart).await).await;
         match MODEM.run(command).await {
-            // The other end's word for an end.
-            Ok(99) => break,
-            Ok(signal) => tell("signal", signal),
-            Err(error) => tell("signal", format_args!("unknown: {error}")),
+            Ok(Some(signal)) => tell("signal", signal),
+            Ok(None) => tell("signal", "not known"),
+            Err(error) => tell("signal", format_args!("no answer: {error}")),
         }
         Timer::after_millis(250).await;
     }
-    tell("modem", format_args!("opened {} times", MODEM.snapshot().opened));
-    board::exit(true);
 }
 
 /// Counts presses; a long one begins anew.
@@ -116,6 +116,7 @@ async fn count(pin: ButtonPin) {
 #[embassy_executor::task]
 async fn report() {
     while let Ok(raw) = READINGS.next().await {
+        tell("readings", format_args!("{} superseded", SUPERSEDED.swap(0, Ordering::Relaxed)));
         let report = async || {
             let offset = OFFSET.get(&0, read_offset).await.unwrap_or_default();
             tell("report", format_args!("{} mK, {} presses", raw - offset, PRESSES.load(Ordering::Relaxed)));
@@ -129,6 +130,5 @@ async fn report() {
 
 async fn read_offset() -> Result<i32, Infallible> {
     Timer::after_millis(30).await;
-    tell("offset", "read anew");
     Ok(150)
 }

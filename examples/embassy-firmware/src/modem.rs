@@ -1,4 +1,4 @@
-//! A modem at the serial port, which knows two commands.
+//! A modem at the serial port, as 3GPP TS 27.007 has it: a command is answered with lines, and ends with a result code.
 
 use core::fmt;
 
@@ -22,18 +22,42 @@ impl fmt::Display for ModemError {
     }
 }
 
-/// Sends a command, and waits for the number that it is answered with. For as long as that takes: it is for others to say how long that may be.
-pub async fn ask(uart: &mut Uart, command: &[u8], prefix: &[u8]) -> Result<u32, ModemError> {
+/// How well the modem hears, from 0 to 31, or none if it does not know: `AT+CSQ`.
+pub async fn signal(uart: &mut Uart) -> Result<Option<u8>, ModemError> {
+    match ask(uart, b"AT+CSQ", b"+CSQ: ").await? {
+        signal @ 0..=31 => Ok(Some(signal)),
+        99 => Ok(None),
+        _ => Err(ModemError::Garbled),
+    }
+}
+
+/// Sends a command, and waits for the number that it is answered with, and for the end of the answer. For as long as that takes: it is for others to say how long that may be.
+async fn ask(uart: &mut Uart, command: &[u8], prefix: &[u8]) -> Result<u8, ModemError> {
     uart.drain();
     uart.write(command);
     uart.write(b"\r");
-    let mut line = [0; 32];
-    let length = uart.read_line(&mut line).await;
-    let answer = line.get(..length).unwrap_or_default();
-    board::hprintln!("        modem: {}", Text(answer));
-    if answer == b"ERROR" {
-        return Err(ModemError::Refused);
+    let mut answer = Err(ModemError::Garbled);
+    loop {
+        let mut line = [0; 64];
+        let length = uart.read_line(&mut line).await;
+        let line = line.get(..length).unwrap_or_default();
+        // The modem sends an empty line before each of its own, and may send back what it reads.
+        if line.is_empty() || line == command {
+            continue;
+        }
+        board::hprintln!("        modem: {}", Text(line));
+        match line {
+            b"OK" => return answer,
+            b"ERROR" => return Err(ModemError::Refused),
+            _ if line.starts_with(b"+CME ERROR: ") => return Err(ModemError::Refused),
+            // All else it says unasked.
+            _ => answer = line.strip_prefix(prefix).map_or(answer, first_number),
+        }
     }
-    let number = answer.strip_prefix(prefix).and_then(|number| str::from_utf8(number).ok());
-    number.and_then(|number| number.parse().ok()).ok_or(ModemError::Garbled)
+}
+
+/// Of several, between commas.
+fn first_number(numbers: &[u8]) -> Result<u8, ModemError> {
+    let first = numbers.split(|byte| *byte == b',').next().and_then(|number| str::from_utf8(number).ok());
+    first.and_then(|number| number.parse().ok()).ok_or(ModemError::Garbled)
 }

@@ -1,13 +1,14 @@
 //! A sensor that interrupts when it has measured: here a timer does.
 
 use core::ptr;
+use core::sync::atomic::Ordering;
 
 use aplomb_embassy::circuit_breaker::AnyError;
 use aplomb_embassy::prelude::*;
 use lm3s6965::{Interrupt, interrupt};
 
-use crate::READINGS;
 use crate::watch::Watch;
+use crate::{READINGS, SUPERSEDED};
 
 const CONTROL: *mut u32 = 0x4003_000c as *mut u32;
 const MODE: *mut u32 = 0x4003_0004 as *mut u32;
@@ -48,6 +49,9 @@ fn TIMER_0A() {
     let measured = if (2_030..2_033).contains(RAW) { Err(Stuck) } else { Ok(*RAW) };
     permit.record(&measured);
     if let Ok(raw) = measured {
+        if READINGS.is_pending() {
+            SUPERSEDED.fetch_add(1, Ordering::Relaxed);
+        }
         READINGS.trigger(raw);
     }
 }

@@ -4,7 +4,7 @@ use core::fmt::Display;
 
 use aplomb_embassy::observe::SharedObserver;
 use aplomb_embassy::retry::Rules;
-use aplomb_embassy::{circuit_breaker, rate_limiter, retry};
+use aplomb_embassy::{cache, circuit_breaker, rate_limiter, retry};
 use embassy_time::Instant;
 
 /// Prints a line with the time before it.
@@ -50,6 +50,18 @@ impl SharedObserver<rate_limiter::Event> for Watch {
     fn observe(&self, event: &rate_limiter::Event) {
         if let rate_limiter::Event::Admitted { waited } = event {
             tell(self.0, format_args!("had to wait for {} ms", waited.as_millis()));
+        }
+    }
+}
+
+impl<K, V> SharedObserver<cache::Event<'_, K, V>> for Watch {
+    fn observe(&self, event: &cache::Event<'_, K, V>) {
+        match event {
+            cache::Event::Hit => tell(self.0, "kept"),
+            cache::Event::Missed => tell(self.0, "not there"),
+            cache::Event::Fetched { took } => tell(self.0, format_args!("read anew, in {} ms", took.as_millis())),
+            cache::Event::Removed { cause: cache::Removal::Expired, .. } => tell(self.0, "expired"),
+            _ => {}
         }
     }
 }

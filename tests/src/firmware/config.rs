@@ -12,16 +12,6 @@ use crate::config::{
 };
 use crate::millis::Millis;
 
-/// Whether the player builds no such layer.
-pub(super) fn is_lacking(layer: &LayerConfig) -> bool {
-    match layer {
-        LayerConfig::AdaptiveLimit(_) => true,
-        LayerConfig::RateLimiter(limiter) => limiter.keyed || limiter.max_wait != Millis::NEVER,
-        LayerConfig::CircuitBreaker(breaker) => breaker.keyed,
-        _ => false,
-    }
-}
-
 impl Writer {
     pub(super) fn config(&mut self, pattern: &Pattern) -> Result<Config, String> {
         Ok(match pattern {
@@ -87,7 +77,7 @@ impl Writer {
             LayerConfig::Timeout(timeout) => Layer::Timeout { after: timeout.after.0 },
             LayerConfig::Retry(retry) => Layer::Retry(self.retry(retry)?),
             LayerConfig::RetryRejected(retry) => Layer::RetryRejected(self.retry(retry)?),
-            LayerConfig::AdaptiveLimit(_) => return Err("the player lacks such a layer".into()),
+            LayerConfig::AdaptiveLimit(limit) => Layer::AdaptiveLimit(self.adaptive_limit(limit)?),
             LayerConfig::RateLimiter(limiter) => match limiter.algorithm {
                 RateLimiterAlgorithm::TokenBucket => Layer::RateLimiter(limiter_of(limiter)),
                 _ => return Err("in the pipelines of boards, a limiter is a token bucket".into()),
@@ -251,6 +241,9 @@ fn limiter_of(limiter: &RateLimiterConfig) -> config::RateLimiter {
         rate: rate(limiter.setting()),
         max_concurrent: limiter.max_concurrent,
         max_waiting: limiter.max_waiting,
+        max_wait: limiter.max_wait.0,
+        keyed: limiter.keyed,
+        capacity: count(limiter.capacity),
     }
 }
 

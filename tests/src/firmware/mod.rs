@@ -28,8 +28,6 @@ pub enum Reason {
     Unplayable(Unplayable),
     /// What it shows exists only where there is an allocator.
     Allocator,
-    /// The player builds no such layer of a pipeline: an adaptive limit, one by key, or a wait for a limiter that ends.
-    Layer,
 }
 
 impl fmt::Display for Reason {
@@ -37,7 +35,6 @@ impl fmt::Display for Reason {
         match self {
             Self::Unplayable(unplayable) => unplayable.fmt(f),
             Self::Allocator => f.write_str("needs an allocator"),
-            Self::Layer => f.write_str("has a layer that the player lacks"),
         }
     }
 }
@@ -63,9 +60,6 @@ pub fn encode(scenario: &Scenario, form: Form) -> Result<Result<Encoded, Reason>
     }
     if matches!(&scenario.pattern, Pattern::SingleFlight(config) if config.survives) {
         return Ok(Err(Reason::Allocator));
-    }
-    if matches!(&scenario.pattern, Pattern::Pipeline(config) if config.layers.iter().any(config::is_lacking)) {
-        return Ok(Err(Reason::Layer));
     }
     let mut writer = Writer { values: vec![Value::Null, "=arg".into(), "driver".into()] };
     let lines = writer.lines(scenario)?;

@@ -36,7 +36,10 @@ impl<const BUCKETS: usize> TimeWindow<BUCKETS> {
     pub(super) const fn new(time: Duration, buckets: u32) -> Self {
         let time = nanos(time);
         #[allow(clippy::cast_lossless, reason = "`u64::from` is not const")]
-        let width = if buckets == 0 { time } else { time.div_ceil(buckets as u64) };
+        let width = match divided(time, buckets as u64) {
+            Some((width, rest)) => width.saturating_add((rest > 0) as u64),
+            None => time,
+        };
         Self { time, width: if width == 0 { 1 } else { width }, buckets }
     }
 

@@ -1,5 +1,7 @@
 //! Patterns that stand before a service, and are shared by its callers; and pipelines of them.
 
+use core::fmt::Write;
+
 use aplomb_embassy::adaptive_limit::{Aimd, Gradient, IgnoreErrors, Vegas};
 use aplomb_embassy::backoff::{Constant, Exponential};
 use aplomb_embassy::circuit_breaker::{AnyError, LastCalls, LastTime};
@@ -8,7 +10,7 @@ use aplomb_embassy::prelude::*;
 use aplomb_embassy::rate_limiter::{Algorithm, FixedWindow, SlidingCounter, SlidingWindow, TokenBucket};
 use aplomb_embassy::{EmbassyClock, Semaphore, adaptive_limit, circuit_breaker};
 
-use crate::{Fault, answer, unknown, used};
+use crate::{Fault, Paper, answer, told, unknown, used};
 
 type Breaker<T, B = Constant> = CircuitBreaker<T, B, AnyError, Inline<1>>;
 type Breakers<T> = KeyedCircuitBreaker<u32, T, Constant, AnyError, Inline<4>, FoldHash>;
@@ -60,7 +62,7 @@ where
     T: circuit_breaker::Trip,
     B: aplomb_embassy::backoff::Backoff<State: Copy>,
 {
-    used(breaker.run(answer).await);
+    told(breaker.run(answer).await);
     if let Ok(permit) = breaker.permit() {
         permit.record(&answer().await);
     }
@@ -72,19 +74,22 @@ where
 }
 
 async fn breakers() {
+    used(write!(Paper, "{CONSECUTIVE:?} {BREAKERS:?}"));
+    told(CircuitBreaker::consecutive(unknown()).check());
+    told(CircuitBreaker::last_time(ms(unknown().into())).check());
     breaker(&CONSECUTIVE).await;
     breaker(&BY_CALLS).await;
     breaker(&BY_TIME).await;
-    used(BREAKERS.run(&unknown(), answer).await);
+    told(BREAKERS.run(&unknown(), answer).await);
     used((BREAKERS.snapshot(&unknown()), BREAKERS.force_open(&unknown()), BREAKERS.forget(&unknown())));
-    used(BREAKERS_BY_TIME.run(&unknown(), answer).await);
+    told(BREAKERS_BY_TIME.run(&unknown(), answer).await);
     used((BREAKERS_BY_TIME.snapshot(&unknown()), BREAKERS_BY_TIME.disable(&unknown())));
     BREAKERS_BY_TIME.reset(&unknown());
 }
 
 async fn limiter<A: Algorithm>(limiter: &'static RateLimiter<A, Inline<4>>, other: A) {
     let n = unknown();
-    used(limiter.run_n(n, answer).await);
+    told(limiter.run_n(n, answer).await);
     used(limiter.acquire_by(n, deadline(secs(1))).await.is_ok());
     used(limiter.try_acquire(n).is_ok());
     if let Ok(reservation) = limiter.reserve(n) {
@@ -96,7 +101,7 @@ async fn limiter<A: Algorithm>(limiter: &'static RateLimiter<A, Inline<4>>, othe
 
 async fn limiters_of<A: Algorithm + Copy>(limiters: &'static Limiters<A>, other: A) {
     let (key, n) = (unknown(), unknown());
-    used(limiters.run_n(&key, n, answer).await);
+    told(limiters.run_n(&key, n, answer).await);
     used(limiters.try_acquire(&key, n).is_ok());
     if let Ok(reservation) = limiters.reserve(&key, n) {
         reservation.await;
@@ -105,6 +110,8 @@ async fn limiters_of<A: Algorithm + Copy>(limiters: &'static Limiters<A>, other:
 }
 
 async fn limiters() {
+    used(write!(Paper, "{SLIDING:?} {COUNTERS:?}"));
+    told(RateLimiter::new(Rate::new(unknown(), secs(1))).check());
     let rate = Rate::new(unknown(), ms(u64::from(unknown())));
     limiter(&BUCKET, TokenBucket::new(rate).burst(unknown())).await;
     limiter(&WINDOW, FixedWindow::new(rate)).await;
@@ -117,8 +124,8 @@ async fn limiters() {
 }
 
 async fn limit<A: adaptive_limit::Algorithm>(limit: &'static Limit<A>) {
-    used(limit.run(answer).await);
-    used(limit.try_run(answer).await);
+    told(limit.run(answer).await);
+    told(limit.try_run(answer).await);
     if let Ok(permit) = limit.acquire().await {
         permit.record(&answer().await);
     }
@@ -127,10 +134,12 @@ async fn limit<A: adaptive_limit::Algorithm>(limit: &'static Limit<A>) {
 }
 
 async fn places() {
+    used(write!(Paper, "{VEGAS:?} {BULKHEAD:?} {SEMAPHORE:?}"));
+    told(AdaptiveLimit::new().initial_limit(unknown()).check());
     limit(&GRADIENT).await;
     limit(&VEGAS).await;
     limit(&AIMD).await;
-    used(BULKHEAD.run(answer).await);
+    told(BULKHEAD.run(answer).await);
     used(BULKHEAD.try_acquire().is_ok());
     used((BULKHEAD.set_max_concurrent(unknown()), BULKHEAD.snapshot()));
     BULKHEAD.close();

@@ -1,6 +1,7 @@
 //! Contacts, and buses.
 
 use core::convert::Infallible;
+use core::fmt::Write;
 use core::hint::black_box;
 
 use aplomb_embassy::guarded::{Guarded, Recovery};
@@ -12,7 +13,7 @@ use embedded_hal_async::digital::Wait;
 use embedded_hal_async::i2c::I2c;
 use embedded_hal_async::spi::{SpiBus, SpiDevice};
 
-use crate::{answer, unknown, used};
+use crate::{Paper, answer, told, unknown, used};
 
 static POLICY: Retry = checked!(Retry::new().attempt_timeout(ms(5)));
 
@@ -66,13 +67,13 @@ struct Nack;
 
 impl i2c::Error for Nack {
     fn kind(&self) -> i2c::ErrorKind {
-        i2c::ErrorKind::Other
+        if unknown() > 3 { i2c::ErrorKind::Bus } else { i2c::ErrorKind::Other }
     }
 }
 
 impl spi::Error for Nack {
     fn kind(&self) -> spi::ErrorKind {
-        spi::ErrorKind::Other
+        if unknown() > 3 { spi::ErrorKind::Overrun } else { spi::ErrorKind::Other }
     }
 }
 
@@ -140,17 +141,26 @@ impl<B> Recovery<B, Nack> for Reset {
 pub async fn all() {
     let debouncer = LevelDebouncer::new(ms(u64::from(unknown()))).rise(ms(3)).fall(ms(5));
     let mut contact = Contact::new(Pin, debouncer).active_low();
-    used((contact.edge().await, contact.level()));
+    used((contact.edge().await.is_ok(), contact.level()));
     let gestures = Gestures::new(debouncer).long_press(secs(1)).multi_press_gap(ms(300)).repeat_after(secs(2));
     let mut button: Button<_> = Contact::new(Pin, gestures);
-    used((button.gesture().await.is_ok(), button.is_pressed()));
+    told(button.gesture().await);
+    used((button.is_pressed(), write!(Paper, "{contact:?} {button:?}").is_ok(), contact.release()));
 
     let mut bytes = [0; 4];
     let mut wires = Guarded::new(Bus, &POLICY).recover(Reset);
-    used(I2c::write_read(&mut wires, 0x48, &[7], &mut bytes).await);
+    let read = I2c::write_read(&mut wires, 0x48, &[7], &mut bytes).await;
+    used((read.map_err(|error| i2c::Error::kind(&error)), wires.needs_recovery()));
+    used(I2c::read(&mut wires, 0x48, &mut bytes).await);
+    used(I2c::write(&mut wires, 0x48, &[7]).await);
     used(SpiBus::transfer(&mut wires, &mut bytes, &[7; 4]).await);
     used(SpiBus::transfer_in_place(&mut wires, &mut bytes).await);
-    used(SpiBus::flush(&mut wires).await);
+    used(SpiBus::read(&mut wires, &mut bytes).await);
+    used(SpiBus::write(&mut wires, &[7]).await);
+    used(SpiBus::flush(&mut wires).await.map_err(|error| spi::Error::kind(&error)));
     let mut chosen = Guarded::new(Chosen, &POLICY).recover(Reset);
+    let mut closed = Guarded::new(wires.release(), &POLICY).recover(async |_: &mut Bus| told(answer().await));
+    used(closed.run(async |_: &mut Bus| transferred().await).await);
+    used(Guarded::new(Bus, &POLICY).run_once(async |_: &mut Bus| transferred().await).await);
     used(chosen.transaction(&mut [spi::Operation::Write(&[7]), spi::Operation::Read(&mut bytes)]).await);
 }

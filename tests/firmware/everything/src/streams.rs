@@ -9,6 +9,8 @@ use aplomb_embassy::prelude::*;
 
 use crate::{ask, unknown, used};
 
+static LIMITER: RateLimiter<TokenBucket, Inline<4>> = RateLimiter::new(Rate::per_second(3)).storage();
+
 /// Nobody knows when it is over.
 struct Source;
 
@@ -24,7 +26,7 @@ impl Stream for Source {
     }
 }
 
-async fn drained(stream: impl Stream) {
+pub async fn drained(stream: impl Stream) {
     let mut stream = pin!(stream);
     while let Some(item) = poll_fn(|cx| stream.as_mut().poll_next(cx)).await {
         used(item);
@@ -40,5 +42,6 @@ pub async fn all() {
     if let Ok(stream) = Source.edges(Terms::debounce(ms(u64::from(unknown()))).leading(true).max_wait(secs(1))) {
         drained(stream).await;
     }
+    drained(Source.rate_limited(&LIMITER)).await;
     drained(Source.parallel(2, ask).stored_in::<Inline<2>>()).await;
 }

@@ -1,15 +1,13 @@
 //! Patterns that remember by key.
 
-use core::future::Future;
-use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::fmt::Write;
 
 use aplomb_embassy::Memoize;
 use aplomb_embassy::key::FoldHash;
 use aplomb_embassy::prelude::*;
 use aplomb_embassy::single_flight::Restarts;
 
-use crate::{Fault, answer, ask, unknown, used};
+use crate::{Asked, Fault, Paper, answer, ask, told, unknown, used};
 
 type Memoized<F> = Memoize<F, u32, u32, Fault, Inline<4>, FoldHash, Inline<4>>;
 
@@ -30,32 +28,24 @@ static CACHE: Cache<u32, u32, Fault, Inline<8>, FoldHash, Inline<4>> = Cache::ne
 
 static MEMOIZED: Memoized<fn(u32) -> Asked> = Memoize::kept_in(Asked, Cache::new().storage().flight_storage());
 
-/// One that ends at once.
-struct Asked(u32);
-
-impl Future for Asked {
-    type Output = Result<u32, Fault>;
-
-    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(Err(Fault(self.0)))
-    }
-}
-
 pub async fn all() {
     let key = unknown();
-    used(FLIGHTS.run(&key, answer).await);
+    told(FLIGHTS.run(&key, answer).await);
     used(FLIGHTS.run(&key, answer).with_shared().await);
     used((FLIGHTS.forget(&key), FLIGHTS.snapshot()));
 
-    used(CACHE.get(&key, answer).await);
-    used(CACHE.get_with_refresh(&key, answer).await);
-    used(CACHE.run(ask).await);
+    told(CACHE.get(&key, answer).await);
+    told(CACHE.get_with_refresh(&key, answer).await);
+    told(Err::<(), _>(CACHE.run(ask).await));
     CACHE.insert(key, unknown());
     CACHE.insert_with_ttl(key, unknown(), ms(u64::from(unknown())));
     used((CACHE.peek(&key), CACHE.invalidate(&key), CACHE.invalidate_if(|key, value| key == value)));
     used((CACHE.snapshot(), CACHE.len(), CACHE.iter().count()));
     CACHE.clear();
-    used(MEMOIZED.call(&key).await);
+    told(MEMOIZED.call(&key).await);
     used((MEMOIZED.peek(&key), MEMOIZED.forget(&key), MEMOIZED.snapshot()));
+    told(MEMOIZED.call(&key).deadline_at(deadline(secs(1))).await);
+    used((MEMOIZED.len(), MEMOIZED.is_empty()));
     MEMOIZED.clear();
+    used(write!(Paper, "{FLIGHTS:?} {CACHE:?} {MEMOIZED:?} {:?}", CACHE.iter()));
 }

@@ -8,7 +8,7 @@ use core::ptr;
 use core::task::{Context, Poll};
 
 // On the Cortex-M0, what is left is the stack.
-const SIZE: usize = if cfg!(target_has_atomic = "ptr") { 32 * 1_024 } else { 4_864 };
+const SIZE: usize = if cfg!(target_has_atomic = "ptr") { 32 * 1_024 } else { 6_144 };
 const LINE: usize = 8;
 
 #[repr(align(8))]

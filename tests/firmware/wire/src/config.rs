@@ -55,6 +55,7 @@ pub enum Layer {
     Retry(Retry),
     RetryRejected(Retry),
     RateLimiter(RateLimiter),
+    AdaptiveLimit(AdaptiveLimit),
     CircuitBreaker(CircuitBreaker),
     Bulkhead(Bulkhead),
     Hedge(Hedge),
@@ -172,6 +173,10 @@ pub struct RateLimiter {
     pub rate: Rate,
     pub max_concurrent: Option<u32>,
     pub max_waiting: Option<u32>,
+    /// Of a layer, as what follows.
+    pub max_wait: Nanos,
+    pub keyed: bool,
+    pub capacity: Option<u32>,
 }
 
 /// Of a limiter, and of `set_rate`.

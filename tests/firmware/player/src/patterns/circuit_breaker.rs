@@ -53,7 +53,7 @@ pub fn set_up(config: &'static config::CircuitBreaker, world: &'static World) ->
 #[inline(never)]
 fn of_failures(config: &'static config::CircuitBreaker, failures: u32, world: &'static World) -> &'static dyn Subject {
     let breaker = CircuitBreaker::with_clock(EmbassyClock, Consecutive::new(failures));
-    if config.keyed { keyed(config, breaker) } else { single(config, breaker, world) }
+    if config.keyed { place(Many(keyed(config, breaker))) } else { single(config, breaker, world) }
 }
 
 /// In a frame of its own: the window of such a breaker is large.
@@ -74,6 +74,11 @@ where
 /// A breaker as a scenario says that opens by failures in a row, for a layer.
 pub fn layer(config: &'static config::CircuitBreaker, failures: u32) -> CircuitBreaker<Embassy, Consecutive, AnyBackoff, Listed> {
     configured(config, CircuitBreaker::with_clock(EmbassyClock, Consecutive::new(failures)))
+}
+
+/// The same for each key.
+pub fn keyed_layer(config: &'static config::CircuitBreaker, failures: u32) -> Keyed<Consecutive> {
+    keyed(config, CircuitBreaker::with_clock(EmbassyClock, Consecutive::new(failures)))
 }
 
 fn sliding<W: Window>(
@@ -119,9 +124,9 @@ fn single<T: Trip + Copy + 'static>(
 }
 
 #[inline(never)]
-fn keyed<T: Trip + Copy + 'static>(config: &'static config::CircuitBreaker, breaker: Plain<T>) -> &'static dyn Subject {
-    let keyed: Keyed<T> = KeyedCircuitBreaker::new(configured(config, breaker));
-    place(Many(config.capacity.into_iter().fold(keyed, |keyed, most| keyed.capacity(most as usize))))
+fn keyed<T: Trip + Copy>(config: &'static config::CircuitBreaker, breaker: Plain<T>) -> Keyed<T> {
+    let keyed = KeyedCircuitBreaker::new(configured(config, breaker));
+    config.capacity.into_iter().fold(keyed, |keyed, most| keyed.capacity(most as usize))
 }
 
 fn name(state: State) -> &'static str {

@@ -75,7 +75,7 @@ pub fn of_calls(world: &'static World) -> Option<&'static dyn Subject> {
     })
 }
 
-/// Patterns that stand before a service, and are shared by its callers; and pipelines, which are made of those.
+/// Patterns that stand before a service, and are shared by its callers.
 pub fn of_guards(world: &'static World) -> Option<&'static dyn Subject> {
     Some(match &world.scenario.config {
         Config::RateLimiter(config) => rate_limiter::set_up(*config),
@@ -87,9 +87,13 @@ pub fn of_guards(world: &'static World) -> Option<&'static dyn Subject> {
         }
         Config::Cache(config) => placed(|| cache::Caching::new(*config, world)),
         Config::Memoize { capacity, max_waiting } => placed(|| memoize::Memoizing::new(*capacity, *max_waiting)),
-        Config::Pipeline => placed(|| pipeline::Piping::new(world)),
         _ => return None,
     })
+}
+
+/// Pipelines, which are made of those and these.
+pub fn of_pipelines(world: &'static World) -> Option<&'static dyn Subject> {
+    matches!(world.scenario.config, Config::Pipeline).then(|| placed(|| pipeline::Piping::new(world)))
 }
 
 /// In a frame of its own: that of all patterns together would be more than the Cortex-M0 has.

@@ -5,49 +5,74 @@ use core::future::{Ready, ready};
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
-use aplomb::pipeline::{Cause, FallbackLayer, Layer, RetryRejected, TimeoutLayer};
+use aplomb::adaptive_limit::Algorithm;
+use aplomb::pipeline::{Cause, CircuitOf, FallbackLayer, Layer, LineOf, RetryRejected, TimeoutLayer};
 use aplomb::retry::StopReason;
-use aplomb::{BreakerError, BulkheadError, Operation, Pipeline, PipelineError, RateLimitError, layers, time};
+use aplomb::{BreakerError, BulkheadError, LimitError, Operation, Pipeline, PipelineError, RateLimitError, time};
 use aplomb_embassy::{Embassy, EmbassyClock};
 use heapless::Vec;
 use wire::config::{self, HedgeDelay, Trip};
 use wire::{Entries, Request, Token};
 
-use super::{Ending, Subject, bulkhead, circuit_breaker, hedge, rate_limiter, retry};
+use super::{Ending, Subject, adaptive_limit, bulkhead, circuit_breaker, hedge, rate_limiter, retry};
 use crate::arena::{Owned, place};
 use crate::world::{Error, Failure, Output, Value, World};
 
 type Ended = Result<Token, PipelineError<Failure>>;
 
 /// A pipeline, which its callers share.
-pub struct Piping(Pipeline<Embassy, layers![&'static Written]>);
+pub struct Piping(Layers);
 
 /// The layers of a scenario, the outermost first.
-struct Written(Vec<&'static dyn Placed, 8>);
+type Layers = Vec<&'static dyn Placed, 8>;
+
+/// The same, for a call with that key.
+#[derive(Clone, Copy)]
+struct Written {
+    layers: &'static Layers,
+    key: Token,
+}
 
 /// A layer around an operation that has been placed.
 trait Placed {
-    fn wrap(&'static self, index: usize, operation: Erased) -> Erased;
+    fn wrap(&'static self, index: usize, operation: Erased, key: Token) -> Erased;
 }
 
-impl<L> Placed for L
+/// One that is the same for all keys.
+struct Fixed<L>(L);
+
+/// One that is made for the key of a call.
+struct Made<F>(F);
+
+impl<L> Placed for Fixed<L>
 where
     L: Layer<'static, Erased, Operation: Operation<Output = Ended, Run: 'static> + 'static> + 'static,
 {
-    fn wrap(&'static self, index: usize, operation: Erased) -> Erased {
-        Erased::new(Layer::wrap(self, index, operation))
+    fn wrap(&'static self, index: usize, operation: Erased, _key: Token) -> Erased {
+        Erased::new(self.0.wrap(index, operation))
     }
 }
 
-impl<O> Layer<'_, O> for &'static Written
+impl<F, L> Placed for Made<F>
+where
+    F: Fn(&'static Token) -> L,
+    L: Layer<'static, Erased, Operation: Operation<Output = Ended, Run: 'static> + 'static> + 'static,
+{
+    fn wrap(&'static self, index: usize, operation: Erased, key: Token) -> Erased {
+        let layer: &'static L = place((self.0)(place(key)));
+        Erased::new(layer.wrap(index, operation))
+    }
+}
+
+impl<O> Layer<'_, O> for Written
 where
     O: Operation<Output = Ended, Run: 'static> + 'static,
 {
     type Operation = Erased;
 
     fn wrap(&self, index: usize, operation: O) -> Erased {
-        let numbered = self.0.iter().enumerate().rev();
-        numbered.fold(Erased::new(operation), |within, (number, layer)| layer.wrap(index + number, within))
+        let numbered = self.layers.iter().enumerate().rev();
+        numbered.fold(Erased::new(operation), |within, (number, layer)| layer.wrap(index + number, within, self.key))
     }
 }
 
@@ -108,38 +133,75 @@ impl Operation for Erased {
 
 impl Piping {
     pub fn new(world: &'static World) -> Self {
-        let layers = Entries::<config::Layer>::of(world.scenario.layers);
-        let written: &'static Written = place(Written(layers.map(|written| layer(place(written))).collect()));
-        Self(Pipeline::new().layer(written))
+        Self(Entries::<config::Layer>::of(world.scenario.layers).map(|written| layer(place(written))).collect())
     }
 }
 
 #[inline(never)]
 fn layer(written: &'static config::Layer) -> &'static dyn Placed {
     match written {
-        config::Layer::Timeout { after } => place(TimeoutLayer::<Embassy>::after(EmbassyClock, time::duration(*after))),
-        config::Layer::Retry(config) => place(retry::layer(config)),
-        config::Layer::RetryRejected(config) => place(RetryRejected::new(retry::layer(config))),
-        config::Layer::RateLimiter(config) => referred_to(place(rate_limiter::layer(*config))),
+        config::Layer::Timeout { after } => fixed(TimeoutLayer::<Embassy>::after(EmbassyClock, time::duration(*after))),
+        config::Layer::Retry(config) => fixed(retry::layer(config)),
+        config::Layer::RetryRejected(config) => fixed(RetryRejected::new(retry::layer(config))),
+        config::Layer::RateLimiter(config) => {
+            let max_wait = time::duration(config.max_wait);
+            if config.keyed {
+                let limiter = &*place(rate_limiter::keyed_layer(*config));
+                made(move |key| LineOf::new(limiter, key).max_wait(max_wait))
+            } else {
+                fixed(LineOf::new(&*place(rate_limiter::layer(*config)), ()).max_wait(max_wait))
+            }
+        }
+        config::Layer::AdaptiveLimit(config) => adaptive_limit::with(config, AsLayer),
         config::Layer::CircuitBreaker(config) => match config.trip {
-            Trip::Consecutive(failures) => referred_to(place(circuit_breaker::layer(config, failures))),
+            Trip::Consecutive(failures) if config.keyed => {
+                let breakers = &*place(circuit_breaker::keyed_layer(config, failures));
+                made(move |key| CircuitOf::of_key(breakers, key))
+            }
+            Trip::Consecutive(failures) => shared(circuit_breaker::layer(config, failures)),
             Trip::LastCalls { .. } | Trip::LastTime { .. } => unreachable!("no host writes it"),
         },
-        config::Layer::Bulkhead(config) => referred_to(place(bulkhead::build(*config))),
+        config::Layer::Bulkhead(config) => shared(bulkhead::build(*config)),
         config::Layer::Hedge(config) => match config.delay {
-            HedgeDelay::After(delay) => referred_to(place(hedge::after(config, time::duration(delay)))),
+            HedgeDelay::After(delay) => shared(hedge::after(config, time::duration(delay))),
             HedgeDelay::Percentile { .. } => unreachable!("no host writes it"),
         },
-        config::Layer::Fallback(config) => place(fallback(config)),
+        config::Layer::Fallback(config) => fixed(fallback(config)),
     }
 }
 
-/// What the calls of a layer share lies elsewhere.
-fn referred_to<L: 'static>(layer: &'static L) -> &'static dyn Placed
+fn fixed<L>(layer: L) -> &'static dyn Placed
 where
-    &'static L: Placed,
+    Fixed<L>: Placed + 'static,
 {
-    place(layer)
+    place(Fixed(layer))
+}
+
+fn made<F, L>(make: F) -> &'static dyn Placed
+where
+    F: Fn(&'static Token) -> L,
+    Made<F>: Placed + 'static,
+{
+    place(Made(make))
+}
+
+/// What the calls of a layer share lies elsewhere.
+fn shared<T: 'static>(shared: T) -> &'static dyn Placed
+where
+    Fixed<&'static T>: Placed,
+{
+    fixed(&*place(shared))
+}
+
+/// Puts a limit, whatever its rule is, among the layers.
+struct AsLayer;
+
+impl adaptive_limit::Use for AsLayer {
+    type Output = &'static dyn Placed;
+
+    fn of<A: Algorithm + Copy + 'static>(self, limit: adaptive_limit::Written<A>) -> &'static dyn Placed {
+        shared(limit)
+    }
 }
 
 /// To a value, for the errors that are listed: by what they are, or by their kind.
@@ -155,8 +217,9 @@ fn fallback(config: &'static config::Fallback) -> FallbackLayer<impl Fn(Pipeline
 }
 
 impl Subject for Piping {
-    fn call(&'static self, world: &'static World, Request { id, arg, .. }: Request) -> Ending {
-        let call = self.0.run(move || world.start(id, arg));
+    fn call(&'static self, world: &'static World, Request { id, arg, key, .. }: Request) -> Ending {
+        let written = Written { layers: &self.0, key };
+        let call = Pipeline::<Embassy>::new().layer(written).run(move || world.start(id, arg));
         Ending::new(async move { call.await.map(Output::One).map_err(|error| explain(&error)) })
     }
 }
@@ -190,8 +253,14 @@ fn explain(error: &PipelineError<Failure>) -> Error {
 fn kind(cause: &Cause<Failure>) -> &'static str {
     match cause {
         Cause::Failed(_) => "operation",
-        Cause::TimedOut { .. } | Cause::Bulkhead(BulkheadError::TimedOut { .. }) => "timeout",
-        Cause::RateLimiter(RateLimitError::QueueFull { .. }) | Cause::Bulkhead(BulkheadError::QueueFull { .. }) => "queue_full",
+        Cause::TimedOut { .. }
+        | Cause::Bulkhead(BulkheadError::TimedOut { .. })
+        | Cause::AdaptiveLimit(LimitError::TimedOut { .. }) => "timeout",
+        Cause::RateLimiter(RateLimitError::QueueFull { .. })
+        | Cause::Bulkhead(BulkheadError::QueueFull { .. })
+        | Cause::AdaptiveLimit(LimitError::QueueFull { .. }) => "queue_full",
+        Cause::RateLimiter(RateLimitError::Deadline { .. }) => "deadline",
+        Cause::RateLimiter(RateLimitError::TableFull { .. }) | Cause::CircuitBreaker(BreakerError::TableFull { .. }) => "full",
         Cause::RateLimiter(RateLimitError::Exhausted) => "exhausted",
         Cause::CircuitBreaker(BreakerError::Open { .. } | BreakerError::HalfOpen) => "open",
         Cause::Config(_) => "config",

@@ -1,11 +1,11 @@
 //! The rate limiter: its callers wait, try, or reserve.
 
 use aplomb::rate_limiter::{
-    Algorithm, FixedWindow, Rate, RateLimitError, RateLimiter, SlidingCounter, SlidingWindow, TokenBucket,
+    Algorithm, FixedWindow, KeyedRateLimiter, Rate, RateLimitError, RateLimiter, SlidingCounter, SlidingWindow, TokenBucket,
 };
 use aplomb::{Clock, Deadline, Inline, time};
 use aplomb_embassy::{Embassy, EmbassyClock};
-use wire::{Order, Request, config};
+use wire::{Order, Request, Token, config};
 
 use super::{Ending, Subject};
 use crate::arena::place;
@@ -31,6 +31,14 @@ pub fn set_up(config: config::RateLimiter) -> &'static dyn Subject {
 /// A token bucket as a scenario says, for a layer.
 pub fn layer(config: config::RateLimiter) -> RateLimiter<Embassy, TokenBucket> {
     build(config, token_bucket)
+}
+
+/// The same for each key.
+pub fn keyed_layer(config: config::RateLimiter) -> KeyedRateLimiter<Embassy, Token> {
+    let limiter = KeyedRateLimiter::with_clock(EmbassyClock, token_bucket(config.rate));
+    let limiter = config.capacity.into_iter().fold(limiter, |limiter, most| limiter.capacity(most as usize));
+    let limiter = config.max_concurrent.into_iter().fold(limiter, KeyedRateLimiter::max_concurrent);
+    config.max_waiting.into_iter().fold(limiter, KeyedRateLimiter::max_waiting)
 }
 
 fn token_bucket(setting: config::Rate) -> TokenBucket {
