@@ -91,11 +91,7 @@ impl<S: Storage, F: Storage, const SHARDS: usize> Play<'_, S, F, SHARDS> {
                 let count = self.cache.purge_expired();
                 assert!(count == gone || self.is_small(), "{count} instead of {gone}");
             }
-            20..=24 => {
-                let time = self.rng.u64(0..30);
-                pass(ms(time));
-                self.model.now += time;
-            }
+            20..=24 => self.pass(),
             25 => self.set_back(),
             26..=28 if !self.is_small() => self.refresh(),
             29 if !self.is_small() => {
@@ -108,6 +104,24 @@ impl<S: Storage, F: Storage, const SHARDS: usize> Play<'_, S, F, SHARDS> {
 
     fn is_small(&self) -> bool {
         self.model.settings.capacity.is_some()
+    }
+
+    /// Mostly a moment, at times about one of the spans there are; and on to where all ends are sure.
+    fn pass(&mut self) {
+        let Settings { ttl, time_to_idle, stale_while_revalidate, .. } = self.model.settings;
+        let most = match self.rng.u8(0..8) {
+            0 => [ttl, time_to_idle, stale_while_revalidate][self.rng.usize(0..3)].min(3 * 366 * 24 * 3_600_000),
+            _ => 29,
+        };
+        let mut time = self.rng.u64(0..=most);
+        loop {
+            pass(ms(time));
+            self.model.now += time;
+            match self.model.unsure_for() {
+                Some(rest) => time = rest,
+                None => return,
+            }
+        }
     }
 
     /// All shards know the present, and then the clock is set back: that is no time.
