@@ -7,7 +7,7 @@ use core::time::Duration;
 use super::event::{Event, Removal};
 use super::settings::Cache;
 use super::shard::{Shard, Terms};
-use super::store::Entry;
+use super::store::{Ended, Entry};
 use crate::key::KeyHash;
 use crate::observe::SharedObserver;
 use crate::platform::Platform;
@@ -154,8 +154,8 @@ where
         let mut count = 0;
         for shard in &self.shards {
             forget_fetches(shard);
-            let (mut slot, mut asked) = (0, 0);
-            while let Some(mut copied) = shard.with(|shard| shard.next_from(slot)) {
+            let (mut slot, mut asked) = (usize::MAX, 0);
+            while let Some(mut copied) = shard.with(|shard| shard.last_before(slot)) {
                 asked += 1;
                 if copied.value.take().is_some_and(|value| predicate(&copied.key, &value)) {
                     match shard.with(|shard| shard.take_copied(&copied, asked > TRIES)) {
@@ -178,15 +178,15 @@ where
     pub fn clear(&self) {
         for shard in &self.shards {
             forget_fetches(shard);
-            let mut slot = 0;
+            let mut slot = usize::MAX;
             // One by one: they are dropped outside the lock.
-            while let Some(entry) = shard.with(|shard| shard.take_from(&mut slot)) {
+            while let Some(entry) = shard.with(|shard| shard.take_before(&mut slot)) {
                 self.tell_removed(&entry.key, &entry.value, Removal::Invalidated);
             }
         }
     }
 
-    /// Takes all entries out that have ended and may not be served any more. How many. There is no need to: they go first when room is wanted. It is for who would rather have their memory, or hear of them, sooner; it looks only where some may have ended, by bounds that reads leave behind, and so at worst through all, a shard at a time.
+    /// Takes all entries out that have ended and may not be served any more. How many. There is no need to: they go first when room is wanted. It is for who would rather have their memory, or hear of them, sooner; it looks only where some may have ended, by bounds that reads leave behind, and so at worst through all, 128 at a time.
     ///
     /// # Examples
     ///
@@ -212,9 +212,15 @@ where
                 })
             };
             // One by one: they are dropped outside the lock.
-            while let Some(entry) = take() {
-                count += 1;
-                self.tell_removed(&entry.key, &entry.value, Removal::Expired);
+            loop {
+                match take() {
+                    Ended::Found(entry) => {
+                        count += 1;
+                        self.tell_removed(&entry.key, &entry.value, Removal::Expired);
+                    }
+                    Ended::Unsure => {}
+                    Ended::Nothing => break,
+                }
             }
         }
         count
