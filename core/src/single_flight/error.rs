@@ -27,7 +27,7 @@ pub enum FlightError<E = Infallible> {
     },
     /// Another caller's operation is under way, and as many wait for others' as may.
     QueueFull {
-        /// How many wait.
+        /// How many wait; where it is the storage that is full, how many have a place in it: one whose turn has come keeps its place until its task has its turn.
         waiting: u32,
     },
     /// The deadline has passed. An operation of this caller's that was under way is dropped.

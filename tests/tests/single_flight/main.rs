@@ -353,3 +353,23 @@ fn a_deadline_is_its_callers_alone() {
     });
     assert!(at_rest(&flight));
 }
+
+/// In place they have their seats until they are polled, and so the error says.
+#[test]
+fn who_has_an_outcome_and_was_not_polled_counts_where_there_is_no_room() {
+    let flight: SingleFlight<Sim, u32, u32, u32, Restarts, Inline<2>> = SingleFlight::new().storage();
+    let gate = RefCell::new(None);
+    let run = |key| Box::pin(flight.run(key, || Gate(&gate)));
+    let (mut leads, mut first, mut second) = (run(&1), run(&1), run(&1));
+    for call in [&mut leads, &mut first, &mut second] {
+        assert!(poll_once(call.as_mut()).is_pending());
+    }
+    gate.replace(Some(Ok(1)));
+    assert_eq!(poll_once(leads.as_mut()), Poll::Ready(Ok(1)));
+    let (mut leads, mut follows) = (run(&2), run(&2));
+    assert!(poll_once(leads.as_mut()).is_pending());
+    assert_eq!(poll_once(follows.as_mut()), Poll::Ready(Err(FlightError::QueueFull { waiting: 2 })));
+    assert_eq!(poll_once(first.as_mut()), Poll::Ready(Ok(1)));
+    let mut follows = run(&2);
+    assert!(poll_once(follows.as_mut()).is_pending());
+}

@@ -130,7 +130,7 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
                 self.waiting += 1;
                 Followed::Waits(Place { flight: link, key })
             }
-            Err(full) => Followed::Full(full.0, self.waiting),
+            Err(full) => Followed::Full(full.0, self.seats.places()),
         }
     }
 

@@ -58,6 +58,11 @@ impl<T, S: Storage> Slab<T, S> {
         Ok(queue.append(self.slots.as_mut_slice(), link, payload, waker))
     }
 
+    /// How many places there are. Where nobody finds one, all of them are taken: by those who wait, and those who have been granted and have not learnt of it.
+    pub(crate) fn places(&self) -> u32 {
+        u32::try_from(self.slots.as_slice().len()).unwrap_or(u32::MAX)
+    }
+
     /// What the first in a queue brought.
     pub(crate) fn front(&self, queue: &Queue<S::Link>) -> Option<&T> {
         self.slots.as_slice().get(queue.head?.index())?.payload.as_ref()
