@@ -1,7 +1,8 @@
-//! What a future holds is given back when its operation panics, and not only when the future is dropped: whoever catches the panic may keep it.
+//! What a future holds is given back when its operation panics, and not only when the future is dropped: whoever catches the panic may keep it. And those are woken who wait behind one whose waker panics.
 
 use core::mem::forget;
 use core::pin::Pin;
+use core::task::Waker;
 
 /// Does something with what may panic; if it does, that is cleared away.
 #[inline]
@@ -14,6 +15,17 @@ pub(crate) fn clear_at_panic<T, R>(
     let result = act(at_panic.holder.as_mut());
     forget(at_panic);
     result
+}
+
+/// Wakes one after another; if a waker panics, the others all the same.
+pub(crate) fn wake_all(next: &mut (impl FnMut() -> Option<Waker> + Unpin)) {
+    clear_at_panic(Pin::new(next), wake_rest, wake_rest);
+}
+
+fn wake_rest(mut next: Pin<&mut (impl FnMut() -> Option<Waker> + Unpin)>) {
+    while let Some(waker) = next() {
+        waker.wake();
+    }
 }
 
 struct AtPanic<'h, T, C: FnOnce(Pin<&mut T>)> {

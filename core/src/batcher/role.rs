@@ -10,6 +10,7 @@ use super::machine::{Full, Left, News, Started, Ticket};
 use super::settings::Batcher;
 use crate::alarm::Alarm;
 use crate::observe::SharedObserver;
+use crate::panicking::wake_all;
 use crate::platform::Platform;
 use crate::storage::Storage;
 use crate::sync::wait_list::Key;
@@ -226,7 +227,8 @@ where
                 given = given.saturating_add(1);
             }
             self.batcher.state.with(|machine| machine.give(ticket, first, &mut some, &mut wakers));
-            wakers.into_iter().for_each(Waker::wake);
+            let mut wakers = wakers.into_iter();
+            wake_all(&mut || wakers.next());
         }
         own.unwrap_or(Err(BatchError::Abandoned))
     }

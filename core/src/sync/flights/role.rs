@@ -1,6 +1,7 @@
 use core::task::{Context, Poll, Waker, ready};
 
 use super::{FlightTable, Landed, Learnt, Left, Place, Ticket};
+use crate::panicking::wake_all;
 use crate::platform::SMALL;
 use crate::single_flight::{Event, FlightError};
 use crate::storage::Storage;
@@ -224,7 +225,8 @@ impl<'f, F: Flights + ?Sized> Role<'f, F> {
                 // By now it may be another one's: a waker, or a drop, that panics must not give it up.
                 self.stands = Stands::Outside;
             }
-            wakers.into_iter().for_each(Waker::wake);
+            let mut wakers = wakers.into_iter();
+            wake_all(&mut || wakers.next());
         }
         is_shared
     }
