@@ -120,7 +120,7 @@ pub enum ConfigError {
     RefreshAhead {
         /// The setting.
         value: Duration,
-        /// The TTL, which it must not be longer than.
+        /// The shortest TTL by the settings, its jitter taken off.
         ttl: Duration,
     },
     /// It has to be a number.
@@ -316,7 +316,7 @@ impl ConfigError {
             Self::MaxConcurrent { .. } => "max_concurrent must be at least 1",
             Self::Limit { .. } => "limit must be at least 1, and at most the number of places",
             Self::TtlJitter { .. } => "ttl_jitter must be at most 1",
-            Self::RefreshAhead { .. } => "refresh_ahead must be less than the ttl",
+            Self::RefreshAhead { .. } => "refresh_ahead must be less than the ttl, its jitter taken off",
             Self::EarlyRefresh { .. } => "early_refresh must be a number",
             Self::MaxFetches { .. } => "max_fetches must be at least 1",
             Self::MaxWeight { .. } => "max_weight must be at least 1",
@@ -377,7 +377,7 @@ impl fmt::Display for ConfigError {
             Self::Limit { value: 0, .. } => f.write_str("limit is 0, must be at least 1"),
             Self::Limit { value, most } => write!(f, "limit is {value}, must be at most {most}, the number of places"),
             Self::TtlJitter { value } => write!(f, "ttl_jitter is {value}, must be at most 1"),
-            Self::RefreshAhead { value, ttl } => write!(f, "refresh_ahead is {value:?}, must be less than {ttl:?}, the ttl"),
+            Self::RefreshAhead { value, ttl } => write!(f, "refresh_ahead is {value:?}, must be less than {ttl:?}, the shortest ttl"),
             Self::EarlyRefresh { value } => write!(f, "early_refresh is {value}, must be a number"),
             Self::MaxFetches { value } => write!(f, "max_fetches is {value}, must be at least 1"),
             Self::MaxWeight { value } => write!(f, "max_weight is {value}, must be at least 1"),

@@ -201,6 +201,11 @@ impl Rules {
         times.set_at(now);
     }
 
+    /// The shortest TTL that is one for all.
+    pub(super) const fn shortest_ttl(&self) -> u64 {
+        if self.ttl >= LONGEST { self.ttl } else { self.ttl.saturating_sub(self.ttl_jitter.of(self.ttl)) }
+    }
+
     pub(super) const fn config_error(&self) -> Option<ConfigError> {
         if !self.ttl_jitter.is_at_most_one() {
             return Some(ConfigError::TtlJitter { value: self.ttl_jitter });

@@ -338,7 +338,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
         self
     }
 
-    /// How long before its end a read has an entry fetched anew, by a [refresher](Cache::run) or the [reader](Cache::get_with_refresh), while it is still fresh and served at once: so what is asked for steadily never ends. As Caffeine's `refreshAfterWrite`, counted from the end. Less than the TTL, if that is one for all: one that is due at once is fetched anew at each read. Default: 0, not before.
+    /// How long before its end a read has an entry fetched anew, by a [refresher](Cache::run) or the [reader](Cache::get_with_refresh), while it is still fresh and served at once: so what is asked for steadily never ends. As Caffeine's `refreshAfterWrite`, counted from the end. Less than the TTL, its [jitter](Cache::ttl_jitter) taken off, if that is one for all: one that is due at once is fetched anew at each read. Default: 0, not before.
     #[must_use]
     pub const fn refresh_ahead(mut self, lead: Duration) -> Self {
         self.settings.rules.refresh_ahead = nanos(lead);
@@ -416,8 +416,9 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
         if *max_fetches == 0 {
             return Some(ConfigError::MaxFetches { value: *max_fetches });
         }
-        if rules.refresh_ahead > 0 && rules.refresh_ahead >= rules.ttl && settings.ttl_by.is_none() {
-            return Some(ConfigError::RefreshAhead { value: duration(rules.refresh_ahead), ttl: duration(rules.ttl) });
+        let ttl = rules.shortest_ttl();
+        if rules.refresh_ahead > 0 && rules.refresh_ahead >= ttl && settings.ttl_by.is_none() {
+            return Some(ConfigError::RefreshAhead { value: duration(rules.refresh_ahead), ttl: duration(ttl) });
         }
         rules.config_error()
     }

@@ -76,7 +76,10 @@ fn shares_that_are_none_are_refused() {
     assert!(matches!(refused(cache().max_weight(0)), ConfigError::MaxWeight { .. }));
     assert!(matches!(refused(cache().max_fetches(0)), ConfigError::MaxFetches { .. }));
     let ahead = refused(cache().refresh_ahead(ms(1_000)));
-    assert_eq!(ahead.to_string(), "refresh_ahead is 1s, must be less than 1s, the ttl");
+    assert_eq!(ahead.to_string(), "refresh_ahead is 1s, must be less than 1s, the shortest ttl");
+    let jittered = refused(cache().ttl(secs(60)).refresh_ahead(secs(30)).ttl_jitter(percent(50)));
+    assert_eq!(jittered, ConfigError::RefreshAhead { value: secs(30), ttl: secs(30) });
+    assert!(cache().ttl(secs(60)).refresh_ahead(secs(29)).ttl_jitter(percent(50)).check().is_ok());
     assert!(cache().refresh_ahead(ms(999)).check().is_ok());
     assert!(cache().refresh_ahead(secs(9)).ttl_by(|_, _| secs(10)).check().is_ok(), "who knows how long they live");
     assert!(cache().max_waiting(0).ttl_jitter(Ratio::ONE).early_refresh(Ratio::new(9, 1)).check().is_ok());
