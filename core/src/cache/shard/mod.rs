@@ -90,10 +90,10 @@ pub(super) struct Invalidated<K, V, E, L> {
 }
 
 /// Clones of an entry. As long as the epoch is the same, so is the entry.
-pub(super) struct Copied<K, V, L> {
+pub(super) struct Copied<K, T, L> {
     pub(super) key: K,
-    /// None of an error.
-    pub(super) value: Option<V>,
+    /// Of its value or its error, if that is what is asked about.
+    pub(super) asked: Option<T>,
     pub(super) link: L,
     pub(super) epoch: u32,
     /// Where to go on.

@@ -18,15 +18,18 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
     }
 
     /// Clones of the last entry before a slot.
-    pub(in crate::cache) fn last_before(&mut self, slot: usize) -> Option<Copied<K, V, S::Link>>
+    pub(in crate::cache) fn last_before<T>(
+        &mut self,
+        slot: usize,
+        copy: fn(&Result<V, E>) -> Option<T>,
+    ) -> Option<Copied<K, T, S::Link>>
     where
         K: Clone,
-        V: Clone,
     {
         let (next, link) = self.store.last_before(slot)?;
         let Entry { key, value, .. } = self.store.get_mut(link)?;
-        let (key, value) = (key.clone(), value.as_ref().ok().cloned());
-        Some(Copied { key, value, link, epoch: self.epoch, next })
+        let (key, asked) = (key.clone(), copy(value));
+        Some(Copied { key, asked, link, epoch: self.epoch, next })
     }
 
     /// Clones of the last entry before a slot that would be served.
@@ -47,9 +50,9 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
     }
 
     /// Takes an entry out that was copied: if nothing was kept since; or, at the last try, if it is of the same key still.
-    pub(in crate::cache) fn take_copied(
+    pub(in crate::cache) fn take_copied<T>(
         &mut self,
-        copied: &Copied<K, V, S::Link>,
+        copied: &Copied<K, T, S::Link>,
         is_last: bool,
     ) -> Option<Stored<K, V, E, S::Link>>
     where
