@@ -325,8 +325,11 @@ where
             self.observer.observe(&Event::Rejected { reason: error });
             return Err(error);
         };
-        if is_stale {
-            self.observer.observe(&Event::StaleIfError);
+        match (is_stale, error) {
+            (true, _) => self.observer.observe(&Event::StaleIfError),
+            // Of one that is late, it has been told how it began.
+            (false, FlightError::Deadline) => {}
+            (false, _) => self.tell_of_miss(false),
         }
         Ok(value)
     }
