@@ -377,7 +377,9 @@ impl fmt::Display for ConfigError {
             Self::Limit { value: 0, .. } => f.write_str("limit is 0, must be at least 1"),
             Self::Limit { value, most } => write!(f, "limit is {value}, must be at most {most}, the number of places"),
             Self::TtlJitter { value } => write!(f, "ttl_jitter is {value}, must be at most 1"),
-            Self::RefreshAhead { value, ttl } => write!(f, "refresh_ahead is {value:?}, must be less than {ttl:?}, the shortest ttl"),
+            Self::RefreshAhead { value, ttl } => {
+                write!(f, "refresh_ahead is {value:?}, must be less than {ttl:?}, the shortest ttl")
+            }
             Self::EarlyRefresh { value } => write!(f, "early_refresh is {value}, must be a number"),
             Self::MaxFetches { value } => write!(f, "max_fetches is {value}, must be at least 1"),
             Self::MaxWeight { value } => write!(f, "max_weight is {value}, must be at least 1"),

@@ -32,7 +32,7 @@
 //!
 //! # What runs under the lock
 //!
-//! `Eq` of keys, by which they are found; and `Clone` of a value, since it might be gone after the lock (and of a key, where entries are gone through). Put what is costly to clone into an `Arc`. All else runs outside: fetches, predicates, weights, TTLs, hashes, the [observer](Cache::observed_by), and whatever drops keys and values. The lock is not to be taken from
+//! `Eq` of keys, by which they are found; and `Clone` of a value, or of an error that is kept, since it might be gone after the lock (and of a key, where entries are gone through). Put what is costly to clone into an `Arc`. All else runs outside: fetches, predicates, weights, TTLs, hashes, the [observer](Cache::observed_by), and whatever drops keys and values. The lock is not to be taken from
 //! within these two: they must not call the same cache. If one panics, the lock is free again where it is one between threads; a lock of a single executor stays taken.
 //!
 //! # What it takes
