@@ -215,6 +215,18 @@ impl Rules {
         }
         None
     }
+
+    /// What is wrong with them for the values of a memoized function: no refresher fetches them, and errors are not kept.
+    pub(super) const fn memoized_error(&self) -> Option<ConfigError> {
+        let setting = match () {
+            () if self.stale_while_revalidate > 0 => "stale_while_revalidate",
+            () if self.refresh_ahead > 0 => "refresh_ahead",
+            () if self.is_early.is_some() => "early_refresh",
+            () if self.error_ttl > 0 => "error_ttl",
+            () => return None,
+        };
+        Some(ConfigError::Memoized { setting })
+    }
 }
 
 impl Times {

@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use aplomb::time::{ms, secs};
-use aplomb::{BatchError, Batcher, Heap, Inline};
+use aplomb::{BatchError, Batcher, ConfigError, Heap, Inline};
 use aplomb_sim::{Sim, block_on, sleep};
 use aplomb_tokio::Tokio;
 
@@ -361,4 +361,11 @@ fn on_threads_each_has_its_own() {
     assert!(largest.load(Ordering::Relaxed) <= 16);
     let now = DOUBLES.snapshot();
     assert_eq!((now.waiting, now.running), (0, 0));
+}
+
+#[test]
+fn more_callers_than_there_is_room_for_are_refused() {
+    let batcher = |most| Batcher::<Sim, u32, u32, (), Inline<4>>::max_waiting(Batcher::new(2).storage(), most);
+    assert!(batcher(4).check().is_ok() && batcher(u32::MAX).check().is_ok());
+    assert_eq!(batcher(5).check().map(drop), Err(ConfigError::WaitingPlaces { value: 5, most: 4 }));
 }

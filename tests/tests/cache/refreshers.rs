@@ -243,6 +243,6 @@ fn one_refresher_more_than_can_wait_ends() {
     assert_eq!(now(cache.run(|_| never())), FlightError::QueueFull { waiting: 1 });
     drop(waits);
     assert!(poll(&mut Box::pin(cache.run(|_| never()))).is_pending());
-    let config = ConfigError::MaxFetches { value: 0 };
+    let config = ConfigError::MaxFetches { value: 0, most: usize::MAX };
     assert_eq!(now(Plain::<u32, u32>::new().max_fetches(0).run(|_| never())), FlightError::Config(config));
 }

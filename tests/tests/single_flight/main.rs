@@ -15,7 +15,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use aplomb::key::FoldHash;
 use aplomb::single_flight::{Restarts, Snapshot, Survives};
-use aplomb::{FlightError, Heap, Inline, SingleFlight};
+use aplomb::{ConfigError, FlightError, Heap, Inline, SingleFlight};
 use aplomb_sim::{Sim, block_on, sleep};
 use aplomb_tokio::Tokio;
 use aplomb_tokio::prelude::{SingleFlight as OnTokio, ms};
@@ -372,4 +372,13 @@ fn who_has_an_outcome_and_was_not_polled_counts_where_there_is_no_room() {
     assert_eq!(poll_once(first.as_mut()), Poll::Ready(Ok(1)));
     let mut follows = run(&2);
     assert!(poll_once(follows.as_mut()).is_pending());
+}
+
+#[test]
+fn more_callers_than_there_is_room_for_are_refused() {
+    let flight = |most| SingleFlight::<Sim, u32, u32, u32, Restarts, Inline<2>>::max_waiting(SingleFlight::new().storage(), most);
+    assert!(flight(2).check().is_ok() && flight(u32::MAX).check().is_ok());
+    let refused = ConfigError::WaitingPlaces { value: 3, most: 2 };
+    assert_eq!(flight(3).check().map(drop), Err(refused));
+    assert_eq!(block_on(flight(3).run(&1, || ready(Ok(1)))), Err(FlightError::Config(refused)));
 }
