@@ -295,9 +295,13 @@ where
         }
     }
 
-    fn lead_due(&self, hash: u64, key: &Q) -> Option<Ticket<F::Link>> {
+    fn lead_due(&self, hash: u64, key: &Q, begins: bool) -> Option<Ticket<F::Link>> {
         let (new, limits) = (key.to_key(), self.flight_limits());
-        self.with_shard(hash, |shard| shard.lead_if_nobody(hash, new, |known| known.borrow() == key, limits))?.ok()
+        let led = self.with_shard(hash, |shard| {
+            let led = shard.lead_if_nobody(hash, new, |known| known.borrow() == key, limits);
+            led.inspect(|ticket| shard.flights.set_begun(*ticket, begins))
+        });
+        led?.ok()
     }
 
     fn queue(&self, hash: u64, key: &Q) {
@@ -402,11 +406,16 @@ where
         loop {
             if is_fetched {
                 let waker = waker.clone();
-                let followed = self.with_table(hash, |table| table.follow(hash, |known| known.borrow() == key, waker, limits));
-                match followed.ok_or(full)? {
+                let followed = self.with_table(hash, |table| {
+                    // Who leads may never poll it, and nobody waits for that.
+                    let forgotten = table.take_over(hash, |known| known.borrow() == key);
+                    (table.follow(hash, |known| known.borrow() == key, waker, limits), forgotten)
+                });
+                let (followed, _forgotten) = followed.ok_or(full)?;
+                match followed {
                     Followed::Waits(place) => return Ok(Entered::Flies { hash, stands: Stands::Follows(place) }),
                     Followed::Full(_unused, waiting) => return Err(FlightError::QueueFull { waiting }),
-                    // It has arrived just now.
+                    // It has arrived just now, or is taken over.
                     Followed::Unlisted(_unused) => {}
                 }
             }

@@ -27,7 +27,7 @@
 //! | later, within [`stale_if_error`](Cache::stale_if_error) | if the fetch fails | by the caller |
 //! | after that | no | by the caller |
 //!
-//! A refresher is a task that runs [`Cache::run`]: it fetches one key after the other, so run as many as there are to be fetched at once. Who would rather fetch by himself takes [`get_with_refresh`](Cache::get_with_refresh), and has the fetch as a future, to be run or dropped: as long as it is kept and not polled, whoever needs the value waits for it. Either way there is one for each key; if it fails, the old value stays for as long as it may, and the next read asks for another. Without either, what is due is served
+//! A refresher is a task that runs [`Cache::run`]: it fetches one key after the other, so run as many as there are to be fetched at once. Who would rather fetch by himself takes [`get_with_refresh`](Cache::get_with_refresh), and has the fetch as a future, to be run or dropped: as long as it is kept and not polled, nobody else has one, and whoever needs the value fetches it. Either way there is one for each key; if it fails, the old value stays for as long as it may, and the next read asks for another. Without either, what is due is served
 //! until its end.
 //!
 //! # What runs under the lock

@@ -172,7 +172,7 @@ where
                 let Some(hash) = cache.take_due(&key) else { continue };
                 // Made first: whatever of the caller's code panics, nobody leads yet.
                 let kept = cache.asks_for_keys().then(|| key.clone());
-                let Some(ticket) = cache.lead_due(hash, &key) else { continue };
+                let Some(ticket) = cache.lead_due(hash, &key, true) else { continue };
                 this.fetching.set(Fetching::leading(cache, hash, ticket, kept));
                 next = Some(key);
             }

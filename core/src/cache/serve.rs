@@ -56,9 +56,9 @@ pub trait ServeBy<Q: ?Sized>: Serve {
     #[doc(hidden)]
     fn enter(&self, key: &Q, waker: &Waker, reading: Reading) -> Result<Entered<Self::Outcome, LinkOf<Self>>, FlightError>;
 
-    /// Leads the fetch of what is due, if nobody does.
+    /// Leads the fetch of what is due, if nobody does; and whether that begins at once, or is handed out.
     #[doc(hidden)]
-    fn lead_due(&self, hash: u64, key: &Q) -> Option<Ticket<LinkOf<Self>>>;
+    fn lead_due(&self, hash: u64, key: &Q, begins: bool) -> Option<Ticket<LinkOf<Self>>>;
 
     /// Has what is due fetched anew by a refresher.
     #[doc(hidden)]

@@ -103,6 +103,8 @@ pub(crate) struct Entry {
 pub(crate) struct Flight {
     pub(crate) key: u8,
     pub(crate) is_listed: bool,
+    /// Whether its leader has been polled.
+    pub(crate) has_begun: bool,
     pub(crate) leader: u32,
     /// Whether the leader has learnt that it leads.
     pub(crate) is_told: bool,
@@ -207,9 +209,9 @@ impl Model {
         self.flights.iter_mut().find(|flight| flight.is_listed && flight.key == key)
     }
 
-    pub(crate) fn lead(&mut self, key: u8, leader: u32) {
+    pub(crate) fn lead(&mut self, key: u8, leader: u32, has_begun: bool) {
         self.counts.fetches += 1;
-        self.flights.push(Flight { key, is_listed: true, leader, is_told: true, followers: VecDeque::new() });
+        self.flights.push(Flight { key, is_listed: true, has_begun, leader, is_told: true, followers: VecDeque::new() });
     }
 
     pub(crate) fn call(&mut self, key: u8, id: u32, queues: bool) -> Called {
@@ -228,11 +230,16 @@ impl Model {
             return Called::Served { outcome: entry.outcome, is_due };
         }
         self.counts.misses += 1;
-        if let Some(flight) = self.listed(key) {
-            flight.followers.push_back(id);
-            return Called::Follows;
+        match self.listed(key) {
+            Some(flight) if flight.has_begun => {
+                flight.followers.push_back(id);
+                return Called::Follows;
+            }
+            // Nobody waits for what may never be polled.
+            Some(flight) => flight.is_listed = false,
+            None => {}
         }
-        self.lead(key, id);
+        self.lead(key, id, true);
         Called::Leads
     }
 

@@ -178,7 +178,7 @@ impl<'c, S: Storage, F: Storage, const SHARDS: usize> Play<'c, S, F, SHARDS> {
             Called::Follows => assert!(polled.is_pending() && caller.fate.get() == ends, "it waits"),
         }
         if let Some(future) = refresh {
-            self.model.lead(key, id);
+            self.model.lead(key, id, false);
             self.callers.push(Caller { future, is_refresh: true, ..caller });
         } else if polled.is_pending() {
             self.callers.push(caller);
@@ -193,6 +193,7 @@ impl<'c, S: Storage, F: Storage, const SHARDS: usize> Play<'c, S, F, SHARDS> {
         }
         let (caller, model) = (&mut self.callers[at], &mut self.model);
         let (ends, polled) = (caller.fate.get(), caller.poll());
+        model.leads(caller.id).into_iter().for_each(|flight| flight.has_begun = true);
         let expected = if let Some(outcome) = model.landed.remove(&caller.id) {
             Poll::Ready(outcome)
         } else if let (Some(flight), Some(outcome)) = (model.leads(caller.id), ends) {
@@ -242,7 +243,7 @@ impl<'c, S: Storage, F: Storage, const SHARDS: usize> Play<'c, S, F, SHARDS> {
                 if !was_queued || model.known(key) == Age::Dead || model.listed(key).is_some() {
                     continue;
                 }
-                model.lead(key, REFRESHER);
+                model.lead(key, REFRESHER, true);
             }
             let Some(outcome) = ends.take() else { break };
             _ = model.arrive(REFRESHER, outcome);
