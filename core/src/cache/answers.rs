@@ -338,6 +338,10 @@ where
         Ok(value)
     }
 
+    fn at_hand(&self, key: &Q) -> Option<V> {
+        self.peek(key)
+    }
+
     fn to_key(&self, key: &Q) -> K {
         key.to_key()
     }

@@ -10,6 +10,7 @@
 //!
 //! - [`get`](Cache::get) answers with what is there and fresh: while `now < stored + ttl`. Else one of the callers fetches, and all who ask meanwhile have its result, its error too; a fetch counts as stored when it has ended.
 //! - A caller that fetches and is dropped, or whose fetch panics, hands over to the one that has waited longest, which starts its own; also if a value was stored or invalidated meanwhile, as what its callers get is what is fetched for them.
+//! - A fetch that fails ends with a value for whoever asked, if one has been stored meanwhile that would be served.
 //! - What is invalidated or replaced while it is fetched answers the callers of that fetch, and is not kept; and the end of an old fetch does nothing to a newer one. Nothing that was taken out comes back.
 //! - It never has more entries than its [`capacity`](Cache::capacity), nor do they weigh more than [`max_weight`](Cache::max_weight), each shard its part, rounded up. To make room, what has ended goes first, and then what is used least and longest ago; no more than 128 entries are looked at for one that has ended, so that where many have moved their ends, another one may go before it; keys that come once, as in a scan, pass through without displacing what is used again.
 //! - Nothing happens in the background. What has ended is no longer served, and lies there until its place is wanted, its key is stored again, it is invalidated, or somebody [purges](Cache::purge_expired).

@@ -203,11 +203,11 @@ where
         }
         if let Some(outcome) = ready!(this.fetching.as_mut().poll_news(cx)) {
             *this.operation = None;
-            return Poll::Ready(outcome.map(alone).map_err(FlightError::Failed));
+            return Poll::Ready(this.fetching.cache().ended(*this.key, outcome).map(alone));
         }
-        let key = *this.key;
+        let (key, cache) = (*this.key, this.fetching.cache());
         let arrival = ready!(this.fetching.poll_fetch::<_, X>(this.operation, |cache| Some(cache.to_key(key)), cx));
-        Poll::Ready(arrival.into_outcome().map(alone).map_err(FlightError::Failed))
+        Poll::Ready(cache.ended(key, arrival.into_outcome()).map(alone))
     }
 }
 

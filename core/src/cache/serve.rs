@@ -68,6 +68,16 @@ pub trait ServeBy<Q: ?Sized>: Serve {
     #[doc(hidden)]
     fn instead(&self, key: &Q, error: FlightError) -> Result<Self::Value, FlightError>;
 
+    /// The value that is there, and would be served.
+    #[doc(hidden)]
+    fn at_hand(&self, key: &Q) -> Option<Self::Value>;
+
+    /// What a call ends with: where a fetch has failed, a value that was stored meanwhile comes before its error.
+    #[doc(hidden)]
+    fn ended(&self, key: &Q, outcome: Self::Outcome) -> Result<Self::Value, FlightError<Self::Error>> {
+        outcome.or_else(|error| self.at_hand(key).ok_or(FlightError::Failed(error)))
+    }
+
     #[doc(hidden)]
     fn to_key(&self, key: &Q) -> Self::Key;
 }

@@ -281,6 +281,11 @@ impl Model {
         result
     }
 
+    /// What a call with that key ends with: a value that was stored meanwhile comes before an error.
+    pub(crate) fn ended(&self, key: u8, outcome: Outcome) -> Outcome {
+        outcome.or_else(|error| self.peek(key).ok_or(error))
+    }
+
     pub(crate) fn leave(&mut self, id: u32) {
         self.landed.remove(&id);
         for flight in &mut self.flights {

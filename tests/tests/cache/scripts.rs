@@ -27,6 +27,7 @@ fn fetch(fate: &Fate) -> impl Future<Output = Outcome> + use<> {
 /// One who was polled, and is pending.
 struct Caller<'c> {
     id: u32,
+    key: u8,
     future: Pending<'c>,
     fate: Fate,
     wakes: Arc<Wakes>,
@@ -160,7 +161,7 @@ impl<'c, S: Storage, F: Storage, const SHARDS: usize> Play<'c, S, F, SHARDS> {
     fn begin(&mut self, key: u8, future: Pending<'c>, fate: Fate, queues: bool, handed: &RefCell<Option<Pending<'c>>>) {
         self.last += 1;
         let id = self.last;
-        let mut caller = Caller { id, future, fate, wakes: Arc::default(), seen: 0, is_refresh: false };
+        let mut caller = Caller { id, key, future, fate, wakes: Arc::default(), seen: 0, is_refresh: false };
         if self.rng.u8(0..4) == 0 {
             caller.fate.set(Some(self.outcome()));
         }
@@ -195,11 +196,11 @@ impl<'c, S: Storage, F: Storage, const SHARDS: usize> Play<'c, S, F, SHARDS> {
         let (ends, polled) = (caller.fate.get(), caller.poll());
         model.leads(caller.id).into_iter().for_each(|flight| flight.has_begun = true);
         let expected = if let Some(outcome) = model.landed.remove(&caller.id) {
-            Poll::Ready(outcome)
+            Poll::Ready(model.ended(caller.key, outcome))
         } else if let (Some(flight), Some(outcome)) = (model.leads(caller.id), ends) {
             flight.is_told = true;
             let result = model.arrive(caller.id, outcome);
-            Poll::Ready(if caller.is_refresh { outcome } else { result })
+            Poll::Ready(if caller.is_refresh { outcome } else { model.ended(caller.key, result) })
         } else {
             model.leads(caller.id).into_iter().for_each(|flight| flight.is_told = true);
             Poll::Pending
