@@ -193,6 +193,13 @@ where
         }
     }
 
+    fn put_back(&self, key: K) {
+        let most = self.entries();
+        if let Ok(Some(waker)) = self.refreshes.with(|refreshes| refreshes.push(key, most)) {
+            waker.wake();
+        }
+    }
+
     fn take_due(&self, key: &K) -> Option<u64> {
         let (hash, read, rules) = (Self::hash(key), self.read(), &self.settings.rules);
         let is_due = self.with_shard(hash, |shard| {

@@ -39,6 +39,10 @@ pub trait Serve: Flights<Outcome = Result<Self::Value, Self::Error>> {
     #[doc(hidden)]
     fn take_due(&self, key: &Self::Key) -> Option<u64>;
 
+    /// Puts a key back that could not be looked at.
+    #[doc(hidden)]
+    fn put_back(&self, key: Self::Key);
+
     /// A fetch has ended: keeps what it brought, and gives it to all who wait. What its caller ends with.
     #[doc(hidden)]
     fn arrive(
