@@ -120,7 +120,7 @@ pub enum ConfigError {
     RefreshAhead {
         /// The setting.
         value: Duration,
-        /// The TTL, which it must not be longer than.
+        /// The shortest TTL by the settings, its jitter taken off.
         ttl: Duration,
     },
     /// It has to be a number.
@@ -128,10 +128,24 @@ pub enum ConfigError {
         /// The setting.
         value: Ratio,
     },
-    /// With none at once, nothing would ever be fetched.
+    /// With none at once, nothing would ever be fetched; and there is no room for more than there are places.
     MaxFetches {
         /// The setting.
         value: usize,
+        /// How many places there are.
+        most: usize,
+    },
+    /// Of a cache that a memoized function's values are kept in: nobody fetches them anew but who calls it, and errors are not kept.
+    Memoized {
+        /// The setting that has no sense there.
+        setting: &'static str,
+    },
+    /// No more can wait than there are places.
+    WaitingPlaces {
+        /// The setting.
+        value: u32,
+        /// How many places there are.
+        most: usize,
     },
     /// Without weight there is room for nothing.
     MaxWeight {
@@ -328,9 +342,13 @@ impl ConfigError {
             Self::MaxConcurrent { .. } => "max_concurrent must be at least 1",
             Self::Limit { .. } => "limit must be at least 1, and at most the number of places",
             Self::TtlJitter { .. } => "ttl_jitter must be at most 1",
-            Self::RefreshAhead { .. } => "refresh_ahead must be less than the ttl",
+            Self::RefreshAhead { .. } => "refresh_ahead must be less than the ttl, its jitter taken off",
             Self::EarlyRefresh { .. } => "early_refresh must be a number",
-            Self::MaxFetches { .. } => "max_fetches must be at least 1",
+            Self::MaxFetches { .. } => "max_fetches must be at least 1, and at most the number of places",
+            Self::Memoized { .. } => {
+                "stale_while_revalidate, refresh_ahead, early_refresh and error_ttl must not be set where a memoized function's values are kept"
+            }
+            Self::WaitingPlaces { .. } => "max_waiting must be at most the number of places",
             Self::MaxWeight { .. } => "max_weight must be at least 1",
             Self::ConsecutiveFailures { .. } => "consecutive must be at least 1",
             Self::LastCalls { .. } => "last_calls must be at least 1, and at most the number of bits",
@@ -393,9 +411,16 @@ impl fmt::Display for ConfigError {
             Self::Limit { value: 0, .. } => f.write_str("limit is 0, must be at least 1"),
             Self::Limit { value, most } => write!(f, "limit is {value}, must be at most {most}, the number of places"),
             Self::TtlJitter { value } => write!(f, "ttl_jitter is {value}, must be at most 1"),
-            Self::RefreshAhead { value, ttl } => write!(f, "refresh_ahead is {value:?}, must be less than {ttl:?}, the ttl"),
+            Self::RefreshAhead { value, ttl } => {
+                write!(f, "refresh_ahead is {value:?}, must be less than {ttl:?}, the shortest ttl")
+            }
             Self::EarlyRefresh { value } => write!(f, "early_refresh is {value}, must be a number"),
-            Self::MaxFetches { value } => write!(f, "max_fetches is {value}, must be at least 1"),
+            Self::MaxFetches { value: 0, .. } => f.write_str("max_fetches is 0, must be at least 1"),
+            Self::MaxFetches { value, most } => write!(f, "max_fetches is {value}, must be at most {most}, the number of places"),
+            Self::Memoized { setting } => write!(f, "{setting} is set, must not be where a memoized function's values are kept"),
+            Self::WaitingPlaces { value, most } => {
+                write!(f, "max_waiting is {value}, must be at most {most}, the number of places")
+            }
             Self::MaxWeight { value } => write!(f, "max_weight is {value}, must be at least 1"),
             Self::ConsecutiveFailures { value } => write!(f, "consecutive is {value}, must be at least 1"),
             Self::LastCalls { value, most } => write!(f, "last_calls is {value}, must be from 1 to {most}"),

@@ -3,6 +3,8 @@
 use core::fmt::Debug;
 use core::num::{NonZeroU16, NonZeroU32};
 
+use crate::config::ConfigError;
+
 /// A place for tables.
 pub trait Storage {
     /// What one entry of a table is linked to another by.
@@ -48,6 +50,11 @@ pub(crate) const fn keys(set: Option<usize>, held: usize) -> usize {
         None if held < DEFAULT_KEYS => held,
         None => DEFAULT_KEYS,
     }
+}
+
+/// What is wrong with a setting by which so many may wait, if there are so many places. `u32::MAX` is as many as there are.
+pub(crate) const fn waiting_error(value: u32, most: usize) -> Option<ConfigError> {
+    if value < u32::MAX && value as usize > most { Some(ConfigError::WaitingPlaces { value, most }) } else { None }
 }
 
 /// The number of an entry, so made that "none" is zero: an empty table is all zeroes then, lies in `.bss` and costs no flash.

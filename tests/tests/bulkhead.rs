@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use aplomb::{Bulkhead, BulkheadError, Inline};
+use aplomb::{Bulkhead, BulkheadError, ConfigError, Inline};
 use aplomb_sim::{Explore, Manual, ManualClock, Sim, block_on, sleep};
 use aplomb_tokio::prelude::{checked, ms};
 use aplomb_tokio::{Tokio, prelude::Bulkhead as OnTokio};
@@ -259,4 +259,11 @@ fn nobody_is_one_too_many_and_nobody_is_forgotten() {
         }
     });
     assert!(timed_out.get() > 50 && rejected.get() > 50, "{timed_out:?}, {rejected:?}");
+}
+
+#[test]
+fn more_callers_than_there_is_room_for_are_refused() {
+    let bulkhead = |most| Bulkhead::<Sim, Inline<2>>::max_waiting(Bulkhead::new(1).storage(), most);
+    assert!(bulkhead(2).check().is_ok() && bulkhead(u32::MAX).check().is_ok());
+    assert_eq!(bulkhead(3).check().map(drop), Err(ConfigError::WaitingPlaces { value: 3, most: 2 }));
 }

@@ -8,7 +8,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use aplomb::{FlightError, Memoize, Platform};
+use aplomb::ratio::{Ratio, percent};
+use aplomb::time::secs;
+use aplomb::{Cache, ConfigError, FlightError, Memoize, Platform};
 use aplomb_embassy::Embassy;
 use aplomb_sim::prelude::memoize;
 use aplomb_sim::{Sim, World, block_on};
@@ -139,4 +141,26 @@ async fn in_a_static() {
     check(&ON_TOKIO);
     check(&ON_EMBASSY);
     assert_eq!(tokio::spawn(ON_TOKIO.call(&8)).await.unwrap(), Ok(64));
+}
+
+/// Nobody would fetch them anew, and errors would be kept, which is promised not to happen.
+#[test]
+fn what_a_memoized_function_cannot_honour_is_refused() {
+    let kept = |cache: Cache<Sim, u32, u32, ()>| Memoize::kept_in(|n: u32| ready(Ok::<_, ()>(n)), cache);
+    let cache = || Cache::new().ttl(secs(60));
+    let settings = [
+        (cache().stale_while_revalidate(secs(1)), "stale_while_revalidate"),
+        (cache().refresh_ahead(secs(1)), "refresh_ahead"),
+        (cache().early_refresh(Ratio::ONE), "early_refresh"),
+        (cache().error_ttl(secs(1)), "error_ttl"),
+    ];
+    for (cache, setting) in settings {
+        let refused = kept(cache).capacity(10).check().map(drop).unwrap_err();
+        assert_eq!(refused, ConfigError::Memoized { setting });
+        assert_eq!(refused.to_string(), format!("{setting} is set, must not be where a memoized function's values are kept"));
+    }
+    let unchecked = kept(cache().error_ttl(secs(1)));
+    let refused = ConfigError::Memoized { setting: "error_ttl" };
+    assert_eq!(block_on(unchecked.call(&1)), Err(FlightError::Config(refused)));
+    assert!(kept(cache().stale_if_error(secs(1)).time_to_idle(secs(9)).ttl_jitter(percent(10))).check().is_ok());
 }

@@ -9,7 +9,7 @@ use super::machine::{Machine, Terms};
 use crate::config::ConfigError;
 use crate::observe::{SharedObserver, Silent};
 use crate::platform::{Ambient, Platform};
-use crate::storage::Storage;
+use crate::storage::{Storage, waiting_error};
 use crate::sync::Shared;
 use crate::time::{duration, nanos};
 
@@ -257,6 +257,9 @@ impl<P: Platform, I, T, E, S: Storage, O> Batcher<P, I, T, E, S, O> {
         }
         if max_waiting < max_items {
             return Some(ConfigError::MaxWaiting { value: max_waiting, least: max_items });
+        }
+        if let Some(error) = waiting_error(max_waiting, S::CAPACITY) {
+            return Some(error);
         }
         if max_concurrent == 0 {
             return Some(ConfigError::MaxConcurrent { value: 0 });

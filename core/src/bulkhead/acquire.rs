@@ -136,6 +136,10 @@ impl<P: Platform, S: Storage, O: SharedObserver<Event>> Bulkhead<P, S, O> {
     fn no_places(&self) -> BulkheadError {
         self.built_wrong().map_or(BulkheadError::NoPlaces, BulkheadError::Config)
     }
+
+    fn queue_full(&self, waiting: u32) -> BulkheadError {
+        self.built_wrong().map_or(BulkheadError::QueueFull { waiting }, BulkheadError::Config)
+    }
 }
 
 pin_project! {
@@ -230,7 +234,7 @@ impl<P: Platform, S: Storage, O: SharedObserver<Event>> Patient for Bulkhead<P, 
     fn refusal(&self, refused: AcquireError) -> BulkheadError {
         self.rejected(match refused {
             AcquireError::TooMany { .. } => self.no_places(),
-            AcquireError::QueueFull { waiting } => BulkheadError::QueueFull { waiting },
+            AcquireError::QueueFull { waiting } => self.queue_full(waiting),
             AcquireError::Closed => BulkheadError::Closed,
         })
     }

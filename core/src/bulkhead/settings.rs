@@ -6,7 +6,7 @@ use super::event::Event;
 use crate::config::ConfigError;
 use crate::observe::{SharedObserver, Silent};
 use crate::platform::{Ambient, Platform};
-use crate::storage::Storage;
+use crate::storage::{Storage, waiting_error};
 use crate::sync::Semaphore;
 use crate::sync::semaphore::Lender;
 use crate::time::{duration, nanos};
@@ -165,17 +165,17 @@ impl<P: Platform, S: Storage, O> Bulkhead<P, S, O> {
     /// What is wrong with it, if anything is: [`check`](Bulkhead::check), for code that is evaluated at compile time.
     #[must_use]
     pub const fn config_error(self) -> Option<ConfigError> {
-        let value = self.max_concurrent;
+        let error = self.built_wrong();
         // It has no waiters yet, and a `const fn` drops nothing.
         forget(self);
-        wrong(value)
+        error
     }
 
     /// Itself, if it makes sense; for what comes from a configuration file. [`checked!`](crate::checked) does so at compile time.
     ///
     /// # Errors
     ///
-    /// [`ConfigError::MaxConcurrent`] if nothing may run.
+    /// [`ConfigError::MaxConcurrent`] if nothing may run; [`ConfigError::WaitingPlaces`] if more may wait than there is room for.
     ///
     /// # Examples
     ///
@@ -186,7 +186,7 @@ impl<P: Platform, S: Storage, O> Bulkhead<P, S, O> {
     /// assert_eq!(refused.unwrap_err().to_string(), "max_concurrent is 0, must be at least 1");
     /// ```
     pub const fn check(self) -> Result<Self, ConfigError> {
-        match wrong(self.max_concurrent) {
+        match self.built_wrong() {
             Some(error) => {
                 forget(self);
                 Err(error)
@@ -265,7 +265,10 @@ impl<P: Platform, S: Storage, O> Bulkhead<P, S, O> {
 
     /// What is wrong with it as it was built.
     pub(super) const fn built_wrong(&self) -> Option<ConfigError> {
-        wrong(self.max_concurrent)
+        match wrong(self.max_concurrent) {
+            Some(error) => Some(error),
+            None => waiting_error(self.semaphore.max_waiting, S::CAPACITY),
+        }
     }
 }
 

@@ -193,6 +193,13 @@ where
         }
     }
 
+    fn put_back(&self, key: K) {
+        let most = self.entries();
+        if let Ok(Some(waker)) = self.refreshes.with(|refreshes| refreshes.push(key, most)) {
+            waker.wake();
+        }
+    }
+
     fn take_due(&self, key: &K) -> Option<u64> {
         let (hash, read, rules) = (Self::hash(key), self.read(), &self.settings.rules);
         let is_due = self.with_shard(hash, |shard| {
@@ -295,9 +302,13 @@ where
         }
     }
 
-    fn lead_due(&self, hash: u64, key: &Q) -> Option<Ticket<F::Link>> {
+    fn lead_due(&self, hash: u64, key: &Q, begins: bool) -> Option<Ticket<F::Link>> {
         let (new, limits) = (key.to_key(), self.flight_limits());
-        self.with_shard(hash, |shard| shard.lead_if_nobody(hash, new, |known| known.borrow() == key, limits))?.ok()
+        let led = self.with_shard(hash, |shard| {
+            let led = shard.lead_if_nobody(hash, new, |known| known.borrow() == key, limits);
+            led.inspect(|ticket| shard.flights.set_begun(*ticket, begins))
+        });
+        led?.ok()
     }
 
     fn queue(&self, hash: u64, key: &Q) {
@@ -325,10 +336,17 @@ where
             self.observer.observe(&Event::Rejected { reason: error });
             return Err(error);
         };
-        if is_stale {
-            self.observer.observe(&Event::StaleIfError);
+        match (is_stale, error) {
+            (true, _) => self.observer.observe(&Event::StaleIfError),
+            // Of one that is late, it has been told how it began.
+            (false, FlightError::Deadline) => {}
+            (false, _) => self.tell_of_miss(false),
         }
         Ok(value)
+    }
+
+    fn at_hand(&self, key: &Q) -> Option<V> {
+        self.peek(key)
     }
 
     fn to_key(&self, key: &Q) -> K {
@@ -399,11 +417,16 @@ where
         loop {
             if is_fetched {
                 let waker = waker.clone();
-                let followed = self.with_table(hash, |table| table.follow(hash, |known| known.borrow() == key, waker, limits));
-                match followed.ok_or(full)? {
+                let followed = self.with_table(hash, |table| {
+                    // Who leads may never poll it, and nobody waits for that.
+                    let forgotten = table.take_over(hash, |known| known.borrow() == key);
+                    (table.follow(hash, |known| known.borrow() == key, waker, limits), forgotten)
+                });
+                let (followed, _forgotten) = followed.ok_or(full)?;
+                match followed {
                     Followed::Waits(place) => return Ok(Entered::Flies { hash, stands: Stands::Follows(place) }),
                     Followed::Full(_unused, waiting) => return Err(FlightError::QueueFull { waiting }),
-                    // It has arrived just now.
+                    // It has arrived just now, or is taken over.
                     Followed::Unlisted(_unused) => {}
                 }
             }

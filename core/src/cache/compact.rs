@@ -1,9 +1,6 @@
-/// An instant in three bytes, for whoever knows another one that is not far from it: as much of it as tells the difference. It is rounded down.
+/// An instant in three bytes, for whoever knows another one that is not far from it, and which of them is the earlier one: as much of it as tells the difference. It is rounded down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Compact([u8; 3]);
-
-/// The longest span between two instants: 31 years and eight months.
-pub(super) const LONGEST: u64 = 1_000_000_000_000_000_000;
 
 /// So many bits are kept, and how many there are below them.
 const KEPT: u32 = 18;
@@ -12,24 +9,33 @@ const MASK: u64 = (1 << KEPT) - 1;
 impl Compact {
     pub(super) const ZERO: Self = Self([0; 3]);
 
-    /// That instant, for who knows one that is no further from it than `span`. It is rounded by less than a thirty-thousandth of that.
+    /// That instant, for who knows one that is no further from it than `span`. It is rounded by less than a 65,536th of that.
     pub(super) fn of(nanos: u64, span: u64) -> Self {
-        // Of all that are so near, no two have the same bits, before and after.
-        let below = (u64::BITS - span.leading_zeros()).saturating_sub(KEPT - 2);
+        // Of all that are so near, no two have the same bits.
+        let below = (u64::BITS - span.leading_zeros()).saturating_sub(KEPT - 1);
         let kept = (nanos >> below) & MASK;
         let [.., a, b, c] = (kept | u64::from(below) << KEPT).to_be_bytes();
         Self([a, b, c])
     }
 
-    /// The instant, which is near to that one.
-    pub(super) fn near(self, nanos: u64) -> u64 {
+    /// The instant, which is not before that one.
+    pub(super) fn from(self, nanos: u64) -> u64 {
+        let (kept, below) = self.parts();
+        let there = nanos >> below;
+        there.saturating_add(kept.wrapping_sub(there) & MASK) << below
+    }
+
+    /// The instant, which is not after that one.
+    pub(super) fn until(self, nanos: u64) -> u64 {
+        let (kept, below) = self.parts();
+        let there = nanos >> below;
+        there.saturating_sub(there.wrapping_sub(kept) & MASK) << below
+    }
+
+    fn parts(self) -> (u64, u64) {
         let [a, b, c] = self.0;
         let packed = u64::from(u32::from_be_bytes([0, a, b, c]));
-        let (kept, below) = (packed & MASK, packed >> KEPT);
-        let there = nanos >> below;
-        let ahead = kept.wrapping_sub(there) & MASK;
-        let index = if ahead <= MASK / 2 { there.saturating_add(ahead) } else { there.saturating_sub(MASK + 1 - ahead) };
-        index << below
+        (packed & MASK, packed >> KEPT)
     }
 }
 
@@ -41,18 +47,21 @@ mod tests {
     fn an_instant_is_known_from_one_near_it() {
         let mut random = fastrand::Rng::with_seed(3);
         for _ in 0..100_000 {
-            let span = random.u64(1..LONGEST) >> random.u32(0..60);
-            let at = random.u64(..2 * LONGEST) >> random.u32(0..60);
-            let other = if random.bool() { at + random.u64(..=span) } else { at.saturating_sub(random.u64(..=span)) };
-            let known = Compact::of(at, span).near(other);
-            assert!(known <= at && at - known <= span / 32_768, "{at} is {known} to {other}, within {span}");
+            let span = random.u64(1..) >> random.u32(0..63);
+            let at = random.u64(..) >> random.u32(0..60);
+            let error = |known: u64| (known <= at).then(|| at - known);
+            let (before, after) = (at.saturating_sub(random.u64(..=span)), at.saturating_add(random.u64(..=span)));
+            for known in [Compact::of(at, span).from(before), Compact::of(at, span).until(after)] {
+                assert!(error(known).is_some_and(|error| error <= span / 65_536), "{at} is {known} within {span}");
+            }
         }
     }
 
     #[test]
     fn what_is_near_is_exact() {
-        for (at, other) in [(0, 0), (0, 65_535), (65_535, 0), (1_000_000, 1_000_007), (1_000_007, 1_000_000)] {
-            assert_eq!(Compact::of(at, 65_535).near(other), at);
+        for (at, other) in [(0, 0), (131_071, 0), (131_071, 131_071), (1_131_070, 1_000_000)] {
+            assert_eq!(Compact::of(at, 131_071).from(other), at);
+            assert_eq!(Compact::of(other, 131_071).until(at), other);
         }
     }
 }

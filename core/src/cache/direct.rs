@@ -7,7 +7,7 @@ use core::time::Duration;
 use super::event::{Event, Removal};
 use super::settings::Cache;
 use super::shard::{Shard, Terms};
-use super::store::Entry;
+use super::store::{Ended, Entry};
 use crate::key::KeyHash;
 use crate::observe::SharedObserver;
 use crate::platform::Platform;
@@ -131,7 +131,7 @@ where
     F: Storage,
     O: for<'e> SharedObserver<Event<'e, K, V>>,
 {
-    /// Takes all entries out of which the predicate is true, and has all fetches that are under way answer their callers only. How many.
+    /// Takes all values out of which the predicate is true, and has all fetches that are under way answer their callers only. How many. Errors that are kept stay: for them there is [`invalidate_errors_if`](Cache::invalidate_errors_if).
     ///
     /// The predicate is called outside the lock, with clones. What is stored meanwhile may be passed over; or be taken out by what was said of the value before it, where others store all the time.
     ///
@@ -146,18 +146,51 @@ where
     /// assert_eq!(pages.invalidate_if(|path, _| path.starts_with("/a/")), 1);
     /// assert_eq!(pages.len(), 1);
     /// ```
-    pub fn invalidate_if(&self, mut predicate: impl FnMut(&K, &V) -> bool) -> usize
+    pub fn invalidate_if(&self, predicate: impl FnMut(&K, &V) -> bool) -> usize
     where
         K: Clone + Hash + Eq,
         V: Clone,
     {
+        self.take_if(|outcome| outcome.as_ref().ok().cloned(), predicate)
+    }
+
+    /// Takes all [errors that are kept](Cache::error_ttl) out of which the predicate is true, and has all fetches that are under way answer their callers only. How many.
+    ///
+    /// The predicate is called as that of [`invalidate_if`](Cache::invalidate_if) is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// let users: Cache<u64, &str, u16> = Cache::new().error_ttl(secs(60));
+    /// aplomb_sim::block_on(async {
+    ///     let _ = users.get(&7, || async { Err(404) }).await;
+    ///     let _ = users.get(&8, || async { Err(503) }).await;
+    ///     assert_eq!(users.invalidate_errors_if(|_, status| *status == 503), 1);
+    ///     assert_eq!(users.get(&8, || async { Ok("ann") }).await, Ok("ann"));
+    /// });
+    /// ```
+    pub fn invalidate_errors_if(&self, predicate: impl FnMut(&K, &E) -> bool) -> usize
+    where
+        K: Clone + Hash + Eq,
+        E: Clone,
+    {
+        self.take_if(|outcome| outcome.as_ref().err().cloned(), predicate)
+    }
+
+    /// Takes all entries out of which there is something to be asked, and the predicate is true of that.
+    fn take_if<T>(&self, copy: fn(&Result<V, E>) -> Option<T>, mut predicate: impl FnMut(&K, &T) -> bool) -> usize
+    where
+        K: Clone + Eq,
+    {
         let mut count = 0;
         for shard in &self.shards {
             forget_fetches(shard);
-            let (mut slot, mut asked) = (0, 0);
-            while let Some(mut copied) = shard.with(|shard| shard.next_from(slot)) {
+            let (mut slot, mut asked) = (usize::MAX, 0);
+            while let Some(mut copied) = shard.with(|shard| shard.last_before(slot, copy)) {
                 asked += 1;
-                if copied.value.take().is_some_and(|value| predicate(&copied.key, &value)) {
+                if copied.asked.take().is_some_and(|asked| predicate(&copied.key, &asked)) {
                     match shard.with(|shard| shard.take_copied(&copied, asked > TRIES)) {
                         Some(taken) => {
                             count += 1;
@@ -178,15 +211,15 @@ where
     pub fn clear(&self) {
         for shard in &self.shards {
             forget_fetches(shard);
-            let mut slot = 0;
+            let mut slot = usize::MAX;
             // One by one: they are dropped outside the lock.
-            while let Some(entry) = shard.with(|shard| shard.take_from(&mut slot)) {
+            while let Some(entry) = shard.with(|shard| shard.take_before(&mut slot)) {
                 self.tell_removed(&entry.key, &entry.value, Removal::Invalidated);
             }
         }
     }
 
-    /// Takes all entries out that have ended and may not be served any more. How many. There is no need to: they go first when room is wanted. It is for who would rather have their memory, or hear of them, sooner; it looks only where some may have ended, by bounds that reads leave behind, and so at worst through all, a shard at a time.
+    /// Takes all entries out that have ended and may not be served any more. How many. There is no need to: they go first when room is wanted. It is for who would rather have their memory, or hear of them, sooner; it looks only where some may have ended, by bounds that reads leave behind, and so at worst through all, 128 at a time.
     ///
     /// # Examples
     ///
@@ -212,9 +245,15 @@ where
                 })
             };
             // One by one: they are dropped outside the lock.
-            while let Some(entry) = take() {
-                count += 1;
-                self.tell_removed(&entry.key, &entry.value, Removal::Expired);
+            loop {
+                match take() {
+                    Ended::Found(entry) => {
+                        count += 1;
+                        self.tell_removed(&entry.key, &entry.value, Removal::Expired);
+                    }
+                    Ended::Unsure => {}
+                    Ended::Nothing => break,
+                }
             }
         }
         count

@@ -46,7 +46,7 @@ impl<P: Platform<Clock: Copy>, K, V, E, S: Storage, H, F: Storage, const SHARDS:
 
 /// What a cache tells its [observer](super::Cache::observed_by), and a memoized function its.
 ///
-/// Each read begins with one of [`Hit`](Event::Hit), [`Stale`](Event::Stale), [`Missed`](Event::Missed), [`Shared`](Event::Shared) and [`Rejected`](Event::Rejected).
+/// Each read begins with one of [`Hit`](Event::Hit), [`Stale`](Event::Stale), [`Missed`](Event::Missed), [`Shared`](Event::Shared) and [`Rejected`](Event::Rejected); or, where there is no room to fetch or to wait, and what is past its end answers, with [`StaleIfError`](Event::StaleIfError).
 ///
 /// # Examples
 ///
@@ -86,7 +86,7 @@ pub enum Event<'e, K, V> {
     Stale,
     /// A read found nothing to be served, and its caller fetches.
     Missed,
-    /// A read found nothing to be served, and its caller has what another one fetches.
+    /// A read found nothing to be served, and its caller has what another one fetches, or just has.
     Shared,
     /// A caller was turned away, or did not wait any longer.
     Rejected {
@@ -103,7 +103,7 @@ pub enum Event<'e, K, V> {
         /// How long it took; of one that was handed over, since it was begun anew.
         took: Duration,
     },
-    /// What is past its end answers in place of a fetch that has failed, or was late.
+    /// What is past its end answers in place of a fetch that has failed, or was late, or for which there was no room.
     StaleIfError,
     /// A caller has left its fetch to another one that waits for it.
     HandedOver,

@@ -61,6 +61,14 @@ impl<C: Serve, Fut> Fetching<'_, C, Fut> {
         forget(aborts);
     }
 
+    /// Is polled for the first time: from now on, others wait for it.
+    pub(crate) fn begin(self: Pin<&mut Self>) {
+        let role = self.project().role;
+        if let Stands::Leads(ticket) = role.stands() {
+            role.flights().with_table(role.hash(), |table| table.set_begun(ticket, true));
+        }
+    }
+
     /// Leaves, as when it is dropped.
     pub(crate) fn give_up(self: Pin<&mut Self>) {
         let mut this = self.project();

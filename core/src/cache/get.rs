@@ -37,7 +37,7 @@ where
     ///
     /// # Errors
     ///
-    /// A clone of the fetch's own, as [`FlightError::Failed`]; [`FlightError::Full`] and [`FlightError::QueueFull`], at once, if there is nothing to be served.
+    /// A clone of the fetch's own, as [`FlightError::Failed`], unless a value was stored meanwhile; [`FlightError::Full`] and [`FlightError::QueueFull`], at once, if there is nothing to be served.
     ///
     /// # Examples
     ///
@@ -179,12 +179,12 @@ where
         let mut this = self.project();
         if let Some(outcome) = ready!(this.fetching.as_mut().poll_news(cx)) {
             (*this.operation, *this.is_shared) = (None, true);
-            return Poll::Ready(outcome.map_err(FlightError::Failed));
+            return Poll::Ready(this.fetching.cache().ended(*this.key, outcome));
         }
-        let key = *this.key;
+        let (key, cache) = (*this.key, this.fetching.cache());
         let arrival = ready!(this.fetching.poll_fetch::<_, X>(this.operation, |cache| Some(cache.to_key(key)), cx));
         *this.is_shared = arrival.is_shared;
-        Poll::Ready(arrival.into_outcome().map_err(FlightError::Failed))
+        Poll::Ready(cache.ended(key, arrival.into_outcome()))
     }
 }
 

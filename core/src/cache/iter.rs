@@ -13,7 +13,7 @@ where
     S: Storage,
     F: Storage,
 {
-    /// Clones of all values that would be served, with their keys. Others may store and take out meanwhile: what is there all the time comes once.
+    /// Clones of all values that would be served, with their keys. Others may store and take out meanwhile: what is there all the time comes once; and at times twice, where few heavy entries take the place of many light ones.
     ///
     /// # Examples
     ///
@@ -27,7 +27,7 @@ where
     /// assert_eq!(squares.iter().map(|(_, square)| square).sum::<u32>(), 14);
     /// ```
     pub const fn iter(&self) -> Iter<'_, P, K, V, E, S, H, F, SHARDS, O> {
-        Iter { cache: self, shard: 0, slot: 0 }
+        Iter { cache: self, shard: 0, slot: usize::MAX }
     }
 }
 
@@ -60,7 +60,7 @@ where
             if served.is_some() {
                 return served;
             }
-            (*shard, *slot) = (*shard + 1, 0);
+            (*shard, *slot) = (*shard + 1, usize::MAX);
         }
     }
 }

@@ -10,8 +10,9 @@
 //!
 //! - [`get`](Cache::get) answers with what is there and fresh: while `now < stored + ttl`. Else one of the callers fetches, and all who ask meanwhile have its result, its error too; a fetch counts as stored when it has ended.
 //! - A caller that fetches and is dropped, or whose fetch panics, hands over to the one that has waited longest, which starts its own; also if a value was stored or invalidated meanwhile, as what its callers get is what is fetched for them.
+//! - A fetch that fails ends with a value for whoever asked, if one has been stored meanwhile that would be served.
 //! - What is invalidated or replaced while it is fetched answers the callers of that fetch, and is not kept; and the end of an old fetch does nothing to a newer one. Nothing that was taken out comes back.
-//! - It never has more entries than its [`capacity`](Cache::capacity), nor do they weigh more than [`max_weight`](Cache::max_weight), each shard its part, rounded up. To make room, what has ended goes first, and then what is used least and longest ago; keys that come once, as in a scan, pass through without displacing what is used again.
+//! - It never has more entries than its [`capacity`](Cache::capacity), nor do they weigh more than [`max_weight`](Cache::max_weight), each shard its part, rounded up. To make room, what has ended goes first, and then what is used least and longest ago; no more than 128 entries are looked at for one that has ended, so that where many have moved their ends, another one may go before it; keys that come once, as in a scan, pass through without displacing what is used again.
 //! - Nothing happens in the background. What has ended is no longer served, and lies there until its place is wanted, its key is stored again, it is invalidated, or somebody [purges](Cache::purge_expired).
 //! - A caller may have a [deadline](Get::deadline_at) of its own. Others are not bound by it: if it fetches, the next one does.
 //! - The clock is read once a read, and once more when a fetch has ended; not at all where nothing gets old, unless for an observer or a deadline.
@@ -27,12 +28,12 @@
 //! | later, within [`stale_if_error`](Cache::stale_if_error) | if the fetch fails | by the caller |
 //! | after that | no | by the caller |
 //!
-//! A refresher is a task that runs [`Cache::run`]: it fetches one key after the other, so run as many as there are to be fetched at once. Who would rather fetch by himself takes [`get_with_refresh`](Cache::get_with_refresh), and has the fetch as a future, to be run or dropped: as long as it is kept and not polled, whoever needs the value waits for it. Either way there is one for each key; if it fails, the old value stays for as long as it may, and the next read asks for another. Without either, what is due is served
+//! A refresher is a task that runs [`Cache::run`]: it fetches one key after the other, so run as many as there are to be fetched at once. Who would rather fetch by himself takes [`get_with_refresh`](Cache::get_with_refresh), and has the fetch as a future, to be run or dropped: as long as it is kept and not polled, nobody else has one, and whoever needs the value fetches it. Either way there is one for each key; if it fails, the old value stays for as long as it may, and the next read asks for another. Without either, what is due is served
 //! until its end.
 //!
 //! # What runs under the lock
 //!
-//! `Eq` of keys, by which they are found; and `Clone` of a value, since it might be gone after the lock (and of a key, where entries are gone through). Put what is costly to clone into an `Arc`. All else runs outside: fetches, predicates, weights, TTLs, hashes, the [observer](Cache::observed_by), and whatever drops keys and values. The lock is not to be taken from
+//! `Eq` of keys, by which they are found; and `Clone` of a value, or of an error that is kept, since it might be gone after the lock (and of a key, where entries are gone through). Put what is costly to clone into an `Arc`. All else runs outside: fetches, predicates, weights, TTLs, hashes, the [observer](Cache::observed_by), and whatever drops keys and values. The lock is not to be taken from
 //! within these two: they must not call the same cache. If one panics, the lock is free again where it is one between threads; a lock of a single executor stays taken.
 //!
 //! # What it takes

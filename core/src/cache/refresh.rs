@@ -183,7 +183,7 @@ where
                     let operation = this.operation.take();
                     // Made first: whatever of the caller's code panics, nobody leads yet.
                     let key = (is_due && cache.asks_for_keys()).then(|| cache.to_key(*this.key));
-                    let ticket = if is_due { cache.lead_due(hash, *this.key) } else { None };
+                    let ticket = if is_due { cache.lead_due(hash, *this.key, false) } else { None };
                     let refresh = ticket.map(|ticket| Refresh {
                         operation,
                         outcome: PhantomData,
@@ -203,11 +203,11 @@ where
         }
         if let Some(outcome) = ready!(this.fetching.as_mut().poll_news(cx)) {
             *this.operation = None;
-            return Poll::Ready(outcome.map(alone).map_err(FlightError::Failed));
+            return Poll::Ready(this.fetching.cache().ended(*this.key, outcome).map(alone));
         }
-        let key = *this.key;
+        let (key, cache) = (*this.key, this.fetching.cache());
         let arrival = ready!(this.fetching.poll_fetch::<_, X>(this.operation, |cache| Some(cache.to_key(key)), cx));
-        Poll::Ready(arrival.into_outcome().map(alone).map_err(FlightError::Failed))
+        Poll::Ready(cache.ended(key, arrival.into_outcome()).map(alone))
     }
 }
 
@@ -248,6 +248,8 @@ pin_project! {
     ///
     /// It ends with what the fetch ends with. If that fails, the old value stays for as long as it may.
     ///
+    /// Nobody waits for it before it is polled: whoever needs the value then fetches by himself, and what this one brings is its caller's alone.
+    ///
     /// # Cancel safety
     ///
     /// Dropping it drops the fetch; the next read that finds the value due has another one.
@@ -270,7 +272,10 @@ where
     type Output = Result<C::Value, C::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
+        let mut this = self.project();
+        if this.operation.is_some() {
+            this.fetching.as_mut().begin();
+        }
         let arrival = ready!(this.fetching.poll_fetch::<_, X>(this.operation, |_| None, cx));
         Poll::Ready(arrival.outcome)
     }

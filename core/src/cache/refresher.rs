@@ -127,6 +127,20 @@ impl<C: Serve> Drop for Place<'_, C> {
     }
 }
 
+/// A key off the queue, put back if it panics as it is looked at.
+struct Taken<'c, C: Serve> {
+    cache: &'c C,
+    key: Option<C::Key>,
+}
+
+impl<C: Serve> Drop for Taken<'_, C> {
+    fn drop(&mut self) {
+        if let Some(key) = self.key.take() {
+            self.cache.put_back(key);
+        }
+    }
+}
+
 pin_project! {
     /// Fetches anew what is due; made by [`Cache::run`] and [`Cache::run_into`].
     ///
@@ -169,10 +183,12 @@ where
                     Ok(None) => return Poll::Pending,
                     Err(error) => return Poll::Ready(error),
                 };
-                let Some(hash) = cache.take_due(&key) else { continue };
+                let mut taken = Taken { cache, key: Some(key) };
+                let due = taken.key.as_ref().and_then(|key| cache.take_due(key));
+                let (Some(key), Some(hash)) = (taken.key.take(), due) else { continue };
                 // Made first: whatever of the caller's code panics, nobody leads yet.
                 let kept = cache.asks_for_keys().then(|| key.clone());
-                let Some(ticket) = cache.lead_due(hash, &key) else { continue };
+                let Some(ticket) = cache.lead_due(hash, &key, true) else { continue };
                 this.fetching.set(Fetching::leading(cache, hash, ticket, kept));
                 next = Some(key);
             }

@@ -1,4 +1,4 @@
-use super::compact::{Compact, LONGEST};
+use super::compact::Compact;
 use super::exponential::exponential;
 use crate::config::ConfigError;
 use crate::platform::Platform;
@@ -33,13 +33,16 @@ pub(super) struct Rules {
 /// How the times of entries are told and kept that may idle for so long only.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Idle {
+    /// The end of its TTL.
     end: fn(&Times) -> Instant,
-    /// The end of its TTL, and the longer one of both spans.
+    /// Keeps that, beside a reading that is no further from it than this.
     keep_end: fn(&mut Times, Instant, u64),
+    read: fn(&Rules, &mut Times, Instant),
 }
 
 impl Idle {
-    pub(super) const KEPT: Self = Self { end: Times::end_beside_idle, keep_end: Times::keep_end_beside_idle };
+    pub(super) const KEPT: Self =
+        Self { end: Times::end_beside_reading, keep_end: Times::keep_end_beside_reading, read: Rules::read_beside_end };
 }
 
 /// A TTL, less a random share of it. Down only: it is a promise.
@@ -59,9 +62,9 @@ pub(super) fn is_early<P: Platform>(rules: &Rules, left: u64, cost: u64) -> bool
 /// What is kept of an entry's times, and what the store marks it with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Times {
-    /// The end of what it may idle; if it may idle for ever, of its TTL. As bytes, so that nothing is lost between them and what follows.
-    until: [u8; 8],
-    /// The end of its TTL beside that.
+    /// The end of its TTL; where it may idle for so long only, when it was read last. As bytes, so that nothing is lost between them and what follows.
+    at: [u8; 8],
+    /// The end of its TTL beside that: not before it, or not after it if it is past.
     end: Compact,
     marks: u8,
 }
@@ -81,11 +84,15 @@ pub(super) enum Age {
 
 const NEVER: u64 = u64::MAX;
 
-/// Of [`Times`]: an error has no grace; what is queued is not queued again; it has no TTL. The other bits are the store's.
+/// The longest TTL: 31 years and eight months.
+const LONGEST: u64 = 1_000_000_000_000_000_000;
+
+/// Of [`Times`]: an error has no grace; what is queued is not queued again; it has no TTL; it was read after that. The other bits are the store's.
 const ERROR: u8 = 1 << 7;
 const QUEUED: u8 = 1 << 6;
 const ENDLESS: u8 = 1 << 5;
-const OURS: u8 = ERROR | QUEUED | ENDLESS;
+const PAST: u8 = 1 << 4;
+const OURS: u8 = ERROR | QUEUED | ENDLESS | PAST;
 
 impl Rules {
     pub(super) const NONE: Self = Self {
@@ -114,11 +121,13 @@ impl Rules {
     pub(super) fn times(&self, now: Instant, ttl: u64, is_error: bool) -> Times {
         let end = if ttl >= LONGEST { Instant::MAX } else { now.saturating_add_nanos(ttl) };
         let marks = if is_error { ERROR } else { 0 } | if end.is_never() { ENDLESS } else { 0 };
-        let mut times = Times { until: [0; 8], end: Compact::ZERO, marks };
-        times.set_until(end);
-        if let Some(idle) = self.idle {
-            (idle.keep_end)(&mut times, end, ttl.max(self.time_to_idle));
-            self.read(&mut times, now);
+        let mut times = Times { at: [0; 8], end: Compact::ZERO, marks };
+        match self.idle {
+            Some(idle) => {
+                times.set_at(now);
+                (idle.keep_end)(&mut times, end, ttl);
+            }
+            None => times.set_at(end),
         }
         times
     }
@@ -126,13 +135,13 @@ impl Rules {
     /// Whether an entry is fresh, where little is to be asked. If not, [`age`](Self::age) says what it is.
     #[inline]
     pub(super) fn is_plainly_fresh(&self, times: &Times, now: Instant) -> bool {
-        self.is_plain && now < times.until()
+        self.is_plain && now < times.at()
     }
 
     /// What an entry is good for now. A fetch takes `cost` nanoseconds.
     #[inline(never)]
     pub(super) fn age(&self, times: &Times, now: Instant, cost: u64) -> Age {
-        if self.idle.is_some() && now >= times.until() {
+        if self.idle.is_some() && now >= self.idle_end(times) {
             return Age::Dead;
         }
         let end = self.end(times);
@@ -161,20 +170,40 @@ impl Rules {
     pub(super) fn dies_at(&self, times: &Times) -> Instant {
         let grace = if times.is_error() { 0 } else { self.stale_while_revalidate.max(self.stale_if_error) };
         let end = self.end(times).saturating_add_nanos(grace);
-        if self.idle.is_some() { end.min(times.until()) } else { end }
+        if self.idle.is_some() { end.min(self.idle_end(times)) } else { end }
     }
 
     /// The end of its TTL.
     fn end(&self, times: &Times) -> Instant {
-        self.idle.map_or(times.until(), |idle| (idle.end)(times))
+        self.idle.map_or(times.at(), |idle| (idle.end)(times))
     }
 
-    /// It is read: idleness begins anew.
+    /// The end of what it may idle, where there is one.
+    const fn idle_end(&self, times: &Times) -> Instant {
+        times.at().saturating_add_nanos(self.time_to_idle)
+    }
+
+    /// It is read, and may be: idleness begins anew.
     #[inline]
     pub(super) fn read(&self, times: &mut Times, now: Instant) {
-        if self.idle.is_some() {
-            times.set_until(now.saturating_add_nanos(self.time_to_idle));
+        if let Some(idle) = self.idle {
+            (idle.read)(self, times, now);
         }
+    }
+
+    fn read_beside_end(&self, times: &mut Times, now: Instant) {
+        let end = times.end_beside_reading();
+        if times.marks & PAST == 0 && now >= end {
+            // From now on it is what the readings leave behind, by no more than the time for which it is still served.
+            times.marks |= PAST;
+            times.keep_end_beside_reading(end, self.stale_while_revalidate);
+        }
+        times.set_at(now);
+    }
+
+    /// The shortest TTL that is one for all.
+    pub(super) const fn shortest_ttl(&self) -> u64 {
+        if self.ttl >= LONGEST { self.ttl } else { self.ttl.saturating_sub(self.ttl_jitter.of(self.ttl)) }
     }
 
     pub(super) const fn config_error(&self) -> Option<ConfigError> {
@@ -186,22 +215,39 @@ impl Rules {
         }
         None
     }
+
+    /// What is wrong with them for the values of a memoized function: no refresher fetches them, and errors are not kept.
+    pub(super) const fn memoized_error(&self) -> Option<ConfigError> {
+        let setting = match () {
+            () if self.stale_while_revalidate > 0 => "stale_while_revalidate",
+            () if self.refresh_ahead > 0 => "refresh_ahead",
+            () if self.is_early.is_some() => "early_refresh",
+            () if self.error_ttl > 0 => "error_ttl",
+            () => return None,
+        };
+        Some(ConfigError::Memoized { setting })
+    }
 }
 
 impl Times {
-    const fn until(&self) -> Instant {
-        Instant::from_nanos(u64::from_ne_bytes(self.until))
+    const fn at(&self) -> Instant {
+        Instant::from_nanos(u64::from_ne_bytes(self.at))
     }
 
-    const fn set_until(&mut self, until: Instant) {
-        self.until = until.as_nanos().to_ne_bytes();
+    const fn set_at(&mut self, at: Instant) {
+        self.at = at.as_nanos().to_ne_bytes();
     }
 
-    fn end_beside_idle(&self) -> Instant {
-        if self.marks & ENDLESS == 0 { Instant::from_nanos(self.end.near(self.until().as_nanos())) } else { Instant::MAX }
+    fn end_beside_reading(&self) -> Instant {
+        let read = self.at().as_nanos();
+        match self.marks & (ENDLESS | PAST) {
+            0 => Instant::from_nanos(self.end.from(read)),
+            PAST => Instant::from_nanos(self.end.until(read)),
+            _ => Instant::MAX,
+        }
     }
 
-    fn keep_end_beside_idle(&mut self, end: Instant, span: u64) {
+    fn keep_end_beside_reading(&mut self, end: Instant, span: u64) {
         self.end = Compact::of(end.as_nanos(), span);
     }
 

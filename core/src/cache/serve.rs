@@ -39,6 +39,10 @@ pub trait Serve: Flights<Outcome = Result<Self::Value, Self::Error>> {
     #[doc(hidden)]
     fn take_due(&self, key: &Self::Key) -> Option<u64>;
 
+    /// Puts a key back that could not be looked at.
+    #[doc(hidden)]
+    fn put_back(&self, key: Self::Key);
+
     /// A fetch has ended: keeps what it brought, and gives it to all who wait. What its caller ends with.
     #[doc(hidden)]
     fn arrive(
@@ -56,9 +60,9 @@ pub trait ServeBy<Q: ?Sized>: Serve {
     #[doc(hidden)]
     fn enter(&self, key: &Q, waker: &Waker, reading: Reading) -> Result<Entered<Self::Outcome, LinkOf<Self>>, FlightError>;
 
-    /// Leads the fetch of what is due, if nobody does.
+    /// Leads the fetch of what is due, if nobody does; and whether that begins at once, or is handed out.
     #[doc(hidden)]
-    fn lead_due(&self, hash: u64, key: &Q) -> Option<Ticket<LinkOf<Self>>>;
+    fn lead_due(&self, hash: u64, key: &Q, begins: bool) -> Option<Ticket<LinkOf<Self>>>;
 
     /// Has what is due fetched anew by a refresher.
     #[doc(hidden)]
@@ -67,6 +71,16 @@ pub trait ServeBy<Q: ?Sized>: Serve {
     /// What a call ends with that is late, or for which there is no room: a value that may answer for it, or the error.
     #[doc(hidden)]
     fn instead(&self, key: &Q, error: FlightError) -> Result<Self::Value, FlightError>;
+
+    /// The value that is there, and would be served.
+    #[doc(hidden)]
+    fn at_hand(&self, key: &Q) -> Option<Self::Value>;
+
+    /// What a call ends with: where a fetch has failed, a value that was stored meanwhile comes before its error.
+    #[doc(hidden)]
+    fn ended(&self, key: &Q, outcome: Self::Outcome) -> Result<Self::Value, FlightError<Self::Error>> {
+        outcome.or_else(|error| self.at_hand(key).ok_or(FlightError::Failed(error)))
+    }
 
     #[doc(hidden)]
     fn to_key(&self, key: &Q) -> Self::Key;

@@ -15,7 +15,7 @@ use crate::key::{FoldHash, KeyHash};
 use crate::observe::Silent;
 use crate::platform::{Ambient, Platform};
 use crate::ratio::Ratio;
-use crate::storage::{DEFAULT_KEYS, Storage, keys};
+use crate::storage::{DEFAULT_KEYS, Storage, keys, waiting_error};
 use crate::sync::{Shared, flights};
 use crate::time::{duration, nanos};
 
@@ -93,8 +93,11 @@ pub(crate) struct Settings<K, V> {
     /// Unless it is what there is room for.
     pub(crate) capacity: Option<usize>,
     max_weight: u64,
-    pub(crate) max_fetches: usize,
+    /// Unless it is what there is room for.
+    pub(crate) max_fetches: Option<usize>,
     pub(crate) max_waiting: u32,
+    /// Whether it keeps what a memoized function brings.
+    pub(crate) is_memoized: bool,
     pub(super) weigh_by: Option<fn(&K, &V) -> u32>,
     pub(super) ttl_by: Option<fn(&K, &V) -> Duration>,
     /// What is wrong with them, if anything is.
@@ -131,8 +134,9 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
             rules: Rules::NONE,
             capacity: None,
             max_weight: u64::MAX,
-            max_fetches: usize::MAX,
+            max_fetches: None,
             max_waiting: u32::MAX,
+            is_memoized: false,
             weigh_by: None,
             ttl_by: None,
             error: None,
@@ -212,6 +216,9 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
     pub const DEFAULT_CAPACITY: usize = DEFAULT_KEYS;
 
     const ROOM: usize = S::CAPACITY.saturating_mul(SHARDS);
+
+    /// For how many fetches, and for how many who wait for them.
+    const FLIGHT_ROOM: usize = F::CAPACITY.saturating_mul(SHARDS);
 
     pub(crate) const fn made(clock: P::Clock, mut settings: Settings<K, V>, observer: O) -> Self {
         const { assert!(SHARDS > 0, "a table has at least one shard") };
@@ -324,11 +331,12 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
     #[must_use]
     pub const fn error_ttl(mut self, ttl: Duration) -> Self {
         self.settings.rules.error_ttl = nanos(ttl);
+        self.note();
         self.settings.rules.is_timed |= !ttl.is_zero();
         self
     }
 
-    /// How long an entry lives after it was read or stored last, beside its TTL: whichever is over first. Where it is set, a TTL ends up to a thirty-thousandth of itself sooner.
+    /// How long an entry lives after it was read or stored last, beside its TTL: whichever is over first. It ends to the nanosecond; where it is set, a TTL and a [window](Cache::stale_while_revalidate) after it end up to a 65,536th of themselves sooner, and never later.
     #[must_use]
     pub const fn time_to_idle(mut self, idle: Duration) -> Self {
         self.settings.rules.time_to_idle = nanos(idle);
@@ -338,7 +346,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
         self
     }
 
-    /// How long before its end a read has an entry fetched anew, by a [refresher](Cache::run) or the [reader](Cache::get_with_refresh), while it is still fresh and served at once: so what is asked for steadily never ends. As Caffeine's `refreshAfterWrite`, counted from the end. Less than the TTL, if that is one for all: one that is due at once is fetched anew at each read. Default: 0, not before.
+    /// How long before its end a read has an entry fetched anew, by a [refresher](Cache::run) or the [reader](Cache::get_with_refresh), while it is still fresh and served at once: so what is asked for steadily never ends. As Caffeine's `refreshAfterWrite`, counted from the end. Less than the TTL, its [jitter](Cache::ttl_jitter) taken off, if that is one for all: one that is due at once is fetched anew at each read. Default: 0, not before.
     #[must_use]
     pub const fn refresh_ahead(mut self, lead: Duration) -> Self {
         self.settings.rules.refresh_ahead = nanos(lead);
@@ -364,6 +372,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
     #[must_use]
     pub const fn stale_while_revalidate(mut self, window: Duration) -> Self {
         self.settings.rules.stale_while_revalidate = nanos(window);
+        self.note();
         self
     }
 
@@ -390,34 +399,46 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
         self
     }
 
-    /// How many keys are fetched at once; a caller that would have to fetch another one ends at once, with [`FlightError::Full`](crate::FlightError::Full). At least 1. Of several shards, each has its part, rounded up.
+    /// How many keys are fetched at once; a caller that would have to fetch another one ends at once, with [`FlightError::Full`](crate::FlightError::Full). At least 1, and no more than the [flight storage](Cache::flight_storage) has room for. Of several shards, each has its part, rounded up.
     #[must_use]
     pub const fn max_fetches(mut self, keys: usize) -> Self {
-        self.settings.max_fetches = keys;
+        self.settings.max_fetches = Some(keys);
         self.note();
         self
     }
 
-    /// How many callers may wait for another one's fetch; the next one ends at once, with [`FlightError::QueueFull`](crate::FlightError::QueueFull). Zero is legal. Of several shards, each has its part, rounded up.
+    /// How many callers may wait for another one's fetch; the next one ends at once, with [`FlightError::QueueFull`](crate::FlightError::QueueFull). Zero is legal; no more than the [flight storage](Cache::flight_storage) has room for. Of several shards, each has its part, rounded up.
     #[must_use]
     pub const fn max_waiting(mut self, callers: u32) -> Self {
         self.settings.max_waiting = callers;
+        self.note();
         self
     }
 
     const fn error_of(settings: &Settings<K, V>) -> Option<ConfigError> {
-        let (Settings { rules, max_weight, max_fetches, .. }, capacity) = (settings, keys(settings.capacity, Self::ROOM));
+        let (Settings { rules, max_weight, max_waiting, .. }, capacity) = (settings, keys(settings.capacity, Self::ROOM));
         if capacity == 0 || capacity > Self::ROOM {
             return Some(ConfigError::Capacity { value: capacity, most: Self::ROOM });
         }
         if *max_weight == 0 {
             return Some(ConfigError::MaxWeight { value: *max_weight });
         }
-        if *max_fetches == 0 {
-            return Some(ConfigError::MaxFetches { value: *max_fetches });
+        if let Some(value) = settings.max_fetches
+            && (value == 0 || value > Self::FLIGHT_ROOM)
+        {
+            return Some(ConfigError::MaxFetches { value, most: Self::FLIGHT_ROOM });
         }
-        if rules.refresh_ahead > 0 && rules.refresh_ahead >= rules.ttl && settings.ttl_by.is_none() {
-            return Some(ConfigError::RefreshAhead { value: duration(rules.refresh_ahead), ttl: duration(rules.ttl) });
+        if let Some(error) = waiting_error(*max_waiting, Self::FLIGHT_ROOM) {
+            return Some(error);
+        }
+        if settings.is_memoized
+            && let Some(error) = rules.memoized_error()
+        {
+            return Some(error);
+        }
+        let ttl = rules.shortest_ttl();
+        if rules.refresh_ahead > 0 && rules.refresh_ahead >= ttl && settings.ttl_by.is_none() {
+            return Some(ConfigError::RefreshAhead { value: duration(rules.refresh_ahead), ttl: duration(ttl) });
         }
         rules.config_error()
     }
@@ -472,7 +493,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
     #[inline]
     pub(super) fn flight_limits(&self) -> flights::Limits {
         flights::Limits {
-            flights: self.settings.max_fetches.div_ceil(SHARDS).min(F::CAPACITY),
+            flights: self.settings.max_fetches.unwrap_or(Self::FLIGHT_ROOM).div_ceil(SHARDS).min(F::CAPACITY),
             waiting: self.settings.max_waiting.div_ceil(u32::try_from(SHARDS).unwrap_or(u32::MAX)),
         }
     }

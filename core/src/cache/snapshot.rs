@@ -27,7 +27,7 @@ pub struct Snapshot {
     pub fetches: u64,
     /// Fetches that failed.
     pub errors: u64,
-    /// Fetches that failed, and calls that were late, in whose place a value past its end answered.
+    /// Fetches that failed, calls that were late, and reads for which there was no room to fetch or to wait, in whose place a value past its end answered. The last are misses too.
     pub stale_if_error: u64,
     /// Entries that were taken out, or replaced, after their end.
     pub expired: u64,

@@ -7,6 +7,7 @@ use core::time::Duration;
 use super::machine::Window;
 use super::terms::Terms;
 use crate::config::ConfigError;
+use crate::panicking::wake_all;
 use crate::platform::Platform;
 use crate::sync::Shared;
 
@@ -113,8 +114,8 @@ impl<P: Platform, K, M: Mode> Gate<P, K, M> {
     }
 
     fn wake(&self, changed: bool) {
-        while let Some(waker) = changed.then(|| self.state.with(|state| state.mode.next_waker())).flatten() {
-            waker.wake();
+        if changed {
+            wake_all(&mut || self.state.with(|state| state.mode.next_waker()));
         }
     }
 

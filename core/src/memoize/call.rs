@@ -60,13 +60,13 @@ where
         let mut this = self.project();
         if let Some(outcome) = ready!(this.fetching.as_mut().poll_news(cx)) {
             *this.may_start = false;
-            return Poll::Ready(outcome.map_err(FlightError::Failed));
+            return Poll::Ready(this.fetching.cache().ended(*this.key, outcome));
         }
         let (function, key, cache) = (*this.function, *this.key, this.fetching.cache());
         let mut operation = this.may_start.then_some(|| function(cache.to_key(key)));
         *this.may_start = false;
         let arrival = ready!(this.fetching.poll_fetch::<_, AsIs>(&mut operation, |cache| Some(cache.to_key(key)), cx));
-        Poll::Ready(arrival.into_outcome().map_err(FlightError::Failed))
+        Poll::Ready(cache.ended(key, arrival.into_outcome()))
     }
 }
 

@@ -65,6 +65,8 @@ impl<P: Platform<Clock: Ambient>, A, K, V, E> Memoize<P, A, K, V, E> {
 impl<P: Platform, A, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Memoize<P, A, K, V, E, S, H, F, SHARDS, O> {
     /// A function whose values are kept in that cache: in its shards and its storage, for as long as its values live, and with its observer.
     ///
+    /// Nobody fetches anew but who calls, and errors are not kept: [`stale_while_revalidate`](Cache::stale_while_revalidate), [`refresh_ahead`](Cache::refresh_ahead), [`early_refresh`](Cache::early_refresh) and [`error_ttl`](Cache::error_ttl) are refused, as [`ConfigError::Memoized`].
+    ///
     /// # Examples
     ///
     /// ```
@@ -80,11 +82,13 @@ impl<P: Platform, A, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O>
     /// });
     /// ```
     #[must_use]
-    pub const fn kept_in<Fut>(function: A, cache: Cache<P, K, V, E, S, H, F, SHARDS, O>) -> Self
+    pub const fn kept_in<Fut>(function: A, mut cache: Cache<P, K, V, E, S, H, F, SHARDS, O>) -> Self
     where
         A: Fn(K) -> Fut,
         Fut: Future<Output = Result<V, E>>,
     {
+        cache.settings.is_memoized = true;
+        cache.note();
         Self { function, cache }
     }
 
@@ -100,13 +104,14 @@ impl<P: Platform, A, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O>
     #[must_use]
     pub const fn max_waiting(mut self, callers: u32) -> Self {
         self.cache.settings.max_waiting = callers;
+        self.cache.note();
         self
     }
 
     /// How many keys the function is called with at once; a caller that would have to call it with another one ends at once. As [`Cache::max_fetches`].
     #[must_use]
     pub const fn max_calls(mut self, keys: usize) -> Self {
-        self.cache.settings.max_fetches = keys;
+        self.cache.settings.max_fetches = Some(keys);
         self.cache.note();
         self
     }

@@ -13,7 +13,7 @@ use crate::config::ConfigError;
 use crate::key::{FoldHash, KeyHash, ToKey, hash};
 use crate::observe::{SharedObserver, Silent};
 use crate::platform::Platform;
-use crate::storage::{DEFAULT_KEYS, Storage, keys};
+use crate::storage::{DEFAULT_KEYS, Storage, keys, waiting_error};
 use crate::sync::Shared;
 use crate::sync::flights::{FlightTable, Flights, Limits};
 
@@ -253,7 +253,7 @@ impl<P: Platform, K, T, E, W: Succession, S: Storage, H, const SHARDS: usize, O>
         self
     }
 
-    /// How many callers may wait for another one's operation, in all; the next one ends at once, with [`FlightError::QueueFull`](crate::FlightError::QueueFull). Zero is legal: nobody waits then. Of several shards, each has its part, rounded up.
+    /// How many callers may wait for another one's operation, in all; the next one ends at once, with [`FlightError::QueueFull`](crate::FlightError::QueueFull). Zero is legal: nobody waits then; no more than the storage has room for. Of several shards, each has its part, rounded up.
     #[must_use]
     pub const fn max_waiting(mut self, callers: u32) -> Self {
         self.max_waiting = callers;
@@ -265,7 +265,7 @@ impl<P: Platform, K, T, E, W: Succession, S: Storage, H, const SHARDS: usize, O>
         if capacity == 0 || capacity > Self::ROOM {
             return Some(ConfigError::Capacity { value: capacity, most: Self::ROOM });
         }
-        None
+        waiting_error(self.max_waiting, Self::ROOM)
     }
 
     /// What is wrong with it, if anything is: [`check`](SingleFlight::check), for code that is evaluated at compile time.

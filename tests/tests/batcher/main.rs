@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use aplomb::time::{ms, secs};
-use aplomb::{BatchError, Batcher, Heap, Inline};
+use aplomb::{BatchError, Batcher, ConfigError, Heap, Inline};
 use aplomb_sim::{Sim, block_on, sleep};
 use aplomb_tokio::Tokio;
 
@@ -247,6 +247,31 @@ fn whoever_waits_is_woken_once() {
     assert_eq!(ended, [0, 1, 2].map(|n| Poll::Ready(Ok(n))));
 }
 
+struct Panics(Counts);
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        self.0.0.fetch_add(1, Ordering::Relaxed);
+        panic!("as it is woken");
+    }
+}
+
+#[test]
+fn whoever_has_a_result_is_woken_though_the_waker_of_one_before_it_panics() {
+    let batcher = Names::new(4).max_wait(Duration::MAX);
+    let (first, counts) = (Arc::new(Panics(Counts(AtomicU32::new(0)))), Arc::new(Counts(AtomicU32::new(0))));
+    let mut calls: Vec<_> = (0..4).map(|n| Box::pin(batcher.call(n, |items| ready(Ok::<Vec<u32>, _>(items))))).collect();
+    let [one, two, three, four] = &mut calls[..] else { panic!("four") };
+    for (call, waker) in
+        [(one, Waker::from(first)), (two, Waker::from(Arc::clone(&counts))), (three, Waker::from(Arc::clone(&counts)))]
+    {
+        assert!(call.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    }
+    assert!(catch_unwind(AssertUnwindSafe(|| poll_once(four.as_mut()).is_ready())).is_err());
+    assert_eq!(counts.0.load(Ordering::Relaxed), 2);
+    assert!(calls.iter_mut().take(3).zip(0..).all(|(call, n)| poll_once(call.as_mut()) == Poll::Ready(Ok(n))));
+}
+
 /// A caller that has its result and is dropped before it looks leaves nothing behind.
 #[test]
 fn a_result_that_nobody_takes_is_dropped() {
@@ -336,4 +361,11 @@ fn on_threads_each_has_its_own() {
     assert!(largest.load(Ordering::Relaxed) <= 16);
     let now = DOUBLES.snapshot();
     assert_eq!((now.waiting, now.running), (0, 0));
+}
+
+#[test]
+fn more_callers_than_there_is_room_for_are_refused() {
+    let batcher = |most| Batcher::<Sim, u32, u32, (), Inline<4>>::max_waiting(Batcher::new(2).storage(), most);
+    assert!(batcher(4).check().is_ok() && batcher(u32::MAX).check().is_ok());
+    assert_eq!(batcher(5).check().map(drop), Err(ConfigError::WaitingPlaces { value: 5, most: 4 }));
 }

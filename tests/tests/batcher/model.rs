@@ -36,13 +36,14 @@ struct Settings {
 }
 
 fn settings(random: &mut fastrand::Rng, capacity: usize) -> Settings {
-    let max_items = random.u32(1..=5).min(u32::try_from(capacity).unwrap_or(u32::MAX));
+    let room = u32::try_from(capacity).unwrap_or(u32::MAX);
+    let max_items = random.u32(1..=5).min(room);
     Settings {
         max_items,
         max_weight: random.bool().then(|| random.u64(1..12)),
         max_wait: [None, Some(0), Some(random.u64(1..40)), Some(random.u64(1..40))][random.usize(0..4)],
         max_concurrent: random.bool().then(|| random.u32(1..4)),
-        max_waiting: random.bool().then(|| max_items + random.u32(0..4)),
+        max_waiting: random.bool().then(|| (max_items + random.u32(0..4)).min(room)),
     }
 }
 

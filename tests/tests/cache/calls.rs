@@ -1,10 +1,11 @@
 //! How a cache is called: by what its keys can be borrowed as, with what cannot be cloned, in tasks.
 
 use std::cell::Cell;
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 
 use aplomb::key::FoldHash;
 use aplomb::single_flight::Shared;
@@ -174,4 +175,28 @@ fn threads_share_a_cache() {
     let left = cache.snapshot();
     assert_eq!((left.fetching, left.waiting), (0, 0));
     assert!(cache.iter().all(|(key, (of, _))| key == of));
+}
+
+/// Whoever leads and whoever follows, by whatever call.
+#[test]
+fn a_value_that_is_stored_while_a_fetch_fails_comes_before_its_error() {
+    let cache = Plain::<u32, u32>::new().ttl(secs(10)).stale_if_error(secs(100));
+    cache.insert(1, 10);
+    pass(secs(20));
+    let fails = Cell::new(false);
+    let fetch = || poll_fn(|_| if fails.get() { Poll::Ready(Err("down")) } else { Poll::Pending });
+    let (mut leads, mut follows) = (Box::pin(cache.get(&1, fetch)), Box::pin(cache.get(&1, fetch)));
+    let mut with_refresh = Box::pin(cache.get_with_refresh(&1, fetch));
+    assert!(poll(&mut leads).is_pending() && poll(&mut follows).is_pending() && poll(&mut with_refresh).is_pending());
+    cache.insert(1, 11);
+    fails.set(true);
+    assert_eq!((poll(&mut leads), poll(&mut follows)), (Poll::Ready(Ok(11)), Poll::Ready(Ok(11))));
+    assert!(matches!(poll(&mut with_refresh), Poll::Ready(Ok(read)) if read.value == 11));
+    fails.set(false);
+    pass(secs(20));
+    let mut leads = Box::pin(cache.get(&1, fetch));
+    assert!(poll(&mut leads).is_pending());
+    cache.invalidate(&1);
+    fails.set(true);
+    assert_eq!(poll(&mut leads), Poll::Ready(Err(FlightError::Failed("down"))), "there is none");
 }

@@ -1,10 +1,11 @@
 //! What is drawn: who refreshes early, and by how much a time is shortened.
 
-use aplomb::ConfigError;
+use aplomb::key::FoldHash;
 use aplomb::ratio::{Ratio, percent};
 use aplomb::time::{ms, secs};
+use aplomb::{Cache, ConfigError, Heap, Inline};
 
-use crate::hand::{Plain, after, fails, never, now, pass, with};
+use crate::hand::{Hand, Plain, after, fails, never, now, pass, with};
 
 /// How many of so many reads, so long before the end, would fetch anew.
 fn early(cache: &Plain<u32, u32>, reads: u32) -> f64 {
@@ -76,9 +77,26 @@ fn shares_that_are_none_are_refused() {
     assert!(matches!(refused(cache().max_weight(0)), ConfigError::MaxWeight { .. }));
     assert!(matches!(refused(cache().max_fetches(0)), ConfigError::MaxFetches { .. }));
     let ahead = refused(cache().refresh_ahead(ms(1_000)));
-    assert_eq!(ahead.to_string(), "refresh_ahead is 1s, must be less than 1s, the ttl");
+    assert_eq!(ahead.to_string(), "refresh_ahead is 1s, must be less than 1s, the shortest ttl");
+    let jittered = refused(cache().ttl(secs(60)).refresh_ahead(secs(30)).ttl_jitter(percent(50)));
+    assert_eq!(jittered, ConfigError::RefreshAhead { value: secs(30), ttl: secs(30) });
+    assert!(cache().ttl(secs(60)).refresh_ahead(secs(29)).ttl_jitter(percent(50)).check().is_ok());
     assert!(cache().refresh_ahead(ms(999)).check().is_ok());
     assert!(cache().refresh_ahead(secs(9)).ttl_by(|_, _| secs(10)).check().is_ok(), "who knows how long they live");
     assert!(cache().max_waiting(0).ttl_jitter(Ratio::ONE).early_refresh(Ratio::new(9, 1)).check().is_ok());
+    assert!(cache().max_fetches(usize::MAX).max_waiting(u32::MAX).check().is_ok(), "on the heap there is room");
     assert!(now(cache().max_weight(0).get(&1, never)).is_err_and(|error| error.inner().is_none()));
+}
+
+/// Each shard has room for so many.
+#[test]
+fn more_fetches_and_callers_than_there_is_room_for_are_refused() {
+    type Placed<const SHARDS: usize> = Cache<Hand, u32, u32, &'static str, Heap, FoldHash, Inline<2>, SHARDS>;
+    let cache = || -> Placed<4> { Cache::new().flight_storage().shards() };
+    assert!(cache().max_fetches(8).max_waiting(8).check().is_ok());
+    let refused = |cache: Placed<4>| cache.check().unwrap_err().to_string();
+    assert_eq!(refused(cache().max_fetches(9)), "max_fetches is 9, must be at most 8, the number of places");
+    assert_eq!(refused(cache().max_waiting(9)), "max_waiting is 9, must be at most 8, the number of places");
+    let one: Placed<1> = cache().max_waiting(8).shards();
+    assert_eq!(one.check().unwrap_err(), ConfigError::WaitingPlaces { value: 8, most: 2 });
 }

@@ -183,3 +183,22 @@ fn those_are_taken_out_of_which_it_is_true() {
     let mut alone = Box::pin(cache.get(&3, with(4)));
     assert_eq!(poll(&mut alone), std::task::Poll::Ready(Ok(4)), "it does not wait for a fetch from before");
 }
+
+#[test]
+fn errors_that_are_kept_are_taken_out_by_what_they_are() {
+    let cache = Plain::<u32, u32>::new().error_ttl(secs(60));
+    cache.insert(1, 10);
+    for key in 2..=4 {
+        assert!(now(cache.get(&key, fails)).is_err());
+    }
+    assert_eq!((cache.invalidate_if(|_, _| true), cache.len()), (1, 3), "an error is no value");
+    cache.insert(1, 10);
+    assert_eq!(cache.invalidate_errors_if(|key, error| *key != 3 && *error == "down"), 2);
+    assert_eq!((cache.peek(&1), cache.len()), (Some(10), 2), "a value is no error");
+    assert!(now(cache.get(&3, never)).is_err());
+    let mut fetching = Box::pin(cache.get(&5, pending));
+    assert!(poll(&mut fetching).is_pending());
+    assert_eq!(cache.invalidate_errors_if(|_, _| false), 0);
+    let mut anew = Box::pin(cache.get(&5, with(50)));
+    assert_eq!(poll(&mut anew), std::task::Poll::Ready(Ok(50)), "what is under way is not joined any more");
+}

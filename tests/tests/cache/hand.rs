@@ -87,6 +87,11 @@ pub(crate) fn clock() -> u64 {
     NOW.get().as_nanos() / 1_000_000
 }
 
+/// What the clock says; it is not a reading.
+pub(crate) fn present() -> Instant {
+    NOW.get()
+}
+
 /// How often the clock is read meanwhile.
 pub(crate) fn readings(act: impl FnOnce()) -> u32 {
     let before = READINGS.get();

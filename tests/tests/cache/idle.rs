@@ -1,12 +1,15 @@
-//! Idleness beside a TTL that is much longer.
+//! Idleness beside a TTL, and a window after it, whatever their spans.
 
 use std::time::Duration;
 
-use aplomb::Cache;
 use aplomb::time::{ms, secs};
+use aplomb::{Cache, Instant};
 use aplomb_sim::{Sim, sleep};
 
+use crate::hand::{Plain, never, now, pass, present, with};
+
 const DAY: u64 = 86_400;
+const YEAR: u64 = 365 * DAY;
 
 /// An entry idles for as long as it may, to the nanosecond, however long its TTL is, and however often it is read.
 #[test]
@@ -42,7 +45,80 @@ fn a_ttl_ends_when_it_should_however_often_it_is_read() {
                 sleep(step).await;
                 lived += step;
             }
-            assert!(lived <= ttl && lived + step + ttl / 32_768 > ttl, "{ttl:?}, {idle:?}: {lived:?}");
+            assert!(lived <= ttl && lived + step + ttl / 65_536 > ttl, "{ttl:?}, {idle:?}: {lived:?}");
         });
+    }
+}
+
+/// It is read all the time, and nobody fetches it anew.
+#[test]
+fn what_is_stale_stays_so_and_ends() {
+    let cache = Plain::<u32, u32>::new().ttl(secs(10)).time_to_idle(secs(10)).stale_while_revalidate(secs(60));
+    cache.insert(1, 10);
+    for second in (5..70).step_by(5) {
+        pass(secs(5));
+        let read = now(cache.get_with_refresh(&1, never)).unwrap();
+        assert_eq!((read.value, read.refresh.is_some()), (10, second >= 10), "after {second} s");
+    }
+    pass(secs(5));
+    assert_eq!(now(cache.get(&1, with(11))), Ok(11));
+}
+
+#[test]
+fn a_ttl_that_is_much_shorter_than_idleness_holds() {
+    for idle in [secs(60), secs(DAY), secs(30 * DAY), secs(YEAR), secs(300 * YEAR)] {
+        let cache = Plain::<u32, u32>::new().time_to_idle(idle).ttl_by(|_, millis| ms((*millis).into()));
+        for millis in [1, 7, 100, 5_000, 60_000] {
+            pass(Duration::from_nanos(1_234_567_891));
+            cache.insert(1, millis);
+            let ttl = ms(millis.into());
+            pass(ttl - ttl / 65_536 - Duration::from_nanos(1));
+            assert_eq!(now(cache.get(&1, never)), Ok(millis), "beside {idle:?}");
+            pass(ttl / 65_536 + Duration::from_nanos(1));
+            assert_eq!(cache.peek(&1), None, "beside {idle:?}");
+        }
+    }
+}
+
+/// A millisecond at least, and years at most: each power of two is as likely.
+fn span(rng: &mut fastrand::Rng) -> Duration {
+    let nanos = rng.u64(1 << 20..1 << 59) >> rng.u32(0..39);
+    Duration::from_nanos(nanos.max(1_000_000))
+}
+
+/// Never fresh after its end, never served after its window or its idleness, and over no sooner than is said.
+#[test]
+fn whatever_the_spans_are_it_is_what_it_should_be() {
+    for seed in 0..3_000 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let [ttl, idle, window] = [(); 3].map(|()| span(&mut rng));
+        let window = if rng.bool() { window } else { Duration::ZERO };
+        let cache = Plain::<u32, u32>::new().ttl(ttl).time_to_idle(idle).stale_while_revalidate(window);
+        pass(span(&mut rng) / 4);
+        cache.insert(1, 10);
+        let (stored, mut read) = (present(), present());
+        let (early, early_window) = (ttl / 65_536, ttl / 65_536 + window / 65_536);
+        for _ in 0..200 {
+            let of = [ttl, idle, window][rng.usize(0..3)];
+            pass(of / [1, 2, 5, 50, 1_000][rng.usize(0..5)]);
+            if rng.bool() {
+                // As near to an end as may be.
+                let end = [stored + ttl, stored + ttl + window, read + idle][rng.usize(0..3)];
+                let moment = Duration::from_nanos(1);
+                pass(end.saturating_duration_since(present()).saturating_sub(if rng.bool() { moment } else { Duration::ZERO }));
+            }
+            let (now_is, end, idle_end) = (present(), stored + ttl, read + idle);
+            let said = format!("seed {seed}: {ttl:?}, idle {idle:?}, window {window:?}, {:?} after", now_is - stored);
+            let before = |end: Instant, by: Duration| now_is + by < end;
+            let Some(served) = cache.peek(&1) else {
+                assert!(!before(end + window, early_window) || now_is >= idle_end, "{said}: over too soon");
+                break;
+            };
+            assert!(served == 10 && now_is < end + window && now_is < idle_end, "{said}: served too late");
+            let answer = now(cache.get_with_refresh(&1, never)).unwrap();
+            read = now_is;
+            let is_fresh = answer.refresh.is_none();
+            assert!(if is_fresh { now_is < end } else { !before(end, early) }, "{said}: fresh is {is_fresh}");
+        }
     }
 }

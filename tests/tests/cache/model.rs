@@ -16,9 +16,12 @@ pub(crate) const KEYS: u8 = 8;
 /// In milliseconds, as all times here.
 pub(crate) const NEVER: u64 = u64::MAX;
 
+const HOUR: u64 = 3_600_000;
+const YEAR: u64 = 365 * 24 * HOUR;
+
 /// How long a value is good that says so itself.
 pub(crate) fn ttl_of(value: u32) -> u64 {
-    [0, 10, 30, NEVER][value as usize % 4]
+    [0, 10, 30, NEVER, HOUR, YEAR][value as usize % 6]
 }
 
 pub(crate) fn weight_of(value: u32) -> u32 {
@@ -44,12 +47,12 @@ impl Settings {
         let is_small = capacity.is_some();
         let mut one_of = |times: &[u64]| times[rng.usize(0..times.len())];
         let settings = Self {
-            ttl: one_of(&[NEVER, 0, 1, 20, 50]),
-            time_to_idle: one_of(&[NEVER, NEVER, 0, 15, 40]),
+            ttl: one_of(&[NEVER, 0, 1, 20, 50, HOUR, 3 * YEAR]),
+            time_to_idle: one_of(&[NEVER, NEVER, 0, 15, 40, HOUR, 30 * YEAR]),
             refresh_ahead: one_of(&[0, 0, 10, 30, NEVER]),
-            stale_while_revalidate: one_of(&[0, 0, 20, NEVER]),
-            stale_if_error: one_of(&[0, 0, 30, NEVER]),
-            error_ttl: one_of(&[0, 0, 10, NEVER]),
+            stale_while_revalidate: one_of(&[0, 0, 20, HOUR, NEVER]),
+            stale_if_error: one_of(&[0, 0, 30, YEAR, NEVER]),
+            error_ttl: one_of(&[0, 0, 10, HOUR, NEVER]),
             by_value: rng.u8(0..4) == 0,
             capacity,
             max_weight: (is_small && rng.bool()).then(|| rng.u64(1..12)),
@@ -100,6 +103,8 @@ pub(crate) struct Entry {
 pub(crate) struct Flight {
     pub(crate) key: u8,
     pub(crate) is_listed: bool,
+    /// Whether its leader has been polled.
+    pub(crate) has_begun: bool,
     pub(crate) leader: u32,
     /// Whether the leader has learnt that it leads.
     pub(crate) is_told: bool,
@@ -166,6 +171,20 @@ impl Model {
         }
     }
 
+    /// How long it is to an end that comes a little sooner than it should: one beside idleness, by a 65,536th of its span.
+    pub(crate) fn unsure_for(&self) -> Option<u64> {
+        let Settings { time_to_idle, refresh_ahead, stale_while_revalidate, stale_if_error, .. } = self.settings;
+        let ends = self.entries.values().filter(|entry| time_to_idle < NEVER && entry.ttl < NEVER).flat_map(|entry| {
+            let end = entry.stored.saturating_add(entry.ttl);
+            let window = end.saturating_add(stale_while_revalidate);
+            let reserve = end.saturating_add(stale_if_error).max(window);
+            let spans = entry.ttl.saturating_add(stale_while_revalidate);
+            [(end.saturating_sub(refresh_ahead), entry.ttl), (end, entry.ttl), (window, spans), (reserve, spans)]
+        });
+        let near = ends.filter(|(end, spans)| (end.saturating_sub(spans / 65_536)..*end).contains(&self.now));
+        near.filter(|(end, _)| *end < NEVER).map(|(end, _)| end - self.now).max()
+    }
+
     /// The age of what is there.
     pub(crate) fn known(&self, key: u8) -> Age {
         self.entries.get(&key).map_or(Age::Dead, |entry| self.age(entry))
@@ -190,9 +209,9 @@ impl Model {
         self.flights.iter_mut().find(|flight| flight.is_listed && flight.key == key)
     }
 
-    pub(crate) fn lead(&mut self, key: u8, leader: u32) {
+    pub(crate) fn lead(&mut self, key: u8, leader: u32, has_begun: bool) {
         self.counts.fetches += 1;
-        self.flights.push(Flight { key, is_listed: true, leader, is_told: true, followers: VecDeque::new() });
+        self.flights.push(Flight { key, is_listed: true, has_begun, leader, is_told: true, followers: VecDeque::new() });
     }
 
     pub(crate) fn call(&mut self, key: u8, id: u32, queues: bool) -> Called {
@@ -211,11 +230,16 @@ impl Model {
             return Called::Served { outcome: entry.outcome, is_due };
         }
         self.counts.misses += 1;
-        if let Some(flight) = self.listed(key) {
-            flight.followers.push_back(id);
-            return Called::Follows;
+        match self.listed(key) {
+            Some(flight) if flight.has_begun => {
+                flight.followers.push_back(id);
+                return Called::Follows;
+            }
+            // Nobody waits for what may never be polled.
+            Some(flight) => flight.is_listed = false,
+            None => {}
         }
-        self.lead(key, id);
+        self.lead(key, id, true);
         Called::Leads
     }
 
@@ -255,6 +279,11 @@ impl Model {
         }
         self.landed.extend(flight.followers.into_iter().map(|follower| (follower, result)));
         result
+    }
+
+    /// What a call with that key ends with: a value that was stored meanwhile comes before an error.
+    pub(crate) fn ended(&self, key: u8, outcome: Outcome) -> Outcome {
+        outcome.or_else(|error| self.peek(key).ok_or(error))
     }
 
     pub(crate) fn leave(&mut self, id: u32) {

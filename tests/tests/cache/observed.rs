@@ -69,6 +69,28 @@ fn of_each_read_it_tells_how_it_was_served() {
     assert_eq!((told_of.hits, told_of.stale, told_of.misses, told_of.stale_if_error), (2, 1, 6, 1));
 }
 
+/// In whose place there is something to be served.
+#[test]
+fn of_reads_that_find_no_room_it_tells_how_they_were_served() {
+    let told = Told::default();
+    let cache = Plain::new().ttl(secs(1)).stale_if_error(secs(9)).max_fetches(1).max_waiting(0);
+    let cache = observed(cache, |event: &Event<'_, u32, u32>| note(&told, event));
+    cache.insert(1, 10);
+    pass(secs(2));
+    let mut fetches = Box::pin(cache.get(&2, pending));
+    assert!(poll(&mut fetches).is_pending());
+    assert_eq!(now(cache.get(&1, never)), Ok(10));
+    assert_eq!(take(&told), "Missed, StaleIfError");
+    drop(fetches);
+    let mut fetches = Box::pin(cache.get(&1, pending));
+    assert!(poll(&mut fetches).is_pending());
+    assert_eq!(now(cache.get(&1, never)), Ok(10));
+    assert_eq!(take(&told), "Abandoned, Missed, StaleIfError");
+    assert!(now(cache.get(&2, never)).is_err());
+    let told_of = cache.snapshot();
+    assert_eq!((told_of.misses, told_of.fetches, told_of.stale_if_error), (5, 2, 2));
+}
+
 #[test]
 fn of_a_fetch_it_tells_how_long_it_took() {
     let told = Told::default();

@@ -241,3 +241,32 @@ fn an_error_cannot_be_cloned() {
     drop(leads);
     assert!(now(plain.get(&1, fails)).is_err() && plain.is_empty());
 }
+
+/// A key whose `Hash` panics when it is told to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Unsteady(u32);
+
+impl std::hash::Hash for Unsteady {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        fuse();
+        self.0.hash(state);
+    }
+}
+
+/// The refresher comes to it again, after the others.
+#[test]
+fn a_key_that_cannot_be_hashed_stays_in_the_queue() {
+    let cache = Plain::<Unsteady, u32>::new().ttl(secs(9)).refresh_ahead(secs(8));
+    let mut refresher = Box::pin(cache.run(|key: Unsteady| ready(Ok(key.0 + 10))));
+    for key in [1, 2] {
+        cache.insert(Unsteady(key), key);
+    }
+    pass(secs(1));
+    for key in [1, 2] {
+        assert_eq!(now(cache.get(&Unsteady(key), never)), Ok(key));
+    }
+    FUSE.set(1);
+    assert!(panics_at(&mut refresher));
+    assert!(poll(&mut refresher).is_pending());
+    assert_eq!((cache.peek(&Unsteady(1)), cache.peek(&Unsteady(2))), (Some(11), Some(12)));
+}

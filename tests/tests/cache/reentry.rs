@@ -237,3 +237,47 @@ fn refreshers() {
         assert_eq!(poll_nosily(&mut Box::pin(read.refresh.unwrap())), Poll::Ready(Ok(Nosy(3))));
     });
 }
+
+type Failing = Cache<Hand, u32, u32, Fault>;
+
+thread_local! {
+    static FAILING: Cell<Option<&'static Failing>> = const { Cell::new(None) };
+    static DROPPED: Cell<u32> = const { Cell::new(0) };
+}
+
+/// An error that looks into the cache as it is dropped.
+#[derive(Clone, PartialEq, Eq)]
+struct Fault(u32);
+
+impl Drop for Fault {
+    fn drop(&mut self) {
+        if let Some(cache) = FAILING.get() {
+            DROPPED.set(DROPPED.get() + 1);
+            assert!(cache.peek(&u32::MAX).is_none() && cache.iter().count() <= cache.len());
+        }
+    }
+}
+
+#[test]
+fn errors_that_are_kept() {
+    let fails = |key| now(FAILING.get().unwrap().get(&key, || ready(Err(Fault(key))))).is_err();
+    World::new().enter(|| {
+        let cache: &'static Failing = Box::leak(Box::new(Cache::new().capacity(4).error_ttl(secs(1))));
+        FAILING.set(Some(cache));
+        assert!((0..6).all(fails), "two have made room");
+        assert!((0..6).all(fails), "some are served");
+        cache.insert(4, 40);
+        assert_eq!(cache.invalidate(&5), None);
+        assert!(cache.invalidate_errors_if(|key, error| *error == Fault(*key) && key % 2 == 0) > 0);
+        pass(secs(1));
+        assert!(cache.purge_expired() > 0 && fails(7));
+        let mut follows = Box::pin(cache.get(&8, || ready(Err(Fault(8)))));
+        let mut leads = Box::pin(cache.get(&8, pending));
+        assert!(poll(&mut leads).is_pending() && poll(&mut follows).is_pending());
+        drop(leads);
+        assert!(poll(&mut follows).is_ready());
+        cache.clear();
+        FAILING.set(None);
+        assert!(DROPPED.get() >= 20, "{}", DROPPED.get());
+    });
+}

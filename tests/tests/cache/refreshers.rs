@@ -66,12 +66,30 @@ fn a_refresh_that_fails_leaves_what_is_there() {
 fn whoever_waits_for_a_refresh_that_is_dropped_fetches() {
     let cache = due();
     let read = now(cache.get_with_refresh(&1, pending)).unwrap();
+    let mut refresh = Box::pin(read.refresh.unwrap());
+    assert!(poll(&mut refresh).is_pending());
     pass(secs(8));
     let mut waits = Box::pin(cache.get(&1, with(12)));
     assert!(poll(&mut waits).is_pending(), "what there was has ended");
-    drop(read);
+    drop(refresh);
     assert_eq!(poll(&mut waits), Poll::Ready(Ok(12)));
     assert_eq!(cache.peek(&1), Some(12));
+}
+
+/// Who has it may keep it for ever.
+#[test]
+fn nobody_waits_for_a_refresh_that_is_not_polled() {
+    let cache = due();
+    let mut read = now(cache.get_with_refresh(&1, with(11))).unwrap();
+    pass(secs(8));
+    let mut fetches = Box::pin(cache.get(&1, pending));
+    let mut follows = Box::pin(cache.get(&1, with(12)));
+    assert!(poll(&mut fetches).is_pending() && poll(&mut follows).is_pending(), "one of them fetches");
+    assert_eq!(now(read.refresh.take().unwrap()), Ok(11), "for itself");
+    assert_eq!(cache.peek(&1), None);
+    drop(fetches);
+    assert_eq!(poll(&mut follows), Poll::Ready(Ok(12)));
+    assert_eq!((cache.peek(&1), cache.snapshot().fetching), (Some(12), 0));
 }
 
 /// Whoever asked a refresher first: if none comes, a reader who can refreshes.
@@ -243,6 +261,6 @@ fn one_refresher_more_than_can_wait_ends() {
     assert_eq!(now(cache.run(|_| never())), FlightError::QueueFull { waiting: 1 });
     drop(waits);
     assert!(poll(&mut Box::pin(cache.run(|_| never()))).is_pending());
-    let config = ConfigError::MaxFetches { value: 0 };
+    let config = ConfigError::MaxFetches { value: 0, most: usize::MAX };
     assert_eq!(now(Plain::<u32, u32>::new().max_fetches(0).run(|_| never())), FlightError::Config(config));
 }

@@ -27,6 +27,7 @@ fn fetch(fate: &Fate) -> impl Future<Output = Outcome> + use<> {
 /// One who was polled, and is pending.
 struct Caller<'c> {
     id: u32,
+    key: u8,
     future: Pending<'c>,
     fate: Fate,
     wakes: Arc<Wakes>,
@@ -91,11 +92,7 @@ impl<S: Storage, F: Storage, const SHARDS: usize> Play<'_, S, F, SHARDS> {
                 let count = self.cache.purge_expired();
                 assert!(count == gone || self.is_small(), "{count} instead of {gone}");
             }
-            20..=24 => {
-                let time = self.rng.u64(0..30);
-                pass(ms(time));
-                self.model.now += time;
-            }
+            20..=24 => self.pass(),
             25 => self.set_back(),
             26..=28 if !self.is_small() => self.refresh(),
             29 if !self.is_small() => {
@@ -108,6 +105,24 @@ impl<S: Storage, F: Storage, const SHARDS: usize> Play<'_, S, F, SHARDS> {
 
     fn is_small(&self) -> bool {
         self.model.settings.capacity.is_some()
+    }
+
+    /// Mostly a moment, at times about one of the spans there are; and on to where all ends are sure.
+    fn pass(&mut self) {
+        let Settings { ttl, time_to_idle, stale_while_revalidate, .. } = self.model.settings;
+        let most = match self.rng.u8(0..8) {
+            0 => [ttl, time_to_idle, stale_while_revalidate][self.rng.usize(0..3)].min(3 * 366 * 24 * 3_600_000),
+            _ => 29,
+        };
+        let mut time = self.rng.u64(0..=most);
+        loop {
+            pass(ms(time));
+            self.model.now += time;
+            match self.model.unsure_for() {
+                Some(rest) => time = rest,
+                None => return,
+            }
+        }
     }
 
     /// All shards know the present, and then the clock is set back: that is no time.
@@ -146,7 +161,7 @@ impl<'c, S: Storage, F: Storage, const SHARDS: usize> Play<'c, S, F, SHARDS> {
     fn begin(&mut self, key: u8, future: Pending<'c>, fate: Fate, queues: bool, handed: &RefCell<Option<Pending<'c>>>) {
         self.last += 1;
         let id = self.last;
-        let mut caller = Caller { id, future, fate, wakes: Arc::default(), seen: 0, is_refresh: false };
+        let mut caller = Caller { id, key, future, fate, wakes: Arc::default(), seen: 0, is_refresh: false };
         if self.rng.u8(0..4) == 0 {
             caller.fate.set(Some(self.outcome()));
         }
@@ -164,7 +179,7 @@ impl<'c, S: Storage, F: Storage, const SHARDS: usize> Play<'c, S, F, SHARDS> {
             Called::Follows => assert!(polled.is_pending() && caller.fate.get() == ends, "it waits"),
         }
         if let Some(future) = refresh {
-            self.model.lead(key, id);
+            self.model.lead(key, id, false);
             self.callers.push(Caller { future, is_refresh: true, ..caller });
         } else if polled.is_pending() {
             self.callers.push(caller);
@@ -179,12 +194,13 @@ impl<'c, S: Storage, F: Storage, const SHARDS: usize> Play<'c, S, F, SHARDS> {
         }
         let (caller, model) = (&mut self.callers[at], &mut self.model);
         let (ends, polled) = (caller.fate.get(), caller.poll());
+        model.leads(caller.id).into_iter().for_each(|flight| flight.has_begun = true);
         let expected = if let Some(outcome) = model.landed.remove(&caller.id) {
-            Poll::Ready(outcome)
+            Poll::Ready(model.ended(caller.key, outcome))
         } else if let (Some(flight), Some(outcome)) = (model.leads(caller.id), ends) {
             flight.is_told = true;
             let result = model.arrive(caller.id, outcome);
-            Poll::Ready(if caller.is_refresh { outcome } else { result })
+            Poll::Ready(if caller.is_refresh { outcome } else { model.ended(caller.key, result) })
         } else {
             model.leads(caller.id).into_iter().for_each(|flight| flight.is_told = true);
             Poll::Pending
@@ -228,7 +244,7 @@ impl<'c, S: Storage, F: Storage, const SHARDS: usize> Play<'c, S, F, SHARDS> {
                 if !was_queued || model.known(key) == Age::Dead || model.listed(key).is_some() {
                     continue;
                 }
-                model.lead(key, REFRESHER);
+                model.lead(key, REFRESHER, true);
             }
             let Some(outcome) = ends.take() else { break };
             _ = model.arrive(REFRESHER, outcome);

@@ -15,7 +15,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use aplomb::key::FoldHash;
 use aplomb::single_flight::{Restarts, Snapshot, Survives};
-use aplomb::{FlightError, Heap, Inline, SingleFlight};
+use aplomb::{ConfigError, FlightError, Heap, Inline, SingleFlight};
 use aplomb_sim::{Sim, block_on, sleep};
 use aplomb_tokio::Tokio;
 use aplomb_tokio::prelude::{SingleFlight as OnTokio, ms};
@@ -352,4 +352,33 @@ fn a_deadline_is_its_callers_alone() {
         assert_eq!(ask(50, 5).deadline_at(by).await, Ok(5));
     });
     assert!(at_rest(&flight));
+}
+
+/// In place they have their seats until they are polled, and so the error says.
+#[test]
+fn who_has_an_outcome_and_was_not_polled_counts_where_there_is_no_room() {
+    let flight: SingleFlight<Sim, u32, u32, u32, Restarts, Inline<2>> = SingleFlight::new().storage();
+    let gate = RefCell::new(None);
+    let run = |key| Box::pin(flight.run(key, || Gate(&gate)));
+    let (mut leads, mut first, mut second) = (run(&1), run(&1), run(&1));
+    for call in [&mut leads, &mut first, &mut second] {
+        assert!(poll_once(call.as_mut()).is_pending());
+    }
+    gate.replace(Some(Ok(1)));
+    assert_eq!(poll_once(leads.as_mut()), Poll::Ready(Ok(1)));
+    let (mut leads, mut follows) = (run(&2), run(&2));
+    assert!(poll_once(leads.as_mut()).is_pending());
+    assert_eq!(poll_once(follows.as_mut()), Poll::Ready(Err(FlightError::QueueFull { waiting: 2 })));
+    assert_eq!(poll_once(first.as_mut()), Poll::Ready(Ok(1)));
+    let mut follows = run(&2);
+    assert!(poll_once(follows.as_mut()).is_pending());
+}
+
+#[test]
+fn more_callers_than_there_is_room_for_are_refused() {
+    let flight = |most| SingleFlight::<Sim, u32, u32, u32, Restarts, Inline<2>>::max_waiting(SingleFlight::new().storage(), most);
+    assert!(flight(2).check().is_ok() && flight(u32::MAX).check().is_ok());
+    let refused = ConfigError::WaitingPlaces { value: 3, most: 2 };
+    assert_eq!(flight(3).check().map(drop), Err(refused));
+    assert_eq!(block_on(flight(3).run(&1, || ready(Ok(1)))), Err(FlightError::Config(refused)));
 }

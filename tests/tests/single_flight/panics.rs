@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::task::Poll;
+use std::task::{Context, Poll, Wake, Waker};
 
 use aplomb::key::ToKey;
 use aplomb::{FlightError, SingleFlight};
@@ -144,4 +144,35 @@ fn a_key_whose_drop_panics_does_not_take_another_ones_flight_along() {
     assert_eq!(EXPLOSIVE.snapshot().flights, 1, "that of the other one");
     OTHER.set(None);
     assert_eq!(EXPLOSIVE.snapshot().flights, 0);
+}
+
+/// Counts, and panics if it is told to.
+struct Woken {
+    count: AtomicU32,
+    panics: bool,
+}
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        assert!(!self.panics, "as it is woken");
+    }
+}
+
+#[test]
+fn whoever_has_the_outcome_is_woken_though_the_waker_of_one_before_it_panics() {
+    let (flight, gate) = (Flight::new(), RefCell::new(None));
+    let mut leads = Box::pin(flight.run(&1, || Gate(&gate)));
+    assert!(poll_once(leads.as_mut()).is_pending());
+    let wakers: Vec<_> = (0..5).map(|at| Arc::new(Woken { count: AtomicU32::new(0), panics: at == 1 })).collect();
+    let mut follow: Vec<_> = wakers.iter().map(|_| Box::pin(flight.run(&1, || Gate(&gate)))).collect();
+    for (call, waker) in follow.iter_mut().zip(&wakers) {
+        assert!(call.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::clone(waker)))).is_pending());
+    }
+    gate.replace(Some(Ok(1)));
+    assert!(panics(leads.as_mut()));
+    assert!(wakers.iter().all(|waker| waker.count.load(Ordering::Relaxed) == 1));
+    assert!(follow.iter_mut().all(|call| poll_once(call.as_mut()) == Poll::Ready(Ok(1))));
+    drop((leads, follow));
+    assert!(at_rest(&flight));
 }

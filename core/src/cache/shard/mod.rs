@@ -20,7 +20,7 @@ pub(super) struct Shard<K, V, E, S: Storage, F: Storage> {
     counts: Counts,
     /// How long fetches take, in nanoseconds: lately more than before.
     cost: u64,
-    /// Another one when something is kept.
+    /// Another one when something is kept, or makes room.
     epoch: u32,
 }
 
@@ -90,10 +90,10 @@ pub(super) struct Invalidated<K, V, E, L> {
 }
 
 /// Clones of an entry. As long as the epoch is the same, so is the entry.
-pub(super) struct Copied<K, V, L> {
+pub(super) struct Copied<K, T, L> {
     pub(super) key: K,
-    /// None of an error.
-    pub(super) value: Option<V>,
+    /// Of its value or its error, if that is what is asked about.
+    pub(super) asked: Option<T>,
     pub(super) link: L,
     pub(super) epoch: u32,
     /// Where to go on.
@@ -253,7 +253,8 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         if more == 0 || !is_kept {
             return None;
         }
-        let displaced = self.store.make_room(more, now, limits, rules)?;
+        let displaced = self.store.make_room(more, known, now, limits, rules)?;
+        self.epoch = self.epoch.wrapping_add(1);
         self.count_displaced(&displaced);
         Some(displaced)
     }

@@ -3,38 +3,43 @@
 use super::{Copied, Counts, Shard, Stored};
 use crate::cache::rules::{Age, Rules};
 use crate::cache::snapshot::Snapshot;
-use crate::cache::store::Entry;
+use crate::cache::store::{Ended, Entry};
 use crate::storage::Storage;
 use crate::time::Instant;
 
 impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
-    /// Takes an entry out that is of no use any more, if there is one.
-    pub(in crate::cache) fn take_ended(&mut self, rules: &Rules, now: Instant) -> Option<Stored<K, V, E, S::Link>> {
-        let entry = self.store.take_ended(now, rules)?;
-        self.counts.expired = self.counts.expired.wrapping_add(1);
-        Some(entry)
+    /// Takes an entry out that is of no use any more.
+    pub(in crate::cache) fn take_ended(&mut self, rules: &Rules, now: Instant) -> Ended<Stored<K, V, E, S::Link>> {
+        let ended = self.store.take_ended(now, rules);
+        if let Ended::Found(_) = ended {
+            self.counts.expired = self.counts.expired.wrapping_add(1);
+        }
+        ended
     }
 
-    /// Clones of the next entry from a slot on.
-    pub(in crate::cache) fn next_from(&mut self, slot: usize) -> Option<Copied<K, V, S::Link>>
+    /// Clones of the last entry before a slot.
+    pub(in crate::cache) fn last_before<T>(
+        &mut self,
+        slot: usize,
+        copy: fn(&Result<V, E>) -> Option<T>,
+    ) -> Option<Copied<K, T, S::Link>>
     where
         K: Clone,
-        V: Clone,
     {
-        let (next, link) = self.store.next_from(slot)?;
+        let (next, link) = self.store.last_before(slot)?;
         let Entry { key, value, .. } = self.store.get_mut(link)?;
-        let (key, value) = (key.clone(), value.as_ref().ok().cloned());
-        Some(Copied { key, value, link, epoch: self.epoch, next })
+        let (key, asked) = (key.clone(), copy(value));
+        Some(Copied { key, asked, link, epoch: self.epoch, next })
     }
 
-    /// Clones of the next entry from a slot on that would be served.
+    /// Clones of the last entry before a slot that would be served.
     pub(in crate::cache) fn next_served(&mut self, rules: &Rules, slot: &mut usize, now: Instant) -> Option<(K, V)>
     where
         K: Clone,
         V: Clone,
     {
         loop {
-            let (next, link) = self.store.next_from(*slot)?;
+            let (next, link) = self.store.last_before(*slot)?;
             *slot = next;
             if let Some(Entry { key, value: Ok(value), times, .. }) = self.store.get_mut(link)
                 && rules.age(times, now, 0) <= Age::Stale
@@ -45,9 +50,9 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
     }
 
     /// Takes an entry out that was copied: if nothing was kept since; or, at the last try, if it is of the same key still.
-    pub(in crate::cache) fn take_copied(
+    pub(in crate::cache) fn take_copied<T>(
         &mut self,
-        copied: &Copied<K, V, S::Link>,
+        copied: &Copied<K, T, S::Link>,
         is_last: bool,
     ) -> Option<Stored<K, V, E, S::Link>>
     where
@@ -61,9 +66,9 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         self.store.len()
     }
 
-    /// Takes the next entry out from a slot on.
-    pub(in crate::cache) fn take_from(&mut self, slot: &mut usize) -> Option<Stored<K, V, E, S::Link>> {
-        let (next, link) = self.store.next_from(*slot)?;
+    /// Takes the last entry before a slot out.
+    pub(in crate::cache) fn take_before(&mut self, slot: &mut usize) -> Option<Stored<K, V, E, S::Link>> {
+        let (next, link) = self.store.last_before(*slot)?;
         *slot = next;
         self.store.remove(link)
     }

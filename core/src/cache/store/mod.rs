@@ -7,7 +7,7 @@ mod tests;
 
 use core::mem::replace;
 
-use self::side::{BLOCK, Side};
+use self::side::{BLOCK, BLOCKS, Side};
 use self::slots::Chained;
 pub(super) use self::slots::Entry;
 use super::event::Removal;
@@ -19,10 +19,10 @@ use crate::time::Instant;
 ///
 /// # How room is made
 ///
-/// What has ended goes first. Else it is S3-FIFO (Yang and others, 2023), with parts of other sizes: whoever comes when room is scarce is on *probation*, for as long as it takes to fill a hundredth of the slots. Who is not used meanwhile goes, and leaves a *ghost*; who is, or comes back while its ghost is there, is a *regular*.
+/// What has ended goes first, if looking through few blocks of slots finds it. Else it is S3-FIFO (Yang and others, 2023), with parts of other sizes: whoever comes when room is scarce is on *probation*, for as long as it takes to fill a hundredth of the room. Who is not used meanwhile goes, and leaves a *ghost*; who is, or comes back while its ghost is there, is a *regular*.
 /// The hand of a clock goes round over the regulars, and takes who has not been used since, or has been passed over as often as it was, three times at most. `benches/benches/hit_ratio.rs` has it beside others.
 ///
-/// A hit counts in its own slot, and touches nothing else.
+/// A hit counts in its own slot, and touches nothing else. Where most slots are vacant, since few heavy entries have taken the place of many light ones, the hand would pass over gaps: entries are moved together first.
 ///
 /// # What it takes
 ///
@@ -54,6 +54,14 @@ pub(super) struct New<K, V> {
 pub(super) struct Limits {
     pub(super) capacity: usize,
     pub(super) max_weight: u64,
+}
+
+/// Whether something has ended.
+pub(super) enum Ended<T> {
+    Found(T),
+    Nothing,
+    /// So many blocks have been looked through; there may be something in others.
+    Unsure,
 }
 
 /// Who had to go, to be dropped outside the lock.
@@ -104,11 +112,11 @@ impl<K, V, S: Storage> Store<K, V, S> {
         rules: &Rules,
     ) -> Result<Option<Displaced<K, V>>, (K, V)> {
         let tag = Link::of_hash(hash);
-        let displaced = if self.len() >= limits.capacity { self.displace(now, rules) } else { None };
+        let displaced = if self.len() >= limits.capacity { self.displace(None, now, rules) } else { None };
         if self.slots.is_crowded() {
             self.grow(limits.capacity);
         }
-        let on_probation = self.is_scarce && self.side.places() > 0 && !self.side.take_ghost(tag);
+        let on_probation = self.is_scarce && self.side.probation(self.len()) > 0 && !self.side.take_ghost(tag);
         times.set_marks(if on_probation { PROBATION } else { 0 });
         let link = self.slots.put(key, value, times, tag)?;
         if on_probation {
@@ -139,25 +147,35 @@ impl<K, V, S: Storage> Store<K, V, S> {
         Some(entry)
     }
 
-    /// Makes way for an entry of that weight, by one; until there is room, or nobody is left.
-    pub(super) fn make_room(&mut self, weight: u32, now: Instant, limits: Limits, rules: &Rules) -> Option<Displaced<K, V>> {
+    /// Makes way for so much more weight, by one; until there is room, or nobody is left. The one in whose place it comes does not make way for itself.
+    pub(super) fn make_room(
+        &mut self,
+        weight: u32,
+        replaced: Option<S::Link>,
+        now: Instant,
+        limits: Limits,
+        rules: &Rules,
+    ) -> Option<Displaced<K, V>> {
         if self.weight.saturating_add(u64::from(weight)) <= limits.max_weight {
             return None;
         }
-        self.displace(now, rules)
+        self.displace(replaced, now, rules)
     }
 
-    /// Takes one out that has ended, if there is one.
-    pub(super) fn take_ended(&mut self, now: Instant, rules: &Rules) -> Option<Entry<K, V, S::Link>> {
-        let link = self.find_ended(now, rules)?;
-        self.remove(link)
+    /// Takes one out that has ended.
+    pub(super) fn take_ended(&mut self, now: Instant, rules: &Rules) -> Ended<Entry<K, V, S::Link>> {
+        match self.find_ended(now, rules) {
+            Ended::Found(link) => self.remove(link).map_or(Ended::Nothing, Ended::Found),
+            Ended::Nothing => Ended::Nothing,
+            Ended::Unsure => Ended::Unsure,
+        }
     }
 
-    /// The first entry from a slot on, and the slot after it.
-    pub(super) fn next_from(&self, slot: usize) -> Option<(usize, S::Link)> {
-        (slot..self.slots.slots()).find_map(|index| {
+    /// The last entry before a slot, and its own. Entries move down only: whoever goes on from there meets all that are there all the time.
+    pub(super) fn last_before(&self, slot: usize) -> Option<(usize, S::Link)> {
+        (0..slot.min(self.slots.slots())).rev().find_map(|index| {
             let link = Link::new(index)?;
-            self.slots.get(link).map(|_| (index + 1, link))
+            self.slots.get(link).map(|_| (index, link))
         })
     }
 
@@ -172,13 +190,15 @@ impl<K, V, S: Storage> Store<K, V, S> {
 
     // There are several who call it, and it is long.
     #[inline(never)]
-    fn displace(&mut self, now: Instant, rules: &Rules) -> Option<Displaced<K, V>> {
-        let ended = self.find_ended(now, rules);
-        let has_ended = ended.is_some();
-        if !has_ended {
-            self.is_scarce = true;
-        }
-        let link = ended.or_else(|| self.choose())?;
+    fn displace(&mut self, replaced: Option<S::Link>, now: Instant, rules: &Rules) -> Option<Displaced<K, V>> {
+        let (link, has_ended) = match self.find_ended(now, rules) {
+            Ended::Found(link) => (link, true),
+            Ended::Nothing | Ended::Unsure => {
+                self.is_scarce = true;
+                self.pack(rules);
+                (self.choose(replaced)?, false)
+            }
+        };
         let entry = self.remove(link)?;
         if !has_ended && entry.times.marks() & PROBATION != 0 {
             self.side.leave_ghost(entry.tag);
@@ -187,37 +207,58 @@ impl<K, V, S: Storage> Store<K, V, S> {
         Some(Displaced { entry: (entry.key, entry.value), cause })
     }
 
-    /// One that has ended, if there is one.
-    fn find_ended(&mut self, now: Instant, rules: &Rules) -> Option<S::Link> {
-        while let Some(block) = self.side.ended(now) {
+    /// One that has ended.
+    fn find_ended(&mut self, now: Instant, rules: &Rules) -> Ended<S::Link> {
+        for _ in 0..BLOCKS {
+            let Some(block) = self.side.ended(now) else { return Ended::Nothing };
             let mut earliest = Instant::MAX;
             let first = block.saturating_mul(BLOCK);
             for link in (first..first.saturating_add(BLOCK)).filter_map(Link::new) {
                 let Some(entry) = self.slots.get(link) else { continue };
                 let end = rules.dies_at(&entry.times);
                 if end <= now {
-                    return Some(link);
+                    return Ended::Found(link);
                 }
                 earliest = earliest.min(end);
             }
             self.side.set(block, earliest);
         }
-        None
+        Ended::Unsure
     }
 
-    /// One that is used least.
-    fn choose(&mut self) -> Option<S::Link> {
-        if self.side.waiting() >= self.side.places() {
-            while let Some(link) = self.side.pop() {
-                match self.slots.get_mut(link) {
-                    Some(entry) if entry.times.marks() & PROBATION == 0 => {}
-                    Some(entry) if entry.times.marks() & USES == 0 => return Some(link),
-                    Some(entry) => {
-                        entry.times.set_marks(0);
-                        break;
-                    }
-                    None => {}
-                }
+    /// Moves entries together where three of four slots are vacant: as many have gone as are gone through.
+    fn pack(&mut self, rules: &Rules) {
+        let Self { slots, side, weights, .. } = self;
+        if slots.slots() / 4 <= slots.len().max(BLOCK) {
+            return;
+        }
+        slots.pack(|times, from, to| {
+            side.lower(to.index(), rules.dies_at(times));
+            let weights = weights.as_mut_slice();
+            let weight = weights.get(from.index()).copied();
+            if let Some(slot) = weights.get_mut(to.index()) {
+                *slot = weight.unwrap_or(1);
+            }
+        });
+        // Where they lay is in the queue of who is on probation: so all have passed.
+        side.end_probation();
+        for link in (0..slots.slots()).filter_map(Link::new) {
+            if let Some(entry) = slots.get_mut(link) {
+                entry.times.set_marks(entry.times.marks() & USES);
+            }
+        }
+    }
+
+    /// One that is used least, and another one than that.
+    fn choose(&mut self, replaced: Option<S::Link>) -> Option<S::Link> {
+        while self.side.waiting() >= self.side.probation(self.len())
+            && let Some(link) = self.side.pop()
+        {
+            match self.slots.get_mut(link) {
+                Some(entry) if entry.times.marks() & PROBATION == 0 => {}
+                Some(entry) if entry.times.marks() & USES == 0 && Some(link) != replaced => return Some(link),
+                Some(entry) => entry.times.set_marks(0),
+                None => {}
             }
         }
         let slots = self.slots.slots();
@@ -227,18 +268,17 @@ impl<K, V, S: Storage> Store<K, V, S> {
             self.hand = if self.hand + 1 < slots { self.hand + 1 } else { 0 };
             let Some((link, entry)) = link.and_then(|link| Some((link, self.slots.get_mut(link)?))) else { continue };
             match entry.times.marks() {
-                0 => return Some(link),
-                marks if marks & PROBATION == 0 => entry.times.set_marks(marks - 1),
+                0 if Some(link) != replaced => return Some(link),
+                marks @ 1..=USES => entry.times.set_marks(marks - 1),
                 _ => {}
             }
         }
-        // All are on probation.
-        let (_, link) = self.next_from(0)?;
-        Some(link)
+        // It is the only one: of all others, no more than a hundredth is on probation.
+        None
     }
 
     fn put_on_probation(&mut self, link: S::Link) {
-        if self.side.waiting() >= self.side.places()
+        if self.side.is_full()
             && let Some(first) = self.side.pop().and_then(|first| self.slots.get_mut(first))
         {
             // Another one has made room: it has passed.

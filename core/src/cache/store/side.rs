@@ -2,10 +2,12 @@ use core::ops::Range;
 
 use crate::storage::{Link, Slots, Storage};
 use crate::time::Instant;
-use crate::wide::divided;
 
 /// How many slots have an end together.
 pub(super) const BLOCK: usize = 32;
+
+/// How many blocks are looked through at once, at most.
+pub(super) const BLOCKS: usize = 4;
 
 /// Four words.
 const NODE: usize = 4;
@@ -20,7 +22,7 @@ pub(super) struct Side<S: Storage> {
     root: Instant,
     /// Of the tree, how many blocks it is for.
     blocks: usize,
-    /// How many may be on probation.
+    /// How many there are places for on probation.
     places: usize,
     /// The first on probation, and how many there are.
     first: usize,
@@ -41,7 +43,8 @@ impl<S: Storage> Side<S> {
         let slots = self.words.as_slice().len();
         self.blocks = slots.div_ceil(BLOCK);
         self.places = if slots < NODE { 0 } else { hundredth(slots).max(1) };
-        (self.root, self.first, self.waiting) = (Instant::ORIGIN, 0, 0);
+        self.root = Instant::ORIGIN;
+        self.end_probation();
     }
 
     /// The words of the tree, but for its root.
@@ -49,9 +52,9 @@ impl<S: Storage> Side<S> {
         self.blocks.saturating_sub(1) * (2 * NODE)
     }
 
-    /// How many may be on probation.
-    pub(super) const fn places(&self) -> usize {
-        self.places
+    /// How many may be on probation, of so many entries.
+    pub(super) fn probation(&self, entries: usize) -> usize {
+        hundredth(entries).max(1).min(self.places)
     }
 
     fn ghosts(&self) -> Range<usize> {
@@ -139,9 +142,18 @@ impl<S: Storage> Side<S> {
         self.waiting
     }
 
+    pub(super) const fn is_full(&self) -> bool {
+        self.waiting >= self.places
+    }
+
+    /// Nobody is any more.
+    pub(super) const fn end_probation(&mut self) {
+        (self.first, self.waiting) = (0, 0);
+    }
+
     /// Puts one at the end, if there is a place.
     pub(super) fn push(&mut self, link: S::Link) {
-        if self.waiting >= self.places {
+        if self.is_full() {
             return;
         }
         let index = u32::try_from(link.index()).unwrap_or(u32::MAX);
@@ -213,8 +225,7 @@ fn elsewhere<L: Link>(tag: L, places: usize) -> usize {
     ((u64::from(mixed) * places as u64) >> 32) as usize
 }
 
-/// By the division that is there anyway: a processor without one takes much code for another.
+/// Without a division, for processors that have none. No table has so many slots that it would overflow.
 fn hundredth(slots: usize) -> usize {
-    let whole = divided(slots as u64, 100).map(|(whole, _)| whole);
-    whole.and_then(|whole| usize::try_from(whole).ok()).unwrap_or(0)
+    usize::try_from((slots as u64).saturating_mul(41) >> 12).unwrap_or(slots)
 }

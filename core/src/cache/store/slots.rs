@@ -25,6 +25,8 @@ pub(super) struct Chained<K, V, S: Storage> {
     heads: S::Slots<Option<S::Link>>,
     /// The first of the vacant slots, which are chained too.
     vacant: Option<S::Link>,
+    /// How many slots are in use, or chained as vacant. There may be more, from when there were more entries.
+    used: usize,
     len: usize,
     rooms: usize,
 }
@@ -34,7 +36,7 @@ type Linked<'e, K, V, L> = (L, &'e Entry<K, V, L>);
 
 impl<K, V, S: Storage> Chained<K, V, S> {
     pub(super) const fn new() -> Self {
-        Self { slots: S::Slots::EMPTY, heads: S::Slots::EMPTY, vacant: None, len: 0, rooms: 0 }
+        Self { slots: S::Slots::EMPTY, heads: S::Slots::EMPTY, vacant: None, used: 0, len: 0, rooms: 0 }
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -46,9 +48,9 @@ impl<K, V, S: Storage> Chained<K, V, S> {
         self.rooms
     }
 
-    /// How many slots there are.
-    pub(super) fn slots(&self) -> usize {
-        self.slots.as_slice().len()
+    /// How many slots there are, from the first to the last that may have an entry.
+    pub(super) const fn slots(&self) -> usize {
+        self.used
     }
 
     #[inline]
@@ -103,7 +105,7 @@ impl<K, V, S: Storage> Chained<K, V, S> {
     }
 
     /// Whether another entry needs more chains than there are.
-    pub(super) fn is_crowded(&self) -> bool {
+    pub(super) const fn is_crowded(&self) -> bool {
         self.vacant.is_none() && self.slots() >= self.rooms()
     }
 
@@ -127,38 +129,73 @@ impl<K, V, S: Storage> Chained<K, V, S> {
 
     /// Puts an entry into a vacant slot.
     pub(super) fn put(&mut self, key: K, value: V, times: Times, tag: S::Link) -> Result<S::Link, (K, V)> {
-        let link = match self.vacant {
-            Some(link) => link,
-            None if self.is_crowded() => return Err((key, value)),
-            None => match Link::new(self.slots()) {
-                Some(link) if self.slots.try_push(Slot::Vacant { next: None }).is_ok() => link,
-                _ => return Err((key, value)),
-            },
-        };
-        let heads = self.heads.as_mut_slice();
-        let head = heads.get_mut(tag.place(heads.len()));
-        let (Some(head), Some(slot)) = (head, self.slots.as_mut_slice().get_mut(link.index())) else {
-            return Err((key, value));
-        };
-        if let Slot::Vacant { next } = slot {
-            self.vacant = *next;
-        }
-        *slot = Slot::Taken(Entry { key, value, times, tag, next: head.replace(link) });
+        let Some(link) = self.vacate() else { return Err((key, value)) };
+        self.set(link, Entry { key, value, times, tag, next: None });
         self.len += 1;
         Ok(link)
     }
 
+    /// A slot without an entry, and in no chain.
+    fn vacate(&mut self) -> Option<S::Link> {
+        if let Some(link) = self.vacant {
+            if let Some(Slot::Vacant { next }) = self.slots.as_mut_slice().get_mut(link.index()) {
+                self.vacant = next.take();
+            }
+            return Some(link);
+        }
+        if self.is_crowded() {
+            return None;
+        }
+        let link = Link::new(self.used)?;
+        if self.used == self.slots.as_slice().len() {
+            self.slots.try_push(Slot::Vacant { next: None }).ok()?;
+        }
+        self.used += 1;
+        Some(link)
+    }
+
+    /// Puts an entry into that slot, and first into its chain.
+    fn set(&mut self, link: S::Link, mut entry: Entry<K, V, S::Link>) {
+        let heads = self.heads.as_mut_slice();
+        let head = heads.get_mut(entry.tag.place(heads.len()));
+        if let (Some(head), Some(slot)) = (head, self.slots.as_mut_slice().get_mut(link.index())) {
+            entry.next = head.replace(link);
+            *slot = Slot::Taken(entry);
+        }
+    }
+
     /// Takes an entry out.
     pub(super) fn take(&mut self, link: S::Link) -> Option<Entry<K, V, S::Link>> {
+        let entry = self.unset(link, self.vacant)?;
+        self.vacant = Some(link);
+        self.len = self.len.saturating_sub(1);
+        Some(entry)
+    }
+
+    /// Takes an entry out of that slot, and out of its chain.
+    fn unset(&mut self, link: S::Link, next_vacant: Option<S::Link>) -> Option<Entry<K, V, S::Link>> {
         let (tag, next) = self.get(link).map(|entry| (entry.tag, entry.next))?;
         self.unchain(tag, link, next);
-        let slot = self.slots.as_mut_slice().get_mut(link.index())?;
-        match replace(slot, Slot::Vacant { next: self.vacant.replace(link) }) {
-            Slot::Taken(entry) => {
-                self.len = self.len.saturating_sub(1);
-                Some(entry)
-            }
+        match replace(self.slots.as_mut_slice().get_mut(link.index())?, Slot::Vacant { next: next_vacant }) {
+            Slot::Taken(entry) => Some(entry),
             Slot::Vacant { .. } => None,
+        }
+    }
+
+    /// Moves what lies last to where nothing does, until there is no gap. It is told of who moves, and from where to where: down only.
+    pub(super) fn pack(&mut self, mut moved: impl FnMut(&Times, S::Link, S::Link)) {
+        self.vacant = None;
+        let mut gap = 0;
+        while self.used > self.len {
+            self.used -= 1;
+            let Some(entry) = Link::new(self.used).and_then(|from| Some((from, self.unset(from, None)?))) else { continue };
+            // There is one: there are more slots before it than other entries.
+            while matches!(self.slots.as_slice().get(gap), Some(Slot::Taken(_))) {
+                gap += 1;
+            }
+            let ((from, entry), Some(to)) = (entry, Link::new(gap)) else { return };
+            moved(&entry.times, from, to);
+            self.set(to, entry);
         }
     }
 

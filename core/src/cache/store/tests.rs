@@ -92,9 +92,9 @@ fn play<S: Storage>(seed: u64, capacity: usize) {
         }
         assert_eq!(store.len(), model.len());
         assert_eq!(store.weight(), model.values().map(|(_, weight)| u64::from(*weight)).sum::<u64>(), "seed {seed} at {now}");
-        let mut slot = 0;
+        let mut slot = usize::MAX;
         let mut found = BTreeSet::new();
-        while let Some((next, link)) = store.next_from(slot) {
+        while let Some((next, link)) = store.last_before(slot) {
             assert!(found.insert(store.get_mut(link).unwrap().key));
             slot = next;
         }
@@ -159,6 +159,131 @@ fn in_little_room_too_who_is_used_stays() {
             put(&mut store, once, u64::MAX, 0, capacity);
         }
     }
+}
+
+/// Keeps it, of that weight; whatever has to make room for it.
+#[cfg(feature = "alloc")]
+fn keep(store: &mut Store<u32, u32, crate::storage::Heap>, key: u32, weight: u32, max_weight: u64) -> std::vec::Vec<u32> {
+    let limits = Limits { capacity: 1_000_000, max_weight };
+    let mut gone = std::vec::Vec::new();
+    let replaced = store.find(hash(key), |known| *known == key);
+    let more = weight - replaced.map_or(0, |link| store.weight_of(link));
+    while let Some(displaced) = store.make_room(more, replaced, Instant::ORIGIN, limits, &NOTHING) {
+        gone.push(displaced.entry.0);
+    }
+    let end = Instant::MAX;
+    match replaced {
+        Some(link) => assert_eq!(store.replace(link, key, times(u64::MAX), weight, end), Some(key)),
+        None => {
+            let new = New { key, value: key, times: times(u64::MAX), weight, end };
+            assert!(matches!(store.insert(hash(key), new, Instant::ORIGIN, limits, &NOTHING), Ok(None)));
+        }
+    }
+    gone
+}
+
+/// What it goes over to make room are entries, and not gaps; and all is found where it lies now.
+#[test]
+#[cfg(feature = "alloc")]
+fn few_heavy_ones_after_many_light_ones_are_as_any_few() {
+    for light in [500, 5_000] {
+        let mut store = Store::<u32, u32, crate::storage::Heap>::new();
+        let mut there = BTreeSet::new();
+        for (key, weight) in (0..light).map(|key| (key, 1)).chain((light..light + 300).map(|key| (key, light / 10))) {
+            there.insert(key);
+            for gone in keep(&mut store, key, weight, light.into()) {
+                assert!(gone != key && there.remove(&gone), "{gone}");
+            }
+            if weight > 1 {
+                let (slots, len) = (store.slots.slots(), store.len());
+                assert!(slots / 4 <= len.max(BLOCK), "{len} in {slots} slots");
+                assert!(there.iter().all(|key| is_there(&store, *key)), "{key} of {light}");
+                let weight: u32 = there.iter().map(|key| if *key < light { 1 } else { light / 10 }).sum();
+                assert_eq!((store.len(), store.weight()), (there.len(), weight.into()));
+            }
+        }
+    }
+}
+
+#[test]
+#[cfg(feature = "alloc")]
+fn who_is_heavy_and_used_stays_after_many_light_ones_and_in_a_scan() {
+    let light = 5_000;
+    let mut store = Store::<u32, u32, crate::storage::Heap>::new();
+    for key in 0..light {
+        keep(&mut store, key, 1, light.into());
+    }
+    let mut missed = 0;
+    for round in 0..200 {
+        for key in 10_000..10_005 {
+            if !hit(&mut store, key) {
+                missed += 1;
+                keep(&mut store, key, light / 10, light.into());
+            }
+            hit(&mut store, key);
+        }
+        // It comes once.
+        keep(&mut store, 20_000 + round, light / 10, light.into());
+    }
+    assert!(missed <= 15, "{missed} of 1000 missed");
+}
+
+/// Of Zipf's law, with a scan mixed in, keys weighing from 1 to 64.
+#[test]
+#[cfg(feature = "alloc")]
+fn with_mixed_weights_a_scan_costs_few_hits() {
+    let hits = |scans: bool| {
+        let (mut random, mut store) = (fastrand::Rng::with_seed(5), Store::<u32, u32, crate::storage::Heap>::new());
+        let mut hits = 0;
+        for turn in 0..40_000_u32 {
+            // Of a rank as likely as its inverse says, nearly.
+            let key = (1_u32 << random.u32(0..14)) + random.u32(0..16_384) % (1 << random.u32(0..14));
+            if hit(&mut store, key) {
+                hits += 1;
+            } else {
+                keep(&mut store, key, 1 << (key % 7), 20_000);
+            }
+            if scans {
+                keep(&mut store, 100_000 + turn, 1 << (turn % 7), 20_000);
+            }
+        }
+        hits
+    };
+    let (without, with) = (hits(false), hits(true));
+    assert!(without > 20_000 && with * 100 > without * 85, "{with} instead of {without} of 40000");
+}
+
+#[test]
+#[cfg(feature = "alloc")]
+fn a_heavier_value_makes_way_by_others() {
+    let mut store = Store::<u32, u32, crate::storage::Heap>::new();
+    for key in 0..20 {
+        keep(&mut store, key, 1, 20);
+    }
+    for weight in 2..=20 {
+        let gone = keep(&mut store, 7, weight, 20);
+        assert!(!gone.contains(&7) && is_there(&store, 7), "of {weight}");
+    }
+    assert_eq!((store.len(), store.weight()), (1, 20));
+}
+
+/// All have moved their ends, and each block has a bound that says they have not.
+#[test]
+fn it_looks_through_few_blocks_for_one_that_has_ended() {
+    let mut store = Store::<u32, u32, Inline<640>>::new();
+    for key in 0..640 {
+        put(&mut store, key, 10, 0, 640);
+    }
+    for key in 0..640 {
+        let link = store.find(hash(key), |known| *known == key).unwrap();
+        store.get_mut(link).unwrap().times = times(if key == 639 { 20 } else { 1_000 });
+    }
+    let looks = (1..).find(|_| matches!(store.take_ended(Instant::from_nanos(20), &NOTHING), Ended::Found(_)));
+    // Of twenty blocks.
+    assert!(looks.is_some_and(|looks| (2..=5).contains(&looks)), "{looks:?}");
+    assert!(!is_there(&store, 639));
+    let nothing = [(); 5].map(|()| store.take_ended(Instant::from_nanos(20), &NOTHING));
+    assert!(matches!(nothing, [.., Ended::Nothing]));
 }
 
 #[test]

@@ -28,6 +28,8 @@ struct Flight<L> {
     followers: Queue<L>,
     /// Where its key is, as long as it is listed.
     listed: Option<usize>,
+    /// Whether its leader has been polled: nobody waits for one that may never be.
+    has_begun: bool,
 }
 
 /// What a follower has been given.
@@ -154,7 +156,9 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
         if self.flights.len() >= limits.flights {
             return Err(key);
         }
-        let Some(link) = self.flights.take(Flight { followers: Queue::new(), listed: None }) else { return Err(key) };
+        let Some(link) = self.flights.take(Flight { followers: Queue::new(), listed: None, has_begun: true }) else {
+            return Err(key);
+        };
         if self.list.grow(limits.flights) {
             for (index, entry) in self.list.iter_mut() {
                 if let Some(flight) = self.flights.get_mut(entry.value) {
@@ -173,6 +177,13 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
                 self.flights.vacate(link);
                 Err(key)
             }
+        }
+    }
+
+    /// Says whether the leader of a flight has been polled.
+    pub(crate) fn set_begun(&mut self, ticket: Ticket<S::Link>, has_begun: bool) {
+        if let Some(flight) = self.flights.get_mut(ticket.0) {
+            flight.has_begun = has_begun;
         }
     }
 
@@ -270,6 +281,13 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
         let index = self.list.find(hash, is_it)?;
         let link = self.list.get_mut(index)?.value;
         self.unlist(Ticket(link))
+    }
+
+    /// As [`forget`](Self::forget), of a flight whose leader has not been polled.
+    pub(crate) fn take_over(&mut self, hash: u64, mut is_it: impl FnMut(&K) -> bool) -> Option<K> {
+        let index = self.list.find(hash, &mut is_it)?;
+        let link = self.list.get_mut(index)?.value;
+        if self.flights.get_mut(link)?.has_begun { None } else { self.unlist(Ticket(link)) }
     }
 
     /// Takes the next flight off the list, from a place on. Its key comes back, and where to go on.
