@@ -61,8 +61,7 @@ fn by_tsc(rate: Rate) -> &'static aplomb::RateLimiter<Tsc> {
     Box::leak(Box::new(limiter))
 }
 
-type Keyed<const SHARDS: usize> =
-    aplomb::KeyedRateLimiter<Tsc, u64, TokenBucket, Heap, aplomb_tokio::key::FoldHash, SHARDS>;
+type Keyed<const SHARDS: usize> = aplomb::KeyedRateLimiter<Tsc, u64, TokenBucket, Heap, aplomb_tokio::key::FoldHash, SHARDS>;
 
 fn keyed_by_tsc<const SHARDS: usize>() -> Keyed<SHARDS> {
     Keyed::with_clock(TscClock(quanta::Clock::new()), TokenBucket::new(ALWAYS)).capacity(200_000)

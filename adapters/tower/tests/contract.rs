@@ -492,7 +492,8 @@ fn in_simulation() {
 fn by_hand() {
     use aplomb_sim::{Manual, ManualClock};
     let time = ManualClock::<4>::new();
-    let limiter: aplomb::RateLimiter<Manual<'_, 4>> = aplomb::RateLimiter::with_clock(&time, TokenBucket::new(Rate::per_second(1)));
+    let limiter: aplomb::RateLimiter<Manual<'_, 4>> =
+        aplomb::RateLimiter::with_clock(&time, TokenBucket::new(Rate::per_second(1)));
     let mut service = RateLimitLayer::new(&limiter).max_wait(secs(2)).layer(Strict::new().0);
     for now in [true, false] {
         assert_eq!(is_ready(&mut service), now);

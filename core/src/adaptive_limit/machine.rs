@@ -335,9 +335,9 @@ mod tests {
         fn check<A: Algorithm + Copy>(algorithm: A) {
             let mut random = fastrand::Rng::with_seed(13);
             let terms = terms(algorithm, 1, 900);
-            let (mut machine, mut admitted, mut probed, mut interrupted) = (begun(&terms, 50), 50, 0, 0);
+            let (mut machine, mut admitted, mut probing, mut interrupted) = (begun(&terms, 50), 50, 0, 0);
             for window in 0..20_000 {
-                let (limit, probes) = (machine.limit, admitted < machine.limit);
+                let (limit, is_probing) = (machine.limit, admitted < machine.limit);
                 // Each as long as all the others, one after the other, and now and then there are hardly any.
                 let (in_flight, overload) = (if random.u32(0..50) == 0 { 1 } else { admitted }, random.u32(0..20) == 0);
                 let call = Call { began: at(window * 20), ended: at(window * 20 + 20), overload };
@@ -348,10 +348,10 @@ mod tests {
                     assert_eq!(admitted, machine.limit, "the probe is given up");
                 }
                 assert!(admitted >= machine.limit / 2, "{admitted} of {}", machine.limit);
-                probed += u32::from(probes);
-                interrupted += u32::from(probes && overload);
+                probing += u32::from(is_probing);
+                interrupted += u32::from(is_probing && overload);
             }
-            assert!(probed > 100 && interrupted > 10 && machine.limit > 30, "{probed}, {interrupted}, {}", machine.limit);
+            assert!(probing > 100 && interrupted > 10 && machine.limit > 30, "{probing}, {interrupted}, {}", machine.limit);
         }
         check(Gradient::new().probe_every(5));
         check(Vegas::new().probe_every(5));

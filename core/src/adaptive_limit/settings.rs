@@ -154,7 +154,7 @@ impl<P: Platform, A: Algorithm, J, S: Storage, O> AdaptiveLimit<P, A, J, S, O> {
 }
 
 // Of what changes the type, nothing may be dropped, which a `const fn` can't: so it has to be `Copy`.
-/// Settings that change its type. Of a limit that has been used already, no more than its settings is kept.
+/// Settings that change its type. Of a limit that has been used already, no more than its settings is kept: what it held is leaked.
 impl<P: Platform<Clock: Copy>, A: Algorithm + Copy, J: Copy, S: Storage, O: Copy> AdaptiveLimit<P, A, J, S, O> {
     /// Finds the limit by another rule: [`Vegas`], [`Aimd`], a [`Gradient`] with settings of its own, or [one of one's own](Algorithm). Default: [`Gradient`].
     ///

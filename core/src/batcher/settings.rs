@@ -82,7 +82,7 @@ impl<P: Platform, I, T, E, S: Storage> Batcher<P, I, T, E, S> {
     }
 }
 
-/// Settings that change its type. Of one that has been used already, no more than its settings is kept.
+/// Settings that change its type. Of one that has been used already, no more than its settings is kept: what it held is leaked.
 impl<P: Platform<Clock: Copy>, I, T, E, S: Storage, O: Copy> Batcher<P, I, T, E, S, O> {
     /// Keeps items in `Q`: in [`Inline<N>`](crate::storage::Inline), at most `N` of them, those under way included. Default: the platform's storage.
     ///

@@ -145,7 +145,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize> Cache
     }
 }
 
-/// Settings that change its type. Of a cache that has been used already, no more than its settings is kept.
+/// Settings that change its type. Of a cache that has been used already, no more than its settings is kept: what it held is leaked.
 impl<P: Platform<Clock: Copy>, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O: Copy>
     Cache<P, K, V, E, S, H, F, SHARDS, O>
 {

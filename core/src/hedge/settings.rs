@@ -356,7 +356,7 @@ impl<P: Platform, S, J, O> Hedge<P, Percentile, S, J, O> {
     }
 }
 
-/// Settings that change its type. Of one that has been used already, no more than its settings is kept.
+/// Settings that change its type. Of one that has been used already, no more than its settings is kept: what it held is leaked.
 impl<P: Platform<Clock: Copy>, D: Delay, S, J: Copy, O: Copy> Hedge<P, D, S, J, O> {
     /// Keeps the starts beside the first in `T`: in [`Inline<N>`](crate::storage::Inline), at most `N` of them. Default: in place, one.
     ///

@@ -6,7 +6,7 @@ use super::algorithm::{Algorithm, TokenBucket};
 use super::error::RateLimitError;
 use super::event::Event;
 use super::line::{Ask, Crowd, Desk, Limits, Snapshot, lateness};
-use super::lines::{Find, Lines, wake};
+use super::lines::{Find, Lines};
 use super::outside::Outside;
 use super::permit::Permit;
 use super::reservation::Reservation;
@@ -14,6 +14,7 @@ use super::run::Run;
 use crate::config::ConfigError;
 use crate::deadline::Deadline;
 use crate::observe::{SharedObserver, Silent};
+use crate::panicking::wake_all;
 use crate::platform::Platform;
 use crate::storage::Storage;
 use crate::sync::Shared;
@@ -264,10 +265,8 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
             state.crowd.refit(&mut state.slab, most);
             (Ok(self.desk(state, now).reconsider()), replaced)
         });
-        wake(changed?);
-        while let Some(in_vain) = self.state.with(|state| state.crowd.next_in_vain(&mut state.slab)) {
-            in_vain.wake();
-        }
+        let mut first = changed?;
+        wake_all(&mut || first.take().or_else(|| self.state.with(|state| state.crowd.next_in_vain(&mut state.slab))));
         Ok(())
     }
 

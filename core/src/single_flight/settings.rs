@@ -149,7 +149,7 @@ impl<P: Platform, K, T, E> SingleFlight<P, K, T, E, Survives> {
     }
 }
 
-/// Settings that change its type. Of one that has been used already, no more than its settings is kept.
+/// Settings that change its type. Of one that has been used already, no more than its settings is kept: what it held is leaked.
 impl<P: Platform, K, T, E, W: Succession, S: Storage, H, const SHARDS: usize, O: Copy>
     SingleFlight<P, K, T, E, W, S, H, SHARDS, O>
 {

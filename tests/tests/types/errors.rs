@@ -50,7 +50,7 @@ fn errors_of_patterns() {
         RateLimitError::<u32>::Limited { retry_after: Some(ms(250)) } => (true, false, Some(ms(250))),
         RateLimitError::<u32>::TableFull { capacity: 1, retry_after: Some(ms(1)) } => (true, false, Some(ms(1))),
         RateLimitError::<u32>::Deadline { retry_after: None } => LATE,
-        RateLimitError::<u32>::QueueFull { waiting: 1 } => REJECTED,
+        RateLimitError::<u32>::QueueFull { waiting: 1, retry_after: None } => REJECTED,
         RateLimitError::<u32>::Config(NONSENSE) => OTHERWISE,
         RateLimitError::Failed(1) => OTHERWISE,
         BreakerError::<u32>::TableFull { capacity: 1, retry_after: Some(ms(1)) } => (true, false, Some(ms(1))),

@@ -88,7 +88,7 @@ where
     }
 }
 
-/// Settings that change its type. Of one that has been used already, no more than its settings is kept.
+/// Settings that change its type. Of one that has been used already, no more than its settings is kept: what it held is leaked.
 impl<P, K, T, B, J, S, H, const SHARDS: usize, O> KeyedCircuitBreaker<P, K, T, B, J, S, H, SHARDS, O>
 where
     P: Platform<Clock: Copy>,

@@ -11,6 +11,7 @@ use crate::config::ConfigError;
 use crate::deadline::Deadline;
 use crate::key::{KeyHash, ToKey};
 use crate::observe::SharedObserver;
+use crate::panicking::wake_all;
 use crate::platform::Platform;
 use crate::rate_limiter::acquire::Acquire;
 use crate::rate_limiter::algorithm::Algorithm;
@@ -333,9 +334,7 @@ where
             });
             // Whoever is first in its queue looks anew.
             let mut looked_at = 0;
-            while let Some(waker) = shard.with(|shard| shard.next_to_look(self.house(), &mut looked_at)) {
-                waker.wake();
-            }
+            wake_all(&mut || shard.with(|shard| shard.next_to_look(self.house(), &mut looked_at)));
         }
         Ok(())
     }

@@ -127,7 +127,7 @@ impl<P: Platform, K, A: Algorithm + Copy, S: Storage, H, const SHARDS: usize> Ke
     }
 }
 
-/// Settings that change its type. Of one that has been used already, no more than its settings is kept.
+/// Settings that change its type. Of one that has been used already, no more than its settings is kept: what it held is leaked.
 impl<P: Platform<Clock: Copy>, K, A: Algorithm + Copy, S: Storage, H, const SHARDS: usize, O: Copy>
     KeyedRateLimiter<P, K, A, S, H, SHARDS, O>
 {
