@@ -10,6 +10,7 @@ use crate::config::ConfigError;
 use crate::panicking::wake_all;
 use crate::platform::Platform;
 use crate::sync::Shared;
+use crate::time::Clock;
 
 /// What debounce and throttle have in common: an edge machine that many callers share. Its users know it as [`Debounce`](crate::Debounce) and [`Throttle`](crate::Throttle).
 ///
@@ -51,6 +52,7 @@ impl<P: Platform, K, M: Mode> Gate<P, K, M> {
     #[must_use]
     pub const fn with_terms(clock: P::Clock, terms: Terms) -> Self {
         let state = State { window: Window::new(), mode: M::NEW };
+        let terms = terms.tick(P::Clock::TICK);
         Self { clock, terms, max_waiting: u32::MAX, state: Shared::new(state), kind: PhantomData }
     }
 
