@@ -204,3 +204,11 @@ impl<P: Platform, K, M> fmt::Debug for Gate<P, K, M> {
         f.debug_struct("Gate").field("terms", &self.terms).field("window", &window).finish_non_exhaustive()
     }
 }
+
+#[cfg(feature = "defmt")]
+impl<P: Platform, K, M> defmt::Format for Gate<P, K, M> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        let window = self.state.with(|state| state.window);
+        defmt::write!(f, "Gate {{ terms: {}, window: {}, .. }}", self.terms, window);
+    }
+}

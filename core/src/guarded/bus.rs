@@ -193,3 +193,10 @@ impl<P: Platform, D, K, B, R> fmt::Debug for Guarded<'_, P, D, K, B, R> {
         f.debug_struct("Guarded").field("needs_recovery", &self.needs_recovery()).finish_non_exhaustive()
     }
 }
+
+#[cfg(feature = "defmt")]
+impl<P: Platform, D, K, B, R> defmt::Format for Guarded<'_, P, D, K, B, R> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Guarded {{ needs_recovery: {}, .. }}", self.needs_recovery());
+    }
+}

@@ -173,3 +173,10 @@ impl<C, I, M: fmt::Debug> fmt::Debug for Contact<C, I, M> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(feature = "defmt")]
+impl<C, I, M: defmt::Format> defmt::Format for Contact<C, I, M> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Contact {{ machine: {}, active_low: {}, .. }}", self.watch.machine, self.watch.active_low);
+    }
+}

@@ -32,6 +32,7 @@ use crate::storage::Storage;
 
 /// Of a [`Gate`]: that it throttles.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Throttling;
 
 /// Keeps starts an interval apart: the first call at once, the newest of the others when the interval is over.

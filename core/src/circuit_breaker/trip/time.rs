@@ -19,6 +19,7 @@ pub struct TimeWindow<const BUCKETS: usize> {
 
 /// A ring of buckets, in which the newest one takes the place of the oldest.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TimeRing<const BUCKETS: usize> {
     buckets: [Tally; BUCKETS],
     total: Tally,

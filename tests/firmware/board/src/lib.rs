@@ -25,11 +25,7 @@ pub const CORE_HZ: u32 = if cfg!(feature = "slow-core") {
     REAL_CORE_HZ
 };
 
-const REAL_CORE_HZ: u32 = if cfg!(target_has_atomic = "ptr") {
-    12_500_000
-} else {
-    16_000_000
-};
+const REAL_CORE_HZ: u32 = if cfg!(target_has_atomic = "ptr") { 12_500_000 } else { 16_000_000 };
 
 /// Ends the emulation; its exit code tells how.
 pub fn exit(success: bool) -> ! {

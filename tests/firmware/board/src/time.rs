@@ -171,7 +171,8 @@ pub fn nanos() -> u64 {
     DRIVER.with(|state| {
         state.now();
         let (seconds, ticks) = (state.ticks / TICK_HZ, state.ticks % TICK_HZ);
-        seconds * NANOS_PER_SECOND + (ticks * u64::from(WHOLE) + u64::from(state.parts)) * NANOS_PER_SECOND / (TICK_HZ * u64::from(WHOLE))
+        seconds * NANOS_PER_SECOND
+            + (ticks * u64::from(WHOLE) + u64::from(state.parts)) * NANOS_PER_SECOND / (TICK_HZ * u64::from(WHOLE))
     })
 }
 
