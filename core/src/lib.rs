@@ -88,6 +88,7 @@ mod deadline;
 pub mod debounce;
 pub mod edge;
 pub mod fallback;
+mod fused;
 pub mod guarded;
 pub mod hedge;
 mod judge;
