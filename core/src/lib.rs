@@ -61,7 +61,7 @@
 //! - `alloc`: storage on the heap ([`storage`]), and wakers of their own for the children of a task ([`children`]).
 //! - `std`: implies `alloc`; conversions between the system's instants and ours.
 //! - `embedded-hal`: [contacts and buttons](level#pins) at the pins of `embedded-hal` and `embedded-hal-async`, and guarded buses.
-//! - `defmt`: `defmt::Format` for configurations, errors and events.
+//! - `defmt`: `defmt::Format` for patterns and their configurations, states, snapshots, events and errors.
 //! - `tracing`: an observer that writes events to `tracing`.
 
 #![no_std]
@@ -88,6 +88,7 @@ mod deadline;
 pub mod debounce;
 pub mod edge;
 pub mod fallback;
+mod fused;
 pub mod guarded;
 pub mod hedge;
 mod judge;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use aplomb::{Ambient, Clock, Instant, Platform};
+use aplomb::{Ambient, Clock, Platform};
 use serde_json::Value;
 
 use crate::interpreter::World;
@@ -23,6 +23,11 @@ pub(crate) struct Failure {
 }
 
 type ClockOf<S> = <<S as Stage>::Platform as Platform>::Clock;
+
+/// The time to set a timer to, so that it is over after exactly so long: it takes a tick more than it is told.
+pub(crate) fn timed<S: Stage>(time: Millis) -> Duration {
+    time.duration().saturating_sub(<ClockOf<S> as Clock>::TICK)
+}
 
 /// A start of the operation. It sleeps by the runtime's own timer, made and polled by hand, and not by what is under test.
 pub(crate) struct Running<S: Stage> {
@@ -53,11 +58,10 @@ impl<S: Stage> Future for Running<S> {
             return Poll::Pending;
         }
         if self.takes != Millis::ZERO {
-            let takes = self.takes.0;
+            let takes = timed::<S>(self.takes);
             let sleep = self.sleep.get_or_insert_with(|| {
                 let clock = ClockOf::<S>::CLOCK;
-                let at: Instant = clock.now().saturating_add_nanos(takes);
-                Box::pin(clock.sleep_until(at))
+                Box::pin(clock.sleep_until(clock.now() + takes))
             });
             if sleep.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;

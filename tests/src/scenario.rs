@@ -28,6 +28,8 @@ pub struct Scenario {
     pub expect: Vec<Expected>,
     /// Entries of one instant are compared in their order too.
     pub strict_order: bool,
+    /// It hangs on several timers, or timers and a script, that meet to the nanosecond.
+    pub exact: bool,
     /// Only entries of these kinds are compared, if any is given.
     pub compare: Option<Vec<EntryKind>>,
     /// Where it stops, if not when nothing is left to happen.
@@ -48,6 +50,8 @@ struct Written {
     expect: Vec<Expected>,
     #[serde(default)]
     strict_order: bool,
+    #[serde(default)]
+    exact: bool,
     compare: Option<Vec<EntryKind>>,
     until: Option<Millis>,
     #[serde(default = "yes")]
@@ -278,6 +282,7 @@ fn parse(json: Value) -> Result<Scenario, String> {
         script: written.script,
         expect: written.expect,
         strict_order: written.strict_order,
+        exact: written.exact,
         compare: written.compare,
         until: written.until,
         driver: written.driver,

@@ -24,6 +24,9 @@ pub(crate) trait Stage {
     /// Whether tasks are polled in the order in which they were woken.
     const IN_ORDER: bool = true;
 
+    /// Whether a timer is over at its very instant.
+    const IS_EXACT: bool = true;
+
     /// The present instant.
     fn now(&self) -> u64;
 

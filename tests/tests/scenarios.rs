@@ -57,7 +57,7 @@ fn on_tokio_with_time_paused() {
 
 #[test]
 fn on_embassy_with_a_virtual_driver() {
-    play_on(Runtime::Embassy, 802);
+    play_on(Runtime::Embassy, 797);
 }
 
 /// In real time, where a busy machine may be late.

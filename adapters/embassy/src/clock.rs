@@ -2,6 +2,7 @@ use core::future::Future;
 use core::num::NonZeroU64;
 use core::pin::Pin;
 use core::task::{Context, Poll};
+use core::time::Duration;
 
 use aplomb::{Ambient, Clock, Instant, Sleep};
 
@@ -9,7 +10,8 @@ use crate::ticks::Driver;
 
 /// The clock of embassy's time driver, which the application chooses together with its tick rate.
 ///
-/// An instant is rounded up to the next tick, so that no sleep ends early.
+/// It tells whole ticks, rounded down. A sleep waits for the first tick that is not before its instant, and for one more, which makes up for what the reading lacked that the instant was counted from: no time that is waited for ends
+/// early, and none ends more than two ticks late.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct EmbassyClock;
 
@@ -19,6 +21,10 @@ impl Ambient for EmbassyClock {
 
 impl Clock for EmbassyClock {
     type Sleep = EmbassySleep;
+
+    const RESOLUTION: Duration = Driver::TICK;
+
+    const TICK: Duration = Driver::TICK;
 
     /// A driver's ticks only go forward.
     const IS_STEADY: bool = true;
@@ -46,13 +52,13 @@ impl Clock for EmbassyClock {
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
 pub struct EmbassySleep {
-    /// One more than the tick that it waits for: an `Option` of it takes no further word.
-    beyond: NonZeroU64,
+    /// The tick that it waits for; that is never the first, so that an `Option` of it takes no further word.
+    tick: NonZeroU64,
 }
 
 impl EmbassySleep {
     fn until(at: Instant) -> Self {
-        Self { beyond: NonZeroU64::MIN.saturating_add(Driver::at_or_after(at)) }
+        Self { tick: Driver::over(at) }
     }
 }
 
@@ -61,7 +67,7 @@ impl Future for EmbassySleep {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let tick = self.beyond.get() - 1;
+        let tick = self.tick.get();
         if embassy_time_driver::now() >= tick {
             return Poll::Ready(());
         }

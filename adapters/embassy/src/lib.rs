@@ -23,8 +23,8 @@
 //!
 //! # What the application chooses
 //!
-//! The tick rate, the time driver and its queue: they are features of `embassy-time`, of which this crate enables none. Any rate is right. An instant is rounded up to the next
-//! tick, so that no sleep ends early. The children of a task are polled with the task's own waker, since embassy's timer queue knows no other.
+//! The tick rate, the time driver and its queue: they are features of `embassy-time`, of which this crate enables none. Any rate is right. What waits by a
+//! timer never ends early, and at most two ticks late; what only compares two readings of the clock is right to a tick: see [`Clock`]. The children of a task are polled with the task's own waker, since embassy's timer queue knows no other.
 //!
 //! Firmware that shares state with interrupts finds it behind a critical section; `static`s are built at compile time and lie in `.bss` where they can.
 //!

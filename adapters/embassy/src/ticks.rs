@@ -1,5 +1,8 @@
 //! Between nanoseconds and ticks, at any tick rate. From nanoseconds, without a division.
 
+use core::num::NonZeroU64;
+use core::time::Duration;
+
 use aplomb::Instant;
 use embassy_time_driver::TICK_HZ;
 
@@ -15,6 +18,9 @@ impl<const HZ: u64> Ticks<HZ> {
     /// A tick lasts `NANOS / TICKS` nanoseconds, in lowest terms. `TICKS` is 1 for all decimal rates, and a power of two for 32,768 Hz.
     const NANOS: u64 = NANOS_PER_SECOND / gcd(NANOS_PER_SECOND, HZ);
     const TICKS: u64 = HZ / gcd(NANOS_PER_SECOND, HZ);
+
+    /// What a tick lasts, rounded up.
+    pub(crate) const TICK: Duration = Duration::from_nanos(NANOS_PER_SECOND.div_ceil(HZ));
 
     /// Ticks per nanosecond: the whole ones, and the rest in units of `2^-64`, rounded down.
     const PER_NANO: u64 = HZ / NANOS_PER_SECOND;
@@ -34,9 +40,15 @@ impl<const HZ: u64> Ticks<HZ> {
         Instant::from_nanos((whole * Self::NANOS).saturating_add(rest))
     }
 
-    /// The first tick that is not before `at`: a sleep until then does not end early.
+    /// The tick with which a sleep until `at` is over: the one after the first that is not before it. The instant may have been counted from any time within a tick, of which the clock told the beginning.
     #[inline]
-    pub(crate) const fn at_or_after(at: Instant) -> u64 {
+    pub(crate) const fn over(at: Instant) -> NonZeroU64 {
+        NonZeroU64::MIN.saturating_add(Self::at_or_after(at))
+    }
+
+    /// The first tick that is not before `at`.
+    #[inline]
+    const fn at_or_after(at: Instant) -> u64 {
         // A few ticks too few at most, since all is rounded down.
         let nanos = at.as_nanos();
         let mut ticks = nanos.saturating_mul(Self::PER_NANO).saturating_add(high_half(nanos, Self::REST_PER_NANO));
@@ -62,6 +74,9 @@ const fn high_half(a: u64, b: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use aplomb::time::nanos;
+    use fastrand::Rng;
+
     use super::*;
 
     fn check<const HZ: u64>() {
@@ -72,15 +87,45 @@ mod tests {
             for at in [nanos - 1, nanos, nanos + 1, nanos * 2 + 1].map(Instant::from_nanos) {
                 let ticks = Ticks::<HZ>::at_or_after(at);
                 // Beyond the driver's own count lies never.
-                assert!(ticks == u64::MAX || Ticks::<HZ>::instant(ticks) >= at, "{HZ} Hz: {at:?} ends early");
-                assert!(ticks == 0 || Ticks::<HZ>::instant(ticks - 1) < at, "{HZ} Hz: {at:?} ends a tick late");
+                assert!(ticks == u64::MAX || Ticks::<HZ>::instant(ticks) >= at, "{HZ} Hz: {at:?} comes after its tick");
+                assert!(ticks == 0 || Ticks::<HZ>::instant(ticks - 1) < at, "{HZ} Hz: {at:?} has an earlier tick");
             }
             nanos = nanos * 3 + 1;
         }
     }
 
+    /// In nanoseconds that nobody's clock tells.
+    fn check_from_within<const HZ: u64>() {
+        let (hz, second) = (u128::from(HZ), u128::from(NANOS_PER_SECOND));
+        let begins = |tick: u64| u64::try_from((u128::from(tick) * second).div_ceil(hz)).unwrap();
+        let mut rng = Rng::with_seed(HZ);
+        for _ in 0..20_000 {
+            // Of all lengths; the clock has run for a day at most.
+            let tick = (rng.u64(..) >> rng.u32(24..64)) % (HZ * 86_400);
+            let began = rng.u64(begins(tick)..begins(tick + 1));
+            let lasts = rng.u64(..) >> rng.u32(18..64);
+            let reading = Ticks::<HZ>::instant(tick);
+            assert!(reading.as_nanos() <= began, "a reading lies ahead");
+            assert!(began - reading.as_nanos() <= nanos(Ticks::<HZ>::TICK), "a reading lies more than a tick behind");
+            let over = begins(Ticks::<HZ>::over(reading.saturating_add_nanos(lasts)).get());
+            let took = over - began;
+            assert!(took >= lasts, "{HZ} Hz: {lasts} ns from {began} ns on take {took} ns");
+            assert!(took <= lasts + begins(2) + 1, "{HZ} Hz: {lasts} ns from {began} ns on take {took} ns");
+        }
+    }
+
     #[test]
-    fn no_sleep_ends_early_and_none_a_tick_late() {
+    fn no_time_that_is_waited_for_is_early_and_none_more_than_two_ticks_late() {
+        check_from_within::<100>();
+        check_from_within::<1_000>();
+        check_from_within::<32_768>();
+        check_from_within::<1_000_000>();
+        check_from_within::<12_000_000>();
+        check_from_within::<3>();
+    }
+
+    #[test]
+    fn no_tick_lies_before_its_instant_and_none_a_tick_after_it() {
         check::<100>();
         check::<1_000>();
         check::<32_768>();

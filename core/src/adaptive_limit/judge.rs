@@ -65,6 +65,7 @@ impl<T, E> Judge<T, E, Verdict> for IgnoreErrors {
 /// });
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct OnTimeout;
 
 impl<T, E> Judge<T, TimeoutError<E>, Verdict> for OnTimeout {
@@ -87,6 +88,7 @@ const fn of_error(is_timeout: bool) -> Verdict {
 
 /// Made by [`AdaptiveLimit::overload_if`](super::AdaptiveLimit::overload_if).
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct OverloadIf<F> {
     pub(super) predicate: F,
 }

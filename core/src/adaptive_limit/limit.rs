@@ -436,3 +436,10 @@ impl<P: Platform, A: Algorithm, J, S: Storage, O> fmt::Debug for AdaptiveLimit<P
         f.debug_struct("AdaptiveLimit").field("now", &self.snapshot()).finish_non_exhaustive()
     }
 }
+
+#[cfg(feature = "defmt")]
+impl<P: Platform, A: Algorithm, J, S: Storage, O> defmt::Format for AdaptiveLimit<P, A, J, S, O> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "AdaptiveLimit {{ now: {}, .. }}", self.snapshot());
+    }
+}

@@ -179,6 +179,7 @@ impl<G: Growth, J: Spread> Backoff for Schedule<G, J> {
 
 /// Where a call stands in a [`Schedule`].
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Place<S, D = u64> {
     growth: S,
     /// Nanoseconds; decorrelated jitter starts from it.

@@ -324,3 +324,17 @@ impl<P: Platform, I, T, E, S: Storage, O> fmt::Debug for Batcher<P, I, T, E, S, 
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(feature = "defmt")]
+impl<P: Platform, I, T, E, S: Storage, O> defmt::Format for Batcher<P, I, T, E, S, O> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        let Terms { max_items, max_wait, .. } = self.terms;
+        defmt::write!(
+            f,
+            "Batcher {{ max_items: {}, max_wait: {}, now: {}, .. }}",
+            max_items,
+            duration(max_wait),
+            self.snapshot()
+        );
+    }
+}

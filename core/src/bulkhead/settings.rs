@@ -295,3 +295,10 @@ impl<P: Platform, S: Storage, O> fmt::Debug for Bulkhead<P, S, O> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(feature = "defmt")]
+impl<P: Platform, S: Storage, O> defmt::Format for Bulkhead<P, S, O> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Bulkhead {{ now: {}, max_wait: {}, .. }}", self.snapshot(), duration(self.max_wait));
+    }
+}

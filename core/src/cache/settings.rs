@@ -512,3 +512,13 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> fm
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(feature = "defmt")]
+impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> defmt::Format
+    for Cache<P, K, V, E, S, H, F, SHARDS, O>
+{
+    fn format(&self, f: defmt::Formatter<'_>) {
+        let Snapshot { len, hits, misses, .. } = self.snapshot();
+        defmt::write!(f, "Cache {{ capacity: {}, len: {}, hits: {}, misses: {}, .. }}", self.entries(), len, hits, misses);
+    }
+}

@@ -450,3 +450,10 @@ impl<P: Platform, T: Trip, B: Backoff<State: Copy>, J, S: Storage, O> fmt::Debug
         f.debug_struct("CircuitBreaker").field("now", &self.snapshot()).finish_non_exhaustive()
     }
 }
+
+#[cfg(feature = "defmt")]
+impl<P: Platform, T: Trip, B: Backoff<State: Copy>, J, S: Storage, O> defmt::Format for CircuitBreaker<P, T, B, J, S, O> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "CircuitBreaker {{ now: {}, .. }}", self.snapshot());
+    }
+}

@@ -28,6 +28,7 @@ pub trait Circuit {
 
 /// The stamp of a call that went through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Ticket {
     pub(super) epoch: Epoch,
     /// When it began, if that matters.

@@ -26,6 +26,7 @@ impl<T, E> Judge<T, E, Verdict> for AnyError {
 
 /// Made by [`CircuitBreaker::failure_if`](super::CircuitBreaker::failure_if).
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FailureIf<F> {
     pub(super) predicate: F,
 }

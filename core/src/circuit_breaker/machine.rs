@@ -73,6 +73,7 @@ impl<T, B: Backoff> Terms<T, B> {
 ///
 /// Calls are stamped with it. It has 30 bits: a call would have to outlast a billion changes to be taken for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Epoch(NonZeroU32);
 
 impl Epoch {

@@ -33,6 +33,7 @@ use crate::storage::Storage;
 
 /// Of a [`Gate`]: that it debounces.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Debouncing;
 
 /// Starts only the newest call of a burst, when there was none for a while.

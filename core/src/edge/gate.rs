@@ -10,6 +10,7 @@ use crate::config::ConfigError;
 use crate::panicking::wake_all;
 use crate::platform::Platform;
 use crate::sync::Shared;
+use crate::time::Clock;
 
 /// What debounce and throttle have in common: an edge machine that many callers share. Its users know it as [`Debounce`](crate::Debounce) and [`Throttle`](crate::Throttle).
 ///
@@ -51,6 +52,7 @@ impl<P: Platform, K, M: Mode> Gate<P, K, M> {
     #[must_use]
     pub const fn with_terms(clock: P::Clock, terms: Terms) -> Self {
         let state = State { window: Window::new(), mode: M::NEW };
+        let terms = terms.tick(P::Clock::TICK);
         Self { clock, terms, max_waiting: u32::MAX, state: Shared::new(state), kind: PhantomData }
     }
 
@@ -200,5 +202,13 @@ impl<P: Platform, K, M> fmt::Debug for Gate<P, K, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let window = self.state.with(|state| state.window);
         f.debug_struct("Gate").field("terms", &self.terms).field("window", &window).finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl<P: Platform, K, M> defmt::Format for Gate<P, K, M> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        let window = self.state.with(|state| state.window);
+        defmt::write!(f, "Gate {{ terms: {}, window: {}, .. }}", self.terms, window);
     }
 }

@@ -111,7 +111,7 @@ impl Window {
         }
         self.forget_the_future(terms, now);
         if terms.after == After::Call {
-            self.closes = now.saturating_add_nanos(terms.span);
+            self.closes = now.saturating_add_nanos(terms.length());
         }
         let over = now >= self.limit || (terms.after != After::Call && now >= self.closes);
         if over && !self.stays(terms, now) {
@@ -126,7 +126,7 @@ impl Window {
         self.limit = now.saturating_add_nanos(terms.max_wait);
         self.started = false;
         if !terms.leading || terms.after != After::Start {
-            self.closes = now.saturating_add_nanos(terms.span);
+            self.closes = now.saturating_add_nanos(terms.length());
         }
         if terms.leading { Decision::Start } else { self.wait(terms) }
     }
@@ -268,7 +268,7 @@ impl Window {
         self.started = true;
         self.limit = now.saturating_add_nanos(terms.max_wait);
         match terms.after {
-            After::Start => self.closes = now.saturating_add_nanos(terms.span),
+            After::Start => self.closes = now.saturating_add_nanos(terms.length()),
             // It has closed, unless it has just been opened by this very start.
             After::Opening if now >= self.closes => self.closes = Instant::ORIGIN,
             After::Opening | After::Call => {}
@@ -279,7 +279,7 @@ impl Window {
     #[cfg_attr(target_pointer_width = "64", inline)]
     #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn forget_the_future(&mut self, terms: &Terms, now: Instant) {
-        self.closes = self.closes.min(now.saturating_add_nanos(terms.span));
+        self.closes = self.closes.min(now.saturating_add_nanos(terms.length()));
         self.limit = self.limit.min(now.saturating_add_nanos(terms.max_wait));
     }
 }

@@ -263,7 +263,7 @@ impl<P: Platform, K> Pending<'_, P, K> {
                 Turn::Cancelled => return Poll::Ready(Err(EdgeError::Cancelled)),
             };
             if until != Instant::ORIGIN {
-                ready!(alarm.as_mut().poll_until(clock, until, cx));
+                ready!(alarm.as_mut().poll_until(clock, until.earlier(P::Clock::TICK), cx));
             }
             let now = clock.now().max(until);
             let (begun, _unused, looks) = state.with(|state| state.begin(terms, ticket, now));

@@ -133,7 +133,7 @@ impl<P: Platform, K, T, S: Storage> Role<'_, P, K, T, S> {
                 }
             };
             if until != Instant::ORIGIN {
-                ready!(alarm.as_mut().poll_until(clock, until, cx));
+                ready!(alarm.as_mut().poll_until(clock, until.earlier(P::Clock::TICK), cx));
             }
             let now = clock.now().max(until);
             let (begun, _unused, looks) = state.with(|state| state.begin(terms, seat, now));

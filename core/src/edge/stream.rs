@@ -12,7 +12,7 @@ use super::machine::{Decision, Window};
 use super::terms::Terms;
 use crate::alarm::Alarm;
 use crate::config::ConfigError;
-use crate::time::{Clock, Instant};
+use crate::time::{Clock, Instant, nanos};
 
 pin_project! {
     /// A stream of which only those items come through that an edge machine lets start; made by the adapters' `debounce`, `throttle_first`, `throttle_latest` and `audit`.
@@ -79,6 +79,7 @@ impl<S: Stream, C: Clock> EdgeStream<S, C> {
     }
 
     const fn by(clock: C, terms: Terms, stream: S) -> Self {
+        let terms = terms.tick(C::TICK);
         Self { clock, terms, window: Window::new(), newest: None, ended: false, stream, alarm: Alarm::new() }
     }
 }
@@ -130,9 +131,9 @@ impl<S: Stream, C: Clock> Stream for EdgeStream<S, C> {
                 return Poll::Ready(this.newest.take());
             }
             // A timer that is set is left alone: when it is over, the burst is looked at again.
-            let looks_at = this.window.next_deadline().min(this.alarm.at());
+            let looks_at = this.window.next_deadline().earlier(C::TICK).min(this.alarm.at());
             ready!(this.alarm.as_mut().poll_until(this.clock, looks_at, cx));
-            now = now.max(looks_at);
+            now = now.max(looks_at.saturating_add_nanos(nanos(C::TICK)));
         }
     }
 

@@ -21,6 +21,8 @@ pub struct Terms {
     pub(super) span: u64,
     /// How long a burst may put its start off; never, unless set.
     pub(super) max_wait: u64,
+    /// How far a reading may lie behind the time, likewise.
+    tick: u32,
     pub(super) leading: bool,
     pub(super) trailing: bool,
     pub(super) after: After,
@@ -42,19 +44,19 @@ impl Terms {
     /// A window that each call extends, and the trailing edge.
     #[must_use]
     pub const fn debounce(wait: Duration) -> Self {
-        Self { span: nanos(wait), max_wait: u64::MAX, leading: false, trailing: true, after: After::Call }
+        Self { span: nanos(wait), max_wait: u64::MAX, tick: 0, leading: false, trailing: true, after: After::Call }
     }
 
     /// A window after each start, and both edges.
     #[must_use]
     pub const fn throttle(interval: Duration) -> Self {
-        Self { span: nanos(interval), max_wait: u64::MAX, leading: true, trailing: true, after: After::Start }
+        Self { span: nanos(interval), max_wait: u64::MAX, tick: 0, leading: true, trailing: true, after: After::Start }
     }
 
     /// A window that a call opens and its end closes, where the newest call starts: `RxJS`'s `auditTime`.
     #[must_use]
     pub const fn audit(interval: Duration) -> Self {
-        Self { span: nanos(interval), max_wait: u64::MAX, leading: false, trailing: true, after: After::Opening }
+        Self { span: nanos(interval), max_wait: u64::MAX, tick: 0, leading: false, trailing: true, after: After::Opening }
     }
 
     /// Whether the call that opens a window starts at once.
@@ -76,6 +78,19 @@ impl Terms {
     pub const fn max_wait(mut self, max_wait: Duration) -> Self {
         self.max_wait = nanos(max_wait);
         self
+    }
+
+    /// How far readings may lie behind the time: a window lasts for so much longer by them, and so never less than it says. Default: zero; who has a clock fills in its [`TICK`](crate::Clock::TICK).
+    #[must_use]
+    pub const fn tick(mut self, tick: Duration) -> Self {
+        self.tick = if tick.as_secs() == 0 { tick.subsec_nanos() } else { 1_000_000_000 };
+        self
+    }
+
+    /// The length of a window by readings. One that has none needs no tick to be whole.
+    #[allow(clippy::cast_lossless, reason = "conversions are not const")]
+    pub(super) const fn length(&self) -> u64 {
+        if self.span == 0 { 0 } else { self.span.saturating_add(self.tick as u64) }
     }
 
     /// Itself, if it makes sense.

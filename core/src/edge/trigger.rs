@@ -216,7 +216,7 @@ impl<'g, P: Platform, K, V> Driver<'g, P, K, V> {
             match turn {
                 Turn::Take(value) => return Poll::Ready(Ok(value)),
                 Turn::Wait { until } => {
-                    ready!(alarm.as_mut().poll_until(clock, until, cx));
+                    ready!(alarm.as_mut().poll_until(clock, until.earlier(P::Clock::TICK), cx));
                     now = now.max(until);
                 }
             }

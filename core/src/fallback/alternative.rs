@@ -87,6 +87,7 @@ impl<R> Future for Ready<R> {
 
 /// An alternative for some errors only; made by [`fallback_if`](super::Fallback::fallback_if).
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct OnlyIf<A, C> {
     pub(crate) alternative: A,
     pub(crate) predicate: C,

@@ -1,7 +1,9 @@
 use core::fmt;
+use core::future::Future;
 
 use super::recovery::{NoRecovery, Recovery};
 use crate::backoff::{Backoff, Exponential};
+use crate::fused::Fused;
 use crate::platform::Platform;
 use crate::retry::{Repetition, Retry, RetryAll, RetryError, Rules};
 
@@ -76,7 +78,7 @@ impl<P: Platform, D, K, B: Backoff, R> Guarded<'_, P, D, K, B, R> {
     ///
     /// # Cancel safety
     ///
-    /// The transfer that is under way is dropped, and the next call begins with the recovery.
+    /// The transfer that is under way is dropped, and the next call begins with the recovery. Polled after its end, it is pending for ever.
     ///
     /// # Errors
     ///
@@ -111,13 +113,13 @@ impl<P: Platform, D, K, B: Backoff, R> Guarded<'_, P, D, K, B, R> {
     /// # assert_eq!(line[0], b'7');
     /// # });
     /// ```
-    pub async fn run<T, E, F>(&mut self, transfer: F) -> Result<T, RetryError<E>>
+    pub fn run<T, E, F>(&mut self, transfer: F) -> impl Future<Output = Result<T, RetryError<E>>>
     where
         K: Recovery<D, E>,
         R: Rules<T, E> + Clone,
         F: AsyncFnMut(&mut D) -> Result<T, E>,
     {
-        self.guard(Repetition::Allowed, transfer).await
+        self.repeat(Repetition::Allowed, transfer)
     }
 
     /// As [`run`](Guarded::run), for a transfer that cannot be repeated: it has one attempt, whatever the policy allows.
@@ -129,13 +131,27 @@ impl<P: Platform, D, K, B: Backoff, R> Guarded<'_, P, D, K, B, R> {
     /// # Errors
     ///
     /// As of [`run`](Guarded::run).
-    pub async fn run_once<T, E, F>(&mut self, transfer: F) -> Result<T, RetryError<E>>
+    pub fn run_once<T, E, F>(&mut self, transfer: F) -> impl Future<Output = Result<T, RetryError<E>>>
     where
         K: Recovery<D, E>,
         R: Rules<T, E> + Clone,
         F: AsyncFnMut(&mut D) -> Result<T, E>,
     {
-        self.guard(Repetition::Forbidden, transfer).await
+        self.repeat(Repetition::Forbidden, transfer)
+    }
+
+    /// As [`run`](Guarded::run) or [`run_once`](Guarded::run_once).
+    pub(super) fn repeat<T, E, F>(
+        &mut self,
+        repetition: Repetition,
+        transfer: F,
+    ) -> Fused<impl Future<Output = Result<T, RetryError<E>>>>
+    where
+        K: Recovery<D, E>,
+        R: Rules<T, E> + Clone,
+        F: AsyncFnMut(&mut D) -> Result<T, E>,
+    {
+        Fused::new(self.guard(repetition, transfer))
     }
 
     async fn guard<T, E, F>(&mut self, repetition: Repetition, transfer: F) -> Result<T, RetryError<E>>
@@ -191,5 +207,12 @@ impl<D, K> Recovering<D, K> {
 impl<P: Platform, D, K, B, R> fmt::Debug for Guarded<'_, P, D, K, B, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guarded").field("needs_recovery", &self.needs_recovery()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl<P: Platform, D, K, B, R> defmt::Format for Guarded<'_, P, D, K, B, R> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Guarded {{ needs_recovery: {}, .. }}", self.needs_recovery());
     }
 }

@@ -1,3 +1,5 @@
+use core::future::Future;
+
 use embedded_hal_async::i2c::{AddressMode, ErrorType, I2c, Operation};
 
 use super::bus::Guarded;
@@ -55,19 +57,19 @@ where
     B: Backoff,
     R: Rules<(), D::Error> + Clone,
 {
-    async fn read(&mut self, address: A, read: &mut [u8]) -> Result<(), Self::Error> {
-        self.run(async |bus: &mut D| bus.read(address, read).await).await
+    fn read(&mut self, address: A, read: &mut [u8]) -> impl Future<Output = Result<(), Self::Error>> {
+        self.run(async move |bus: &mut D| bus.read(address, read).await)
     }
 
-    async fn write(&mut self, address: A, write: &[u8]) -> Result<(), Self::Error> {
-        self.run(async |bus: &mut D| bus.write(address, write).await).await
+    fn write(&mut self, address: A, write: &[u8]) -> impl Future<Output = Result<(), Self::Error>> {
+        self.run(async move |bus: &mut D| bus.write(address, write).await)
     }
 
-    async fn write_read(&mut self, address: A, write: &[u8], read: &mut [u8]) -> Result<(), Self::Error> {
-        self.run(async |bus: &mut D| bus.write_read(address, write, read).await).await
+    fn write_read(&mut self, address: A, write: &[u8], read: &mut [u8]) -> impl Future<Output = Result<(), Self::Error>> {
+        self.run(async move |bus: &mut D| bus.write_read(address, write, read).await)
     }
 
-    async fn transaction(&mut self, address: A, operations: &mut [Operation<'_>]) -> Result<(), Self::Error> {
-        self.run(async |bus: &mut D| bus.transaction(address, operations).await).await
+    fn transaction(&mut self, address: A, operations: &mut [Operation<'_>]) -> impl Future<Output = Result<(), Self::Error>> {
+        self.run(async move |bus: &mut D| bus.transaction(address, operations).await)
     }
 }

@@ -1,3 +1,6 @@
+use core::future::{Future, poll_fn};
+use core::task::Poll;
+
 /// What sets a bus right after a transfer that did not end well.
 ///
 /// Every `async |bus: &mut D| ..` is one, for every error. A type of your own can be written down in a `struct` or a `static`, and may [leave errors alone](Recovery::is_needed) that the bus gets over by itself.
@@ -43,13 +46,14 @@ pub trait Recovery<D, E> {
     ///
     /// Between two attempts the policy's [deadline](crate::Retry::deadline) cuts it off; at the beginning of a call nothing does, so that one that may hang wants a timeout of its own. A recovery that was dropped before its end is begun anew before
     /// the next transfer.
-    #[allow(async_fn_in_trait, reason = "the traits of `embedded-hal-async`, inside which it runs, promise no `Send` either")]
-    async fn recover(&mut self, bus: &mut D);
+    ///
+    /// The traits of `embedded-hal-async`, inside which it runs, promise no `Send` either.
+    fn recover(&mut self, bus: &mut D) -> impl Future<Output = ()>;
 }
 
 impl<D, E, F: AsyncFnMut(&mut D)> Recovery<D, E> for F {
-    async fn recover(&mut self, bus: &mut D) {
-        self(bus).await;
+    fn recover(&mut self, bus: &mut D) -> impl Future<Output = ()> {
+        self(bus)
     }
 }
 
@@ -63,5 +67,7 @@ impl<D, E> Recovery<D, E> for NoRecovery {
         false
     }
 
-    async fn recover(&mut self, _bus: &mut D) {}
+    fn recover(&mut self, _bus: &mut D) -> impl Future<Output = ()> {
+        poll_fn(|_| Poll::Ready(()))
+    }
 }

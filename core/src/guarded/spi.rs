@@ -1,10 +1,12 @@
+use core::future::Future;
+
 use embedded_hal_async::spi::{ErrorType, Operation, SpiBus, SpiDevice};
 
 use super::bus::Guarded;
 use super::recovery::Recovery;
 use crate::backoff::Backoff;
 use crate::platform::Platform;
-use crate::retry::{RetryError, Rules};
+use crate::retry::{Repetition, RetryError, Rules};
 
 impl<P: Platform, D: ErrorType, K, B, R> ErrorType for Guarded<'_, P, D, K, B, R> {
     type Error = RetryError<D::Error>;
@@ -19,11 +21,11 @@ where
     B: Backoff,
     R: Rules<(), D::Error> + Clone,
 {
-    async fn transaction(&mut self, operations: &mut [Operation<'_, W>]) -> Result<(), Self::Error> {
+    fn transaction(&mut self, operations: &mut [Operation<'_, W>]) -> impl Future<Output = Result<(), Self::Error>> {
         // What is received in place lies over what was to be sent.
         let is_in_place = operations.iter().any(|operation| matches!(operation, Operation::TransferInPlace(_)));
-        let transfer = async |device: &mut D| device.transaction(operations).await;
-        if is_in_place { self.run_once(transfer).await } else { self.run(transfer).await }
+        let repetition = if is_in_place { Repetition::Forbidden } else { Repetition::Allowed };
+        self.repeat(repetition, async move |device: &mut D| device.transaction(operations).await)
     }
 }
 
@@ -37,23 +39,23 @@ where
     B: Backoff,
     R: Rules<(), D::Error> + Clone,
 {
-    async fn read(&mut self, words: &mut [W]) -> Result<(), Self::Error> {
-        self.run_once(async |bus: &mut D| bus.read(words).await).await
+    fn read(&mut self, words: &mut [W]) -> impl Future<Output = Result<(), Self::Error>> {
+        self.run_once(async move |bus: &mut D| bus.read(words).await)
     }
 
-    async fn write(&mut self, words: &[W]) -> Result<(), Self::Error> {
-        self.run_once(async |bus: &mut D| bus.write(words).await).await
+    fn write(&mut self, words: &[W]) -> impl Future<Output = Result<(), Self::Error>> {
+        self.run_once(async move |bus: &mut D| bus.write(words).await)
     }
 
-    async fn transfer(&mut self, read: &mut [W], write: &[W]) -> Result<(), Self::Error> {
-        self.run_once(async |bus: &mut D| bus.transfer(read, write).await).await
+    fn transfer(&mut self, read: &mut [W], write: &[W]) -> impl Future<Output = Result<(), Self::Error>> {
+        self.run_once(async move |bus: &mut D| bus.transfer(read, write).await)
     }
 
-    async fn transfer_in_place(&mut self, words: &mut [W]) -> Result<(), Self::Error> {
-        self.run_once(async |bus: &mut D| bus.transfer_in_place(words).await).await
+    fn transfer_in_place(&mut self, words: &mut [W]) -> impl Future<Output = Result<(), Self::Error>> {
+        self.run_once(async move |bus: &mut D| bus.transfer_in_place(words).await)
     }
 
-    async fn flush(&mut self) -> Result<(), Self::Error> {
-        self.run_once(async |bus: &mut D| bus.flush().await).await
+    fn flush(&mut self) -> impl Future<Output = Result<(), Self::Error>> {
+        self.run_once(async move |bus: &mut D| bus.flush().await)
     }
 }

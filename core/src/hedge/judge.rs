@@ -48,6 +48,7 @@ impl<T, E> Judge<T, E, Verdict> for NoneFatal {
 
 /// Made by [`Hedge::fatal_if`](super::Hedge::fatal_if).
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FatalIf<F> {
     pub(super) predicate: F,
 }

@@ -17,6 +17,7 @@ pub(super) const KEPT: u32 = FULL / 2;
 ///
 /// The percentile is followed, not looked for: a sample moves it by a bucket or so, and reading it costs nothing.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Latencies {
     counts: [u16; BUCKETS],
     total: u32,

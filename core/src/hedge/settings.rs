@@ -439,3 +439,10 @@ impl<P: Platform, D: Delay, S, J, O> fmt::Debug for Hedge<P, D, S, J, O> {
         f.debug_struct("Hedge").field("now", &self.snapshot()).field("max_hedges", &self.terms.max_hedges).finish_non_exhaustive()
     }
 }
+
+#[cfg(feature = "defmt")]
+impl<P: Platform, D: Delay, S, J, O> defmt::Format for Hedge<P, D, S, J, O> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Hedge {{ now: {}, max_hedges: {}, .. }}", self.snapshot(), self.terms.max_hedges);
+    }
+}

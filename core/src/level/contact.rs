@@ -1,10 +1,12 @@
 use core::fmt;
+use core::future::Future;
 
 use embedded_hal::digital::InputPin;
 use embedded_hal_async::digital::Wait;
 
 use super::watch::Watch;
 use super::{Edge, Gesture, GestureError, Gestures, LevelDebouncer};
+use crate::fused::Fused;
 use crate::platform::Ambient;
 use crate::time::Clock;
 
@@ -134,13 +136,13 @@ impl<C: Clock, I: InputPin + Wait> Contact<C, I> {
     ///
     /// # Cancel safety
     ///
-    /// What the contact was told it keeps, and the next call reads the pin anew: no edge is lost whose level lasts until then. Nobody looks between two calls, so that a pulse that comes and goes there is not seen.
+    /// What the contact was told it keeps, and the next call reads the pin anew: no edge is lost whose level lasts until then. Nobody looks between two calls, so that a pulse that comes and goes there is not seen. Polled after its end, it is pending for ever.
     ///
     /// # Errors
     ///
     /// Those of the pin. The contact can be asked again.
-    pub async fn edge(&mut self) -> Result<Edge, I::Error> {
-        self.watch.next().await
+    pub fn edge(&mut self) -> impl Future<Output = Result<Edge, I::Error>> {
+        Fused::new(self.watch.next())
     }
 }
 
@@ -152,16 +154,18 @@ impl<C: Clock, I: InputPin + Wait> Button<C, I> {
     /// # Cancel safety
     ///
     /// What the button was told it keeps, and the next call reads the pin anew: no gesture is lost, nor told twice. Nobody looks between two calls: a press that comes and goes there is not seen, and one that is released there counts
-    /// as held until the next call. Where work takes long, let a task of its own wait for gestures, and hand them on.
+    /// as held until the next call. Where work takes long, let a task of its own wait for gestures, and hand them on. Polled after its end, it is pending for ever.
     ///
     /// # Errors
     ///
     /// [`GestureError::Config`] as of [`Gestures::check`], if that was not asked; [`GestureError::Pin`] with the pin's error, after which the button can be asked again.
-    pub async fn gesture(&mut self) -> Result<Gesture, GestureError<I::Error>> {
-        if let Some(error) = self.watch.machine.config_error() {
-            return Err(GestureError::Config(error));
-        }
-        self.watch.next().await.map_err(GestureError::Pin)
+    pub fn gesture(&mut self) -> impl Future<Output = Result<Gesture, GestureError<I::Error>>> {
+        Fused::new(async {
+            if let Some(error) = self.watch.machine.config_error() {
+                return Err(GestureError::Config(error));
+            }
+            self.watch.next().await.map_err(GestureError::Pin)
+        })
     }
 }
 
@@ -171,5 +175,12 @@ impl<C, I, M: fmt::Debug> fmt::Debug for Contact<C, I, M> {
             .field("machine", &self.watch.machine)
             .field("active_low", &self.watch.active_low)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl<C, I, M: defmt::Format> defmt::Format for Contact<C, I, M> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Contact {{ machine: {}, active_low: {}, .. }}", self.watch.machine, self.watch.active_low);
     }
 }

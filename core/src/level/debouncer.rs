@@ -23,7 +23,7 @@ pub enum Edge {
 /// A level that follows another once that has held for some time.
 ///
 /// The time counts from the first sample of the new level; a sample of the old one ends it. Sampling too early is harmless, too late only late. Time that runs backwards is no time. A zero time makes an edge at once,
-/// [`Duration::MAX`] never.
+/// [`Duration::MAX`] never. By a clock that tells whole [ticks](crate::Clock::TICK), two samples may be closer by a tick than their readings: add it to the time, if it matters. (A [`Contact`](super::Contact) reckons with it.)
 ///
 /// # Examples
 ///

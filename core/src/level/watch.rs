@@ -3,6 +3,7 @@
 use core::future::{Future, poll_fn};
 use core::pin::{Pin, pin};
 use core::task::Poll;
+use core::time::Duration;
 
 use embedded_hal::digital::InputPin;
 use embedded_hal_async::digital::Wait;
@@ -39,7 +40,7 @@ impl<C: Clock, I: InputPin + Wait, M: Machine> Watch<C, I, M> {
     /// Waits for what the machine tells next.
     pub(super) async fn next(&mut self) -> Result<M::Told, I::Error> {
         let mut alarm = pin!(Alarm::new());
-        let mut now = self.clock.now();
+        let mut now = self.read();
         loop {
             if let Some(told) = self.tell() {
                 return Ok(told);
@@ -50,6 +51,15 @@ impl<C: Clock, I: InputPin + Wait, M: Machine> Watch<C, I, M> {
                 return Ok(told);
             }
             now = self.wait_while(level, alarm.as_mut()).await?;
+        }
+    }
+
+    /// What time it is, by the clock alone. What is due within the tick of that reading is left to the alarm.
+    fn read(&self) -> Instant {
+        let now = self.clock.now();
+        match self.machine.next_deadline() {
+            Some(due) if (due..due + C::TICK).contains(&now) => due.earlier(Duration::from_nanos(1)),
+            _ => now,
         }
     }
 

@@ -261,3 +261,12 @@ impl<P: Platform, A, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O>
         f.debug_struct("Memoize").field("cache", &self.cache).finish_non_exhaustive()
     }
 }
+
+#[cfg(feature = "defmt")]
+impl<P: Platform, A, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> defmt::Format
+    for Memoize<P, A, K, V, E, S, H, F, SHARDS, O>
+{
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Memoize {{ cache: {}, .. }}", self.cache);
+    }
+}

@@ -64,6 +64,7 @@ pub use settings::Parallel;
 
 /// In which order results come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) enum Order {
     /// That of the items.
     Input,

@@ -242,3 +242,16 @@ where
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(feature = "defmt")]
+impl<P, Src, F, Fut, M, N, S, R> defmt::Format for Parallel<P, Src, F, Fut, M, N, S, R>
+where
+    P: Platform,
+    Fut: Future<Output: Fallible>,
+    S: PinnedStorage,
+{
+    fn format(&self, f: defmt::Formatter<'_>) {
+        let (limit, started) = (self.engine.limit, self.engine.started());
+        defmt::write!(f, "Parallel {{ limit: {}, order: {}, started: {}, .. }}", limit, self.order, started);
+    }
+}

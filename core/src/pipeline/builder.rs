@@ -434,3 +434,10 @@ impl<P: Platform, L: fmt::Debug> fmt::Debug for Pipeline<P, L> {
         f.debug_struct("Pipeline").field("layers", &self.layers).finish_non_exhaustive()
     }
 }
+
+#[cfg(feature = "defmt")]
+impl<P: Platform, L: defmt::Format> defmt::Format for Pipeline<P, L> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Pipeline {{ layers: {}, .. }}", self.layers);
+    }
+}

@@ -81,6 +81,7 @@ impl<O: Operation> Layer<'_, O> for () {
 
 /// Layers `A`, and layer `B` within. [`layers!`](crate::layers) spells such a type.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Stack<A, B> {
     pub(super) outer: A,
     /// How many layers that is.
@@ -134,6 +135,7 @@ macro_rules! __layers {
 
 /// An operation with one of this crate's layers around it.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Layered<L, O> {
     pub(super) layer: L,
     pub(super) index: usize,
@@ -142,6 +144,7 @@ pub struct Layered<L, O> {
 
 /// The operation itself. Its error becomes that of the pipeline.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Innermost<O> {
     operation: O,
     begun: u32,

@@ -13,7 +13,7 @@ use crate::attempts::{AttemptLoop, Pause, Stop};
 use crate::backoff::Backoff;
 use crate::observe::Observer;
 use crate::platform::Platform;
-use crate::time::{Clock, Instant};
+use crate::time::{Clock, Instant, lateness};
 
 pin_project! {
     /// Polling under way; made by awaiting a [`Polling`].
@@ -185,7 +185,8 @@ where
     /// Whether the deadline has passed while nobody looked, as only a clock that jumps does.
     fn check_deadline(&mut self, at: Instant) -> Result<(), PollError<T, E>> {
         let deadline = self.attempts.deadline(&self.polling.terms.limits);
-        if !deadline.is_never() && self.polling.clock.now().max(at) > deadline { Err(self.past_deadline()) } else { Ok(()) }
+        let late = deadline.saturating_add_nanos(const { lateness::<P::Clock>() });
+        if !deadline.is_never() && self.polling.clock.now().max(at) > late { Err(self.past_deadline()) } else { Ok(()) }
     }
 
     fn past_deadline(&mut self) -> PollError<T, E> {

@@ -25,10 +25,16 @@ impl Grid {
     /// The attempt has ended: the next tick that is not over.
     pub(super) fn next(&mut self, now: Instant) -> Instant {
         let late = now.as_nanos().saturating_sub(self.tick.as_nanos());
-        let (ticks, over) = divided(late, self.interval).unwrap_or((0, 0));
-        let to_next = if over == 0 && ticks > 0 { 0 } else { self.interval };
-        self.tick = self.tick.saturating_add_nanos(late - over).saturating_add_nanos(to_next);
+        self.tick = if late < self.interval { self.tick.saturating_add_nanos(self.interval) } else { self.skip(late) };
         self.tick
+    }
+
+    /// Likewise, where ticks may have been missed.
+    #[cold]
+    fn skip(&self, late: u64) -> Instant {
+        let (_, over) = divided(late, self.interval).unwrap_or((0, 0));
+        let to_next = if over == 0 { 0 } else { self.interval };
+        self.tick.saturating_add_nanos(late - over).saturating_add_nanos(to_next)
     }
 }
 

@@ -61,6 +61,7 @@ pub struct Polling<P: Platform, O, U, B = Constant, N = Silent> {
 
 /// Which errors do not end it.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) enum Errors {
     All,
     /// So many one after another; with none, each ends it.
@@ -243,5 +244,12 @@ where
 impl<P: Platform, O, U, B: fmt::Debug, N> fmt::Debug for Polling<P, O, U, B, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Polling").field("terms", &self.terms).field("errors", &self.errors).finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl<P: Platform, O, U, B: defmt::Format, N> defmt::Format for Polling<P, O, U, B, N> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Polling {{ terms: {}, errors: {}, .. }}", self.terms, self.errors);
     }
 }

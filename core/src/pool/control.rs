@@ -417,3 +417,11 @@ impl<P: Platform, S: Storage, O> fmt::Debug for Pool<P, S, O> {
         f.debug_struct("Pool").field("max_queued", &self.max_queued).field("now", &now).finish_non_exhaustive()
     }
 }
+
+#[cfg(feature = "defmt")]
+impl<P: Platform, S: Storage, O> defmt::Format for Pool<P, S, O> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        let now = self.state.with(|state| state.now);
+        defmt::write!(f, "Pool {{ max_queued: {}, now: {}, .. }}", self.max_queued, now);
+    }
+}

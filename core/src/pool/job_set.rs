@@ -435,3 +435,10 @@ impl<P: Platform, J, S: PinnedStorage, O> fmt::Debug for JobSet<P, J, S, O> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(feature = "defmt")]
+impl<P: Platform, J, S: PinnedStorage, O> defmt::Format for JobSet<P, J, S, O> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "JobSet {{ max_queued: {}, now: {}, .. }}", self.max_queued, self.state.with(|state| state.now));
+    }
+}

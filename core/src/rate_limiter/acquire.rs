@@ -20,7 +20,7 @@ use crate::observe::SharedObserver;
 use crate::platform::{Platform, SMALL};
 use crate::storage::Storage;
 use crate::sync::wait_list::Key;
-use crate::time::{Clock, Instant};
+use crate::time::{Clock, Instant, nanos};
 
 impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimiter<P, A, S, O> {
     /// As [`acquire`](RateLimiter::acquire), of a limiter that `this` points to: an `Arc` or `Rc` of it, which the permit keeps, into whatever task it goes.
@@ -294,10 +294,11 @@ where
                     if let Some((ahead, at_least)) = prospect {
                         lines.observer().observe(&Event::Waiting { ahead, at_least });
                     }
-                    if now < deadline {
+                    let tick = const { nanos(<<<B::Target as Lines>::Platform as Platform>::Clock as Clock>::TICK) };
+                    if now < deadline.saturating_add_nanos(tick) {
                         let (clock, at) = (lines.clock(), until.min(deadline));
                         ready!(alarm.as_mut().poll_until(clock, at, cx));
-                        now = clock.now().max(at);
+                        now = clock.now().max(at.saturating_add_nanos(tick));
                         continue;
                     }
                     *this.place = None;

@@ -385,3 +385,10 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> fmt::Debug
         f.debug_struct("RateLimiter").field("limits", &self.limits).field("snapshot", &self.snapshot()).finish_non_exhaustive()
     }
 }
+
+#[cfg(feature = "defmt")]
+impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> defmt::Format for RateLimiter<P, A, S, O> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "RateLimiter {{ limits: {}, snapshot: {}, .. }}", self.limits, self.snapshot());
+    }
+}

@@ -104,6 +104,21 @@ impl<P: Platform> fmt::Debug for RetryBudget<P> {
     }
 }
 
+#[cfg(feature = "defmt")]
+impl<P: Platform> defmt::Format for RetryBudget<P> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(
+            f,
+            "RetryBudget {{ available: {}, capacity: {}, retry_cost: {}, success_refund: {}, reserve: {}, .. }}",
+            self.available(),
+            self.capacity,
+            self.retry_cost,
+            self.success_refund,
+            self.reserve
+        );
+    }
+}
+
 /// What one retry costs, taken out of a [`RetryBudget`]. It goes back if this is dropped before the retry starts.
 #[must_use = "the tokens go back as soon as this is dropped"]
 pub struct Charge<'b, P: Platform> {

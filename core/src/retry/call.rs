@@ -25,6 +25,7 @@ pub trait Start {
 
 /// An operation that doesn't care which attempt it is.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Plain<O>(pub(crate) O);
 
 impl<O: Operation> Start for Plain<O> {
@@ -49,6 +50,7 @@ impl<O: Operation> Start for Plain<O> {
 
 /// An operation that is told which attempt it is.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Numbered<F>(pub(super) F);
 
 impl<F, Fut> Start for Numbered<F>
@@ -97,6 +99,7 @@ where
 
 /// Nothing runs between two attempts: it is over at once. Unlike [`Ready`](core::future::Ready) it cannot panic.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Nothing;
 
 impl<E> Between<E> for Nothing {
@@ -117,6 +120,7 @@ impl Future for Nothing {
 
 /// What a [`Retry`](super::Retry) is to call, where it is not a policy only.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Call<S, K = Nothing> {
     pub(crate) operation: S,
     pub(crate) between: K,

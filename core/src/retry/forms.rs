@@ -14,6 +14,7 @@ use super::session::{DeadlinePassed, Session, Step};
 use crate::attempts::Terms;
 use crate::backoff::Backoff;
 use crate::config::ConfigError;
+use crate::fused::Fused;
 use crate::observe::Observer;
 use crate::operation::{Lending, Operation};
 use crate::platform::Platform;
@@ -93,7 +94,7 @@ impl<'b, P: Platform, B: Backoff, R> Retry<'b, P, B, R> {
         F: for<'a> Lending<&'a mut C, Result<T, E>>,
         R: Rules<T, E> + Clone,
     {
-        lent::run(self.session(), context, operation, async |_: &mut C| {}, Repetition::Allowed)
+        Fused::new(lent::run(self.session(), context, operation, async |_: &mut C| {}, Repetition::Allowed))
     }
 
     /// As [`run_with`](Retry::run_with), with a step between two attempts: after the pause, before the next one. It resets the bus, or connects anew.
@@ -136,7 +137,7 @@ impl<'b, P: Platform, B: Backoff, R> Retry<'b, P, B, R> {
         K: for<'a> Lending<&'a mut C, ()>,
         R: Rules<T, E> + Clone,
     {
-        lent::run(self.session(), context, operation, between, Repetition::Allowed)
+        Fused::new(lent::run(self.session(), context, operation, between, Repetition::Allowed))
     }
 
     /// As [`run_with_between`](Retry::run_with_between), for an operation of which only its caller knows whether it can be repeated.
@@ -193,7 +194,7 @@ impl<'b, P: Platform, B: Backoff, R> Retry<'b, P, B, R> {
         R: Rules<T, E> + Clone,
     {
         let mut operation = operation;
-        async move { self.run_with(&mut operation, async |operation: &mut F| operation().await).await }
+        Fused::new(async move { self.run_with(&mut operation, async |operation: &mut F| operation().await).await })
     }
 
     /// As [`run`](Retry::run), for code without futures. `sleep` blocks for the pause: `std::thread::sleep`, or a HAL's delay.

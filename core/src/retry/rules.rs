@@ -56,6 +56,7 @@ impl<T, E> Rules<T, E> for RetryAll {
 
 /// Made by [`Retry::retry_if`](super::Retry::retry_if).
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct RetryIf<R, F> {
     pub(super) rules: R,
     pub(super) predicate: F,
@@ -80,6 +81,7 @@ impl<T, E, R: Rules<T, E>, F: FnMut(&E) -> bool> Rules<T, E> for RetryIf<R, F> {
 
 /// Made by [`Retry::retry_if_value`](super::Retry::retry_if_value).
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct RetryIfValue<R, F> {
     pub(super) rules: R,
     pub(super) predicate: F,
@@ -104,6 +106,7 @@ impl<T, E, R: Rules<T, E>, F: FnMut(&T) -> bool> Rules<T, E> for RetryIfValue<R,
 
 /// Made by [`Retry::retry_after`](super::Retry::retry_after).
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct RetryAfter<R, F> {
     pub(super) rules: R,
     pub(super) delay: F,
@@ -125,6 +128,7 @@ impl<T, E, R: Rules<T, E>, F: FnMut(Result<&T, &E>) -> Option<Duration>> Rules<T
 
 /// Made by [`Retry::notify`](super::Retry::notify).
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Notify<R, O> {
     pub(super) rules: R,
     pub(super) observer: O,

@@ -12,7 +12,7 @@ use crate::attempts::{AttemptLoop, Pause, Stop};
 use crate::backoff::Backoff;
 use crate::config::ConfigError;
 use crate::platform::Platform;
-use crate::time::{Clock, Instant};
+use crate::time::{Clock, Instant, lateness};
 use crate::timeout::TimeoutError;
 
 /// One call under way: the machine, and the policy and rules that it is driven by. The forms of a call differ only in who polls the attempts.
@@ -225,10 +225,11 @@ impl<Q: AsPolicy, R, E> Session<Q, R, E> {
         }
     }
 
-    /// Whether the deadline has passed while nobody looked. Only a clock that jumps does that: pauses end before it, and what runs between attempts is cut off at it.
+    /// Whether the deadline has passed while nobody looked. Only a clock that jumps does that: pauses end before it, or as much later as a timer may be late, and what runs between attempts is cut off at it.
     pub(super) fn check_deadline(&self) -> Result<(), DeadlinePassed> {
         let deadline = self.attempts.deadline(&self.policy.policy().terms.limits);
-        if !deadline.is_never() && self.clock().now() > deadline { Err(DeadlinePassed) } else { Ok(()) }
+        let late = deadline.saturating_add_nanos(const { lateness::<ClockOf<Q>>() });
+        if !deadline.is_never() && self.clock().now() > late { Err(DeadlinePassed) } else { Ok(()) }
     }
 
     /// What made the retry necessary.

@@ -450,3 +450,13 @@ impl<P: Platform, K, T, E, W: Succession, S: Storage, H, const SHARDS: usize, O>
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(feature = "defmt")]
+impl<P: Platform, K, T, E, W: Succession, S: Storage, H, const SHARDS: usize, O> defmt::Format
+    for SingleFlight<P, K, T, E, W, S, H, SHARDS, O>
+{
+    fn format(&self, f: defmt::Formatter<'_>) {
+        let Snapshot { flights, waiting } = self.snapshot();
+        defmt::write!(f, "SingleFlight {{ capacity: {}, flights: {}, waiting: {}, .. }}", self.keys(), flights, waiting);
+    }
+}

@@ -7,7 +7,7 @@
 //!
 //! # What it promises
 //!
-//! - Starts are never closer than `interval`, counted from when a start is made, however late that was. (A [`flush`](crate::edge::Gate::flush) is the exception: that is what it is for. What comes after it keeps its distance again.)
+//! - Starts are never closer than `interval`, counted from when a start is made, however late that was, and however coarse the [clock](crate::Clock::TICK). (A [`flush`](crate::edge::Gate::flush) is the exception: that is what it is for. What comes after it keeps its distance again.)
 //! - A call that finds no interval running starts at once ([`leading`](crate::edge::Gate::leading), the default); without a leading edge it opens an interval, and starts at its end.
 //! - The newest call that came within an interval starts when it is over ([`trailing`](crate::edge::Gate::trailing), the default), and another interval begins. Without a trailing edge, calls within an interval end at once.
 //! - A caller whose place is taken ends with [`Superseded`](crate::edge::EdgeError::Superseded), at the instant of the newer call. Nobody is left pending.
@@ -32,6 +32,7 @@ use crate::storage::Storage;
 
 /// Of a [`Gate`]: that it throttles.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Throttling;
 
 /// Keeps starts an interval apart: the first call at once, the newest of the others when the interval is over.

@@ -75,6 +75,11 @@ impl Instant {
         Self(wide::sum(self.0, nanos))
     }
 
+    /// So much earlier; never stays never.
+    pub(crate) fn earlier(self, by: Duration) -> Self {
+        if self.is_never() { self } else { self - by }
+    }
+
     /// Whether this is [`Instant::MAX`].
     #[must_use]
     pub const fn is_never(self) -> bool {
@@ -126,6 +131,11 @@ pub const fn duration(nanos: u64) -> Duration {
     if nanos == u64::MAX { Duration::MAX } else { wide::duration(nanos) }
 }
 
+/// By how many nanoseconds a clock's sleeps may be late, though nothing holds them up.
+pub(crate) const fn lateness<C: Clock>() -> u64 {
+    wide::sum(nanos(C::RESOLUTION), nanos(C::TICK))
+}
+
 /// So many seconds.
 #[must_use]
 pub const fn secs(seconds: u64) -> Duration {
@@ -142,6 +152,12 @@ pub const fn ms(milliseconds: u64) -> Duration {
 ///
 /// A clock is cheap to clone: a unit struct for a runtime whose time is everywhere, a reference for a mock clock that a test holds.
 /// Its time should not run backwards; the patterns bear it if it does.
+///
+/// # Clocks that tick
+///
+/// A timer never fires early. Of a clock that tells whole [ticks](Clock::TICK), a reading lies up to a tick behind; so its sleeps wait for one tick more, and all that waits by a timer (a timeout, a pause, a delay, a turn in a queue) takes at least as long as it says, and at most two ticks longer.
+/// Debounce, throttle and [`Contact`](crate::level::Contact) reckon with the tick where they compare two readings, and keep that promise, too. What else only compares readings is right to a tick: how long a breaker is open or an answer
+/// fresh, what a limiter counts for which window, and the machines that are told the time, such as a [`LevelDebouncer`](crate::level::LevelDebouncer).
 ///
 /// # Examples
 ///
@@ -176,16 +192,19 @@ pub trait Clock: Clone {
     /// The future that waits on this clock.
     type Sleep: Sleep;
 
-    /// How far apart the instants are at which its sleeps can be ready: by so much they may be late though nothing holds them up. Default: zero, for timers as fine as the clock.
+    /// How far apart the instants are at which its sleeps can be ready: by so much they may be late though nothing holds them up, and by a [`TICK`](Clock::TICK) more. Default: zero, for timers as fine as the clock.
     const RESOLUTION: Duration = Duration::ZERO;
+
+    /// By how much a reading may lie behind the time, if the clock tells whole ticks, rounded down. Default: zero.
+    const TICK: Duration = Duration::ZERO;
 
     /// Whether nobody sets it back: then nothing that is shared has to see to that. Default: no.
     const IS_STEADY: bool = false;
 
-    /// The present instant.
+    /// The present instant, or the beginning of the present [tick](Clock::TICK).
     fn now(&self) -> Instant;
 
-    /// A sleep that is ready at `at`, or later, and never before.
+    /// A sleep that is ready at `at`, or later, and never before: at least one tick after the one that begins at `at`, if the clock ticks, so that a time that was counted from a reading is whole.
     ///
     /// It is called within a poll, and only when something has to be waited for, so that it may need a runtime's context.
     /// [`Alarm`](crate::alarm::Alarm), which is who calls it, never asks for [`Instant::MAX`].

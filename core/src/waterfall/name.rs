@@ -10,6 +10,7 @@ pub trait Name {
 
 /// The name of a step that has none.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Unnamed;
 
 impl Name for Unnamed {

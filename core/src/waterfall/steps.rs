@@ -128,12 +128,21 @@ impl<S, I, R> fmt::Debug for Waterfall<S, I, R> {
     }
 }
 
+#[cfg(feature = "defmt")]
+impl<S, I, R> defmt::Format for Waterfall<S, I, R> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Waterfall");
+    }
+}
+
 /// Before the first step.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Start;
 
 /// A step after others.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Then<S, F, N = Unnamed> {
     before: S,
     step: F,

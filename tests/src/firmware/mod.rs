@@ -18,8 +18,8 @@ use crate::scenario::{Operation, Scenario};
 use crate::stage::Jumps;
 use crate::trace::Tolerance;
 
-/// How exact a board's timers are: to the millisecond.
-pub const TOLERANCE: Tolerance = Tolerance { grid: 1_000_000, lateness: 0 };
+/// How exact a board's timers are: to the millisecond. They are some ticks late, which are microseconds.
+pub const TOLERANCE: Tolerance = Tolerance { grid: 1_000_000, lateness: 900_000 };
 
 /// Why a board does not play a scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub struct Encoded {
 ///
 /// What there is no room for in that form.
 pub fn encode(scenario: &Scenario, form: Form) -> Result<Result<Encoded, Reason>, String> {
-    if let Err(unplayable) = playable_on(scenario, TOLERANCE.grid, Jumps::Both, false) {
+    if let Err(unplayable) = playable_on(scenario, TOLERANCE.grid, Jumps::Both, false, false) {
         return Ok(Err(Reason::Unplayable(unplayable)));
     }
     if matches!(&scenario.pattern, Pattern::SingleFlight(config) if config.survives) {

@@ -11,7 +11,7 @@ use super::{Ending, Form, Subject, details};
 use crate::config::{AnyBackoff, RetryConfig};
 use crate::interpreter::World;
 use crate::millis::Millis;
-use crate::operation::Failure;
+use crate::operation::{Failure, timed};
 use crate::scenario::Request;
 use crate::stage::Stage;
 
@@ -133,7 +133,7 @@ async fn pause<S: Stage>(time: Millis) {
     match time {
         Millis::ZERO => {}
         Millis::NEVER => std::future::pending().await,
-        _ => clock.sleep_until(clock.now().saturating_add_nanos(time.0)).await,
+        _ => clock.sleep_until(clock.now() + timed::<S>(time)).await,
     }
 }
 

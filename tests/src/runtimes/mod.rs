@@ -113,13 +113,19 @@ pub fn play(runtime: Runtime, scenario: &Scenario, form: Form) -> Result<Played,
 
 /// Whether a stage can play it.
 fn playable<S: Stage>(scenario: &Scenario) -> Result<(), Unplayable> {
-    playable_on(scenario, S::TOLERANCE.grid, S::JUMPS, S::IN_ORDER)
+    playable_on(scenario, S::TOLERANCE.grid, S::JUMPS, S::IN_ORDER, S::IS_EXACT)
 }
 
-/// Whether it can be played on such a grid, with such jumps, and by an executor that keeps the order of tasks, or does not.
-pub(crate) fn playable_on(scenario: &Scenario, grid: u64, can_jump: Jumps, in_order: bool) -> Result<(), Unplayable> {
+/// Whether it can be played on such a grid, with such jumps, by an executor that keeps the order of tasks, or does not, and by timers that are exact, or are not.
+pub(crate) fn playable_on(
+    scenario: &Scenario,
+    grid: u64,
+    can_jump: Jumps,
+    in_order: bool,
+    is_exact: bool,
+) -> Result<(), Unplayable> {
     let instants = scenario.instants();
-    if !instants.into_iter().all(|instant| instant.is_on(grid)) {
+    if (scenario.exact && !is_exact) || !instants.into_iter().all(|instant| instant.is_on(grid)) {
         return Err(Unplayable::Resolution);
     }
     let mut jumps = Jumps::None;

@@ -33,6 +33,7 @@ impl Stage for SmolStage {
 
     const TOLERANCE: Tolerance = Tolerance { grid: MILLISECOND, lateness: 400 * MILLISECOND };
     const JUMPS: Jumps = Jumps::None;
+    const IS_EXACT: bool = false;
 
     fn now(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX)

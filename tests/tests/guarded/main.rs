@@ -3,4 +3,5 @@
 
 mod cases;
 mod drivers;
+mod ended;
 mod flaky;

@@ -51,6 +51,25 @@ fn a_level_that_is_back_when_its_task_runs_has_bounced() {
 }
 
 #[test]
+fn after_its_end_it_is_pending_for_ever() {
+    async fn check(future: impl Future<Output: std::fmt::Debug>) {
+        let mut future = pin!(future);
+        future.as_mut().await;
+        poll_fn(|cx| {
+            assert!(future.as_mut().poll(cx).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+    }
+    block_on(async {
+        let wire = Wire::default();
+        wire.set(true);
+        check(contact(&wire, 0).edge()).await;
+        check(Button::with_clock(SimClock, wire, Gestures::new(LevelDebouncer::new(ms(0)))).gesture()).await;
+    });
+}
+
+#[test]
 fn without_a_hold_time_a_pulse_has_both_its_edges() {
     block_on(async {
         let wire = Wire::default();

@@ -281,3 +281,16 @@ where
         f.debug_struct("KeyedCircuitBreaker").field("capacity", &self.keys()).field("len", &self.len()).finish_non_exhaustive()
     }
 }
+
+#[cfg(feature = "defmt")]
+impl<P, K, T, B, J, S, H, O, const SHARDS: usize> defmt::Format for KeyedCircuitBreaker<P, K, T, B, J, S, H, SHARDS, O>
+where
+    P: Platform,
+    T: Trip,
+    B: Backoff<State: Copy>,
+    S: Storage,
+{
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "KeyedCircuitBreaker {{ capacity: {}, len: {}, .. }}", self.keys(), self.len());
+    }
+}

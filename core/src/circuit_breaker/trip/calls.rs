@@ -12,6 +12,7 @@ pub struct CallsWindow<const WORDS: usize> {
 
 /// A ring of bits, in which the newest call takes the place of the oldest.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct CallsRing<const WORDS: usize> {
     failed: [u64; WORDS],
     slow: [u64; WORDS],

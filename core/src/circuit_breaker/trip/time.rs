@@ -19,6 +19,7 @@ pub struct TimeWindow<const BUCKETS: usize> {
 
 /// A ring of buckets, in which the newest one takes the place of the oldest.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TimeRing<const BUCKETS: usize> {
     buckets: [Tally; BUCKETS],
     total: Tally,
@@ -57,12 +58,25 @@ impl<const BUCKETS: usize> TimeWindow<BUCKETS> {
         None
     }
 
-    /// How many buckets have begun since the newest one that is there.
-    fn steps(&self, ring: &TimeRing<BUCKETS>, now: Instant) -> u64 {
-        let Some(began) = ring.began else { return 0 };
-        let since = now.as_nanos().saturating_sub(began.as_nanos());
-        // Mostly none: a division saved.
-        if since < self.width { 0 } else { divided(since, self.width).map_or(0, |(buckets, _)| buckets) }
+    /// How many buckets have begun since the newest one that is there, and when the last of them did. However long nothing was recorded, there is no more to forget than all of them.
+    fn steps(&self, began: Instant, now: Instant) -> (u32, Instant) {
+        let (mut steps, mut begins) = (0, began);
+        // No more than there are buckets to forget, one by one: a division saved.
+        while now.nanos_since(begins) >= self.width {
+            if steps == self.buckets {
+                return (steps, self.skip(begins, now));
+            }
+            steps += 1;
+            begins = begins.saturating_add_nanos(self.width);
+        }
+        (steps, begins)
+    }
+
+    /// When the present bucket began, after a while in which all were forgotten.
+    #[cold]
+    fn skip(&self, began: Instant, now: Instant) -> Instant {
+        let (_, over) = divided(now.nanos_since(began), self.width).unwrap_or((0, 0));
+        Instant::from_nanos(now.as_nanos().saturating_sub(over))
     }
 }
 
@@ -87,17 +101,13 @@ impl<const BUCKETS: usize> Window for TimeWindow<BUCKETS> {
 
     #[inline]
     fn record(&self, ring: &mut TimeRing<BUCKETS>, call: Call, now: Instant) {
-        let began = *ring.began.get_or_insert(now);
-        let steps = self.steps(ring, now);
-        if steps > 0 {
-            // However long nothing was recorded, there is no more to forget than all of them.
-            for _ in 0..steps.min(u64::from(self.buckets)) {
-                ring.newest = TimeRing::<BUCKETS>::after(ring.newest, self.buckets);
-                if let Some(oldest) = ring.buckets.get_mut(ring.newest) {
-                    ring.total.take(core::mem::take(oldest));
-                }
+        let (steps, begins) = self.steps(ring.began.unwrap_or(now), now);
+        ring.began = Some(begins);
+        for _ in 0..steps {
+            ring.newest = TimeRing::<BUCKETS>::after(ring.newest, self.buckets);
+            if let Some(oldest) = ring.buckets.get_mut(ring.newest) {
+                ring.total.take(core::mem::take(oldest));
             }
-            ring.began = Some(began.saturating_add_nanos(steps.saturating_mul(self.width)));
         }
         ring.total.add(call);
         if let Some(newest) = ring.buckets.get_mut(ring.newest) {
@@ -112,7 +122,7 @@ impl<const BUCKETS: usize> Window for TimeWindow<BUCKETS> {
 
     fn tally(&self, ring: &TimeRing<BUCKETS>, now: Instant) -> Tally {
         let (mut total, mut oldest) = (ring.total, ring.newest);
-        for _ in 0..self.steps(ring, now).min(u64::from(self.buckets)) {
+        for _ in 0..self.steps(ring.began.unwrap_or(now), now).0 {
             oldest = TimeRing::<BUCKETS>::after(oldest, self.buckets);
             total.take(ring.buckets.get(oldest).copied().unwrap_or_default());
         }

@@ -16,6 +16,7 @@ use crate::storage::Storage;
 
 /// A breaker, or that of one key; made by [`Pipeline::keyed_circuit_breaker`](crate::pipeline::Pipeline::keyed_circuit_breaker).
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct CircuitOf<C> {
     circuit: C,
 }

@@ -8,6 +8,7 @@ use crate::pipeline::layer::{Layer, Layered};
 
 /// What takes the place of what is within when that fails; made by [`Pipeline::fallback`](crate::pipeline::Pipeline::fallback) and [`fallback_value`](crate::pipeline::Pipeline::fallback_value).
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct FallbackLayer<A> {
     alternative: A,
 }

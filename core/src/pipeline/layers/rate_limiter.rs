@@ -13,6 +13,7 @@ use crate::time::{Clock, Instant, nanos};
 
 /// A limiter, or that of one key, and how long a call waits for it; made by [`Pipeline::keyed_rate_limiter`](crate::pipeline::Pipeline::keyed_rate_limiter) and [`Pipeline::rate_limiter_within`](crate::pipeline::Pipeline::rate_limiter_within).
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct LineOf<'b, L, K> {
     lines: &'b L,
     key: K,

@@ -11,6 +11,7 @@ use crate::retry::{Call, Event, Nothing, Plain, Policy, Progress, Retry, Rules};
 
 /// A retry for which what a layer within has rejected is a failure too; made by [`Pipeline::retry_rejected`](crate::pipeline::Pipeline::retry_rejected).
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct RetryRejected<R> {
     retry: R,
 }
@@ -24,6 +25,7 @@ impl<R: Copy> RetryRejected<R> {
 
 /// The rules of a retry, as they are applied in a pipeline.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Within<R> {
     rules: R,
     rejected: bool,

@@ -17,6 +17,7 @@ pub struct TimeoutLayer<P: Platform> {
 }
 
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum Limit {
     After(Duration),
     At(Deadline),
@@ -96,5 +97,12 @@ impl<P: Platform<Clock: Copy>> Copy for TimeoutLayer<P> {}
 impl<P: Platform> fmt::Debug for TimeoutLayer<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("TimeoutLayer").field(&self.limit).finish()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl<P: Platform> defmt::Format for TimeoutLayer<P> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "TimeoutLayer({})", self.limit);
     }
 }

@@ -270,6 +270,13 @@ impl<S: Storage> fmt::Debug for Log<S> {
     }
 }
 
+#[cfg(feature = "defmt")]
+impl<S: Storage> defmt::Format for Log<S> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Log {{ permits: {}, .. }}", self.permits);
+    }
+}
+
 impl<S> Clone for SlidingWindow<S> {
     fn clone(&self) -> Self {
         *self

@@ -160,19 +160,24 @@ impl TokenBucket {
     /// What `n` permits fill again in.
     #[inline]
     fn cost(&self, n: u64) -> Span {
-        let Span { whole, parts } = self.interval;
-        if n == 1 {
-            return self.interval;
+        match self.interval {
+            interval if n == 1 => interval,
+            Span { whole, parts: 0 } => Span { whole: scaled(whole, n), parts: 0 },
+            interval => self.many(interval, n),
         }
-        let (carry, parts) = self.carry(scaled(u64::from(parts), n));
-        Span { whole: scaled(whole, n).saturating_add(carry), parts }
     }
 
-    /// So many parts as a whole number of nanoseconds, and the rest.
-    #[allow(clippy::cast_possible_truncation, reason = "the rest is less than a number of 32 bits")]
-    fn carry(&self, parts: u64) -> (u64, u32) {
-        let (whole, rest) = divided(parts, u64::from(self.rate.permits())).unwrap_or((parts, 0));
-        (whole, rest as u32)
+    /// So many times as much, without a division: doubled, and added up.
+    fn many(&self, mut span: Span, mut n: u64) -> Span {
+        let mut sum = Span::ZERO;
+        while n > 0 {
+            if n % 2 == 1 {
+                sum = self.add(sum, span);
+            }
+            span = self.add(span, span);
+            n /= 2;
+        }
+        sum
     }
 
     #[inline]
@@ -195,6 +200,10 @@ impl TokenBucket {
 
     /// How many permits drip in that time.
     fn permits_in(&self, span: Span) -> u32 {
+        // Mostly none, where a reservation is given back: a division saved.
+        if span < self.interval {
+            return 0;
+        }
         let parts = |span: Span| u128::from(span.whole) * u128::from(self.rate.permits()) + u128::from(span.parts);
         let permits = parts(span).checked_div(parts(self.interval)).unwrap_or(0);
         u32::try_from(permits).unwrap_or(u32::MAX)

@@ -289,3 +289,17 @@ where
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(feature = "defmt")]
+impl<P, K, A, S, H, O, const SHARDS: usize> defmt::Format for KeyedRateLimiter<P, K, A, S, H, SHARDS, O>
+where
+    P: Platform,
+    A: Algorithm + Copy,
+    S: Storage,
+    H: KeyHash,
+    O: SharedObserver<Event>,
+{
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "KeyedRateLimiter {{ limits: {}, capacity: {}, len: {}, .. }}", self.limits, self.keys(), self.len());
+    }
+}

@@ -24,6 +24,7 @@ pub(super) const fn lateness(resolution: Duration) -> u64 {
 
 /// What holds for every line of a limiter.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Limits {
     /// Calls that run at once; `u32::MAX` is any number, and they are not counted then.
     pub(super) max_concurrent: u32,

@@ -356,3 +356,11 @@ impl<P: Platform, S: Storage, X> fmt::Debug for Semaphore<P, S, X> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(feature = "defmt")]
+impl<P: Platform, S: Storage, X> defmt::Format for Semaphore<P, S, X> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        let (permits, taken, waiting) = self.counts();
+        defmt::write!(f, "Semaphore {{ permits: {}, taken: {}, waiting: {}, .. }}", permits, taken, waiting);
+    }
+}

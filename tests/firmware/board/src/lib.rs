@@ -19,11 +19,13 @@ use cortex_m_semihosting::debug::{self, EXIT_FAILURE, EXIT_SUCCESS};
 /// Of the two, only the Cortex-M3 has compare-and-swap.
 pub const CORE_HZ: u32 = if cfg!(feature = "slow-core") {
     100_000
-} else if cfg!(target_has_atomic = "ptr") {
-    12_500_000
+} else if cfg!(feature = "fast-core") {
+    100 * REAL_CORE_HZ
 } else {
-    16_000_000
+    REAL_CORE_HZ
 };
+
+const REAL_CORE_HZ: u32 = if cfg!(target_has_atomic = "ptr") { 12_500_000 } else { 16_000_000 };
 
 /// Ends the emulation; its exit code tells how.
 pub fn exit(success: bool) -> ! {

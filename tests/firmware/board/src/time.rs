@@ -165,6 +165,27 @@ pub fn now() -> u64 {
     DRIVER.now()
 }
 
+/// The time, in nanoseconds: what the ticks are cut off from. A test's other clock.
+pub fn nanos() -> u64 {
+    const NANOS_PER_SECOND: u64 = 1_000_000_000;
+    DRIVER.with(|state| {
+        state.now();
+        let (seconds, ticks) = (state.ticks / TICK_HZ, state.ticks % TICK_HZ);
+        seconds * NANOS_PER_SECOND
+            + (ticks * u64::from(WHOLE) + u64::from(state.parts)) * NANOS_PER_SECOND / (TICK_HZ * u64::from(WHOLE))
+    })
+}
+
+/// Sets the clock forward within its tick, to so many 256ths of it, unless it is there already.
+pub fn go_into_tick(parts: u8) {
+    DRIVER.with(|state| {
+        state.now();
+        state.parts = state.parts.max(WHOLE / 256 * u32::from(parts));
+        state.reach = None;
+        state.wake();
+    });
+}
+
 /// Holds the queue: the clock goes on, and nobody is woken.
 pub fn hold() {
     DRIVER.with(|state| state.held = true);

@@ -15,6 +15,10 @@ use crate::arena::{Owned, place};
 use crate::patterns::{Ending, SetUp, Subject};
 use crate::world::{NANOS_PER_TICK, World};
 
+/// By how many ticks the script falls behind with each line, and by how many at most. A timer is a tick behind, and behind the one before it: what is due at an instant happens before what the script does then.
+const PER_LINE: u64 = 10;
+const AT_MOST: u64 = 900;
+
 /// A caller: its future, which lives until it ends or the script drops it.
 struct Caller {
     id: Token,
@@ -83,10 +87,20 @@ impl World {
         self.spawn(Task::Driver(Owned::new(driver)));
     }
 
-    /// Lets time go on up to that instant, and all that is due settle. Of a long time in which nothing is due, only the end is played.
+    /// Lets time go on up to that instant, and all that is due settle.
     fn advance_to(&self, at: Nanos) {
+        self.behind.set(AT_MOST.min(self.behind.get() + PER_LINE));
+        self.advance(self.tick(at));
+    }
+
+    /// Likewise, without what is due at that instant itself, which is late.
+    fn advance_before(&self, at: Nanos) {
+        self.advance((at / NANOS_PER_TICK).saturating_sub(1));
+    }
+
+    /// Of a long time in which nothing is due, only the end is played.
+    fn advance(&self, last: u64) {
         const LONG: u64 = 60 * TICK_HZ;
-        let last = at / NANOS_PER_TICK;
         time::release();
         loop {
             self.executor.settle();
@@ -103,7 +117,12 @@ impl World {
     }
 
     fn set_clock(&self, at: Nanos) {
-        time::set(at / NANOS_PER_TICK);
+        time::set(self.tick(at));
+    }
+
+    /// When the script does what it does at that instant.
+    fn tick(&self, at: Nanos) -> u64 {
+        at / NANOS_PER_TICK + self.behind.get()
     }
 }
 
@@ -118,6 +137,7 @@ pub fn play(scenario: Scenario<'static>, set_up: SetUp) {
         starts: Cell::new(0),
         running: Cell::new(0),
         over: Cell::new(false),
+        behind: Cell::new(0),
     });
     let Some(subject) = set_up(world) else {
         // The host gives it to another image.
@@ -133,8 +153,7 @@ pub fn play(scenario: Scenario<'static>, set_up: SetUp) {
         if together {
             // Without time for anybody.
         } else if line.first {
-            let before = (line.at / NANOS_PER_TICK).saturating_sub(1) * NANOS_PER_TICK;
-            world.advance_to(before);
+            world.advance_before(line.at);
             world.set_clock(line.at);
         } else {
             world.advance_to(line.at);

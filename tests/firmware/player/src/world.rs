@@ -25,6 +25,8 @@ pub struct World {
     pub running: Cell<u32>,
     /// What is dropped now doesn't count.
     pub over: Cell<bool>,
+    /// By how many ticks the script is behind.
+    pub behind: Cell<u64>,
 }
 
 /// The operation's own error.
@@ -284,6 +286,11 @@ impl fmt::Display for Error {
     }
 }
 
+/// A sleep that is over after exactly so long: it takes a tick more than it is told.
+pub fn sleep_for(time: Nanos) -> EmbassySleep {
+    EmbassyClock.sleep_until(EmbassyClock.now().saturating_add_nanos(time.saturating_sub(NANOS_PER_TICK)))
+}
+
 /// A start of the operation. It sleeps by embassy's own timer queue, and not by what is under test.
 pub struct Running {
     world: &'static World,
@@ -302,8 +309,7 @@ impl Future for Running {
         }
         if self.takes != 0 {
             let takes = self.takes;
-            let sleep =
-                self.sleep.get_or_insert_with(|| EmbassyClock.sleep_until(EmbassyClock.now().saturating_add_nanos(takes)));
+            let sleep = self.sleep.get_or_insert_with(|| sleep_for(takes));
             if Pin::new(sleep).poll(cx).is_pending() {
                 return Poll::Pending;
             }

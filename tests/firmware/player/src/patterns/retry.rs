@@ -3,13 +3,13 @@
 use core::time::Duration;
 
 use aplomb::retry::{Attempt, RetryBudget, Rules};
-use aplomb::{Clock, Retry, RetryError, TimeoutError, time};
+use aplomb::{Retry, RetryError, TimeoutError, time};
 use aplomb_embassy::{Embassy, EmbassyClock};
 use wire::{Form, Nanos, Request, Token, config};
 
 use super::backoff::{AnyBackoff, build};
 use super::{Ending, Subject};
-use crate::world::{Error, Failure, Outcome, Output, Value, World};
+use crate::world::{Error, Failure, Outcome, Output, Value, World, sleep_for};
 
 type Policy<'b> = Retry<'b, Embassy, AnyBackoff>;
 
@@ -120,7 +120,7 @@ async fn pause(time: Nanos) {
     match time {
         0 => {}
         Nanos::MAX => core::future::pending().await,
-        _ => EmbassyClock.sleep_until(EmbassyClock.now().saturating_add_nanos(time)).await,
+        _ => sleep_for(time).await,
     }
 }
 
