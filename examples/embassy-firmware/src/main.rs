@@ -1,134 +1,29 @@
-//! A device in the field: it asks a modem how well it hears, lets a button count, and reports what a sensor measures.
-//!
-//! Every pattern lies in a `static` or in the task that uses it, and none allocates.
+//! A device in the field: it asks a modem how well it hears, lets a button count, and reports what a sensor measures. Here is what the emulated board is; what the device does is in `device`.
 
 #![no_std]
 #![no_main]
 
 mod button;
+mod console;
+mod device;
 mod modem;
 mod sensor;
 mod uart;
 mod watch;
 
-use core::convert::Infallible;
-use core::sync::atomic::{AtomicI32, Ordering};
-
-use aplomb_embassy::circuit_breaker::AnyError;
-use aplomb_embassy::key::FoldHash;
-use aplomb_embassy::level::{Button, Gesture, Gestures, LevelDebouncer};
-use aplomb_embassy::prelude::*;
-use aplomb_embassy::rate_limiter::TokenBucket;
 use board::Executor;
-use embassy_executor::Spawner;
-use embassy_time::Timer;
 use panic_semihosting as _;
 
 use crate::button::ButtonPin;
-use crate::modem::signal;
 use crate::uart::Uart;
-use crate::watch::{Watch, tell};
-
-/// Each command has three attempts of 200 ms.
-static RETRY: Retry<Exponential, Watch> = checked!(
-    Retry::new()
-        .backoff(Exponential::from(ms(50)).max(ms(400)).jitter(Jitter::Equal))
-        .attempt_timeout(ms(200))
-        .rules(Watch("retry"))
-);
-
-/// A modem that is gone is left alone for 1.5 s, after two commands that came to nothing.
-static MODEM: CircuitBreaker<Consecutive, Constant, AnyError, Inline<0>, Watch> =
-    checked!(CircuitBreaker::consecutive(2).storage().open_for(ms(1_500)).observed_by(Watch("breaker")));
-
-/// What the sensor measures, triggered by its interrupt; taken at most every 100 ms, and the newest value then.
-static READINGS: Throttle<Trigger<i32>> = checked!(Throttle::triggered(ms(100)));
-
-/// Three reports at once, and then two a second: the air is shared.
-static AIRTIME: RateLimiter<TokenBucket, Inline<16>, Watch> =
-    checked!(RateLimiter::with_burst(Rate::per_second(2), 3).observed_by(Watch("airtime")));
-
-/// The sensor's offset, which lies in a slow memory, and drifts.
-static OFFSET: Cache<u8, i32, Infallible, Inline<1>, FoldHash, Inline<1>, 1, Watch> =
-    checked!(Cache::new().storage().flight_storage().ttl(secs(2)).observed_by(Watch("offset")));
-
-static GESTURES: Gestures = checked!(Gestures::new(LevelDebouncer::new(ms(20))).long_press(ms(600)));
-
-/// How many values a newer one has taken the place of.
-static SUPERSEDED: AtomicI32 = AtomicI32::new(0);
-
-/// How often the button was pressed.
-static PRESSES: AtomicI32 = AtomicI32::new(0);
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
     static mut EXECUTOR: Option<Executor> = None;
     board::time::start();
     aplomb_embassy::seed(0x0815); // the serial number
-    EXECUTOR.insert(Executor::new()).run(start)
-}
-
-fn start(spawner: Spawner) {
-    // Each has a place for itself, and is started once.
-    if let (Ok(talk), Ok(count), Ok(report)) = (talk(Uart::new()), count(ButtonPin::new()), report()) {
-        spawner.spawn(talk);
-        spawner.spawn(count);
-        spawner.spawn(report);
-    }
-    sensor::start();
-}
-
-/// Asks the modem how well it hears.
-#[embassy_executor::task]
-async fn talk(mut uart: Uart) {
-    loop {
-        let command = async || RETRY.run_mut(async || signal(&mut uart).await).await;
-        match MODEM.run(command).await {
-            Ok(Some(signal)) => tell("signal", signal),
-            Ok(None) => tell("signal", "not known"),
-            Err(error) => tell("signal", format_args!("no answer: {error}")),
-        }
-        Timer::after_millis(250).await;
-    }
-}
-
-/// Counts presses; a long one begins anew.
-#[embassy_executor::task]
-async fn count(pin: ButtonPin) {
-    // By then the pull-up has charged the line.
-    Timer::after_millis(200).await;
-    tell("button", "ready");
-    let mut button = Button::new(pin, GESTURES).active_low();
-    loop {
-        match button.gesture().await {
-            Ok(Gesture::Press) => tell("button", format_args!("pressed, {}", PRESSES.fetch_add(1, Ordering::Relaxed) + 1)),
-            Ok(Gesture::LongPress) => {
-                PRESSES.store(0, Ordering::Relaxed);
-                tell("button", "held, 0");
-            }
-            Ok(Gesture::Release) => tell("button", "released"),
-            _ => {}
-        }
-    }
-}
-
-/// Reports the newest measurement as often as it may.
-#[embassy_executor::task]
-async fn report() {
-    while let Ok(raw) = READINGS.next().await {
-        tell("readings", format_args!("{} superseded", SUPERSEDED.swap(0, Ordering::Relaxed)));
-        let report = async || {
-            let offset = OFFSET.get(&0, read_offset).await.unwrap_or_default();
-            tell("report", format_args!("{} mK, {} presses", raw - offset, PRESSES.load(Ordering::Relaxed)));
-            Ok::<_, Infallible>(())
-        };
-        if let Err(error) = AIRTIME.run(report).await {
-            tell("report", error);
-        }
-    }
-}
-
-async fn read_offset() -> Result<i32, Infallible> {
-    Timer::after_millis(30).await;
-    Ok(150)
+    EXECUTOR.insert(Executor::new()).run(|spawner| {
+        device::start(spawner, Uart::new(), ButtonPin::new());
+        sensor::start();
+    })
 }

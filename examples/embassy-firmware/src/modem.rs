@@ -2,7 +2,8 @@
 
 use core::fmt;
 
-use crate::uart::{Text, Uart};
+use crate::console::tell;
+use crate::uart::Uart;
 
 /// Why a command has no answer that is any good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,25 +34,43 @@ pub async fn signal(uart: &mut Uart) -> Result<Option<u8>, ModemError> {
 
 /// Sends a command, and waits for the number that it is answered with, and for the end of the answer. For as long as that takes: it is for others to say how long that may be.
 async fn ask(uart: &mut Uart, command: &[u8], prefix: &[u8]) -> Result<u8, ModemError> {
-    uart.drain();
-    uart.write(command);
-    uart.write(b"\r");
+    // An answer that came too late would be taken for that to this command.
+    uart.drain().await;
+    uart.write(command).await;
+    uart.write(b"\r").await;
     let mut answer = Err(ModemError::Garbled);
     loop {
         let mut line = [0; 64];
-        let length = uart.read_line(&mut line).await;
+        let length = read_line(uart, &mut line).await;
         let line = line.get(..length).unwrap_or_default();
         // The modem sends an empty line before each of its own, and may send back what it reads.
         if line.is_empty() || line == command {
             continue;
         }
-        board::hprintln!("        modem: {}", Text(line));
+        tell("modem", line.escape_ascii());
         match line {
             b"OK" => return answer,
             b"ERROR" => return Err(ModemError::Refused),
             _ if line.starts_with(b"+CME ERROR: ") => return Err(ModemError::Refused),
             // All else it says unasked.
             _ => answer = line.strip_prefix(prefix).map_or(answer, first_number),
+        }
+    }
+}
+
+/// Waits for a line, and says how long it is, without its end. Of a longer one than `line` the rest is thrown away.
+async fn read_line(uart: &mut Uart, line: &mut [u8]) -> usize {
+    let mut length = 0;
+    loop {
+        match uart.read().await {
+            b'\n' => return length,
+            b'\r' => {}
+            byte => {
+                if let Some(place) = line.get_mut(length) {
+                    *place = byte;
+                    length += 1;
+                }
+            }
         }
     }
 }

@@ -1,6 +1,5 @@
 //! The serial port, by interrupt.
 
-use core::fmt;
 use core::ptr;
 
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
@@ -25,7 +24,11 @@ static INBOX: Pipe<CriticalSectionRawMutex, 128> = Pipe::new();
 #[derive(Debug)]
 pub struct Uart(());
 
-#[allow(clippy::unused_self, reason = "who has it has the port, whose registers lie where they lie")]
+#[allow(
+    clippy::unused_async,
+    clippy::unused_self,
+    reason = "who has it has the port, whose registers lie where they lie; others have to wait for theirs"
+)]
 impl Uart {
     /// Takes the port. There is one.
     pub fn new() -> Self {
@@ -40,7 +43,7 @@ impl Uart {
     }
 
     /// Sends all of it.
-    pub fn write(&mut self, bytes: &[u8]) {
+    pub async fn write(&mut self, bytes: &[u8]) {
         for byte in bytes {
             // SAFETY: registers of the UART, which this has for itself, but for what is received.
             unsafe {
@@ -50,27 +53,16 @@ impl Uart {
         }
     }
 
-    /// Waits for a line, and says how long it is, without its end. Of a longer one than `line` the rest is thrown away.
-    pub async fn read_line(&mut self, line: &mut [u8]) -> usize {
-        let mut length = 0;
-        loop {
-            let mut byte = [0];
-            INBOX.read(&mut byte).await;
-            match byte {
-                [b'\n'] => return length,
-                [b'\r'] => {}
-                [byte] => {
-                    if let Some(place) = line.get_mut(length) {
-                        *place = byte;
-                        length += 1;
-                    }
-                }
-            }
-        }
+    /// Waits for a byte.
+    pub async fn read(&mut self) -> u8 {
+        let mut byte = [0];
+        INBOX.read(&mut byte).await;
+        let [byte] = byte;
+        byte
     }
 
-    /// Throws away what was received: an answer that came too late would be taken for that to the next command.
-    pub fn drain(&mut self) {
+    /// Throws away what was received.
+    pub async fn drain(&mut self) {
         INBOX.clear();
     }
 }
@@ -84,14 +76,5 @@ fn UART0() {
             let [byte, ..] = ptr::read_volatile(DATA).to_le_bytes();
             let _ = INBOX.try_write(&[byte]);
         }
-    }
-}
-
-/// The text of an answer, for those who print it.
-pub struct Text<'t>(pub &'t [u8]);
-
-impl fmt::Display for Text<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0.escape_ascii())
     }
 }

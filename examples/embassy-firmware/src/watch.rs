@@ -5,13 +5,8 @@ use core::fmt::Display;
 use aplomb_embassy::observe::SharedObserver;
 use aplomb_embassy::retry::Rules;
 use aplomb_embassy::{cache, circuit_breaker, rate_limiter, retry};
-use embassy_time::Instant;
 
-/// Prints a line with the time before it.
-pub fn tell(who: &str, what: impl Display) {
-    let now = Instant::now().as_millis();
-    board::hprintln!("{:3}.{:03} {}: {}", now / 1_000, now % 1_000, who, what);
-}
+use crate::console::tell;
 
 /// Prints what the pattern of that name decides. Of a retry it makes the rules too: every error is retried, as without it.
 #[derive(Debug, Clone, Copy)]
