@@ -10,6 +10,7 @@ mod dice;
 mod patterns;
 mod stack;
 mod tally;
+mod wires;
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
@@ -34,8 +35,8 @@ const ROUNDS: u32 = DAYS * 24 * 60 / 5;
 /// As many as the RAM of the Cortex-M0 has room for, with a stack beside them.
 const CALLERS: usize = 4;
 
-/// Bytes of stack that are used at most, on the Cortex-M3 and on the Cortex-M0: what was measured, 3,140 and 3,344, and some more.
-const STACK: usize = if cfg!(target_has_atomic = "ptr") { 3_300 } else { 3_500 };
+/// Bytes of stack that are used at most, on the Cortex-M3 and on the Cortex-M0: what was measured, 3,204 and 3,448, and some more.
+const STACK: usize = if cfg!(target_has_atomic = "ptr") { 3_360 } else { 3_580 };
 
 /// How many callers have been through all rounds.
 static ENDED: AtomicUsize = AtomicUsize::new(0);
@@ -102,7 +103,8 @@ fn report() -> bool {
     }
     let (used, unused) = stack::used();
     hprintln!("{} bytes of stack were used, which must not be more than {}; {} never", used, STACK, unused);
-    let is_sound = ended == CALLERS && wraps == 19 && used <= STACK && unused > 0 && ALL.iter().all(|pattern| pattern.tally().is_sound());
+    let is_sound =
+        ended == CALLERS && wraps == 19 && used <= STACK && unused > 0 && ALL.iter().all(|pattern| pattern.tally().is_sound());
     hprintln!("{}", if is_sound { "nothing is lost" } else { "something is lost" });
     is_sound
 }

@@ -1,48 +1,63 @@
 //! The patterns, each with its calls and what must hold of them.
 
 use core::future::poll_fn;
-use core::pin::Pin;
+use core::pin::{Pin, pin};
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use aplomb_embassy::adaptive_limit::{Gradient, IgnoreErrors};
 use aplomb_embassy::circuit_breaker::{AnyError, State};
 use aplomb_embassy::edge::Stream;
+use aplomb_embassy::fallback::fallback;
+use aplomb_embassy::guarded::Guarded;
 use aplomb_embassy::key::FoldHash;
+use aplomb_embassy::level::{self, Edge, Gesture, GestureError, Gestures, LevelDebouncer};
 use aplomb_embassy::prelude::*;
-use aplomb_embassy::rate_limiter::{SlidingCounter, SlidingWindow, TokenBucket};
+use aplomb_embassy::rate_limiter::{FixedWindow, SlidingCounter, SlidingWindow, TokenBucket};
 use aplomb_embassy::single_flight::Restarts;
 use aplomb_embassy::{EmbassyClock, Memoize};
 
 use crate::device::{Fault, Operation, ask};
 use crate::dice;
 use crate::tally::Tally;
+use crate::wires::{self, Bus, Source};
 
-type Memoized<F> = Memoize<F, u8, u32, Fault, Inline<4>, FoldHash, Inline<4>>;
+type Memoized<F> = Memoize<F, u8, u32, Fault, Inline<2>, FoldHash, Inline<2>>;
 
 static RETRY: Retry =
     checked!(Retry::new().backoff(Exponential::from(ms(50)).max(secs(1))).max_attempts(4).attempt_timeout(ms(250)));
 static BREAKER: CircuitBreaker<Consecutive, Constant, AnyError, Inline<0>> =
     checked!(CircuitBreaker::consecutive(3).storage().open_for(secs(100)));
-static BREAKERS: KeyedCircuitBreaker<u8, Consecutive, Constant, AnyError, Inline<4>> =
-    KeyedCircuitBreaker::new(CircuitBreaker::consecutive(2).storage().open_for(secs(1))).capacity(4);
+static BREAKERS: KeyedCircuitBreaker<u8, Consecutive, Constant, AnyError, Inline<3>> =
+    KeyedCircuitBreaker::new(CircuitBreaker::consecutive(2).storage().open_for(secs(1))).capacity(3);
 static LIMITER: RateLimiter<TokenBucket, Inline<4>> =
     checked!(RateLimiter::with_burst(Rate::per_minute(6), 3).storage().max_waiting(1));
-static LIMITERS: KeyedRateLimiter<u8, SlidingWindow<Inline<4>>, Inline<4>> =
-    KeyedRateLimiter::with_clock(EmbassyClock, SlidingWindow::new(Rate::new(4, secs(20)))).capacity(4).max_waiting(1);
+static LIMITERS: KeyedRateLimiter<u8, SlidingWindow<Inline<2>>, Inline<3>> =
+    KeyedRateLimiter::with_clock(EmbassyClock, SlidingWindow::new(Rate::new(2, secs(10)))).capacity(3).max_waiting(1);
 static DEBOUNCE: Debounce = checked!(Debounce::new(ms(80)));
 static TRIGGER: Debounce<Trigger<u32>> = checked!(Debounce::triggered(ms(50)));
 static THROTTLE: Throttle = checked!(Throttle::new(ms(200)));
 static JOBS: JobSet<Operation, Inline<4>> = checked!(JobSet::new(1).storage().max_queued(1));
 static BULKHEAD: Bulkhead<Inline<4>> = checked!(Bulkhead::new(1).storage().max_waiting(1).max_wait(ms(300)));
 static POOL: Pool<Inline<4>> = checked!(Pool::new(1).storage().max_queued(1));
-static FLIGHTS: SingleFlight<u8, u32, Fault, Restarts, Inline<4>> = checked!(SingleFlight::new().storage());
-static CACHE: Cache<u8, u32, Fault, Inline<4>, FoldHash, Inline<4>> =
+static FLIGHTS: SingleFlight<u8, u32, Fault, Restarts, Inline<3>> = checked!(SingleFlight::new().storage());
+static CACHE: Cache<u8, u32, Fault, Inline<2>, FoldHash, Inline<2>> =
     checked!(Cache::new().storage().flight_storage().ttl(secs(600)).refresh_ahead(secs(300)));
 static MEMOIZED: Memoized<fn(u8) -> Operation> = Memoize::kept_in(of_channel, Cache::new().storage().flight_storage());
 static HEDGE: Hedge = checked!(Hedge::after(ms(200)));
-static BATCHER: Batcher<u8, u8, Fault, Inline<4>> = checked!(Batcher::new(3).storage().max_wait(ms(100)));
+static BATCHER: Batcher<u8, u8, Fault, Inline<3>> = checked!(Batcher::new(3).storage().max_wait(ms(100)));
 static ADAPTIVE: AdaptiveLimit<Gradient, IgnoreErrors, Inline<4>> =
     checked!(AdaptiveLimit::new().storage().initial_limit(2).max_limit(2).max_waiting(1));
+
+static WINDOW: RateLimiter<FixedWindow, Inline<1>> =
+    checked!(RateLimiter::fixed_window(Rate::per_minute(2)).storage().max_waiting(1));
+static BY_TIME: CircuitBreaker<LastTime<2>, Constant, AnyError, Inline<0>> = checked!(
+    CircuitBreaker::with_clock(EmbassyClock, LastTime::new(secs(600)))
+        .buckets(2)
+        .failure_rate(percent(60))
+        .min_calls(3)
+        .open_for(secs(100))
+);
+static BY_PERCENTILE: Hedge<Percentile, Inline<1>> = checked!(Hedge::percentile(percent(75)).initial_delay(ms(200)));
 
 // What a pipeline goes through.
 static BY_RATE: CircuitBreaker<LastCalls<1>, Constant, AnyError, Inline<0>> = checked!(
@@ -69,7 +84,13 @@ macro_rules! patterns {
         /// All of them.
         pub static ALL: [Pattern; [$(stringify!($name)),+].len()] = [$(Pattern::$name),+];
 
-        static TALLIES: [Tally; ALL.len()] = [$(Tally::new(stringify!($name))),+];
+        static TALLIES: [Tally; ALL.len()] = [const { Tally::new() }; ALL.len()];
+
+        /// That of a tally, which lies in flash.
+        pub fn name_of(tally: &Tally) -> &'static str {
+            const NAMES: [&str; ALL.len()] = [$(stringify!($name)),+];
+            TALLIES.iter().position(|known| core::ptr::eq(known, tally)).map_or("", |index| NAMES[index])
+        }
     };
 }
 
@@ -95,7 +116,15 @@ patterns!(
     Batcher,
     Adaptive,
     Pipeline,
-    Jobs
+    Jobs,
+    Fallback,
+    Guarded,
+    Window,
+    ByTime,
+    ByPercentile,
+    Contact,
+    Button,
+    Streams
 );
 
 async fn next_step(_before: u32) -> Result<u32, Fault> {
@@ -136,6 +165,31 @@ pub async fn run_jobs() {
     while poll_fn(|cx| Pin::new(&mut results).poll_next(cx)).await.is_some() {
         RESULTS.store(RESULTS.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
+}
+
+/// Drains one of four kinds of stream.
+async fn streams(tally: &'static Tally) {
+    match dice::below(4) {
+        0 => drain(tally, Source::new().debounce(ms(50)), false).await,
+        1 => drain(tally, Source::new().throttle_latest(ms(50)), false).await,
+        2 => drain(tally, Source::new().audit(ms(50)), false).await,
+        _ => drain(tally, Source::new().pace(ms(50)), true).await,
+    }
+}
+
+/// The last item comes in any case, and none out of order.
+async fn drain(tally: &'static Tally, stream: impl Stream<Item = u32>, has_all: bool) {
+    let drained = async {
+        let mut stream = pin!(stream);
+        let mut last = 0;
+        while let Some(item) = poll_fn(|cx| stream.as_mut().poll_next(cx)).await {
+            tally.must(if has_all { item == last + 1 } else { item > last }, "items come in order");
+            last = item;
+        }
+        Ok::<_, Fault>(last)
+    };
+    let last = tally.call(drained, |_| true).await;
+    tally.must(last.is_none_or(|last| last == Source::LAST), "the last item comes");
 }
 
 impl Pattern {
@@ -212,6 +266,29 @@ impl Pattern {
                     .timeout(ms(350));
                 tally.call(guarded.run(operation), |e| e.inner().is_some()).await;
             }
+            Self::Fallback => _ = tally.call(fallback(operation(), |_| operation()), |_| true).await,
+            Self::Guarded => {
+                let set_right = async |bus: &mut Bus| bus.is_in_order = true;
+                let mut bus = Guarded::new(Bus { tally, is_in_order: true }, &RETRY).recover(set_right);
+                tally.call(bus.run(async |bus: &mut Bus| bus.transfer().await), |e| e.inner().is_some()).await;
+            }
+            Self::Window => _ = tally.call(WINDOW.run(operation), |e| e.inner().is_some()).await,
+            Self::ByTime => _ = tally.call(BY_TIME.run(operation), |e| e.inner().is_some()).await,
+            Self::ByPercentile => _ = tally.call(BY_PERCENTILE.run(operation), |e| e.inner().is_some()).await,
+            Self::Contact => {
+                let mut contact = level::Contact::new(wires::Contact, LevelDebouncer::new(ms(20)));
+                let edge = tally.call(contact.edge(), |_| true).await;
+                tally.must(edge.is_none_or(|edge| (edge == Edge::Rise) == wires::Contact::is_closed()), "it tells where it is");
+            }
+            Self::Button => {
+                let gestures = Gestures::new(LevelDebouncer::new(ms(20))).long_press(secs(1));
+                let mut button = level::Button::new(wires::Contact, gestures);
+                let both = async { Ok::<_, GestureError<_>>((button.gesture().await?, button.gesture().await?)) };
+                let ended = tally.call(both, |_| true).await;
+                let are_told = |both| matches!(both, (Gesture::Press, Gesture::LongPress | Gesture::Release));
+                tally.must(ended.is_none_or(are_told), "it is pressed before it is held or released");
+            }
+            Self::Streams => streams(tally).await,
             Self::Jobs => {
                 tally.calls.add();
                 let added = JOBS.add(operation());
@@ -225,8 +302,9 @@ impl Pattern {
     pub fn check(self) {
         let tally = self.tally();
         tally.check();
-        // Nobody can drop a job.
-        tally.must(tally.dropped.get() > 0 || matches!(self, Self::Jobs), "there was something to lose");
+        // Nobody can drop a job, and wires start nothing.
+        let has_none = matches!(self, Self::Jobs | Self::Contact | Self::Button | Self::Streams);
+        tally.must(tally.dropped.get() > 0 || has_none, "there was something to lose");
         let (calls, values, starts) = (tally.calls.get(), tally.values.get(), tally.starts.get());
         match self {
             Self::Timeout => {
@@ -258,7 +336,35 @@ impl Pattern {
             }
             Self::Limiters => {
                 tally.check_one_to_one();
-                tally.must((0..6).all(|key| LIMITERS.snapshot(&key).available == 4), "its permits are there again");
+                tally.must((0..6).all(|key| LIMITERS.snapshot(&key).available == 2), "its permits are there again");
+            }
+            Self::Fallback => {
+                tally.must(values == tally.done.get(), "each value is its caller's");
+                tally.must(starts > calls && starts <= 2 * calls, "what fails is tried otherwise, and once");
+            }
+            Self::Guarded => {
+                tally.must(values == tally.done.get(), "each value is its caller's");
+                tally.must(starts > calls && starts <= 4 * calls, "some are tried again, and none too often");
+            }
+            Self::Window => {
+                tally.check_one_to_one();
+                tally.must(WINDOW.snapshot().waiting == 0 && tally.refusals.get() > 0, "nobody waits, and some could not");
+            }
+            Self::ByTime => {
+                tally.check_one_to_one();
+                let end = BY_TIME.snapshot();
+                tally.must(u64::from(tally.refusals.get()) == end.rejected && end.rejected > 0, "it tells whom it rejected");
+                tally.must(end.opened > 0 && end.probes == 0, "no probe is left");
+            }
+            Self::ByPercentile => {
+                let end = BY_PERCENTILE.snapshot();
+                tally.must(u64::from(starts) == end.calls + end.hedges && end.hedges > 0, "it counts alike");
+                tally.must(values == tally.done.get(), "each value is its caller's");
+            }
+            Self::Contact | Self::Button | Self::Streams => {
+                tally.must(values > 0 && values + tally.given_up.get() == calls, "each call has what it waits for");
+                // A contact changes each five seconds, and a button is held when it was for another one.
+                tally.must(tally.longest.get() < 6_100, "and not too late");
             }
             Self::Debounce | Self::Throttle => tally.check_one_to_one(),
             Self::Trigger => {
@@ -289,12 +395,12 @@ impl Pattern {
             Self::Cache => {
                 let end = CACHE.snapshot();
                 tally.must(end.fetching == 0 && end.waiting == 0, "nobody fetches");
-                tally.must(values > tally.done.get() && end.hits > 0 && end.len <= 4, "some are kept");
+                tally.must(values > tally.done.get() && end.hits > 0 && end.len <= 2, "some are kept");
             }
             Self::Memoize => {
                 let end = MEMOIZED.snapshot();
                 tally.must(end.fetching == 0 && end.waiting == 0, "nobody calls");
-                tally.must(values > tally.done.get() && end.evicted > 0 && end.len <= 4, "some are kept");
+                tally.must(values > tally.done.get() && end.evicted > 0 && end.len <= 2, "some are kept");
             }
             Self::Parallel => tally.must(tally.done.get() >= 4 * values && starts <= 4 * calls, "each item starts, and once"),
             Self::Waterfall => {

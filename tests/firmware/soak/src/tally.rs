@@ -9,9 +9,10 @@ use aplomb_embassy::{Clock, EmbassyClock, TimeoutError};
 use board::hprintln;
 
 use crate::dice;
+use crate::patterns::name_of;
 
-/// The longest that any pattern here lets a caller wait. Who waits longer was forgotten.
-const LONGEST: Duration = Duration::from_secs(90);
+/// The longest that any pattern here lets a caller wait, in milliseconds. Who waits longer was forgotten.
+const LONGEST: u32 = 90_000;
 
 /// A count.
 pub struct Count(Cell<u32>);
@@ -32,7 +33,6 @@ impl Count {
 
 /// The counts of a pattern.
 pub struct Tally {
-    pub name: &'static str,
     /// Calls; each ends in one of the four ways that follow.
     pub calls: Count,
     pub values: Count,
@@ -47,7 +47,8 @@ pub struct Tally {
     pub done: Count,
     pub broken: Count,
     pub dropped: Count,
-    longest: Cell<Duration>,
+    /// Milliseconds.
+    pub longest: Count,
     laws_broken: Cell<bool>,
 }
 
@@ -55,9 +56,8 @@ pub struct Tally {
 unsafe impl Sync for Tally {}
 
 impl Tally {
-    pub const fn new(name: &'static str) -> Self {
+    pub const fn new() -> Self {
         Self {
-            name,
             calls: Count::new(),
             values: Count::new(),
             failures: Count::new(),
@@ -67,7 +67,7 @@ impl Tally {
             done: Count::new(),
             broken: Count::new(),
             dropped: Count::new(),
-            longest: Cell::new(Duration::ZERO),
+            longest: Count::new(),
             laws_broken: Cell::new(false),
         }
     }
@@ -79,7 +79,8 @@ impl Tally {
         let begun = EmbassyClock.now();
         let ended = timeout(patience, call).await;
         let took = EmbassyClock.now().saturating_duration_since(begun);
-        self.longest.set(self.longest.get().max(took));
+        let took = u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
+        self.longest.0.set(self.longest.get().max(took));
         match &ended {
             Ok(_) => self.values.add(),
             Err(TimeoutError::TimedOut { .. }) => self.given_up.add(),
@@ -89,10 +90,14 @@ impl Tally {
         ended.ok()
     }
 
+    fn name(&self) -> &'static str {
+        name_of(self)
+    }
+
     /// Tells what is not as it must be.
     pub fn must(&self, holds: bool, law: &str) {
         if !holds {
-            hprintln!("{}: {}", self.name, law);
+            hprintln!("{}: {}", self.name(), law);
             self.laws_broken.set(true);
         }
     }
@@ -125,7 +130,7 @@ impl Tally {
     pub fn print(&self) {
         hprintln!(
             "{:16} {:>7} {:>7} {:>8} {:>8} {:>8} {:>7} {:>6} {:>6} {:>7} {:>6} ms",
-            self.name,
+            self.name(),
             self.calls.get(),
             self.values.get(),
             self.failures.get(),
@@ -135,7 +140,7 @@ impl Tally {
             self.done.get(),
             self.broken.get(),
             self.dropped.get(),
-            self.longest.get().as_millis(),
+            self.longest.get(),
         );
     }
 }
