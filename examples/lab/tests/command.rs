@@ -75,10 +75,10 @@ fn a_malformed_file_is_told_with_scenario_and_key_and_exits_with_2() {
 #[test]
 fn json_holds_the_traces_in_the_format_of_the_scenarios() {
     let file = file("json.json", &scenario(50, "config"));
-    let run = lab(&["replay", file.to_str().unwrap(), "--json", "--runtime", "embassy"]);
+    let run = lab(&["replay", file.to_str().unwrap(), "--json", "--runtime", "tokio"]);
     let document: Value = serde_json::from_slice(&run.stdout).unwrap();
     let run = &document["runs"][0];
-    assert_eq!((&run["status"], &run["runtime"]), (&"passed".into(), &"embassy".into()));
+    assert_eq!((&run["status"], &run["runtime"]), (&"passed".into(), &"tokio".into()));
     let trace = run["trace"].as_array().unwrap();
     assert_eq!(trace[0], serde_json::json!({ "at": 0, "start": 1, "by": "a" }));
     assert_eq!(trace.last().unwrap(), &serde_json::json!({ "at": 50, "end": "a", "err": "timeout" }));

@@ -26,6 +26,7 @@ static OVERLOAD_BY: AdaptiveLimit<Aimd, By<adaptive_limit::Verdict>, Inline<4>> 
 static ON_TIMEOUT: AdaptiveLimit<Aimd, OnTimeout, Inline<4>> =
     AdaptiveLimit::new().storage().algorithm(Aimd::new(ms(100))).judged_by(OnTimeout);
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "a predicate is asked so")]
 fn is_grave(fault: &Fault) -> bool {
     fault.0 == unknown()
 }

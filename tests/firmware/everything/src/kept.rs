@@ -11,6 +11,7 @@ use aplomb_embassy::circuit_breaker::AnyError;
 use aplomb_embassy::pool::{Spawn, Stopped, Task};
 use aplomb_embassy::prelude::*;
 use aplomb_embassy::single_flight::Restarts;
+use aplomb_embassy::{adaptive_limit, circuit_breaker};
 
 use crate::{Fault, answer, told, unknown, used};
 
@@ -82,10 +83,10 @@ async fn limiters() {
 
 async fn breakers() {
     let key = unknown();
-    told(CircuitBreaker::permit_owned(&BREAKER).map(|permit| permit.failure()));
-    told(BREAKER.permit().map(|permit| permit.success()));
+    told(CircuitBreaker::permit_owned(&BREAKER).map(circuit_breaker::Permit::failure));
+    told(BREAKER.permit().map(circuit_breaker::Permit::success));
     used(BREAKER.changed_from(BREAKER.state()).await);
-    told(KeyedCircuitBreaker::permit_owned(&BREAKERS, key).map(|permit| permit.failure()));
+    told(KeyedCircuitBreaker::permit_owned(&BREAKERS, key).map(circuit_breaker::Permit::failure));
     told(BREAKERS.permit(&key).map(|permit| permit.record(&Err::<(), _>(Fault(key)))));
     used((BREAKERS.state(&key), BREAKERS.len()));
     told(BREAKERS.force_closed(&key));
@@ -93,8 +94,8 @@ async fn breakers() {
 
 async fn places() {
     told(AdaptiveLimit::acquire_owned(&LIMIT).await.map(|mut permit| permit.begin()));
-    told(LIMIT.try_acquire().map(|permit| permit.success()));
-    told(AdaptiveLimit::try_acquire_owned(&LIMIT).map(|permit| permit.overload()));
+    told(LIMIT.try_acquire().map(adaptive_limit::Permit::success));
+    told(AdaptiveLimit::try_acquire_owned(&LIMIT).map(adaptive_limit::Permit::overload));
     used((LIMIT.limit(), LIMIT.is_closed(), LIMIT.acquire().at_once().is_ok()));
     told(Bulkhead::acquire_owned(&BULKHEAD).await.map(drop));
     told(Bulkhead::try_acquire_owned(&BULKHEAD).map(drop));

@@ -21,6 +21,7 @@ use crate::streams::drained;
 use crate::{Asked, Fault, Paper, answer, ask, told, unknown, used};
 
 type Watch<E> = fn(&E);
+type CacheWatch = fn(&cache::Event<'_, u32, u32>);
 
 static RETRY: Retry = Retry::new();
 static BREAKER: CircuitBreaker<Consecutive, Constant, AnyError, Inline<1>, Watch<circuit_breaker::Event>> =
@@ -40,7 +41,7 @@ static JOBS: JobSet<Asked, Inline<4>, Watch<pool::Event>> = JobSet::new(2).stora
 static BATCHER: Batcher<u32, u32, Fault, Inline<4>, Watch<batcher::Event>> = Batcher::new(3).storage().observed_by(used_event);
 static FLIGHTS: SingleFlight<u32, u32, Fault, Restarts, Inline<4>, FoldHash, 1, Watch<single_flight::Event>> =
     SingleFlight::new().storage().observed_by(used_event);
-static CACHE: Cache<u32, u32, Fault, Inline<4>, FoldHash, Inline<4>, 1, fn(&cache::Event<'_, u32, u32>)> =
+static CACHE: Cache<u32, u32, Fault, Inline<4>, FoldHash, Inline<4>, 1, CacheWatch> =
     Cache::new().storage().flight_storage().ttl(secs(1)).observed_by(removal);
 
 fn used_event<E: Debug>(event: &E) {

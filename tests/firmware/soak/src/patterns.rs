@@ -311,7 +311,7 @@ impl Pattern {
                 tally.check_one_to_one();
                 tally.must(starts == calls, "each call starts");
             }
-            Self::Retry => {
+            Self::Retry | Self::Guarded => {
                 tally.must(values == tally.done.get(), "each value is its caller's");
                 tally.must(starts > calls && starts <= 4 * calls, "some are tried again, and none too often");
             }
@@ -341,10 +341,6 @@ impl Pattern {
             Self::Fallback => {
                 tally.must(values == tally.done.get(), "each value is its caller's");
                 tally.must(starts > calls && starts <= 2 * calls, "what fails is tried otherwise, and once");
-            }
-            Self::Guarded => {
-                tally.must(values == tally.done.get(), "each value is its caller's");
-                tally.must(starts > calls && starts <= 4 * calls, "some are tried again, and none too often");
             }
             Self::Window => {
                 tally.check_one_to_one();
