@@ -42,7 +42,7 @@
 //! # What it costs
 //!
 //! A call whose first start is ready takes the lock once, to be counted, and reads no clock. One that is pending has a timer and a reading of the clock; at a percentile, another reading and the lock again at its end. Nothing is allocated, except with heap storage, for
-//! each hedge that starts. The future is as large as all the starts that it has room for, the runtime's sleep, and some 70 bytes. Its starts are polled all together whenever its task is woken.
+//! each hedge that starts. The future is as large as all the starts that it has room for, the runtime's sleep, and some 80 bytes. Its starts are polled all together whenever its task is woken.
 //!
 //! # How others differ
 //!

@@ -155,6 +155,14 @@ impl Pattern {
 }
 
 impl Pattern {
+    /// Whether it measures how long calls take, and does something else if that is a little more.
+    pub(crate) const fn goes_by_latencies(&self) -> bool {
+        match self {
+            Self::AdaptiveLimit(limit) => !matches!(limit.algorithm, LimitRule::Aimd { .. }),
+            _ => false,
+        }
+    }
+
     /// The times that are written in its configuration, but those of a backoff with jitter, of which nothing depends on their exactness.
     pub(crate) fn times(&self) -> Vec<Millis> {
         match self {

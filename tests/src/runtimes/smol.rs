@@ -67,6 +67,9 @@ pub(super) fn play(scenario: &Scenario, form: Form) -> Result<Played, Unplayable
     if last > LONGEST {
         return Err(Unplayable::Length);
     }
+    if scenario.pattern.goes_by_latencies() {
+        return Err(Unplayable::Resolution);
+    }
     let delayed = super::sim::play(&scenario.delayed(), form)?;
     let hangs_on_ties = compare(scenario, &delayed.trace, &DELAYED).is_err();
     let (exact, hurried) = (super::sim::play(scenario, form)?, super::sim::play(&scenario.hurried(), form)?);
