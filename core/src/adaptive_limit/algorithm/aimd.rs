@@ -7,7 +7,7 @@ use crate::time::{duration, nanos};
 
 /// Additive increase, multiplicative decrease, as TCP Reno does: after each window one more for each time that as many calls have ended as the limit allows at once, a twentieth at most; and a tenth less after a window that was overloaded.
 ///
-/// A sign of overload is what the [judge](crate::Judge) says, and a call that took longer than `max_latency`. So the limit goes up and down about the one at which as many calls take that long as are [tolerated](super::AdaptiveLimit::overload_tolerance): it has to be known what is too slow. The
+/// A sign of overload is what the [judge](crate::Judge) says, and a call that took longer than `max_latency`. So the limit goes up and down about the one at which as many calls take that long as are [tolerated](crate::AdaptiveLimit::overload_tolerance): it has to be known what is too slow. The
 /// other rules find that out.
 ///
 /// The semantics are those of `AIMDLimit` in Netflix's concurrency-limits, whose `timeout` is `max_latency` here; but there each call that ends well adds one, and each that does not takes a tenth away, and here that is weighed by windows.

@@ -135,7 +135,7 @@ impl Sample {
 
 /// A step further for each round; but by no more than a twentieth, which is half of what an overload takes, or one step.
 fn grown(from: u64, step: u64, rounds: u64) -> u64 {
-    from.saturating_add(step.saturating_mul(rounds).min(from / 20).max(step))
+    from.saturating_add(step.saturating_mul(rounds).min(quotient(from, 20)).max(step))
 }
 
 /// One, in 65,536ths.

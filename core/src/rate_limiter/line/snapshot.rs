@@ -23,7 +23,7 @@ pub struct Snapshot {
     pub available: u32,
     /// Callers that wait.
     pub waiting: u32,
-    /// Calls that run, where [`max_concurrent`](super::RateLimiter::max_concurrent) is set.
+    /// Calls that run, where [`max_concurrent`](crate::RateLimiter::max_concurrent) is set.
     pub running: Option<u32>,
 }
 
