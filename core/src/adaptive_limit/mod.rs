@@ -61,7 +61,7 @@
 //!
 //! # What it costs
 //!
-//! Two rounds of the lock and two readings of the clock a call; sums, and one division a window. Nothing is allocated, and there is no floating point. On a server it takes 240 bytes, beside its waiters.
+//! Two rounds of the lock and two readings of the clock a call; sums, and one division a window. Nothing is allocated, and there is no floating point. On a server it takes 248 bytes, beside its waiters.
 //!
 //! # How others differ
 //!
