@@ -3,8 +3,9 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Waker};
+use std::time::Duration;
 
-use aplomb::rate_limiter::{Algorithm, Refused, Reservation};
+use aplomb::rate_limiter::{Algorithm, FixedWindow, Rate, Refused, Reservation};
 use aplomb::time::{ms, secs};
 use aplomb::{ConfigError, Instant};
 use aplomb_sim::{Sim, SimClock};
@@ -16,7 +17,7 @@ fn is_pending<F: Future>(future: Pin<&mut F>) -> bool {
 }
 
 fn limiter() -> Limiter {
-    let limiter = Limiter::with_burst(aplomb::rate_limiter::Rate::per_second(1), 1);
+    let limiter = Limiter::with_burst(Rate::per_second(1), 1);
     limiter.try_acquire(1).unwrap();
     limiter
 }
@@ -62,6 +63,28 @@ fn one_that_was_used_in_the_queue_is_charged_in_its_turn() {
         assert_eq!(limiter.snapshot().waiting, 1);
         behind.await.unwrap();
         assert_eq!(aplomb_sim::now(), Instant::ORIGIN + secs(7), "at five the one ahead, at six the reservation's");
+    });
+}
+
+/// By a rule under which its turn never comes it was charged nothing; given back under another one, it makes nobody richer.
+#[test]
+fn one_that_was_charged_nothing_gives_nothing_back() {
+    aplomb_sim::block_on(async {
+        let rate = Rate::new(2, secs(4));
+        let limiter = aplomb::RateLimiter::<Sim, _>::with_clock(SimClock, FixedWindow::new(rate));
+        limiter.try_acquire(2).unwrap();
+        let mut ahead = Box::pin(limiter.acquire(2));
+        assert!(is_pending(ahead.as_mut()));
+        let reservation = limiter.reserve(2).unwrap();
+        assert_eq!(reservation.at(), Instant::ORIGIN + secs(8));
+        limiter.set_rate(FixedWindow::new(Rate::new(2, Duration::MAX))).unwrap();
+        drop(ahead);
+        assert!(limiter.reserve(1).is_err(), "its turn has come, by the rule of now");
+        limiter.set_rate(FixedWindow::new(rate)).unwrap();
+        drop(reservation);
+        assert_eq!(limiter.snapshot().available, 0);
+        aplomb_sim::sleep(secs(4)).await;
+        assert_eq!(limiter.snapshot().available, 2);
     });
 }
 

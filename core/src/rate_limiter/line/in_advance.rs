@@ -25,17 +25,25 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
         while let Some(&ask) = self.slab.front(&self.crowd.queue) {
             match ask.by {
                 By::Caller => return,
-                By::Reservation if count => _ = self.slab.grant_front(&mut self.crowd.queue),
-                By::Reservation => {
+                By::Reservation if !count => {
                     return self.slab.for_each(&self.crowd.queue, |ask| {
                         (ask.not_before, ask.is_alone) = (ask.as_of(now), true);
                     });
                 }
-                By::Ended => _ = self.slab.pop_front(&mut self.crowd.queue),
+                By::Reservation | By::Ended => {}
             }
             self.crowd.asked = self.crowd.asked.saturating_sub(u64::from(ask.permits));
             let as_of = ask.as_of(now);
-            let _known = self.algorithm.reserve(self.taken, now.min(as_of), as_of, ask.permits);
+            let is_charged = self.algorithm.reserve(self.taken, now.min(as_of), as_of, ask.permits).is_some();
+            if ask.by == By::Ended {
+                _ = self.slab.pop_front(&mut self.crowd.queue);
+                continue;
+            }
+            // By a rule of now its turn may never come: it was charged nothing, and has nothing to give back.
+            if let Some(front) = self.slab.front_mut(&self.crowd.queue).filter(|_| !is_charged) {
+                front.permits = 0;
+            }
+            _ = self.slab.grant_front(&mut self.crowd.queue);
         }
     }
 
@@ -93,7 +101,7 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
             }
             permits = self.slab.remove(&mut self.crowd.queue, key).map_or(0, |removed| removed.payload.permits);
         }
-        if is_used {
+        if is_used || permits == 0 {
             return None;
         }
         self.algorithm.give_back(self.taken, self.now, permits, at);
