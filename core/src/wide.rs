@@ -3,9 +3,42 @@
 //! On a Cortex-M0 the compiler's division of 64 bits takes 1.3 KiB, and a saturating multiplication is made of four others wherever it stands. Ours takes a sixth of that, and as many rounds as the quotient has bits: 65 instructions for none, 270 for six bits, where the compiler's takes 170 and 300; 2,500 for 63 (Cortex-M3: 40,
 //! 175 and 1,700). It is for configuration, for reports, and for what happens once in a while; whoever takes a permit or records a call does without. `.ci/inspect` knows who may divide.
 
+use core::fmt;
 use core::time::Duration;
 
 const NANOS_PER_SECOND: u32 = 1_000_000_000;
+
+/// 64 bits that lie wherever 32 can: beside fields of that size, none are lost to padding.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Halves([u32; 2]);
+
+impl Halves {
+    #[allow(clippy::cast_possible_truncation, reason = "what does not fit into a half is in the other one")]
+    #[inline]
+    pub(crate) const fn of(number: u64) -> Self {
+        Self([number as u32, (number >> 32) as u32])
+    }
+
+    #[allow(clippy::cast_lossless, reason = "conversions are not const")]
+    #[inline]
+    pub(crate) const fn get(self) -> u64 {
+        let Self([low, high]) = self;
+        (high as u64) << 32 | low as u64
+    }
+}
+
+impl fmt::Debug for Halves {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.get().fmt(f)
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Halves {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "{}", self.get());
+    }
+}
 
 /// The upper half of the product.
 #[cfg(target_pointer_width = "64")]

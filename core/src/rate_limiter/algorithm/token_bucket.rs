@@ -6,7 +6,7 @@ use crate::config::ConfigError;
 use crate::platform::SMALL;
 use crate::rate_limiter::Rate;
 use crate::time::{Instant, duration};
-use crate::wide::{divided, scaled};
+use crate::wide::{Halves, divided, scaled};
 
 /// A bucket that holds up to `burst` permits, and into which they drip one by one at an even pace.
 ///
@@ -54,8 +54,8 @@ pub struct TokenBucket {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Bucket {
-    /// When it is full again, as time since the clock's origin, laid out so that what follows takes no more room.
-    whole: u64,
+    /// When it is full again, as time since the clock's origin.
+    whole: Halves,
     parts: u32,
     /// Permits that were given back from under reservations that keep their instants.
     given_back: u32,
@@ -218,7 +218,7 @@ impl TokenBucket {
     /// When `n` permits may be used if they are taken, and when the bucket is full again then.
     #[inline(never)]
     fn taking(&self, state: &Bucket, now: Instant, n: u64) -> (Instant, Span) {
-        let now_or_later = if state.whole < now.as_nanos() { Span::at(now) } else { state.full_at() };
+        let now_or_later = if state.whole.get() < now.as_nanos() { Span::at(now) } else { state.full_at() };
         let full_at = self.add(now_or_later, self.cost(n));
         let usable_at = self.sub(full_at, self.depth).round_up();
         if usable_at <= now {
@@ -252,18 +252,22 @@ impl TokenBucket {
     #[inline]
     fn number(&self, state: &Bucket) -> Option<NonZeroU64> {
         let is_number = self.is_whole && state.parts == 0 && state.given_back == 0;
-        NonZeroU64::new(state.whole).filter(|_| is_number)
+        NonZeroU64::new(state.whole.get()).filter(|_| is_number)
     }
 }
 
 impl Bucket {
+    const fn new(full_at: Span, given_back: u32) -> Self {
+        Self { whole: Halves::of(full_at.whole), parts: full_at.parts, given_back }
+    }
+
     const fn full_at(&self) -> Span {
-        Span { whole: self.whole, parts: self.parts }
+        Span { whole: self.whole.get(), parts: self.parts }
     }
 
     /// So many more have been taken.
     fn fill_at(&mut self, full_at: Span, n: u32) {
-        *self = Self { whole: full_at.whole, parts: full_at.parts, given_back: self.given_back.saturating_sub(n) };
+        *self = Self::new(full_at, self.given_back.saturating_sub(n));
     }
 }
 
@@ -282,7 +286,7 @@ impl Span {
 
 impl Algorithm for TokenBucket {
     type State = Bucket;
-    const START: Bucket = Bucket { whole: 0, parts: 0, given_back: 0 };
+    const START: Bucket = Bucket::new(Span::ZERO, 0);
 
     #[inline]
     fn try_take(&self, state: &mut Bucket, now: Instant, n: u32) -> Result<(), Refused> {
@@ -312,8 +316,7 @@ impl Algorithm for TokenBucket {
         };
         let back = n.saturating_sub(later).min(room);
         let given_back = state.given_back.saturating_add(back);
-        let Span { whole, parts } = self.sub(state.full_at(), self.cost(u64::from(back)));
-        *state = Bucket { whole, parts, given_back };
+        *state = Bucket::new(self.sub(state.full_at(), self.cost(u64::from(back))), given_back);
     }
 
     fn not_before(&self, state: &Bucket, now: Instant, ahead: u64, n: u32) -> Instant {
@@ -354,7 +357,7 @@ impl Algorithm for TokenBucket {
 
     #[inline]
     fn unpack(&self, word: NonZeroU64) -> Bucket {
-        Bucket { whole: word.get(), ..Self::START }
+        Bucket { whole: Halves::of(word.get()), ..Self::START }
     }
 
     #[inline]

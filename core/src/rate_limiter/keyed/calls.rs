@@ -14,7 +14,7 @@ use crate::observe::SharedObserver;
 use crate::panicking::wake_all;
 use crate::platform::Platform;
 use crate::rate_limiter::acquire::Acquire;
-use crate::rate_limiter::algorithm::Algorithm;
+use crate::rate_limiter::algorithm::{Algorithm, Refused};
 use crate::rate_limiter::error::RateLimitError;
 use crate::rate_limiter::event::Event;
 use crate::rate_limiter::line::{Desk, Snapshot};
@@ -260,6 +260,9 @@ where
         Q: Hash + Eq + ToKey<K> + ?Sized,
     {
         let read = self.clock.now();
+        if let Some(taken) = self.take_alone(key, read, n) {
+            return taken;
+        }
         let (spot, taken) = key.find(self, read, |desk| desk.take(n))?;
         match taken {
             Ok(()) => Ok(spot),
@@ -267,6 +270,32 @@ where
                 Some(error) => error,
                 None => key.find(self, read, |desk| desk.explain(n, &denied))?.1,
             }),
+        }
+    }
+
+    /// Takes permits of a key that is known, and that nobody waits for or uses; `None` if that is not how it is, or if there is more to say.
+    #[inline]
+    fn take_alone<Q>(&self, key: &Q, read: Instant, n: u32) -> Option<Result<Spot<S::Link>, RateLimitError>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        if self.limits.counts_calls() {
+            return None;
+        }
+        let (hash, house) = (Self::hash(key), self.house());
+        let home = self.shard(hash)?;
+        let (now, taken) = home.shard.with(|shard| {
+            let place = shard.table.find(hash, |known| known.borrow() == key)?;
+            let now = shard.steady.advance(read, &self.clock);
+            shard.take_alone(house, place, now, n).map(|taken| (now, taken))
+        })?;
+        match taken {
+            Ok(()) => Some(Ok(home.spot())),
+            Err(Refused::Until(at)) => {
+                Some(Err(RateLimitError::Limited { retry_after: Some(at.saturating_duration_since(now)) }))
+            }
+            Err(Refused::Never) => None,
         }
     }
 

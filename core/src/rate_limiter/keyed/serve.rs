@@ -24,6 +24,13 @@ pub(super) struct Home<'l, P: Platform, K, A: Algorithm, S: Storage> {
     pub(super) shard: &'l Shared<P::RawMutex, Shard<K, A, S>>,
 }
 
+impl<P: Platform, K, A: Algorithm, S: Storage> Home<'_, P, K, A, S> {
+    /// Of a key that nobody waits for or uses.
+    pub(super) const fn spot(&self) -> Spot<S::Link> {
+        Spot { shard: self.index, crowd: None }
+    }
+}
+
 impl<P, K, A, S, H, O, const SHARDS: usize> KeyedRateLimiter<P, K, A, S, H, SHARDS, O>
 where
     P: Platform,

@@ -4,7 +4,7 @@ use core::task::Waker;
 
 use super::crowds::{Crowds, Place};
 use crate::config::ConfigError;
-use crate::rate_limiter::algorithm::Algorithm;
+use crate::rate_limiter::algorithm::{Algorithm, Refused};
 use crate::rate_limiter::line::{Ask, Crowd, Desk, Limits};
 use crate::storage::Storage;
 use crate::sync::wait_list::Slab;
@@ -107,6 +107,19 @@ impl<K, A: Algorithm + Copy, S: Storage> Shard<K, A, S> {
         }
         let crowd = known.crowd.and_then(|link| self.crowds.place(link));
         Some(Served { result, crowd })
+    }
+
+    /// Takes permits of a key that nobody else waits for or uses, as of most, without a line being made up; `None` if somebody does.
+    #[inline]
+    pub(super) fn take_alone(
+        &mut self,
+        house: House<'_, A>,
+        index: usize,
+        now: Instant,
+        permits: u32,
+    ) -> Option<Result<(), Refused>> {
+        let Known { taken, crowd: None } = &mut self.table.get_mut(index)?.value else { return None };
+        Some(self.changed.as_ref().unwrap_or(house.algorithm).try_take(taken, now, permits))
     }
 
     /// Does something with those of a line, whatever the time.
