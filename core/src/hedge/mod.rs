@@ -54,6 +54,7 @@
 mod delay;
 mod error;
 mod event;
+mod forms;
 mod judge;
 mod latencies;
 mod run;
@@ -62,7 +63,8 @@ mod settings;
 pub use delay::{After, Delay, Percentile};
 pub use error::HedgeError;
 pub use event::{Cause, Event, Snapshot};
+pub use forms::Numbered;
 pub use judge::{FatalIf, NoneFatal, Verdict};
 pub(crate) use run::Progress;
-pub use run::{Numbered, Run};
+pub use run::Run;
 pub use settings::{Hedge, Hedging};
