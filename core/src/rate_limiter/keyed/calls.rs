@@ -12,7 +12,7 @@ use crate::deadline::Deadline;
 use crate::key::{KeyHash, ToKey};
 use crate::observe::SharedObserver;
 use crate::panicking::wake_all;
-use crate::platform::Platform;
+use crate::platform::{Platform, SMALL};
 use crate::rate_limiter::acquire::Acquire;
 use crate::rate_limiter::algorithm::{Algorithm, Refused};
 use crate::rate_limiter::error::RateLimitError;
@@ -280,7 +280,8 @@ where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        if self.limits.counts_calls() {
+        // On a small machine it would be more code.
+        if SMALL || self.limits.counts_calls() {
             return None;
         }
         let (hash, house) = (Self::hash(key), self.house());
