@@ -138,14 +138,16 @@ pub(crate) const fn lateness<C: Clock>() -> u64 {
 
 /// So many seconds.
 #[must_use]
+#[inline]
 pub const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
 /// So many milliseconds.
 #[must_use]
+#[inline]
 pub const fn ms(milliseconds: u64) -> Duration {
-    Duration::from_millis(milliseconds)
+    wide::millis(milliseconds)
 }
 
 /// Where the time comes from, and who wakes a task when it has come.
