@@ -165,8 +165,55 @@ const fn by_reciprocal(nanos: u64) -> Duration {
     const RECIPROCAL: u64 = 19_342_813_113_834_067;
     let seconds = by_quarters(nanos >> 9, RECIPROCAL) >> 11;
     let rest = nanos.wrapping_sub(seconds.wrapping_mul(NANOS_PER_SECOND as u64)) as u32;
-    // It always is; but the compiler has to see that nothing overflows.
-    if rest < NANOS_PER_SECOND { Duration::new(seconds, rest) } else { Duration::from_secs(seconds) }
+    of_parts(seconds, rest)
+}
+
+/// Nanoseconds are less than a second; but the compiler has to see that nothing overflows.
+#[cfg(any(test, not(target_pointer_width = "64")))]
+#[inline]
+const fn of_parts(seconds: u64, nanos: u32) -> Duration {
+    if nanos < NANOS_PER_SECOND { Duration::new(seconds, nanos) } else { Duration::from_secs(seconds) }
+}
+
+/// So many milliseconds.
+#[cfg(target_pointer_width = "64")]
+#[inline]
+pub(crate) const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// So many milliseconds, without a division of 64 bits.
+#[cfg(not(target_pointer_width = "64"))]
+#[inline]
+pub(crate) const fn millis(millis: u64) -> Duration {
+    by_seconds(millis)
+}
+
+#[cfg(any(test, not(target_pointer_width = "64")))]
+#[allow(
+    clippy::cast_lossless,
+    clippy::cast_possible_truncation,
+    reason = "conversions are not const, and what is cut off is none"
+)]
+#[inline]
+const fn by_seconds(millis: u64) -> Duration {
+    if millis > u32::MAX as u64 {
+        return by_many_seconds(millis);
+    }
+    let millis = millis as u32;
+    of_parts((millis / 1_000) as u64, millis % 1_000 * 1_000_000)
+}
+
+/// More than seven weeks.
+#[cfg(any(test, not(target_pointer_width = "64")))]
+#[allow(clippy::cast_possible_truncation, reason = "the rest is less than a second")]
+#[cold]
+const fn by_many_seconds(millis: u64) -> Duration {
+    // A thousand is 2^3 * 5^3, and this 2^70 / 5^3, rounded up, by less than one: enough for the 61 bits that are left.
+    const RECIPROCAL: u64 = 9_444_732_965_739_290_428;
+    let seconds = by_quarters(millis >> 3, RECIPROCAL) >> 6;
+    let rest = millis.wrapping_sub(seconds.wrapping_mul(1_000)) as u32;
+    of_parts(seconds, rest.wrapping_mul(1_000_000))
 }
 
 /// The nanoseconds of a duration; at most `u64::MAX`.
@@ -200,6 +247,10 @@ mod tests {
         for nanos_ in numbers().flat_map(|n| [n.saturating_sub(1), n, n / 1_000_000_000 * 1_000_000_000]) {
             assert_eq!(by_reciprocal(nanos_), Duration::from_nanos(nanos_), "{nanos_}");
             assert_eq!(nanos(duration(nanos_)), nanos_);
+        }
+        for millis in numbers().flat_map(|n| [n.saturating_sub(1), n, n / 1_000 * 1_000, (n / 1_000 * 1_000).saturating_sub(1)]) {
+            assert_eq!(by_seconds(millis), Duration::from_millis(millis), "{millis} ms");
+            assert_eq!(by_many_seconds(millis), Duration::from_millis(millis), "{millis} ms");
         }
         assert_eq!(nanos(Duration::MAX), u64::MAX);
         assert_eq!(nanos(Duration::new(18_446_744_073, 709_551_616)), u64::MAX);

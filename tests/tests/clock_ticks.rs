@@ -3,14 +3,16 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
-use std::future::{Future, IntoFuture, pending, ready};
+use std::future::{Future, IntoFuture, pending, poll_fn, ready};
+use std::ops::Range;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use aplomb::backoff::Constant;
 use aplomb::edge::{EdgeStream, PaceStream, Stream, Trigger};
-use aplomb::level::{Contact, Edge, LevelDebouncer};
+use aplomb::level::{Button, Contact, Edge, Gesture, Gestures, LevelDebouncer};
+use aplomb::polling::Polling;
 use aplomb::rate_limiter::{Rate, TokenBucket};
 use aplomb::sync::LocalRawMutex;
 use aplomb::time::ms;
@@ -116,6 +118,65 @@ fn no_timeout_and_no_pause_is_early() {
     });
 }
 
+/// Ready so many milliseconds after it was made.
+fn work(takes: u64) -> impl Future<Output = Result<(), ()>> {
+    let until = TIME.get() + takes;
+    poll_fn(move |_| if TIME.get() >= until { Poll::Ready(Ok(())) } else { Poll::Pending })
+}
+
+/// When attempts start that take so long.
+fn starts(began: u64, interval: u64, takes: u64) -> Vec<u64> {
+    let mut starts = Vec::new();
+    let attempt = || {
+        starts.push(TIME.get());
+        work(takes)
+    };
+    let polling = Polling::<Own, _, _>::with_clock(Ticking, attempt, |()| false).at_rate(ms(interval)).max_attempts(8);
+    ends(began, polling.into_future());
+    starts
+}
+
+#[test]
+fn starts_at_a_rate_are_on_its_grid_and_not_too_late() {
+    everywhere(|began, interval| {
+        let starts = starts(began, interval, 0);
+        for (index, start) in (1..).zip(&starts[1..]) {
+            let late = start - began / TICK * TICK;
+            // Of several points within a tick, one is started at.
+            let point = if interval < TICK { late - late % interval } else { index * interval };
+            assert!(late >= point && late <= point + 2 * TICK, "every {interval} ms: {starts:?}");
+        }
+        for pair in starts.windows(2) {
+            let distance = pair[1] - pair[0];
+            let is_whole = interval % TICK == 0;
+            assert!(distance > interval.saturating_sub(if is_whole { 1 } else { TICK }), "every {interval} ms: {starts:?}");
+            assert!(distance > 0, "two at once, every {interval} ms: {starts:?}");
+        }
+        if interval % TICK == 0 {
+            assert!(starts[1..].windows(2).all(|pair| pair[1] - pair[0] == interval), "every {interval} ms: {starts:?}");
+        }
+    });
+}
+
+#[test]
+fn an_attempt_that_takes_longer_skips_what_it_misses() {
+    assert_eq!(starts(100, 10, 25), [100, 130, 160, 190, 220, 250, 280, 310]);
+    assert_eq!(starts(109, 20, 25), [109, 150, 190, 230, 270, 310, 350, 390]);
+    everywhere(|began, interval| {
+        for takes in 1..35 {
+            let starts = starts(began, interval, takes);
+            // Two ticks may lie between a start and its point, and between the end of an attempt and what it is read as.
+            let latest = interval.max(takes) + interval + 2 * TICK;
+            for pair in starts.windows(2) {
+                assert!(
+                    pair[1] - pair[0] >= takes && pair[1] - pair[0] <= latest,
+                    "every {interval} ms, taking {takes}: {starts:?}"
+                );
+            }
+        }
+    });
+}
+
 #[test]
 fn nobody_waits_for_permits_for_less_than_he_is_ready_to() {
     everywhere(|began, lasts| {
@@ -212,8 +273,8 @@ fn streams_keep_their_distance() {
     });
 }
 
-/// Goes high at that time. Nobody is woken for it.
-struct Pin5(u64);
+/// High within that time. Nobody is woken for it.
+struct Pin5(Range<u64>);
 
 impl ErrorType for Pin5 {
     type Error = Infallible;
@@ -221,21 +282,21 @@ impl ErrorType for Pin5 {
 
 impl InputPin for Pin5 {
     fn is_high(&mut self) -> Result<bool, Infallible> {
-        Ok(TIME.get() >= self.0)
+        Ok(self.0.contains(&TIME.get()))
     }
 
     fn is_low(&mut self) -> Result<bool, Infallible> {
-        Ok(TIME.get() < self.0)
+        Ok(!self.0.contains(&TIME.get()))
     }
 }
 
 impl Wait for Pin5 {
     async fn wait_for_high(&mut self) -> Result<(), Infallible> {
-        std::future::poll_fn(|_| if TIME.get() >= self.0 { Poll::Ready(Ok(())) } else { Poll::Pending }).await
+        poll_fn(|_| if self.0.contains(&TIME.get()) { Poll::Ready(Ok(())) } else { Poll::Pending }).await
     }
 
     async fn wait_for_low(&mut self) -> Result<(), Infallible> {
-        std::future::poll_fn(|_| if TIME.get() < self.0 { Poll::Ready(Ok(())) } else { Poll::Pending }).await
+        poll_fn(|_| if self.0.contains(&TIME.get()) { Poll::Pending } else { Poll::Ready(Ok(())) }).await
     }
 
     async fn wait_for_rising_edge(&mut self) -> Result<(), Infallible> {
@@ -254,7 +315,7 @@ impl Wait for Pin5 {
 #[test]
 fn a_contact_holds_for_as_long_as_it_must_whoever_asks_anew() {
     everywhere(|rises, hold| {
-        let contact = || Contact::with_clock(Ticking, Pin5(rises), LevelDebouncer::new(ms(hold)));
+        let contact = || Contact::with_clock(Ticking, Pin5(rises..u64::MAX), LevelDebouncer::new(ms(hold)));
         let mut patient = contact();
         check("a level", rises, hold, ends(rises - 5, patient.edge()));
 
@@ -266,5 +327,58 @@ fn a_contact_holds_for_as_long_as_it_must_whoever_asks_anew() {
         });
         let told = told.unwrap();
         assert!(told >= rises + hold, "a level that rose at {rises} ms was told at {told} ms");
+    });
+}
+
+#[test]
+fn a_long_press_is_as_long_as_it_says_whoever_asks_for_it() {
+    everywhere(|rises, long| {
+        for hold in [0, 5, 20] {
+            let gestures = Gestures::new(LevelDebouncer::new(ms(hold))).long_press(ms(long));
+            let mut button = Button::with_clock(Ticking, Pin5(rises..u64::MAX), gestures);
+            let pressed = ends(rises, button.gesture());
+            check("a press", rises, hold, pressed);
+            assert!(hold > 0 || pressed == rises, "without a hold time it is told at once");
+            // From there on it is asked at each poll, or was asked long ago.
+            let told = ends(pressed, button.gesture());
+            check("a long press", rises, hold + long, told);
+
+            let mut restless = Button::with_clock(Ticking, Pin5(rises..u64::MAX), gestures);
+            let told: Vec<_> = (rises..rises + 200)
+                .filter(|millis| {
+                    TIME.set(*millis);
+                    pin!(restless.gesture()).as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
+                })
+                .collect();
+            assert!(told[0] >= rises + hold && told[1] >= rises + hold + long, "held for {hold} and {long} ms: {told:?}");
+        }
+    });
+}
+
+#[test]
+fn a_button_that_is_let_go_of_before_was_not_held_for_long() {
+    everywhere(|rises, long| {
+        for (held, fall) in (1..long + 2 * TICK).flat_map(|held| [(held, 0), (held, 5)]) {
+            let gestures = Gestures::new(LevelDebouncer::new(ms(0)).fall(ms(fall))).long_press(ms(long));
+            let mut button = Button::with_clock(Ticking, Pin5(rises..rises + held), gestures);
+            assert_eq!(ends(rises, async { assert_eq!(button.gesture().await, Ok(Gesture::Press)) }), rises);
+            let mut told = None;
+            let ended = ends(rises, async { told = button.gesture().await.ok() });
+            if told == Some(Gesture::LongPress) {
+                // Which came first is known to a tick.
+                assert!(
+                    held >= long || fall > 0 && held + fall + TICK > long,
+                    "held for {held} ms, told after {} ms",
+                    ended - rises
+                );
+                check("a long press", rises, long, ended);
+                told = None;
+                let released = ends(ended, async { told = button.gesture().await.ok() });
+                check("a release after it", rises + held, fall, released);
+            } else {
+                check("a release", rises + held, fall, ended);
+            }
+            assert_eq!(told, Some(Gesture::Release));
+        }
     });
 }

@@ -18,6 +18,7 @@ use crate::ratio::Ratio;
 use crate::storage::{DEFAULT_KEYS, Storage, keys, waiting_error};
 use crate::sync::{Shared, flights};
 use crate::time::{duration, nanos};
+use crate::wide::divided;
 
 /// Values by key, each for as long as it is good; and of those who ask for one that is not there, one fetches it. The module [`cache`](crate::cache) tells what it promises.
 ///
@@ -479,15 +480,22 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
     /// What a shard has room for.
     #[inline]
     pub(super) fn limits(&self) -> store::Limits {
-        let Settings { max_weight, weigh_by, .. } = &self.settings;
-        let shards = u64::try_from(SHARDS).unwrap_or(u64::MAX);
+        let Settings { max_weight, weigh_by, .. } = self.settings;
         let capacity = self.entries().div_ceil(SHARDS).min(S::CAPACITY);
-        let max_weight = max_weight.div_ceil(shards);
+        let is_shared_out = SHARDS > 1 && max_weight != u64::MAX;
+        let max_weight = if is_shared_out { Self::share(max_weight) } else { max_weight };
         if weigh_by.is_some() {
             return store::Limits { capacity, max_weight };
         }
         // Each weighs 1: so many.
         store::Limits { capacity: capacity.min(usize::try_from(max_weight).unwrap_or(usize::MAX)), max_weight: u64::MAX }
+    }
+
+    /// A shard's part, rounded up.
+    #[inline]
+    fn share(weight: u64) -> u64 {
+        let (share, rest) = divided(weight, u64::try_from(SHARDS).unwrap_or(u64::MAX)).unwrap_or((0, 0));
+        share.saturating_add(u64::from(rest > 0))
     }
 
     #[inline]

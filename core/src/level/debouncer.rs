@@ -1,5 +1,6 @@
 use core::time::Duration;
 
+use super::reading::Reading;
 use crate::time::{Instant, nanos};
 
 /// What a debounced level did.
@@ -80,17 +81,28 @@ impl LevelDebouncer {
 
     /// Takes a sample, and says whether it made an edge.
     pub fn sample(&mut self, now: Instant, level: bool) -> Option<Edge> {
+        self.read(Reading::exact(now), level)
+    }
+
+    /// As [`sample`](Self::sample), by a clock that ticks.
+    pub(super) fn read(&mut self, reading: Reading, level: bool) -> Option<Edge> {
         let from = self.level();
         if level == from {
             self.state = State::Settled { level };
             return None;
         }
         if let State::Settled { .. } = self.state {
-            self.state = State::Changing { from, since: now };
+            self.state = State::Changing { from, since: reading.now };
         }
-        self.next_deadline().filter(|due| now >= *due)?;
+        let is_at_once = self.hold(from) == 0;
+        self.next_deadline().filter(|due| is_at_once || reading.is_past(*due))?;
         self.state = State::Settled { level };
         Some(if level { Edge::Rise } else { Edge::Fall })
+    }
+
+    /// How long the other level must hold, in nanoseconds.
+    const fn hold(&self, from: bool) -> u64 {
+        if from { self.fall } else { self.rise }
     }
 
     /// When the next sample is wanted, should the level not change before; `None` if only a change matters.
@@ -99,7 +111,7 @@ impl LevelDebouncer {
         match self.state {
             State::Settled { .. } => None,
             State::Changing { from, since } => {
-                let due = since.saturating_add_nanos(if from { self.fall } else { self.rise });
+                let due = since.saturating_add_nanos(self.hold(from));
                 (!due.is_never()).then_some(due)
             }
         }

@@ -1,5 +1,6 @@
 use core::time::Duration;
 
+use super::reading::Reading;
 use super::{Edge, LevelDebouncer};
 use crate::config::ConfigError;
 use crate::time::{Instant, nanos};
@@ -146,18 +147,19 @@ impl Gestures {
         if let Some(error) = self.config_error() {
             return Err(error);
         }
-        Ok(self.advance(now, pressed))
+        Ok(self.read(Reading::exact(now), pressed))
     }
 
-    /// As [`sample`](Self::sample), of settings that make sense.
-    pub(super) fn advance(&mut self, now: Instant, pressed: bool) -> Option<Gesture> {
+    /// As [`sample`](Self::sample), by a clock that ticks, and of settings that make sense.
+    pub(super) fn read(&mut self, reading: Reading, pressed: bool) -> Option<Gesture> {
+        let now = reading.now;
         let changing = pressed != self.debouncer.level();
         let edge_at = self.debouncer.next_deadline().filter(|_| changing).unwrap_or(now);
         let due = self.due();
-        if due <= now && due <= edge_at && !due.is_never() {
+        if reading.is_past(due) && due <= edge_at && !due.is_never() {
             return self.fire(now);
         }
-        self.debouncer.sample(now, pressed).map(|edge| self.turn(edge_at, edge))
+        self.debouncer.read(reading, pressed).map(|edge| self.turn(edge_at, edge))
     }
 
     /// When the next sample is wanted, should the level not change before; `None` if only a change matters.

@@ -36,6 +36,7 @@ mod debouncer;
 #[cfg(feature = "embedded-hal")]
 mod error;
 mod gestures;
+mod reading;
 #[cfg(feature = "embedded-hal")]
 mod watch;
 

@@ -3,14 +3,14 @@
 use core::future::{Future, poll_fn};
 use core::pin::{Pin, pin};
 use core::task::Poll;
-use core::time::Duration;
 
 use embedded_hal::digital::InputPin;
 use embedded_hal_async::digital::Wait;
 
+use super::reading::Reading;
 use super::{Edge, Gesture, Gestures, LevelDebouncer};
 use crate::alarm::Alarm;
-use crate::time::{Clock, Instant};
+use crate::time::{Clock, Instant, nanos};
 use crate::yielding::yield_now;
 
 /// A pin, and the machine that is told its level.
@@ -40,7 +40,7 @@ impl<C: Clock, I: InputPin + Wait, M: Machine> Watch<C, I, M> {
     /// Waits for what the machine tells next.
     pub(super) async fn next(&mut self) -> Result<M::Told, I::Error> {
         let mut alarm = pin!(Alarm::new());
-        let mut now = self.read();
+        let mut now = self.clock.now();
         loop {
             if let Some(told) = self.tell() {
                 return Ok(told);
@@ -54,18 +54,9 @@ impl<C: Clock, I: InputPin + Wait, M: Machine> Watch<C, I, M> {
         }
     }
 
-    /// What time it is, by the clock alone. What is due within the tick of that reading is left to the alarm.
-    fn read(&self) -> Instant {
-        let now = self.clock.now();
-        match self.machine.next_deadline() {
-            Some(due) if (due..due + C::TICK).contains(&now) => due.earlier(Duration::from_nanos(1)),
-            _ => now,
-        }
-    }
-
     fn tell(&mut self) -> Option<M::Told> {
         let Sample { at, level } = self.untold?;
-        let told = self.machine.sample(at, level);
+        let told = self.machine.read(Reading { now: at, tick: nanos(C::TICK) }, level);
         if told.is_none() {
             self.untold = None;
         }
@@ -89,7 +80,8 @@ impl<C: Clock, I: InputPin + Wait, M: Machine> Watch<C, I, M> {
         .await?;
         let now = clock.now();
         if !left {
-            return Ok(now.max(due));
+            // So late it is, even if the clock does not say so yet.
+            return Ok(now.max(due + C::TICK));
         }
         // It may be back already.
         *untold = Some(Sample { at: now, level: !level });
@@ -106,7 +98,7 @@ impl<C: Clock, I: InputPin + Wait, M: Machine> Watch<C, I, M> {
 pub(super) trait Machine {
     type Told;
 
-    fn sample(&mut self, now: Instant, level: bool) -> Option<Self::Told>;
+    fn read(&mut self, reading: Reading, level: bool) -> Option<Self::Told>;
 
     fn next_deadline(&self) -> Option<Instant>;
 }
@@ -114,8 +106,8 @@ pub(super) trait Machine {
 impl Machine for LevelDebouncer {
     type Told = Edge;
 
-    fn sample(&mut self, now: Instant, level: bool) -> Option<Edge> {
-        self.sample(now, level)
+    fn read(&mut self, reading: Reading, level: bool) -> Option<Edge> {
+        self.read(reading, level)
     }
 
     fn next_deadline(&self) -> Option<Instant> {
@@ -126,8 +118,8 @@ impl Machine for LevelDebouncer {
 impl Machine for Gestures {
     type Told = Gesture;
 
-    fn sample(&mut self, now: Instant, pressed: bool) -> Option<Gesture> {
-        self.advance(now, pressed)
+    fn read(&mut self, reading: Reading, pressed: bool) -> Option<Gesture> {
+        self.read(reading, pressed)
     }
 
     fn next_deadline(&self) -> Option<Instant> {

@@ -13,7 +13,7 @@ use crate::attempts::{AttemptLoop, Pause, Stop};
 use crate::backoff::Backoff;
 use crate::observe::Observer;
 use crate::platform::Platform;
-use crate::time::{Clock, Instant, lateness};
+use crate::time::{Clock, Instant, lateness, nanos};
 
 pin_project! {
     /// Polling under way; made by awaiting a [`Polling`].
@@ -51,8 +51,8 @@ struct Session<P: Platform, O, U, B: Backoff, N, T, E> {
     last: Option<Result<T, E>>,
 }
 
-/// What follows an attempt.
-type Step<T, E> = Result<Pause, Result<T, PollError<T, E>>>;
+/// What follows an attempt: the next one, at that instant or at once; or the end.
+type Step<T, E> = Result<Option<Instant>, Result<T, PollError<T, E>>>;
 
 impl<P: Platform, O, U, B: Backoff, N, Fut, T, E> Run<P, O, U, B, N, Fut, T, E> {
     pub(super) fn new(polling: Polling<P, O, U, B, N>) -> Self {
@@ -117,15 +117,15 @@ where
                     this.stage.set(Stage::Ended);
                     match this.session.settle(outcome) {
                         Err(result) => return Poll::Ready(result),
-                        Ok(pause) => {
-                            let at = pause.at;
+                        Ok(next) => {
+                            let clock = &this.session.polling.clock;
                             // No timer for nothing; but the other tasks have their turn, also when the pause is over already.
-                            let over =
-                                pause.is_none() || this.alarm.as_mut().poll_until(&this.session.polling.clock, at, cx).is_ready();
-                            if over {
+                            if let Some(at) = next.filter(|at| this.alarm.as_mut().poll_until(clock, *at, cx).is_pending()) {
+                                this.stage.set(Stage::Pause { at });
+                            } else {
                                 cx.waker().wake_by_ref();
+                                this.stage.set(Stage::Start);
                             }
-                            this.stage.set(if over { Stage::Start } else { Stage::Pause { at } });
                             return Poll::Pending;
                         }
                     }
@@ -217,10 +217,10 @@ where
             }
         };
         match self.pause() {
-            Ok(pause) => {
+            Ok((pause, next)) => {
                 let outcome = self.last.insert(outcome);
                 self.polling.observer.observe(&PollEvent::Pending { attempt: attempts, outcome, delay: pause.delay() });
-                Ok(pause)
+                Ok(next)
             }
             Err(stop) => {
                 self.polling.observer.observe(&PollEvent::Stopped { attempts });
@@ -232,15 +232,22 @@ where
         }
     }
 
-    /// The pause before another attempt, if there is to be one.
-    fn pause(&mut self) -> Result<Pause, Stop> {
+    /// The pause before another attempt, if there is to be one, and until when to sleep, if at all.
+    fn pause(&mut self) -> Result<(Pause, Option<Instant>), Stop> {
         let Self { polling, attempts, .. } = self;
-        let (mut read, mut delay) = (None, None);
-        if let Some(grid) = &mut polling.grid {
+        let tick = const { nanos(<P::Clock as Clock>::TICK) };
+        let on_grid = polling.grid.as_mut().map(|grid| {
             let now = polling.clock.now();
-            (read, delay) = (Some(now), Some(grid.next(now) - now));
-        }
-        attempts.failed(&polling.terms, || read.unwrap_or_else(|| polling.clock.now()), delay, P::random)
+            (now, grid.next(now, tick))
+        });
+        let now = || on_grid.map_or_else(|| polling.clock.now(), |(now, _)| now);
+        let pause = attempts.failed(&polling.terms, now, on_grid.map(|(now, point)| point - now), P::random)?;
+        // By a clock that ticks, a point of the grid that has come is not over, and waited for.
+        let next = match on_grid {
+            Some((_, point)) if tick > 0 => Some(point),
+            _ => (!pause.is_none()).then_some(pause.at),
+        };
+        Ok((pause, next))
     }
 }
 

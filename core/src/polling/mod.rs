@@ -10,6 +10,7 @@
 //! - The first attempt is made at once, or after the [initial delay](Polling::initial_delay). No pause follows the last one.
 //! - [`every`](Polling::every) counts from the end of an attempt; [`at_rate`](Polling::at_rate) keeps starts on a grid that begins with the first start, and skips ticks that were missed, as tokio's `MissedTickBehavior::Skip`, but without a late start in between: an attempt that ends
 //!   exactly at a tick is followed by the next there. [`backoff`](Polling::backoff) takes delays of any kind.
+//! - By a clock that itself [ticks](crate::Clock::TICK), starts on a grid are late by one or two of its ticks, but for the first, as all timers are. So two of them may be closer than the interval by less than a tick; where it is a whole number of ticks, they keep it exactly. Of points within a tick one is started at.
 //! - Errors end it, unless they are [tolerated](Polling::tolerate_errors), all or [so many in a row](Polling::tolerate_errors_in_a_row).
 //! - The [deadline](Polling::deadline) is kept: an attempt under way is dropped then, and no pause begins that would end later.
 //! - The last value or error comes back, with the number of attempts.

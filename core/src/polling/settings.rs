@@ -89,7 +89,7 @@ impl<P: Platform, O, U, B, N> Polling<P, O, U, B, N> {
         self.backoff(Constant::every(delay))
     }
 
-    /// Starts attempts on a grid of that interval, which begins with the first start. Ticks that were missed are skipped. At least a nanosecond.
+    /// Starts attempts on a grid of that interval, which begins with the first start. Ticks that were missed are skipped, and those that the clock [cannot tell apart](crate::Clock::TICK). At least a nanosecond.
     ///
     /// # Examples
     ///

@@ -138,14 +138,16 @@ pub(crate) const fn lateness<C: Clock>() -> u64 {
 
 /// So many seconds.
 #[must_use]
+#[inline]
 pub const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
 /// So many milliseconds.
 #[must_use]
+#[inline]
 pub const fn ms(milliseconds: u64) -> Duration {
-    Duration::from_millis(milliseconds)
+    wide::millis(milliseconds)
 }
 
 /// Where the time comes from, and who wakes a task when it has come.
@@ -155,9 +157,9 @@ pub const fn ms(milliseconds: u64) -> Duration {
 ///
 /// # Clocks that tick
 ///
-/// A timer never fires early. Of a clock that tells whole [ticks](Clock::TICK), a reading lies up to a tick behind; so its sleeps wait for one tick more, and all that waits by a timer (a timeout, a pause, a delay, a turn in a queue) takes at least as long as it says, and at most two ticks longer.
-/// Debounce, throttle and [`Contact`](crate::level::Contact) reckon with the tick where they compare two readings, and keep that promise, too. What else only compares readings is right to a tick: how long a breaker is open or an answer
-/// fresh, what a limiter counts for which window, and the machines that are told the time, such as a [`LevelDebouncer`](crate::level::LevelDebouncer).
+/// A timer never fires early. Of a clock that tells whole [ticks](Clock::TICK), a reading lies up to a tick behind; so its sleeps wait for one tick more, and all that only waits by a timer (a timeout, a pause, a delay, the patience of who queues) takes at least as long as it says, and at most two ticks longer.
+/// Debounce, throttle and [`Contact`](crate::level::Contact) reckon with the tick where they compare two readings, and keep that promise, too. What else compares readings is right to a tick: how long a breaker is open or an answer
+/// fresh, which permits a limiter has, and so when somebody's turn comes, and the machines that are told the time, such as a [`LevelDebouncer`](crate::level::LevelDebouncer).
 ///
 /// # Examples
 ///

@@ -1,4 +1,4 @@
-//! Sleeps, timeouts and pauses of all lengths, from anywhere within a tick, at whatever rate the clock ticks: none is over early, and none more than two ticks late. A finer clock measures that, which tells the core's cycles.
+//! Sleeps, timeouts and pauses of all lengths, and starts at a rate, from anywhere within a tick, at whatever rate the clock ticks: none is over early, none more than two ticks late, and no two starts share a tick. A finer clock measures that, which tells the core's cycles.
 
 #![no_std]
 #![no_main]
@@ -18,14 +18,18 @@ const ROUNDS: u32 = 400;
 /// How late a timer may be: two ticks, rounded up.
 const LATEST: u64 = 2_000_000_000_u64.div_ceil(TICK_HZ);
 
+/// A tick, rounded up.
+const TICK: u64 = aplomb_embassy::time::nanos(EmbassyClock::TICK);
+
 /// What it takes to wake and poll a task.
 const OVERHEAD: u64 = 20_000;
 
-/// How many were over when they should not have been.
+/// How many were over when they should not have been, and how many starts were.
 #[derive(Default)]
 struct Wrong {
     early: Cell<u32>,
     late: Cell<u32>,
+    starts: Cell<u32>,
 }
 
 impl Wrong {
@@ -65,6 +69,30 @@ fn length(random: &Cell<u64>) -> Duration {
     Duration::from_nanos((number >> 28) >> (number % 36))
 }
 
+/// Starts at a rate: each at its point of the grid, if that is coarse enough for every point to have a start, and a tick after the last one anyhow.
+async fn sample(interval: Duration, random: &Cell<u64>, wrong: &Wrong) {
+    let nanos = aplomb_embassy::time::nanos(interval);
+    let is_coarse = nanos >= TICK && nanos >= 3 * OVERHEAD;
+    let mut due = begin(Duration::ZERO, random);
+    let mut last = None;
+    let attempt = || {
+        let now = time::nanos();
+        if is_coarse {
+            wrong.judge("a start at a rate", due);
+        }
+        // A start is seen a little later than it is made.
+        if last.is_some_and(|last| now + OVERHEAD < last + TICK) {
+            wrong.judge("a start after another", now + TICK);
+        }
+        due += nanos;
+        last = Some(now);
+        wrong.starts.set(wrong.starts.get() + 1);
+        async { Ok::<_, ()>(()) }
+    };
+    // It is never there.
+    let _exhausted = poll_until(attempt, |()| false).at_rate(interval).max_attempts(4).await;
+}
+
 #[embassy_executor::task]
 async fn check() {
     let wrong = Wrong::default();
@@ -90,11 +118,24 @@ async fn check() {
         };
         // It fails each time.
         let _exhausted = retry(attempt).backoff(Constant::every(wait)).max_attempts(3).await;
+
+        sample(wait.max(Duration::from_nanos(1)), &random, &wrong).await;
+        let [ticks, ..] = next(&random).to_le_bytes();
+        sample(EmbassyClock::TICK * u32::from(1 + ticks % 4), &random, &wrong).await;
     }
     let (early, late) = (wrong.early.get(), wrong.late.get());
     let seconds = EmbassyClock.now().as_nanos() / 1_000_000_000;
-    hprintln!("{} ticks a second: {} rounds in {} s, {} early, {} late", TICK_HZ, ROUNDS, seconds, early, late);
-    board::exit(early == 0 && late == 0);
+    let starts = wrong.starts.get();
+    hprintln!(
+        "{} ticks a second: {} rounds in {} s, {} starts at a rate, {} early, {} late",
+        TICK_HZ,
+        ROUNDS,
+        seconds,
+        starts,
+        early,
+        late
+    );
+    board::exit(early == 0 && late == 0 && starts == 8 * ROUNDS);
 }
 
 #[cortex_m_rt::entry]
