@@ -66,6 +66,6 @@ pub use error::{RetryError, StopReason};
 pub use event::{Attempt, Cause, Event};
 pub(crate) use future::Progress;
 pub use future::Run;
-pub(crate) use lent::Repetition;
+pub(crate) use lent::{Lend, Repetition};
 pub use policy::{AsPolicy, Policy, Retry};
 pub use rules::{Notify, RetryAfter, RetryAll, RetryIf, RetryIfValue, Rules};

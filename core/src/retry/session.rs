@@ -38,6 +38,22 @@ pub(super) enum Step<T, E> {
     Pause(Pause),
 }
 
+/// The time between a failure and what follows it.
+pub(super) enum Rest {
+    /// None; but the other tasks have their turn.
+    Turn,
+    /// Nobody has waited yet.
+    Ahead(Instant),
+    Until(Instant),
+    Over,
+}
+
+impl Rest {
+    pub(super) fn of(pause: Pause) -> Self {
+        if pause.is_none() { Self::Turn } else { Self::Ahead(pause.at) }
+    }
+}
+
 /// The call ends, by [`Session::past_deadline`].
 pub(super) struct DeadlinePassed;
 
@@ -230,6 +246,21 @@ impl<Q: AsPolicy, R, E> Session<Q, R, E> {
         let deadline = self.attempts.deadline(&self.policy.policy().terms.limits);
         let late = deadline.saturating_add_nanos(const { lateness::<ClockOf<Q>>() });
         if !deadline.is_never() && self.clock().now() > late { Err(DeadlinePassed) } else { Ok(()) }
+    }
+
+    /// Waits. No timer for nothing; but the other tasks have their turn, also when the pause is over already.
+    pub(super) fn poll_rest(&self, rest: &mut Rest, mut alarm: Pin<&mut Alarm<SleepOf<Q>>>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut poll_until = |at| alarm.as_mut().poll_until(self.clock(), at, cx);
+        *rest = match *rest {
+            Rest::Over => return Poll::Ready(()),
+            Rest::Until(at) => return poll_until(at),
+            Rest::Ahead(at) if poll_until(at).is_pending() => Rest::Until(at),
+            Rest::Ahead(_) | Rest::Turn => {
+                cx.waker().wake_by_ref();
+                Rest::Over
+            }
+        };
+        Poll::Pending
     }
 
     /// What made the retry necessary.
