@@ -9,12 +9,12 @@ use super::call::{Between, Call, Start};
 use super::error::RetryError;
 use super::policy::AsPolicy;
 use super::rules::Rules;
-use super::session::{Rest, Session, Step};
+use super::session::{Session, Step};
 use crate::alarm::Alarm;
 use crate::operation::Fallible;
 use crate::panicking::clear_at_panic;
 use crate::platform::Platform;
-use crate::time::Clock;
+use crate::time::{Clock, Instant};
 
 /// The error that an operation ends with.
 type ErrorOf<S> = <<S as Start>::Output as Fallible>::Error;
@@ -56,7 +56,9 @@ pin_project! {
         // The next attempt is to start.
         Start,
         Attempt { #[pin] attempt: A },
-        Pause { rest: Rest },
+        Pause { at: Instant },
+        // The pause is over.
+        Resume,
         Between { #[pin] between: B },
         Ended,
     }
@@ -160,7 +162,16 @@ impl<Q: AsPolicy, R, E, A, B: Future<Output = ()>> Progress<Q, R, E, A, B> {
             this.stage.set(Stage::Ended);
             match this.session.settle(outcome, call.operation.may_repeat()) {
                 Step::End(result) => return Poll::Ready(result),
-                Step::Pause(pause) => this.stage.set(Stage::Pause { rest: Rest::of(pause) }),
+                Step::Pause(pause) => {
+                    // No timer for nothing; but the other tasks have their turn, also when the pause is over already.
+                    if pause.is_none() || this.alarm.poll_until(this.session.clock(), pause.at, cx).is_ready() {
+                        this.stage.set(Stage::Resume);
+                        cx.waker().wake_by_ref();
+                    } else {
+                        this.stage.set(Stage::Pause { at: pause.at });
+                    }
+                    return Poll::Pending;
+                }
             }
         }
     }
@@ -175,8 +186,11 @@ impl<Q: AsPolicy, R, E, A, B: Future<Output = ()>> Progress<Q, R, E, A, B> {
         loop {
             let next = match this.stage.as_mut().project() {
                 StageProjection::Start | StageProjection::Attempt { .. } => return Poll::Ready(Ok(())),
-                StageProjection::Pause { rest } => {
-                    ready!(this.session.poll_rest(rest, this.alarm.as_mut(), cx));
+                StageProjection::Pause { at } => {
+                    ready!(this.alarm.as_mut().poll_until(this.session.clock(), *at, cx));
+                    Ok(Stage::Resume)
+                }
+                StageProjection::Resume => {
                     this.session.check_deadline().map(|()| Stage::Between { between: between.begin(this.session.cause()) })
                 }
                 StageProjection::Between { between } => {
@@ -203,7 +217,7 @@ where
         let stage = match self.progress.stage {
             Stage::Start => "start",
             Stage::Attempt { .. } => "attempt",
-            Stage::Pause { .. } => "pause",
+            Stage::Pause { .. } | Stage::Resume => "pause",
             Stage::Between { .. } => "between",
             Stage::Ended => "ended",
         };

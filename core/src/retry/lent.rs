@@ -1,15 +1,18 @@
 //! The forms of a call whose operation lends. The compiler keeps such a future beside what it borrows, and so these futures have no names.
 
 use core::future::{Future, poll_fn};
-use core::pin::pin;
+use core::pin::{Pin, pin};
+use core::task::{Context, Poll};
 
 use super::call::Nothing;
 use super::error::RetryError;
 use super::policy::AsPolicy;
 use super::rules::Rules;
-use super::session::{DeadlinePassed, Rest, Session, Step};
+use super::session::{DeadlinePassed, Session, Step};
 use crate::alarm::Alarm;
+use crate::attempts::Pause;
 use crate::operation::Lending;
+use crate::time::{Clock, Instant};
 
 /// Whether an operation can be repeated, which only its caller knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,11 +83,14 @@ where
                 let mut attempt = pin!(lend.attempt());
                 poll_fn(|cx| session.poll_attempt(|cx| attempt.as_mut().poll(cx), alarm.as_mut(), cx)).await
             };
-            let mut rest = match session.settle(outcome, repetition == Repetition::Allowed) {
+            let pause = match session.settle(outcome, repetition == Repetition::Allowed) {
                 Step::End(result) => return result,
-                Step::Pause(pause) => Rest::of(pause),
+                Step::Pause(pause) => pause,
             };
-            poll_fn(|cx| session.poll_rest(&mut rest, alarm.as_mut(), cx)).await;
+            {
+                let mut rest = Rest::of(pause);
+                poll_fn(|cx| rest.poll(session.clock(), alarm.as_mut(), cx)).await;
+            }
             let mut reached = session.check_deadline();
             if reached.is_ok() {
                 let mut between = pin!(lend.between());
@@ -94,5 +100,36 @@ where
                 return Err(session.past_deadline::<T>());
             }
         }
+    }
+}
+
+/// The time between a failure and what follows it.
+enum Rest {
+    /// None; but the other tasks have their turn.
+    Turn,
+    /// Nobody has waited yet.
+    Ahead(Instant),
+    Until(Instant),
+    Over,
+}
+
+impl Rest {
+    fn of(pause: Pause) -> Self {
+        if pause.is_none() { Self::Turn } else { Self::Ahead(pause.at) }
+    }
+
+    /// The other tasks have their turn also when the pause is over already.
+    fn poll<C: Clock>(&mut self, clock: &C, mut alarm: Pin<&mut Alarm<C::Sleep>>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut poll_until = |at| alarm.as_mut().poll_until(clock, at, cx);
+        *self = match *self {
+            Self::Over => return Poll::Ready(()),
+            Self::Until(at) => return poll_until(at),
+            Self::Ahead(at) if poll_until(at).is_pending() => Self::Until(at),
+            Self::Ahead(_) | Self::Turn => {
+                cx.waker().wake_by_ref();
+                Self::Over
+            }
+        };
+        Poll::Pending
     }
 }
