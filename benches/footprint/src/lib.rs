@@ -2,6 +2,7 @@
 
 #![no_std]
 
+pub mod by_hand;
 mod driver;
 
 use core::hint::black_box;

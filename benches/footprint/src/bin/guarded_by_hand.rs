@@ -1,24 +1,8 @@
-//! As `retry_by_hand`, with a device that is borrowed mutably, and reset after each failure; not after a call that was dropped.
+//! `guarded`, by hand.
 
 #![no_std]
 #![no_main]
 
-use embassy_time::{Duration, Instant, Timer, with_timeout};
-use fastrand::Rng;
-use footprint::{Device, Fault, firmware};
+use footprint::{Device, by_hand, firmware};
 
-async fn guarded(device: &mut Device) -> Result<u32, Fault> {
-    let mut rng = Rng::with_seed(Instant::now().as_ticks());
-    let mut delay = 100_u32;
-    for _ in 1..4 {
-        if let Ok(Ok(value)) = with_timeout(Duration::from_millis(200), device.transfer()).await {
-            return Ok(value);
-        }
-        Timer::after_millis(u64::from(rng.u32(0..=delay))).await;
-        delay = (2 * delay).min(20_000);
-        device.reset().await;
-    }
-    with_timeout(Duration::from_millis(200), device.transfer()).await.unwrap_or(Err(Fault))
-}
-
-firmware!(let mut device = Device::new(); guarded(&mut device).await.is_ok());
+firmware!(let mut device = Device::new(); by_hand::guarded::guarded(&mut device).await.is_ok());
