@@ -359,3 +359,30 @@ fn code_without_futures_retries_too() {
     let refused = Retry::new().max_attempts(0).run_blocking(|| -> Result<(), ()> { panic!("started") }, |_| {});
     assert_eq!(refused, Err(RetryError::Config(ConfigError::MaxAttempts { value: 0 })));
 }
+
+/// What the docs say of it, on a processor of 64 bits; on one of 32, benches/footprint weighs it.
+#[test]
+fn a_call_of_a_static_policy_is_little_larger_than_its_attempt() {
+    static LINK: aplomb_embassy::Retry = checked!(aplomb_embassy::Retry::new().attempt_timeout(ms(200)));
+
+    async fn dial(frame: &mut [u8; 64]) -> Result<u8, NoCarrier> {
+        std::future::pending::<()>().await;
+        Ok(frame[0])
+    }
+
+    let mut frame = [0; 64];
+    let sleep = size_of::<aplomb_embassy::EmbassySleep>();
+    let attempt = size_of_val(&dial(&mut frame)) + sleep;
+    let run = size_of_val(&LINK.run(|| async {
+        std::future::pending::<()>().await;
+        Ok::<_, NoCarrier>(frame)
+    }));
+    assert!(run <= size_of_val(&frame) + 8 + sleep + 104, "{run}");
+    let run_with = size_of_val(&LINK.run_with(&mut frame, dial));
+    assert!(run_with <= attempt + 160, "{run_with}");
+    let between = size_of_val(&LINK.run_with_between(&mut frame, dial, async |frame| frame[0] = 0));
+    assert!(between <= attempt + 160, "{between}");
+    // The closure's own future is around that of what it calls.
+    let run_mut = size_of_val(&LINK.run_mut(async || dial(&mut frame).await));
+    assert!(run_mut <= attempt + 16 + 160, "{run_mut}");
+}

@@ -2,6 +2,7 @@
 
 #![no_std]
 
+pub mod by_hand;
 mod driver;
 
 use core::hint::black_box;
@@ -39,6 +40,36 @@ pub fn read() -> Result<u32, Fault> {
     }
 }
 
+/// A device that is borrowed mutably, as drivers are.
+#[derive(Debug, Default)]
+pub struct Device {
+    transfers: u32,
+}
+
+impl Device {
+    /// A device that has done nothing.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { transfers: 0 }
+    }
+
+    /// As [`operation`].
+    ///
+    /// # Errors
+    ///
+    /// It has no answer.
+    pub async fn transfer(&mut self) -> Result<u32, Fault> {
+        self.transfers = self.transfers.wrapping_add(1);
+        operation().await
+    }
+
+    /// Sets it right.
+    pub async fn reset(&mut self) {
+        self.transfers = 0;
+        Timer::after_millis(u64::from(black_box(2_u32))).await;
+    }
+}
+
 /// A key that the compiler cannot foresee.
 #[must_use]
 pub fn key() -> u8 {
@@ -56,13 +87,14 @@ pub fn start() {
     driver::start();
 }
 
-/// A firmware whose one task does this, again and again, and reports whether it was done.
+/// A firmware whose one task has something, does this, again and again, and reports whether it was done.
 #[macro_export]
 macro_rules! firmware {
-    ($done:expr) => {
+    ($(let mut $has:ident = $value:expr;)? $done:expr) => {
         #[embassy_executor::main]
         async fn main(_spawner: embassy_executor::Spawner) {
             $crate::start();
+            $(let mut $has = $value;)?
             loop {
                 $crate::report($done);
                 embassy_time::Timer::after_millis(100).await;

@@ -62,6 +62,8 @@ pub(crate) struct Terms<B> {
 #[derive(Debug)]
 pub(crate) struct AttemptLoop<S> {
     attempt: u32,
+    /// The attempts that don't count any more, because the backoff has begun anew since.
+    forgiven: u32,
     /// None while there is nothing to remember: a first attempt without limits in time leaves it so.
     past: Option<Past<S>>,
 }
@@ -74,13 +76,11 @@ pub(crate) struct Past<S> {
     attempt_began: Instant,
     /// Where the backoff stands, with the generator of its jitter. None until the first delay.
     place: Option<(S, Option<Rng>)>,
-    /// The attempts that don't count any more, because the backoff has begun anew since.
-    forgiven: u32,
 }
 
 impl<S> Default for Past<S> {
     fn default() -> Self {
-        Self { began: Instant::MAX, attempt_began: Instant::MAX, place: None, forgiven: 0 }
+        Self { began: Instant::MAX, attempt_began: Instant::MAX, place: None }
     }
 }
 
@@ -115,7 +115,7 @@ pub(crate) enum Stop {
 
 impl<S> AttemptLoop<S> {
     pub(crate) const fn new() -> Self {
-        Self { attempt: 0, past: None }
+        Self { attempt: 0, forgiven: 0, past: None }
     }
 
     /// The number of the present attempt; the first is 1.
@@ -178,13 +178,13 @@ impl<S> AttemptLoop<S> {
         if let Some(now) = noted {
             past.note(now);
             if now.nanos_since(past.attempt_began) >= limits.reset_after {
-                past.forgiven = attempt.saturating_sub(1);
+                self.forgiven = attempt.saturating_sub(1);
                 past.place = None;
             }
             past.attempt_began = Instant::MAX;
         }
         let is_limited = limits.max_attempts != Limits::FOREVER;
-        if is_limited && attempt.saturating_sub(past.forgiven) >= limits.max_attempts {
+        if is_limited && attempt.saturating_sub(self.forgiven) >= limits.max_attempts {
             return Err(Stop::Exhausted);
         }
         let (place, rng) = past.place.get_or_insert_with(|| (terms.backoff.start(), None));

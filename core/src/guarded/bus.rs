@@ -5,7 +5,7 @@ use super::recovery::{NoRecovery, Recovery};
 use crate::backoff::{Backoff, Exponential};
 use crate::fused::Fused;
 use crate::platform::Platform;
-use crate::retry::{Repetition, Retry, RetryAll, RetryError, Rules};
+use crate::retry::{Lend, Repetition, Retry, RetryAll, RetryError, Rules};
 
 /// A bus whose transfers are retried by a policy, and which is set right in between.
 ///
@@ -154,18 +154,20 @@ impl<P: Platform, D, K, B: Backoff, R> Guarded<'_, P, D, K, B, R> {
         Fused::new(self.guard(repetition, transfer))
     }
 
-    async fn guard<T, E, F>(&mut self, repetition: Repetition, transfer: F) -> Result<T, RetryError<E>>
+    /// A block, and no `async fn`: that would keep the transfer twice.
+    fn guard<T, E, F>(&mut self, repetition: Repetition, transfer: F) -> impl Future<Output = Result<T, RetryError<E>>>
     where
         K: Recovery<D, E>,
         R: Rules<T, E> + Clone,
         F: AsyncFnMut(&mut D) -> Result<T, E>,
     {
-        self.policy.check_settings().map_err(RetryError::Config)?;
-        self.bus.settle().await;
+        let policy = self.policy;
         let mut call = Call { bus: &mut self.bus, transfer };
-        let attempt = async |call: &mut Call<'_, D, K, F>| call.attempt().await;
-        let between = async |call: &mut Call<'_, D, K, F>| call.bus.settle().await;
-        self.policy.run_repeating(repetition, &mut call, attempt, between).await
+        async move {
+            policy.check_settings().map_err(RetryError::Config)?;
+            call.bus.settle().await;
+            policy.run_lent(&mut call, repetition).await
+        }
     }
 }
 
@@ -175,12 +177,12 @@ struct Call<'b, D, K, F> {
     transfer: F,
 }
 
-impl<D, K, F> Call<'_, D, K, F> {
-    async fn attempt<T, E>(&mut self) -> Result<T, E>
-    where
-        K: Recovery<D, E>,
-        F: AsyncFnMut(&mut D) -> Result<T, E>,
-    {
+impl<D, K, F, T, E> Lend<T, E> for &mut Call<'_, D, K, F>
+where
+    K: Recovery<D, E>,
+    F: AsyncFnMut(&mut D) -> Result<T, E>,
+{
+    async fn attempt(&mut self) -> Result<T, E> {
         // Until it has ended: it may be dropped before, or panic.
         self.bus.is_unsettled = true;
         let outcome = (self.transfer)(&mut self.bus.bus).await;
@@ -189,6 +191,10 @@ impl<D, K, F> Call<'_, D, K, F> {
             Err(error) => self.bus.recovery.is_needed(error),
         };
         outcome
+    }
+
+    fn between(&mut self) -> impl Future<Output = ()> {
+        self.bus.settle()
     }
 }
 

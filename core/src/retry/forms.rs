@@ -7,7 +7,7 @@ use super::call::{Between, Call, Nothing, Numbered, Plain, Start};
 use super::error::RetryError;
 use super::event::{Attempt, Cause, Event};
 use super::future::Run;
-use super::lent::{self, Repetition};
+use super::lent::{self, Captured, Lend, Repetition, With};
 use super::policy::{Policy, Retry};
 use super::rules::{Notify, RetryAfter, RetryIf, RetryIfValue, Rules};
 use super::session::{DeadlinePassed, Session, Step};
@@ -94,7 +94,7 @@ impl<'b, P: Platform, B: Backoff, R> Retry<'b, P, B, R> {
         F: for<'a> Lending<&'a mut C, Result<T, E>>,
         R: Rules<T, E> + Clone,
     {
-        Fused::new(lent::run(self.session(), context, operation, async |_: &mut C| {}, Repetition::Allowed))
+        self.run_with_between(context, operation, async |_: &mut C| {})
     }
 
     /// As [`run_with`](Retry::run_with), with a step between two attempts: after the pause, before the next one. It resets the bus, or connects anew.
@@ -137,23 +137,16 @@ impl<'b, P: Platform, B: Backoff, R> Retry<'b, P, B, R> {
         K: for<'a> Lending<&'a mut C, ()>,
         R: Rules<T, E> + Clone,
     {
-        Fused::new(lent::run(self.session(), context, operation, between, Repetition::Allowed))
+        Fused::new(self.run_lent(With { context, operation, between }, Repetition::Allowed))
     }
 
     /// As [`run_with_between`](Retry::run_with_between), for an operation of which only its caller knows whether it can be repeated.
-    pub(crate) fn run_repeating<C, F, K, T, E>(
-        &self,
-        repetition: Repetition,
-        context: &mut C,
-        operation: F,
-        between: K,
-    ) -> impl Future<Output = Result<T, RetryError<E>>>
+    pub(crate) fn run_lent<L, T, E>(&self, lend: L, repetition: Repetition) -> impl Future<Output = Result<T, RetryError<E>>>
     where
-        F: for<'a> Lending<&'a mut C, Result<T, E>>,
-        K: for<'a> Lending<&'a mut C, ()>,
+        L: Lend<T, E>,
         R: Rules<T, E> + Clone,
     {
-        lent::run(self.session(), context, operation, between, repetition)
+        lent::run(self.session(), lend, repetition)
     }
 
     /// Whether the settings make sense, the backoff's too.
@@ -193,8 +186,7 @@ impl<'b, P: Platform, B: Backoff, R> Retry<'b, P, B, R> {
         F: AsyncFnMut() -> Result<T, E>,
         R: Rules<T, E> + Clone,
     {
-        let mut operation = operation;
-        Fused::new(async move { self.run_with(&mut operation, async |operation: &mut F| operation().await).await })
+        Fused::new(self.run_lent(Captured(operation), Repetition::Allowed))
     }
 
     /// As [`run`](Retry::run), for code without futures. `sleep` blocks for the pause: `std::thread::sleep`, or a HAL's delay.

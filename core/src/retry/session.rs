@@ -1,4 +1,5 @@
 use core::future::Future;
+use core::mem;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
@@ -20,15 +21,9 @@ pub(super) struct Session<Q: AsPolicy, R, E> {
     policy: Q,
     attempts: AttemptLoop<<Q::Backoff as Backoff>::State>,
     rules: R,
-    /// Of the last attempt that failed, if one has.
-    failed: Option<Failed<E>>,
-}
-
-/// What an attempt that failed leaves behind.
-struct Failed<E> {
-    /// Whether the retry has been paid for, and has not started.
+    /// Whether a retry has been paid for, and has not started.
     paid: bool,
-    /// How the attempt ended, if not with a value.
+    /// How the last attempt ended that failed, if one has, and not by its value.
     last: Option<TimeoutError<E>>,
 }
 
@@ -53,7 +48,7 @@ type ClockOf<Q> = <<Q as AsPolicy>::Platform as Platform>::Clock;
 impl<Q: AsPolicy, R, E> Session<Q, R, E> {
     #[inline]
     pub(super) fn new(policy: Q, rules: R) -> Self {
-        Self { policy, attempts: AttemptLoop::new(), rules, failed: None }
+        Self { policy, attempts: AttemptLoop::new(), rules, paid: false, last: None }
     }
 
     pub(super) fn clock(&self) -> &ClockOf<Q> {
@@ -73,9 +68,7 @@ impl<Q: AsPolicy, R, E> Session<Q, R, E> {
     /// An attempt starts; if it is a retry, that is spent.
     #[inline]
     pub(super) fn start(&mut self) {
-        if let Some(failed) = &mut self.failed {
-            failed.paid = false;
-        }
+        self.paid = false;
         self.attempts.start();
     }
 
@@ -175,13 +168,13 @@ impl<Q: AsPolicy, R, E> Session<Q, R, E> {
         let attempt = self.attempts.attempt();
         match pause {
             Ok(pause) => {
-                let last = match failure {
+                // Noted before anybody is told, so that what was paid goes back if they panic.
+                self.paid = true;
+                self.last = match failure {
                     Failure::Value(_) => None,
                     Failure::Error(error) => Some(error),
                 };
-                // Noted before anybody is told, so that what was paid goes back if they panic.
-                let failed = self.failed.insert(Failed { paid: true, last });
-                let event = Event::Retrying { attempt, delay: pause.delay(), cause: cause(failed.last.as_ref()) };
+                let event = Event::Retrying { attempt, delay: pause.delay(), cause: cause(self.last.as_ref()) };
                 self.rules.observe(&event);
                 Step::Pause(pause)
             }
@@ -213,14 +206,16 @@ impl<Q: AsPolicy, R, E> Session<Q, R, E> {
     /// Nothing starts any more.
     pub(super) fn give_up(&mut self) {
         self.give_back();
-        self.failed = None;
+        self.last = None;
     }
 
     /// What was paid for a retry that will not start goes back.
     #[cold]
     #[inline(never)]
     fn give_back(&mut self) {
-        if let (Some(Failed { paid: true, .. }), Some(budget)) = (&self.failed, self.policy.policy().budget) {
+        if mem::take(&mut self.paid)
+            && let Some(budget) = self.policy.policy().budget
+        {
             budget.give_back();
         }
     }
@@ -234,7 +229,7 @@ impl<Q: AsPolicy, R, E> Session<Q, R, E> {
 
     /// What made the retry necessary.
     pub(super) fn cause(&self) -> Cause<'_, E> {
-        cause(self.failed.as_ref().and_then(|failed| failed.last.as_ref()))
+        cause(self.last.as_ref())
     }
 
     /// Polls what runs between two attempts, and then the deadline.
@@ -259,14 +254,14 @@ impl<Q: AsPolicy, R, E> Session<Q, R, E> {
         let attempts = self.attempts.attempt();
         self.rules.observe(&Event::Stopped { attempts, reason: StopReason::Deadline });
         self.give_back();
-        RetryError::Deadline { attempts, last: self.failed.take().and_then(|failed| failed.last) }
+        RetryError::Deadline { attempts, last: self.last.take() }
     }
 }
 
 impl<Q: AsPolicy, R, E> Drop for Session<Q, R, E> {
     #[inline]
     fn drop(&mut self) {
-        if self.failed.is_some() {
+        if self.paid {
             self.give_back();
         }
     }

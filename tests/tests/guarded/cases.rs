@@ -204,3 +204,19 @@ fn the_kind_is_that_of_the_last_error() {
     assert_eq!(i2c::Error::kind(&cut_off), i2c::ErrorKind::Other);
     assert_eq!(spi::Error::kind(&cut_off), spi::ErrorKind::Other);
 }
+
+/// What the docs say of it, on a processor of 64 bits; on one of 32, benches/footprint weighs it.
+#[test]
+fn a_call_is_little_larger_than_its_transfer() {
+    static LINK: aplomb_embassy::Retry = checked!(aplomb_embassy::Retry::new().attempt_timeout(ms(5)));
+
+    async fn transfer(bus: &mut u8) -> Result<u8, Fault> {
+        std::future::pending::<()>().await;
+        Ok(*bus)
+    }
+
+    let mut bus = aplomb_embassy::guarded::Guarded::new(7, &LINK).recover(async |bus: &mut u8| *bus = 0);
+    let parts = size_of_val(&transfer(&mut 7)) + size_of::<aplomb_embassy::EmbassySleep>();
+    let whole = size_of_val(&bus.run(transfer));
+    assert!(whole <= parts + 208, "{whole} bytes, and the parts alone {parts}");
+}

@@ -1,30 +1,11 @@
-//! A rate limit, whose callers may overtake each other.
+//! `rate_limiter`, by hand.
 
 #![no_std]
 #![no_main]
 
-use core::cell::Cell;
+use footprint::{by_hand, firmware, operation};
 
-use critical_section::Mutex;
-use embassy_time::{Duration, Instant, Timer};
-use footprint::{Fault, firmware, operation};
-
-const BURST: Duration = Duration::from_millis(900);
-const INTERVAL: Duration = Duration::from_millis(100);
-
-/// When the bucket is full again.
-static FULL_AT: Mutex<Cell<Instant>> = Mutex::new(Cell::new(Instant::from_ticks(0)));
-
-async fn limited() -> Result<u32, Fault> {
-    let start = critical_section::with(|cs| {
-        let full_at = FULL_AT.borrow(cs);
-        let now = Instant::now();
-        let from = full_at.get().max(now);
-        full_at.set(from + INTERVAL);
-        from.checked_sub(BURST).map_or(now, |start| start.max(now))
-    });
-    Timer::at(start).await;
-    operation().await
-}
-
-firmware!(limited().await.is_ok());
+firmware!({
+    by_hand::rate_limiter::acquire().await;
+    operation().await.is_ok()
+});

@@ -1,4 +1,4 @@
-//! A timeout, as embassy has it.
+//! `timeout`, as embassy has it.
 
 #![no_std]
 #![no_main]
