@@ -22,7 +22,9 @@ use crate::time::Instant;
 /// # How room is made
 ///
 /// What has ended goes first, if looking through few blocks of slots finds it. Else it is S3-FIFO (Yang and others, 2023), with parts of other sizes: whoever comes when room is scarce is on *probation*, for as long as it takes to fill a hundredth of the room. Who is not used meanwhile goes, and leaves a *ghost*; who is, or comes back while its ghost is there, is a *regular*.
-/// The hand of a clock goes round over the regulars, and takes who has not been used since, or has been passed over as often as it was, three times at most. `benches/benches/hit_ratio.rs` has it beside others.
+/// The hand of a clock goes round over the regulars, and takes who has not been used since, or has been passed over as often as it was, three times at most. It looks at few at a time: if all of them were used, the one goes that was so least. `benches/benches/hit_ratio.rs` has it beside others.
+///
+/// Where popularity shifts, a hundredth is too short a probation: then [newcomers](Newcomers) stay as regulars though nobody used them. Whether it does is told by ghosts, of regulars too.
 ///
 /// A hit counts in its own slot, and touches nothing else. Where most slots are vacant, since few heavy entries have taken the place of many light ones, the hand would pass over gaps: entries are moved together first.
 ///
