@@ -1,5 +1,6 @@
 //! Where entries lie: who is found by which key, and who has to make room.
 
+mod newcomers;
 mod side;
 mod slots;
 #[cfg(test)]
@@ -7,6 +8,7 @@ mod tests;
 
 use core::mem::replace;
 
+use self::newcomers::Newcomers;
 use self::side::{BLOCK, BLOCKS, Side};
 use self::slots::Chained;
 pub(super) use self::slots::Entry;
@@ -20,7 +22,9 @@ use crate::time::Instant;
 /// # How room is made
 ///
 /// What has ended goes first, if looking through few blocks of slots finds it. Else it is S3-FIFO (Yang and others, 2023), with parts of other sizes: whoever comes when room is scarce is on *probation*, for as long as it takes to fill a hundredth of the room. Who is not used meanwhile goes, and leaves a *ghost*; who is, or comes back while its ghost is there, is a *regular*.
-/// The hand of a clock goes round over the regulars, and takes who has not been used since, or has been passed over as often as it was, three times at most. `benches/benches/hit_ratio.rs` has it beside others.
+/// The hand of a clock goes round over the regulars, and takes who has not been used since, or has been passed over as often as it was, three times at most. It looks at few at a time: if all of them were used, the one goes that was so least. `benches/benches/hit_ratio.rs` has it beside others.
+///
+/// Where popularity shifts, a hundredth is too short a probation: then [newcomers](Newcomers) stay as regulars though nobody used them. Whether it does is told by ghosts, of regulars too.
 ///
 /// A hit counts in its own slot, and touches nothing else. Where most slots are vacant, since few heavy entries have taken the place of many light ones, the hand would pass over gaps: entries are moved together first.
 ///
@@ -35,6 +39,7 @@ pub(super) struct Store<K, V, S: Storage> {
     weight: u64,
     /// Where the hand is.
     hand: usize,
+    newcomers: Newcomers,
     /// Whether somebody has had to go.
     is_scarce: bool,
 }
@@ -74,9 +79,20 @@ pub(super) struct Displaced<K, V> {
 const USES: u8 = 0b11;
 const PROBATION: u8 = 0b100;
 
+/// How many on probation are looked at for one that may go, and how many slots by the hand, where not all of them are vacant.
+const LOOKS: usize = 64;
+
 impl<K, V, S: Storage> Store<K, V, S> {
     pub(super) const fn new() -> Self {
-        Self { slots: Chained::new(), side: Side::new(), weights: S::Slots::EMPTY, weight: 0, hand: 0, is_scarce: false }
+        Self {
+            slots: Chained::new(),
+            side: Side::new(),
+            weights: S::Slots::EMPTY,
+            weight: 0,
+            hand: 0,
+            newcomers: Newcomers::NEW,
+            is_scarce: false,
+        }
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -116,7 +132,7 @@ impl<K, V, S: Storage> Store<K, V, S> {
         if self.slots.is_crowded() {
             self.grow(limits.capacity);
         }
-        let on_probation = self.is_scarce && self.side.probation(self.len()) > 0 && !self.side.take_ghost(tag);
+        let on_probation = self.is_scarce && self.side.probation(self.len()) > 0 && !self.is_back(tag);
         times.set_marks(if on_probation { PROBATION } else { 0 });
         let link = self.slots.put(key, value, times, tag)?;
         if on_probation {
@@ -200,8 +216,8 @@ impl<K, V, S: Storage> Store<K, V, S> {
             }
         };
         let entry = self.remove(link)?;
-        if !has_ended && entry.times.marks() & PROBATION != 0 {
-            self.side.leave_ghost(entry.tag);
+        if !has_ended && let Some(gone) = self.newcomers.gone(entry.times.marks() & PROBATION != 0, self.len()) {
+            self.side.leave_ghost(entry.tag, gone);
         }
         let cause = if has_ended { Removal::Expired } else { Removal::Evicted };
         Some(Displaced { entry: (entry.key, entry.value), cause })
@@ -249,32 +265,52 @@ impl<K, V, S: Storage> Store<K, V, S> {
         }
     }
 
-    /// One that is used least, and another one than that.
+    /// One that is used least, and another one than that; of few that are looked at.
     fn choose(&mut self, replaced: Option<S::Link>) -> Option<S::Link> {
-        while self.side.waiting() >= self.side.probation(self.len())
-            && let Some(link) = self.side.pop()
-        {
+        for _ in 0..LOOKS {
+            if self.side.waiting() < self.side.probation(self.len()) {
+                break;
+            }
+            let Some(link) = self.side.pop() else { break };
             match self.slots.get_mut(link) {
                 Some(entry) if entry.times.marks() & PROBATION == 0 => {}
-                Some(entry) if entry.times.marks() & USES == 0 && Some(link) != replaced => return Some(link),
+                Some(entry) if entry.times.marks() & USES == 0 && Some(link) != replaced && !self.newcomers.stays() => {
+                    return Some(link);
+                }
                 Some(entry) => entry.times.set_marks(0),
                 None => {}
             }
         }
-        let slots = self.slots.slots();
+        let (slots, mut least) = (self.slots.slots(), None);
         // Once more than the most that an entry can be passed over.
-        for _ in 0..slots.saturating_mul(usize::from(USES) + 1) {
+        for look in 0..slots.saturating_mul(usize::from(USES) + 1) {
+            if look >= LOOKS && least.is_some() {
+                break;
+            }
             let link = Link::new(self.hand);
             self.hand = if self.hand + 1 < slots { self.hand + 1 } else { 0 };
             let Some((link, entry)) = link.and_then(|link| Some((link, self.slots.get_mut(link)?))) else { continue };
-            match entry.times.marks() {
-                0 if Some(link) != replaced => return Some(link),
-                marks @ 1..=USES => entry.times.set_marks(marks - 1),
-                _ => {}
+            if Some(link) == replaced {
+                continue;
+            }
+            let marks = entry.times.marks();
+            if marks == 0 {
+                return Some(link);
+            }
+            // Who is on probation is beyond any number of uses.
+            if least.is_none_or(|(fewest, _)| marks < fewest) {
+                least = Some((marks, link));
+            }
+            if marks <= USES {
+                entry.times.set_marks(marks - 1);
             }
         }
-        // It is the only one: of all others, no more than a hundredth is on probation.
-        None
+        least.map(|(_, link)| link)
+    }
+
+    /// Whether it was a newcomer that has gone, and is a regular for that.
+    fn is_back(&mut self, tag: S::Link) -> bool {
+        self.side.take_ghost(tag).is_some_and(|gone| self.newcomers.back(gone))
     }
 
     fn put_on_probation(&mut self, link: S::Link) {

@@ -1,5 +1,6 @@
 use core::ops::Range;
 
+use super::newcomers::Gone;
 use crate::storage::{Link, Slots, Storage};
 use crate::time::Instant;
 
@@ -186,22 +187,31 @@ impl<S: Storage> Side<S> {
 
 /// Ghosts: words of the tags of who has gone. Each has two places, and takes one by turns: so a younger ghost takes an older one's place, and no two keep each other out for good.
 impl<S: Storage> Side<S> {
-    pub(super) fn leave_ghost(&mut self, tag: S::Link) {
+    pub(super) fn leave_ghost(&mut self, tag: S::Link, gone: Gone) {
         self.turn = !self.turn;
         let turn = self.turn;
         if let Some(ghost) = self.ghost(tag, turn) {
-            *ghost = word(tag);
+            let gone = match gone {
+                Gone::Newcomer => 1,
+                Gone::Regular => 2,
+                Gone::Uncounted => 3,
+            };
+            *ghost = word(tag) | gone;
         }
     }
 
-    /// Whether there was one.
-    pub(super) fn take_ghost(&mut self, tag: S::Link) -> bool {
-        [false, true].into_iter().any(|place| match self.ghost(tag, place) {
-            Some(ghost) if *ghost == word(tag) => {
-                *ghost = 0;
-                true
-            }
-            _ => false,
+    /// Whose ghost it was, if there was one.
+    pub(super) fn take_ghost(&mut self, tag: S::Link) -> Option<Gone> {
+        [false, true].into_iter().find_map(|place| {
+            let ghost = self.ghost(tag, place)?;
+            let gone = match *ghost ^ word(tag) {
+                1 => Gone::Newcomer,
+                2 => Gone::Regular,
+                3 => Gone::Uncounted,
+                _ => return None,
+            };
+            *ghost = 0;
+            Some(gone)
         })
     }
 
@@ -212,10 +222,10 @@ impl<S: Storage> Side<S> {
     }
 }
 
-/// Other bits than lead to a ghost's place. Never zero, which is nobody's.
+/// Other bits than lead to a ghost's place. The last two are left to who has gone, and are zero where there is no ghost.
 #[allow(clippy::cast_possible_truncation, reason = "a word of it is what is wanted")]
 fn word<L: Link>(tag: L) -> u16 {
-    ((tag.index() as u32).wrapping_mul(0x9e37_79b1) >> 16) as u16 | 1
+    ((tag.index() as u32).wrapping_mul(0x9e37_79b1) >> 16) as u16 & !3
 }
 
 /// Another place than its hash points to.

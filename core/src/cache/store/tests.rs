@@ -340,6 +340,61 @@ fn who_comes_back_soon_stays() {
 }
 
 #[test]
+fn to_choose_who_goes_few_are_looked_at() {
+    const ENTRIES: u32 = 20_000;
+    let uses = |store: &mut Store<u32, u32, Inline<20_000>>| {
+        let links = (0..20_000).filter_map(Link::new);
+        let marks: std::vec::Vec<u8> = links.filter_map(|link| store.get_mut(link).map(|entry| entry.times.marks())).collect();
+        marks
+    };
+    let mut store = std::boxed::Box::new(Store::<u32, u32, Inline<20_000>>::new());
+    for key in 0..ENTRIES + 1_000 {
+        put(&mut store, key, u64::MAX, 0, 20_000);
+    }
+    for key in 0..ENTRIES + 1_000 {
+        for _ in 0..3 {
+            hit(&mut store, key);
+        }
+    }
+    let before = uses(&mut store);
+    assert!(before.iter().all(|marks| marks & USES == USES));
+    put(&mut store, 1_000_000, u64::MAX, 0, 20_000);
+    let changed = before.iter().zip(uses(&mut store)).filter(|(before, after)| **before != *after).count();
+    assert!((1..=2 * LOOKS).contains(&changed), "{changed}");
+}
+
+/// First, as popularity that shifts: each key comes twice, with a tenth of the room between. Then some stay popular, and all others come once.
+#[test]
+fn who_comes_is_kept_for_as_long_as_that_pays() {
+    const ROOM: u32 = 1_000;
+    let mut store = std::boxed::Box::new(Store::<u32, u32, Inline<1_000>>::new());
+    let mut hits = 0;
+    for turn in 0..20 * ROOM {
+        put(&mut store, turn + ROOM / 10, u64::MAX, 0, 1_000);
+        if hit(&mut store, turn) {
+            hits += u32::from(turn >= 10 * ROOM);
+        } else if turn >= ROOM / 10 {
+            put(&mut store, turn, u64::MAX, 0, 1_000);
+        }
+    }
+    assert!(hits > 10 * ROOM / 100 * 95, "{hits} of {}", 10 * ROOM);
+    let (mut hits, mut once) = (0, 1_000_000);
+    for round in 0..30 {
+        for key in 500_000..500_000 + ROOM / 2 {
+            if hit(&mut store, key) {
+                hits += u32::from(round >= 20);
+            } else {
+                put(&mut store, key, u64::MAX, 0, 1_000);
+            }
+            once += 2;
+            put(&mut store, once, u64::MAX, 0, 1_000);
+            put(&mut store, once + 1, u64::MAX, 0, 1_000);
+        }
+    }
+    assert!(hits > 5 * ROOM / 100 * 95, "{hits} of {}", 5 * ROOM);
+}
+
+#[test]
 fn an_entry_takes_no_more_than_it_says() {
     const ENTRIES: usize = 1_000;
     let pairs = ENTRIES * size_of::<(u64, u64)>();
