@@ -94,7 +94,10 @@ where
         while let Some(Some(put)) = self.with_shard(hash, &mut put) {
             match put {
                 Err(displaced) => self.tell_displaced(&displaced),
-                Ok((gone, _forgotten)) => gone.displaced.iter().for_each(|displaced| self.tell_displaced(displaced)),
+                Ok((gone, _forgotten)) => {
+                    gone.displaced.iter().for_each(|displaced| self.tell_displaced(displaced));
+                    break;
+                }
             }
         }
     }
@@ -188,7 +191,8 @@ where
         for shard in &self.shards {
             forget_fetches(shard);
             let (mut slot, mut asked) = (usize::MAX, 0);
-            while let Some(mut copied) = shard.with(|shard| shard.last_before(slot, copy)) {
+            while let Some(copied) = shard.with(|shard| shard.last_before(&mut slot, copy)) {
+                let Some(mut copied) = copied else { continue };
                 asked += 1;
                 if copied.asked.take().is_some_and(|asked| predicate(&copied.key, &asked)) {
                     match shard.with(|shard| shard.take_copied(&copied, asked > TRIES)) {
@@ -213,8 +217,10 @@ where
             forget_fetches(shard);
             let mut slot = usize::MAX;
             // One by one: they are dropped outside the lock.
-            while let Some(entry) = shard.with(|shard| shard.take_before(&mut slot)) {
-                self.tell_removed(&entry.key, &entry.value, Removal::Invalidated);
+            while let Some(taken) = shard.with(|shard| shard.take_before(&mut slot)) {
+                if let Some(entry) = taken {
+                    self.tell_removed(&entry.key, &entry.value, Removal::Invalidated);
+                }
             }
         }
     }

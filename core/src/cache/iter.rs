@@ -57,10 +57,11 @@ where
                 let now = cache.now(shard, read);
                 shard.next_served(&cache.settings.rules, slot, now)
             });
-            if served.is_some() {
-                return served;
+            match served {
+                Some(Some(served)) => return Some(served),
+                Some(None) => {}
+                None => (*shard, *slot) = (*shard + 1, usize::MAX),
             }
-            (*shard, *slot) = (*shard + 1, usize::MAX);
         }
     }
 }

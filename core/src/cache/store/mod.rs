@@ -70,6 +70,9 @@ pub(super) struct Displaced<K, V> {
     pub(super) cause: Removal,
 }
 
+/// How many slots are looked through at once, at most.
+pub(super) const AT_ONCE: usize = BLOCK * BLOCKS;
+
 /// How often an entry has been used of late, three times at most; and whether it is on probation.
 const USES: u8 = 0b11;
 const PROBATION: u8 = 0b100;
@@ -114,7 +117,7 @@ impl<K, V, S: Storage> Store<K, V, S> {
         let tag = Link::of_hash(hash);
         let displaced = if self.len() >= limits.capacity { self.displace(None, now, rules) } else { None };
         if self.slots.is_crowded() {
-            self.grow(limits.capacity);
+            self.grow(limits.capacity, rules);
         }
         let on_probation = self.is_scarce && self.side.probation(self.len()) > 0 && !self.side.take_ghost(tag);
         times.set_marks(if on_probation { PROBATION } else { 0 });
@@ -171,21 +174,28 @@ impl<K, V, S: Storage> Store<K, V, S> {
         }
     }
 
-    /// The last entry before a slot, and its own. Entries move down only: whoever goes on from there meets all that are there all the time.
-    pub(super) fn last_before(&self, slot: usize) -> Option<(usize, S::Link)> {
-        (0..slot.min(self.slots.slots())).rev().find_map(|index| {
+    /// The last entry before a slot, and its own; or how far there is none, if that is as far as is looked at once. Entries move down only: whoever goes on from there meets all that are there all the time.
+    pub(super) fn last_before(&self, slot: usize) -> Option<(usize, Option<S::Link>)> {
+        let end = slot.min(self.slots.slots());
+        let begin = end.saturating_sub(AT_ONCE);
+        let found = (begin..end).rev().find_map(|index| {
             let link = Link::new(index)?;
-            self.slots.get(link).map(|_| (index, link))
-        })
+            self.slots.get(link).map(|_| (index, Some(link)))
+        });
+        found.or((end > 0).then_some((begin, None)))
     }
 
-    fn grow(&mut self, capacity: usize) {
+    fn grow(&mut self, capacity: usize, rules: &Rules) {
         // In place, all the room is there from the start.
         let more = if S::CAPACITY < usize::MAX { S::CAPACITY } else { self.slots.rooms().saturating_mul(2).max(16) };
         let rooms = more.min(capacity);
-        // Whoever was on probation has passed: nobody knows any more in which order they came.
-        self.slots.grow(rooms, |times| times.set_marks(times.marks() & USES));
-        self.side.grow(rooms);
+        let Self { slots, side, .. } = self;
+        side.grow(rooms);
+        slots.grow(rooms, |times, link| {
+            // Whoever was on probation has passed: nobody knows any more in which order they came.
+            times.set_marks(times.marks() & USES);
+            side.lower(link.index(), rules.dies_at(times));
+        });
     }
 
     // There are several who call it, and it is long.

@@ -63,6 +63,9 @@ pub(crate) struct Limits {
     pub(crate) waiting: u32,
 }
 
+/// How many places are looked through at once, at most.
+const AT_ONCE: usize = 128;
+
 pub(crate) enum Followed<L> {
     Waits(Place<L>),
     /// There is no such flight. The waker comes back.
@@ -307,15 +310,15 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
         if self.flights.get_mut(link)?.has_begun { None } else { self.end(link) }
     }
 
-    /// Takes the next flight off the list, from a place on. Its key comes back, and where to go on.
-    pub(crate) fn forget_from(&mut self, place: usize) -> Option<(K, usize)> {
-        for place in place..self.flights.places() {
-            let link = Link::new(place)?;
-            if let Some(key) = self.unlist(link) {
-                return Some((key, place + 1));
+    /// Takes the next flight off the list, from a place on. Its key comes back, if there was one among those that are looked at once; and where to go on.
+    pub(crate) fn forget_from(&mut self, place: usize) -> Option<(Option<K>, usize)> {
+        let end = self.flights.places().min(place.saturating_add(AT_ONCE));
+        for place in place..end {
+            if let Some(key) = Link::new(place).and_then(|berth| self.unlist(berth)) {
+                return Some((Some(key), place + 1));
             }
         }
-        None
+        (place < end).then_some((None, end))
     }
 
     /// A flight that is not over.

@@ -278,8 +278,8 @@ impl<S: Storage> Play<S> {
         let listed = self.flights.iter_mut().filter(|flight| flight.is_listed);
         let count = listed.map(|flight| flight.is_listed = false).count();
         let (mut forgotten, mut place) = (0, 0);
-        while let Some((_, next)) = self.table.forget_from(place) {
-            (forgotten, place) = (forgotten + 1, next);
+        while let Some((key, next)) = self.table.forget_from(place) {
+            (forgotten, place) = (forgotten + usize::from(key.is_some()), next);
         }
         assert_eq!(forgotten, count);
     }
