@@ -38,7 +38,7 @@
 //!
 //! # What it takes
 //!
-//! In place, an entry takes its key, its value and 24 bytes, where these leave no gaps and fetches cannot fail. Where they can, it is a `Result` that is kept in the value's place: with a value of 8 bytes and an error of two, 32. On the heap, tables grow by doubling, up to the capacity; then nothing is allocated any more.
+//! In place, an entry takes its key, its value and 24 bytes, where these leave no gaps and fetches cannot fail. Where they can, it is a `Result` that is kept in the value's place: with a `u64` and an error of two bytes, 32. On the heap, tables grow by doubling, up to the capacity; then nothing is allocated any more.
 //!
 //! # When not to use it
 //!
