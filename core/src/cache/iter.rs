@@ -1,6 +1,7 @@
 use core::fmt;
 
 use super::settings::Cache;
+use super::store::Sought;
 use crate::observe::Silent;
 use crate::platform::Platform;
 use crate::storage::Storage;
@@ -58,9 +59,9 @@ where
                 shard.next_served(&cache.settings.rules, slot, now)
             });
             match served {
-                Some(Some(served)) => return Some(served),
-                Some(None) => {}
-                None => (*shard, *slot) = (*shard + 1, usize::MAX),
+                Sought::Found(served) => return Some(served),
+                Sought::Unsure => {}
+                Sought::Nothing => (*shard, *slot) = (*shard + 1, usize::MAX),
             }
         }
     }

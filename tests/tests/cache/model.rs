@@ -100,13 +100,21 @@ pub(crate) struct Entry {
     pub(crate) has_ended: bool,
 }
 
+/// Whether a flight is found by its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Listed {
+    Found,
+    /// No more; it goes on for those who have it.
+    Forgotten,
+    /// Nor has it a place: somebody needed the key before its leader was polled.
+    TakenOver,
+}
+
 /// Who leads is a caller, or the refresher.
 #[derive(Debug)]
 pub(crate) struct Flight {
     pub(crate) key: u8,
-    pub(crate) is_listed: bool,
-    /// Whether somebody else fetches the key, who came before its leader was polled.
-    pub(crate) is_taken_over: bool,
+    pub(crate) listed: Listed,
     /// Whether its leader has been polled.
     pub(crate) has_begun: bool,
     pub(crate) leader: u32,
@@ -222,13 +230,13 @@ impl Model {
     }
 
     pub(crate) fn listed(&mut self, key: u8) -> Option<&mut Flight> {
-        self.flights.iter_mut().find(|flight| flight.is_listed && flight.key == key)
+        self.flights.iter_mut().find(|flight| flight.listed == Listed::Found && flight.key == key)
     }
 
     pub(crate) fn lead(&mut self, key: u8, leader: u32, has_begun: bool) {
         self.counts.fetches += 1;
         let followers = VecDeque::new();
-        self.flights.push(Flight { key, is_listed: true, is_taken_over: false, has_begun, leader, is_told: true, followers });
+        self.flights.push(Flight { key, listed: Listed::Found, has_begun, leader, is_told: true, followers });
     }
 
     pub(crate) fn call(&mut self, key: u8, id: u32, queues: bool) -> Called {
@@ -253,7 +261,7 @@ impl Model {
                 return Called::Follows;
             }
             // Nobody waits for what may never be polled.
-            Some(flight) => (flight.is_listed, flight.is_taken_over) = (false, true),
+            Some(flight) => flight.listed = Listed::TakenOver,
             None => {}
         }
         self.lead(key, id, true);
@@ -261,7 +269,8 @@ impl Model {
     }
 
     pub(crate) fn unlist(&mut self, which: impl Fn(u8) -> bool) {
-        self.flights.iter_mut().filter(|flight| which(flight.key)).for_each(|flight| flight.is_listed = false);
+        let listed = self.flights.iter_mut().filter(|flight| flight.listed == Listed::Found);
+        listed.filter(|flight| which(flight.key)).for_each(|flight| flight.listed = Listed::Forgotten);
     }
 
     pub(crate) fn put(&mut self, key: u8, outcome: Outcome, own: Option<u64>) {
@@ -286,7 +295,7 @@ impl Model {
         let flight = self.flights.remove(at);
         self.counts.errors += u64::from(outcome.is_err());
         let mut result = outcome;
-        if flight.is_listed {
+        if flight.listed == Listed::Found {
             let known = self.entries.get(&flight.key).filter(|entry| self.age(entry) != Age::Dead);
             match known.and_then(|entry| entry.outcome.ok()) {
                 Some(reserve) if outcome.is_err() => result = Ok(reserve),

@@ -56,11 +56,11 @@ pub(super) struct Limits {
     pub(super) max_weight: u64,
 }
 
-/// Whether something has ended.
-pub(super) enum Ended<T> {
+/// What there is of what is looked for.
+pub(super) enum Sought<T> {
     Found(T),
     Nothing,
-    /// So many blocks have been looked through; there may be something in others.
+    /// So much has been looked through as is at once; there may be something in what has not.
     Unsure,
 }
 
@@ -166,11 +166,11 @@ impl<K, V, S: Storage> Store<K, V, S> {
     }
 
     /// Takes one out that has ended.
-    pub(super) fn take_ended(&mut self, now: Instant, rules: &Rules) -> Ended<Entry<K, V, S::Link>> {
+    pub(super) fn take_ended(&mut self, now: Instant, rules: &Rules) -> Sought<Entry<K, V, S::Link>> {
         match self.find_ended(now, rules) {
-            Ended::Found(link) => self.remove(link).map_or(Ended::Nothing, Ended::Found),
-            Ended::Nothing => Ended::Nothing,
-            Ended::Unsure => Ended::Unsure,
+            Sought::Found(link) => self.remove(link).map_or(Sought::Nothing, Sought::Found),
+            Sought::Nothing => Sought::Nothing,
+            Sought::Unsure => Sought::Unsure,
         }
     }
 
@@ -202,8 +202,8 @@ impl<K, V, S: Storage> Store<K, V, S> {
     #[inline(never)]
     fn displace(&mut self, replaced: Option<S::Link>, now: Instant, rules: &Rules) -> Option<Displaced<K, V>> {
         let (link, has_ended) = match self.find_ended(now, rules) {
-            Ended::Found(link) => (link, true),
-            Ended::Nothing | Ended::Unsure => {
+            Sought::Found(link) => (link, true),
+            Sought::Nothing | Sought::Unsure => {
                 self.is_scarce = true;
                 self.pack(rules);
                 (self.choose(replaced)?, false)
@@ -218,22 +218,22 @@ impl<K, V, S: Storage> Store<K, V, S> {
     }
 
     /// One that has ended.
-    fn find_ended(&mut self, now: Instant, rules: &Rules) -> Ended<S::Link> {
+    fn find_ended(&mut self, now: Instant, rules: &Rules) -> Sought<S::Link> {
         for _ in 0..BLOCKS {
-            let Some(block) = self.side.ended(now) else { return Ended::Nothing };
+            let Some(block) = self.side.ended(now) else { return Sought::Nothing };
             let mut earliest = Instant::MAX;
             let first = block.saturating_mul(BLOCK);
             for link in (first..first.saturating_add(BLOCK)).filter_map(Link::new) {
                 let Some(entry) = self.slots.get(link) else { continue };
                 let end = rules.dies_at(&entry.times);
                 if end <= now {
-                    return Ended::Found(link);
+                    return Sought::Found(link);
                 }
                 earliest = earliest.min(end);
             }
             self.side.set(block, earliest);
         }
-        Ended::Unsure
+        Sought::Unsure
     }
 
     /// Moves entries together where three of four slots are vacant: as many have gone as are gone through.
