@@ -103,6 +103,13 @@ pub trait KeyHash {
 
     /// A hasher that starts from `seed`: that of the [platform](crate::Platform::hash_seed), so that nobody outside can foresee which keys collide.
     fn hasher(seed: u64) -> Self::Hasher;
+
+    /// Spreads what the hasher ends with over 64 bits: tables look at the upper ones first, and at some of all. The default does so for whatever differs in any of them, as a hash of 32 bits does in the lower ones; for one whose bits are all alike, it can be given back as it is.
+    #[must_use]
+    #[inline]
+    fn spread(hash: u64) -> u64 {
+        (hash ^ hash >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
 }
 
 /// The hash of a key.
@@ -110,7 +117,7 @@ pub trait KeyHash {
 pub(crate) fn hash<H: KeyHash, Q: Hash + ?Sized>(seed: u64, key: &Q) -> u64 {
     let mut hasher = H::hasher(seed);
     key.hash(&mut hasher);
-    hasher.finish()
+    H::spread(hasher.finish())
 }
 
 /// Which of so many tables a hash belongs to: by bits of it that a table looks at last.
@@ -136,6 +143,11 @@ impl KeyHash for FoldHash {
         // Another number than foldhash starts from, which would cancel it.
         let secret = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         FoldHasher { folds: foldhash::fast::FoldHasher::with_seed(seed, foldhash::SharedSeed::global_fixed()), secret }
+    }
+
+    #[inline]
+    fn spread(hash: u64) -> u64 {
+        hash
     }
 }
 
@@ -256,6 +268,51 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// FNV-1a of 32 bits, as firmware has it; in the lower half of what it ends with, or the upper one.
+    struct Narrow<const SHIFT: u32>(u32);
+
+    impl<const SHIFT: u32> Hasher for Narrow<SHIFT> {
+        fn finish(&self) -> u64 {
+            u64::from(self.0) << SHIFT
+        }
+
+        fn write(&mut self, bytes: &[u8]) {
+            self.0 = bytes.iter().fold(self.0, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+        }
+    }
+
+    impl<const SHIFT: u32> KeyHash for Narrow<SHIFT> {
+        type Hasher = Self;
+
+        fn hasher(_: u64) -> Self {
+            Self(0x811c_9dc5)
+        }
+    }
+
+    /// Of so many keys, as many lie in one of as many chains, or shards, as by a hash that is wide.
+    #[test]
+    fn a_hash_of_half_the_bits_is_spread_over_all() {
+        use crate::storage::Link;
+
+        fn check<H: KeyHash>() {
+            for seed in 0..4 {
+                let hashes: std::vec::Vec<u64> = (0..2_000_u32).map(|key| hash::<H, _>(seed, &key)).collect();
+                let most = |of: &dyn Fn(u64) -> usize| {
+                    let mut counts = std::collections::BTreeMap::<usize, u32>::new();
+                    hashes.iter().for_each(|hash| *counts.entry(of(*hash)).or_default() += 1);
+                    counts.into_values().max().unwrap_or(0)
+                };
+                let chain = most(&|hash| <core::num::NonZeroU32 as Link>::of_hash(hash).place(2_048));
+                let narrow = most(&|hash| <core::num::NonZeroU16 as Link>::of_hash(hash).place(2_048));
+                let shard = most(&|hash| shard_of(hash, 16));
+                assert!(chain <= 10 && narrow <= 10 && shard <= 250, "{chain} and {narrow} in a chain, {shard} in a shard");
+            }
+        }
+        check::<FoldHash>();
+        check::<Narrow<0>>();
+        check::<Narrow<32>>();
     }
 
     #[test]

@@ -295,10 +295,12 @@ fn check_order(script: &[Line]) -> Result<(), String> {
     let mut now = Millis::ZERO;
     for (index, line) in script.iter().enumerate() {
         if line.at < now {
-            return Err(format!("script[{index}].at: {} lies before the line above", line.at));
+            return Err(format!("script[{index}].at: {} lies before what the clock says after the line above", line.at));
         }
         now = line.at;
         match line.action()? {
+            // The lines that follow go by what the clock says then.
+            Action::Jump { nanos } => now = Millis(line.at.0.saturating_add_signed(nanos)),
             Action::Call(Request { id, .. }) if callers.contains(&id) => {
                 return Err(format!("script[{index}]: `{id}` has called already"));
             }
@@ -308,7 +310,7 @@ fn check_order(script: &[Line]) -> Result<(), String> {
                     return Err(format!("script[{index}].drop: `{id}` has not called"));
                 }
             }
-            Action::Jump { .. } | Action::Do(_) | Action::Item { .. } => {}
+            Action::Do(_) | Action::Item { .. } => {}
         }
     }
     Ok(())

@@ -48,7 +48,7 @@ where
             () if shard.has_own_ttls => self.read_late(),
             () => return read,
         };
-        shard.steady.advance(read, &self.clock)
+        shard.advance(&self.settings.rules, read, &self.clock)
     }
 
     #[cold]
@@ -234,7 +234,8 @@ where
                 _ => {}
             }
             if let Some(cost) = cost {
-                shard.learn_cost(cost);
+                let ttl = new.as_ref().filter(|_| !has_failed).map_or(rules.ttl, |new| new.ttl);
+                shard.learn_cost(cost, ttl);
             }
             Ok(shard.arrive(terms, hash, ticket, has_failed, new.take()))
         };
@@ -345,8 +346,14 @@ where
         Ok(value)
     }
 
-    fn at_hand(&self, key: &Q) -> Option<V> {
-        self.peek(key)
+    fn at_hand(&self, hash: u64, key: &Q) -> Option<V> {
+        let (rules, is_it) = (&self.settings.rules, |known: &K| known.borrow() == key);
+        self.with_shard(hash, |shard| {
+            let link = shard.find(hash, is_it)?;
+            // Mostly there is nothing, and no age is asked for.
+            let now = self.now(shard, self.read());
+            shard.peek_at(rules, link, now)
+        })?
     }
 
     fn to_key(&self, key: &Q) -> K {

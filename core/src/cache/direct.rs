@@ -7,7 +7,7 @@ use core::time::Duration;
 use super::event::{Event, Removal};
 use super::settings::Cache;
 use super::shard::{Shard, Terms};
-use super::store::{Ended, Entry};
+use super::store::{Entry, Sought};
 use crate::key::KeyHash;
 use crate::observe::SharedObserver;
 use crate::platform::Platform;
@@ -94,7 +94,10 @@ where
         while let Some(Some(put)) = self.with_shard(hash, &mut put) {
             match put {
                 Err(displaced) => self.tell_displaced(&displaced),
-                Ok((gone, _forgotten)) => gone.displaced.iter().for_each(|displaced| self.tell_displaced(displaced)),
+                Ok((gone, _forgotten)) => {
+                    gone.displaced.iter().for_each(|displaced| self.tell_displaced(displaced));
+                    break;
+                }
             }
         }
     }
@@ -188,7 +191,12 @@ where
         for shard in &self.shards {
             forget_fetches(shard);
             let (mut slot, mut asked) = (usize::MAX, 0);
-            while let Some(mut copied) = shard.with(|shard| shard.last_before(slot, copy)) {
+            loop {
+                let mut copied = match shard.with(|shard| shard.last_before(&mut slot, copy)) {
+                    Sought::Found(copied) => copied,
+                    Sought::Unsure => continue,
+                    Sought::Nothing => break,
+                };
                 asked += 1;
                 if copied.asked.take().is_some_and(|asked| predicate(&copied.key, &asked)) {
                     match shard.with(|shard| shard.take_copied(&copied, asked > TRIES)) {
@@ -213,8 +221,12 @@ where
             forget_fetches(shard);
             let mut slot = usize::MAX;
             // One by one: they are dropped outside the lock.
-            while let Some(entry) = shard.with(|shard| shard.take_before(&mut slot)) {
-                self.tell_removed(&entry.key, &entry.value, Removal::Invalidated);
+            loop {
+                match shard.with(|shard| shard.take_before(&mut slot)) {
+                    Sought::Found(entry) => self.tell_removed(&entry.key, &entry.value, Removal::Invalidated),
+                    Sought::Unsure => {}
+                    Sought::Nothing => break,
+                }
             }
         }
     }
@@ -247,12 +259,12 @@ where
             // One by one: they are dropped outside the lock.
             loop {
                 match take() {
-                    Ended::Found(entry) => {
+                    Sought::Found(entry) => {
                         count += 1;
                         self.tell_removed(&entry.key, &entry.value, Removal::Expired);
                     }
-                    Ended::Unsure => {}
-                    Ended::Nothing => break,
+                    Sought::Unsure => {}
+                    Sought::Nothing => break,
                 }
             }
         }

@@ -5,9 +5,9 @@ use core::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use super::serve::{Arrival, Serve};
+use super::serve::{Arrival, Serve, ServeBy};
 use crate::panicking::clear_at_panic;
-use crate::single_flight::Outcome;
+use crate::single_flight::{FlightError, Outcome};
 use crate::storage::Storage;
 use crate::sync::flights::{Aborts, Flights, News, Role, Stands, Ticket};
 use crate::time::Instant;
@@ -88,6 +88,15 @@ impl<C: Serve, Fut> Fetching<'_, C, Fut> {
             }),
             Stands::Outside | Stands::Leads(_) => Poll::Ready(None),
         }
+    }
+
+    /// What a call ends with: where a fetch has failed, a value that was stored meanwhile comes before its error.
+    pub(crate) fn ended<Q: ?Sized>(&self, key: &Q, outcome: C::Outcome) -> Result<C::Value, FlightError<C::Error>>
+    where
+        C: ServeBy<Q>,
+    {
+        let at_hand = || self.role.flights().at_hand(self.role.hash(), key);
+        outcome.or_else(|error| at_hand().ok_or(FlightError::Failed(error)))
     }
 
     /// Fetches: starts the operation if it has not been, and runs it to its end.

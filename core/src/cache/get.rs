@@ -179,12 +179,12 @@ where
         let mut this = self.project();
         if let Some(outcome) = ready!(this.fetching.as_mut().poll_news(cx)) {
             (*this.operation, *this.is_shared) = (None, true);
-            return Poll::Ready(this.fetching.cache().ended(*this.key, outcome));
+            return Poll::Ready(this.fetching.ended(*this.key, outcome));
         }
-        let (key, cache) = (*this.key, this.fetching.cache());
-        let arrival = ready!(this.fetching.poll_fetch::<_, X>(this.operation, |cache| Some(cache.to_key(key)), cx));
+        let key = *this.key;
+        let arrival = ready!(this.fetching.as_mut().poll_fetch::<_, X>(this.operation, |cache| Some(cache.to_key(key)), cx));
         *this.is_shared = arrival.is_shared;
-        Poll::Ready(cache.ended(key, arrival.into_outcome()))
+        Poll::Ready(this.fetching.ended(key, arrival.into_outcome()))
     }
 }
 

@@ -1,6 +1,7 @@
 use core::fmt;
 
 use super::settings::Cache;
+use super::store::Sought;
 use crate::observe::Silent;
 use crate::platform::Platform;
 use crate::storage::Storage;
@@ -57,10 +58,11 @@ where
                 let now = cache.now(shard, read);
                 shard.next_served(&cache.settings.rules, slot, now)
             });
-            if served.is_some() {
-                return served;
+            match served {
+                Sought::Found(served) => return Some(served),
+                Sought::Unsure => {}
+                Sought::Nothing => (*shard, *slot) = (*shard + 1, usize::MAX),
             }
-            (*shard, *slot) = (*shard + 1, usize::MAX);
         }
     }
 }

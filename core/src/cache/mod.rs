@@ -15,8 +15,8 @@
 //! - It never has more entries than its [`capacity`](Cache::capacity), nor do they weigh more than [`max_weight`](Cache::max_weight), each shard its part, rounded up. To make room, what has ended goes first, and then what is used least and longest ago; no more than 128 entries are looked at for one that has ended, so that where many have moved their ends, another one may go before it; keys that come once, as in a scan, pass through without displacing what is used again.
 //! - Nothing happens in the background. What has ended is no longer served, and lies there until its place is wanted, its key is stored again, it is invalidated, or somebody [purges](Cache::purge_expired).
 //! - A caller may have a [deadline](Get::deadline_at) of its own. Others are not bound by it: if it fetches, the next one does.
-//! - The clock is read once a read, and once more when a fetch has ended; not at all where nothing gets old, unless for an observer or a deadline.
-//! - A clock that is set back is no time, and ends nothing later.
+//! - The clock is read once a read, and once more when a fetch has ended; by whoever is told that one has failed, only if there is a value that may answer instead; not at all where nothing gets old, unless for an observer or a deadline.
+//! - If the clock [may be set back](crate::Clock::IS_STEADY), and was by a millisecond or more, nobody knows how much time has passed: of a shard that has seen so, all has ended that has an end, and is fetched anew. Time goes on from there. A shard has seen no more than what its own reads and writes have.
 //!
 //! # Serving what is old
 //!
@@ -38,7 +38,7 @@
 //!
 //! # What it takes
 //!
-//! In place, an entry takes its key, its value and 24 bytes, where these leave no gaps; and of a cache whose fetches can fail, what a `Result` adds to the value. On the heap, tables grow by doubling, up to the capacity; then nothing is allocated any more.
+//! In place, an entry takes its key, its value and 24 bytes, where these leave no gaps and fetches cannot fail. Where they can, it is a `Result` that is kept in the value's place: with a `u64` and an error of two bytes, 32. On the heap, tables grow by doubling, up to the capacity; then nothing is allocated any more.
 //!
 //! # When not to use it
 //!

@@ -203,11 +203,11 @@ where
         }
         if let Some(outcome) = ready!(this.fetching.as_mut().poll_news(cx)) {
             *this.operation = None;
-            return Poll::Ready(this.fetching.cache().ended(*this.key, outcome).map(alone));
+            return Poll::Ready(this.fetching.ended(*this.key, outcome).map(alone));
         }
-        let (key, cache) = (*this.key, this.fetching.cache());
-        let arrival = ready!(this.fetching.poll_fetch::<_, X>(this.operation, |cache| Some(cache.to_key(key)), cx));
-        Poll::Ready(cache.ended(key, arrival.into_outcome()).map(alone))
+        let key = *this.key;
+        let arrival = ready!(this.fetching.as_mut().poll_fetch::<_, X>(this.operation, |cache| Some(cache.to_key(key)), cx));
+        Poll::Ready(this.fetching.ended(key, arrival.into_outcome()).map(alone))
     }
 }
 
@@ -248,7 +248,7 @@ pin_project! {
     ///
     /// It ends with what the fetch ends with. If that fails, the old value stays for as long as it may.
     ///
-    /// Nobody waits for it before it is polled: whoever needs the value then fetches by himself, and what this one brings is its caller's alone.
+    /// Nobody waits for it before it is polled: whoever needs the value then fetches by himself, in its place among [those that are fetched at once](super::Cache::max_fetches), and what this one brings is its caller's alone.
     ///
     /// # Cancel safety
     ///

@@ -173,6 +173,19 @@ impl Rules {
         if self.idle.is_some() { end.min(self.idle_end(times)) } else { end }
     }
 
+    /// From this instant on all that is known of an entry by its TTL has come to its end: it is of no use any more, but for what it is good for without an end.
+    pub(super) fn ends_at(&self, times: &Times) -> Instant {
+        let limited = |window| if window == NEVER { 0 } else { window };
+        let grace = limited(self.stale_while_revalidate).max(limited(self.stale_if_error));
+        self.end(times).saturating_add_nanos(if times.is_error() { 0 } else { grace })
+    }
+
+    /// From this instant on that is so of all, if by their TTLs it is from `ends` on, and none was read after `latest`.
+    pub(super) fn all_end_at(&self, ends: Instant, latest: Instant) -> Instant {
+        let idle = latest.saturating_add_nanos(self.time_to_idle);
+        if idle.is_never() { ends } else { idle }
+    }
+
     /// The end of its TTL.
     fn end(&self, times: &Times) -> Instant {
         self.idle.map_or(times.at(), |idle| (idle.end)(times))

@@ -72,15 +72,9 @@ pub trait ServeBy<Q: ?Sized>: Serve {
     #[doc(hidden)]
     fn instead(&self, key: &Q, error: FlightError) -> Result<Self::Value, FlightError>;
 
-    /// The value that is there, and would be served.
+    /// The value that is there, and would be served. The clock is read if something is there.
     #[doc(hidden)]
-    fn at_hand(&self, key: &Q) -> Option<Self::Value>;
-
-    /// What a call ends with: where a fetch has failed, a value that was stored meanwhile comes before its error.
-    #[doc(hidden)]
-    fn ended(&self, key: &Q, outcome: Self::Outcome) -> Result<Self::Value, FlightError<Self::Error>> {
-        outcome.or_else(|error| self.at_hand(key).ok_or(FlightError::Failed(error)))
-    }
+    fn at_hand(&self, hash: u64, key: &Q) -> Option<Self::Value>;
 
     #[doc(hidden)]
     fn to_key(&self, key: &Q) -> Self::Key;

@@ -60,13 +60,13 @@ where
         let mut this = self.project();
         if let Some(outcome) = ready!(this.fetching.as_mut().poll_news(cx)) {
             *this.may_start = false;
-            return Poll::Ready(this.fetching.cache().ended(*this.key, outcome));
+            return Poll::Ready(this.fetching.ended(*this.key, outcome));
         }
         let (function, key, cache) = (*this.function, *this.key, this.fetching.cache());
         let mut operation = this.may_start.then_some(|| function(cache.to_key(key)));
         *this.may_start = false;
-        let arrival = ready!(this.fetching.poll_fetch::<_, AsIs>(&mut operation, |cache| Some(cache.to_key(key)), cx));
-        Poll::Ready(cache.ended(key, arrival.into_outcome()))
+        let arrival = ready!(this.fetching.as_mut().poll_fetch::<_, AsIs>(&mut operation, |cache| Some(cache.to_key(key)), cx));
+        Poll::Ready(this.fetching.ended(key, arrival.into_outcome()))
     }
 }
 

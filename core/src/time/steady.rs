@@ -41,15 +41,21 @@ impl Steady {
     }
 
     /// The present, when the clock was read and said so.
+    #[inline]
+    pub fn advance<C: Clock>(&mut self, read: Instant, clock: &C) -> Instant {
+        self.advance_past(read, clock, |latest| latest)
+    }
+
+    /// As [`advance`](Self::advance), for whoever must not take it for no time: where the clock was set back, it goes on from what is made of the newest present that is known.
     // Kept out of line on small machines: all that is shared goes through it.
     #[cfg_attr(target_pointer_width = "64", inline)]
     #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
-    pub fn advance<C: Clock>(&mut self, read: Instant, clock: &C) -> Instant {
+    pub(crate) fn advance_past<C: Clock>(&mut self, read: Instant, clock: &C, past: impl FnOnce(Instant) -> Instant) -> Instant {
         let now = if C::IS_STEADY { read } else { read.saturating_add_nanos(self.lag) };
         if now >= self.latest {
             self.latest = now;
         } else if !C::IS_STEADY && self.latest.as_nanos() - now.as_nanos() >= LATE_READING {
-            self.set_back(clock);
+            self.set_back(clock, past);
         }
         self.latest
     }
@@ -77,8 +83,11 @@ impl Steady {
     }
 
     #[cold]
-    fn set_back<C: Clock>(&mut self, clock: &C) {
+    fn set_back<C: Clock>(&mut self, clock: &C, past: impl FnOnce(Instant) -> Instant) {
         let now = clock.now().saturating_add_nanos(self.lag);
+        if self.latest.nanos_since(now) >= LATE_READING {
+            self.latest = self.latest.max(past(self.latest));
+        }
         self.lag = self.lag.saturating_add(self.latest.as_nanos().saturating_sub(now.as_nanos()));
         self.latest = self.latest.max(now);
     }

@@ -6,6 +6,7 @@ mod told;
 
 use std::fmt;
 
+use aplomb_embassy::EmbassyClock;
 use serde_json::Value;
 use wire::postcard;
 
@@ -13,7 +14,7 @@ use self::script::Writer;
 use crate::Pattern;
 use crate::interpreter::LONGEST;
 use crate::patterns::Form;
-use crate::runtimes::{Unplayable, playable_on};
+use crate::runtimes::{Unplayable, on_clock, playable_on};
 use crate::scenario::{Operation, Scenario};
 use crate::stage::Jumps;
 use crate::trace::Tolerance;
@@ -55,7 +56,8 @@ pub struct Encoded {
 ///
 /// What there is no room for in that form.
 pub fn encode(scenario: &Scenario, form: Form) -> Result<Result<Encoded, Reason>, String> {
-    if let Err(unplayable) = playable_on(scenario, TOLERANCE.grid, Jumps::Both, false, false) {
+    if let Err(unplayable) = playable_on(scenario, TOLERANCE.grid, on_clock::<EmbassyClock>(scenario, Jumps::Both), false, false)
+    {
         return Ok(Err(Reason::Unplayable(unplayable)));
     }
     if matches!(&scenario.pattern, Pattern::SingleFlight(config) if config.survives) {

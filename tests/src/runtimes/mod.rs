@@ -7,6 +7,9 @@ mod tokio;
 
 use std::fmt;
 
+use aplomb::{Clock, Platform};
+
+use crate::Pattern;
 use crate::patterns::Form;
 use crate::scenario::{Action, Scenario};
 use crate::stage::{Jumps, Stage};
@@ -113,7 +116,13 @@ pub fn play(runtime: Runtime, scenario: &Scenario, form: Form) -> Result<Played,
 
 /// Whether a stage can play it.
 fn playable<S: Stage>(scenario: &Scenario) -> Result<(), Unplayable> {
-    playable_on(scenario, S::TOLERANCE.grid, S::JUMPS, S::IN_ORDER, S::IS_EXACT)
+    let can_jump = on_clock::<<S::Platform as Platform>::Clock>(scenario, S::JUMPS);
+    playable_on(scenario, S::TOLERANCE.grid, can_jump, S::IN_ORDER, S::IS_EXACT)
+}
+
+/// Which jumps of those that a runtime can play mean something to the pattern: a cache makes nothing of one back on a clock that says there is none.
+pub(crate) fn on_clock<C: Clock>(scenario: &Scenario, can_jump: Jumps) -> Jumps {
+    if C::IS_STEADY && matches!(scenario.pattern, Pattern::Cache(_)) { can_jump.min(Jumps::Forward) } else { can_jump }
 }
 
 /// Whether it can be played on such a grid, with such jumps, by an executor that keeps the order of tasks, or does not, and by timers that are exact, or are not.

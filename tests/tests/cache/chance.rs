@@ -31,6 +31,30 @@ fn who_is_early_is_as_likely_as_xfetch_says() {
     }
 }
 
+/// The machine may be suspended meanwhile: it counts as an eighth of the TTL.
+#[test]
+fn a_fetch_that_takes_hours_has_nobody_fetch_what_is_fresh() {
+    let cache = Plain::<u32, u32>::new().ttl(secs(60)).early_refresh(Ratio::ONE);
+    assert_eq!(now(cache.get(&2, || after(secs(36_000), 2))), Ok(2));
+    cache.insert(1, 10);
+    assert!(early(&cache, 100) == 0.0, "it is fresh for a minute");
+    pass(ms(52_500));
+    let (share, expected) = (early(&cache, 20_000), (-1.0_f64).exp());
+    assert!((share - expected).abs() < 0.012, "{share} are early, not {expected}");
+    // Nor does one that fails, or brings what lives longer, count for more.
+    for _ in 0..50 {
+        assert!(
+            now(cache.get(&3, || async {
+                pass(secs(36_000));
+                Err("down")
+            }))
+            .is_err()
+        );
+    }
+    cache.insert(1, 10);
+    assert!(early(&cache, 100) == 0.0);
+}
+
 #[test]
 fn a_fetch_that_costs_nothing_has_nobody_early() {
     let cache = Plain::<u32, u32>::new().ttl(secs(100)).early_refresh(Ratio::ONE);

@@ -1,10 +1,16 @@
 //! How often the clock is read, and what becomes of entries when it is set.
 
-use std::future::pending;
+use std::cell::{Cell, RefCell};
+use std::future::{pending, poll_fn};
+use std::hash::{Hash, Hasher};
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
 
+use aplomb::FlightError;
 use aplomb::time::{ms, secs};
 
-use crate::hand::{Plain, never, now, pass, poll, readings, set_clock, with};
+use crate::hand::{Plain, fails, never, now, pass, poll, readings, set_clock, with};
 
 #[test]
 fn where_nothing_gets_old_no_clock_is_read() {
@@ -36,6 +42,43 @@ fn each_poll_reads_the_clock_once() {
     assert_eq!(readings(|| assert!(poll(&mut follows).is_pending())), 1, "one who comes to wait");
     assert_eq!(readings(|| assert!(poll(&mut leads).is_pending() && poll(&mut follows).is_pending())), 0, "who has come");
     assert_eq!(readings(|| assert_eq!(cache.invalidate(&1), Some(10))), 0);
+}
+
+/// Nothing has been stored that could answer instead.
+#[test]
+fn who_is_told_of_a_failure_reads_no_clock() {
+    let cache = Plain::<u32, u32>::new().ttl(secs(60));
+    assert_eq!(readings(|| assert!(now(cache.get(&1, fails)).is_err())), 2, "as of a fetch that ends well");
+    let fails = Rc::new(Cell::new(false));
+    let told = Rc::clone(&fails);
+    let mut leads =
+        Box::pin(cache.get(&1, || poll_fn(move |_| if told.get() { Poll::Ready(Err("down")) } else { Poll::Pending })));
+    assert!(poll(&mut leads).is_pending());
+    let mut follow: Vec<_> = (0..100).map(|_| Box::pin(cache.get(&1, never))).collect();
+    assert!(follow.iter_mut().all(|follows| poll(follows).is_pending()));
+    fails.set(true);
+    assert_eq!(readings(|| assert!(poll(&mut leads).is_ready())), 1);
+    assert_eq!(readings(|| assert!(follow.iter_mut().all(|follows| poll(follows).is_ready()))), 0);
+}
+
+#[test]
+fn a_value_with_a_ttl_of_its_own_reads_the_clock_once() {
+    let cache = Plain::<u32, u32>::new();
+    assert_eq!(readings(|| cache.insert_with_ttl(1, 10, secs(1))), 1);
+    assert_eq!(readings(|| cache.insert_with_ttl(1, 11, secs(1))), 1);
+}
+
+/// It comes back to its lock, and to the clock, after no more than 128 that are over.
+#[test]
+fn going_through_what_is_over_lets_others_in() {
+    let cache = Plain::<u32, u32>::new().ttl(secs(60));
+    (0..1_000).for_each(|key| cache.insert(key, key));
+    pass(secs(60));
+    let times = readings(|| assert_eq!(cache.iter().count(), 0));
+    assert!((8..=10).contains(&times), "{times}");
+    cache.clear();
+    let times = readings(|| assert_eq!(cache.iter().count(), 0));
+    assert!((8..=10).contains(&times), "{times} through what is vacant");
 }
 
 /// It began and ended in one poll; between the two, time may have passed.
@@ -73,22 +116,94 @@ fn a_ttl_of_its_own_comes_before_that_of_all_and_that_of_the_value() {
     assert_eq!(cache.peek(&2), None);
 }
 
-/// A clock that is set back is no time: from when it is noticed an entry has what it had left, and no more.
+/// Nobody knows how much time has passed: what has an end has ended.
 #[test]
 fn a_clock_that_is_set_back_keeps_nothing_longer_than_its_ttl() {
-    set_clock(3_600_000);
-    let cache = Plain::<u32, u32>::new().ttl(ms(100));
+    for (later, seen) in [(secs(1_800), false), (secs(1_800), true), (ms(0), false), (ms(40), true)] {
+        set_clock(3_600_000);
+        let cache = Plain::<u32, u32>::new().ttl(ms(100));
+        cache.insert(1, 10);
+        pass(ms(50));
+        assert_eq!(now(cache.get(&1, never)), Ok(10));
+        set_clock(50);
+        if seen {
+            assert_eq!(cache.peek(&2), None);
+        }
+        pass(later);
+        assert_eq!(now(cache.get(&1, with(11))), Ok(11), "{later:?} later");
+        pass(ms(99));
+        assert_eq!(now(cache.get(&1, never)), Ok(11), "it goes on from there");
+        pass(ms(1));
+        assert_eq!(cache.peek(&1), None);
+    }
+}
+
+#[test]
+fn whatever_its_end_is_by_it_has_ended_when_the_clock_was_set_back() {
+    let day = secs(86_400);
+    let set_back = |cache: Plain<u32, u32>| {
+        set_clock(1_000_000);
+        cache.insert_with_ttl(1, 10, secs(1));
+        assert_eq!(now(cache.get(&1, never)), Ok(10));
+        set_clock(999_999);
+        cache
+    };
+    assert_eq!(now(set_back(Plain::new()).get(&1, with(11))), Ok(11), "a TTL of its own");
+    assert_eq!(now(set_back(Plain::new().time_to_idle(secs(2))).get(&1, with(11))), Ok(11));
+    assert_eq!(now(set_back(Plain::new().stale_while_revalidate(day)).get(&1, with(11))), Ok(11), "a window too");
+    assert_eq!(now(set_back(Plain::new().stale_if_error(day)).get(&1, fails)), Err(FlightError::Failed("down")));
+    let endless = set_back(Plain::new().stale_if_error(Duration::MAX));
+    assert_eq!(endless.peek(&1), None);
+    assert_eq!(now(endless.get(&1, fails)), Ok(10), "unless it has no end");
+    let cache = set_back(Plain::new().error_ttl(day));
+    cache.insert(2, 20);
+    assert_eq!((cache.peek(&1), cache.peek(&2)), (None, Some(20)), "nor does what was kept for ever");
+    assert_eq!((cache.purge_expired(), cache.len()), (1, 1), "and goes");
+}
+
+#[test]
+fn what_may_idle_has_idled_too_long_when_the_clock_was_set_back() {
+    set_clock(1_000_000);
+    let cache = Plain::<u32, u32>::new().time_to_idle(secs(10));
     cache.insert(1, 10);
-    pass(ms(60));
+    pass(secs(9));
     assert_eq!(now(cache.get(&1, never)), Ok(10));
-    set_clock(0);
-    assert_eq!(now(cache.get(&1, never)), Ok(10), "no time has passed");
-    set_clock(39);
-    assert_eq!(cache.peek(&1), Some(10));
-    set_clock(40);
+    set_clock(1_000_000);
     assert_eq!(cache.peek(&1), None);
-    set_clock(1_800_000);
-    assert_eq!(now(cache.get(&1, with(11))), Ok(11), "half an hour later");
+}
+
+/// A reading that was taken before another's may come after it.
+#[test]
+fn a_reading_that_comes_late_is_no_clock_that_was_set_back() {
+    thread_local!(static MEANWHILE: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) });
+
+    /// Its hash is asked for between the reading and the lock.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    struct Slow(u32);
+
+    impl Hash for Slow {
+        fn hash<H: Hasher>(&self, state: &mut H) {
+            if let Some(act) = MEANWHILE.take() {
+                act();
+            }
+            self.0.hash(state);
+        }
+    }
+
+    let cache = Rc::new(Plain::<Slow, u32>::new().ttl(secs(60)));
+    cache.insert(Slow(1), 10);
+    let other = Rc::clone(&cache);
+    MEANWHILE.set(Some(Box::new(move || {
+        pass(secs(30));
+        assert_eq!(other.peek(&Slow(1)), Some(10));
+    })));
+    assert_eq!(now(cache.get(&Slow(1), never)), Ok(10));
+    // Nor is less than that, which may be one.
+    let nearly = crate::hand::present() - Duration::from_micros(999);
+    crate::hand::set_to(nearly);
+    assert_eq!(cache.peek(&Slow(1)), Some(10));
+    crate::hand::set_to(nearly - Duration::from_micros(1));
+    assert_eq!(cache.peek(&Slow(1)), None);
 }
 
 #[test]

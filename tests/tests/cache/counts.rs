@@ -4,9 +4,34 @@ use std::collections::BTreeMap;
 use std::future::pending;
 
 use aplomb::cache::{Cache, Snapshot};
+use aplomb::key::FoldHash;
 use aplomb::time::{ms, secs};
+use aplomb::{Heap, Inline, Storage};
 
-use crate::hand::{Plain, fails, never, now, pass, poll, with};
+use crate::hand::{Hand, Plain, fails, never, now, pass, poll, with};
+
+/// However often its tables have grown while it was filled.
+#[test]
+fn what_has_ended_goes_before_what_has_not() {
+    fn check<S: Storage>(entries: u32, ended: u32) {
+        let cache: Cache<Hand, u32, u32, &str, S, FoldHash, Heap> = Cache::new().storage();
+        let cache = cache.capacity(entries as usize).ttl(secs(1_000));
+        for key in 0..entries {
+            cache.insert_with_ttl(key, key, if key < entries - ended { secs(1_000) } else { secs(1) });
+        }
+        pass(secs(2));
+        for key in 0..ended / 2 {
+            cache.insert(1_000_000 + key, key);
+        }
+        let told = cache.snapshot();
+        assert_eq!((told.evicted, told.expired), (0, u64::from(ended / 2)), "of {entries}");
+    }
+    for entries in [17, 33, 100, 1_000, 5_000] {
+        check::<Heap>(entries, entries / 5);
+        check::<Heap>(entries, entries - 1);
+    }
+    check::<Inline<1_000>>(1_000, 200);
+}
 
 #[test]
 fn everything_is_counted_once() {

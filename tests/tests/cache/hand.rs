@@ -82,6 +82,10 @@ pub(crate) fn set_clock(millis: u64) {
     NOW.set(Instant::ORIGIN + ms(millis));
 }
 
+pub(crate) fn set_to(at: Instant) {
+    NOW.set(at);
+}
+
 /// The clock, in milliseconds.
 pub(crate) fn clock() -> u64 {
     NOW.get().as_nanos() / 1_000_000

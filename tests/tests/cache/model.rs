@@ -96,13 +96,25 @@ pub(crate) struct Entry {
     pub(crate) ttl: u64,
     pub(crate) read: u64,
     pub(crate) is_queued: bool,
+    /// Whether all has come to its end that has one.
+    pub(crate) has_ended: bool,
+}
+
+/// Whether a flight is found by its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Listed {
+    Found,
+    /// No more; it goes on for those who have it.
+    Forgotten,
+    /// Nor has it a place: somebody needed the key before its leader was polled.
+    TakenOver,
 }
 
 /// Who leads is a caller, or the refresher.
 #[derive(Debug)]
 pub(crate) struct Flight {
     pub(crate) key: u8,
-    pub(crate) is_listed: bool,
+    pub(crate) listed: Listed,
     /// Whether its leader has been polled.
     pub(crate) has_begun: bool,
     pub(crate) leader: u32,
@@ -161,6 +173,10 @@ impl Model {
         let end = entry.stored.saturating_add(entry.ttl);
         let (is_error, is_over) = (entry.outcome.is_err(), self.now >= end);
         match () {
+            () if entry.has_ended && (is_error || time_to_idle < NEVER) => Age::Dead,
+            () if entry.has_ended && stale_while_revalidate == NEVER => Age::Stale,
+            () if entry.has_ended && stale_if_error == NEVER => Age::Reserve,
+            () if entry.has_ended => Age::Dead,
             () if after(entry.read, time_to_idle) => Age::Dead,
             () if is_over && is_error => Age::Dead,
             () if is_over && !after(end, stale_while_revalidate) => Age::Stale,
@@ -168,6 +184,14 @@ impl Model {
             () if is_over => Age::Dead,
             () if !is_error && end != NEVER && refresh_ahead > 0 && end - self.now <= refresh_ahead => Age::Due,
             () => Age::Fresh,
+        }
+    }
+
+    /// The clock was set back, and has been seen.
+    pub(crate) fn end_all(&mut self) {
+        let may_idle = self.settings.time_to_idle < NEVER;
+        for entry in self.entries.values_mut() {
+            entry.has_ended |= may_idle || entry.ttl < NEVER;
         }
     }
 
@@ -206,12 +230,13 @@ impl Model {
     }
 
     pub(crate) fn listed(&mut self, key: u8) -> Option<&mut Flight> {
-        self.flights.iter_mut().find(|flight| flight.is_listed && flight.key == key)
+        self.flights.iter_mut().find(|flight| flight.listed == Listed::Found && flight.key == key)
     }
 
     pub(crate) fn lead(&mut self, key: u8, leader: u32, has_begun: bool) {
         self.counts.fetches += 1;
-        self.flights.push(Flight { key, is_listed: true, has_begun, leader, is_told: true, followers: VecDeque::new() });
+        let followers = VecDeque::new();
+        self.flights.push(Flight { key, listed: Listed::Found, has_begun, leader, is_told: true, followers });
     }
 
     pub(crate) fn call(&mut self, key: u8, id: u32, queues: bool) -> Called {
@@ -236,7 +261,7 @@ impl Model {
                 return Called::Follows;
             }
             // Nobody waits for what may never be polled.
-            Some(flight) => flight.is_listed = false,
+            Some(flight) => flight.listed = Listed::TakenOver,
             None => {}
         }
         self.lead(key, id, true);
@@ -244,7 +269,8 @@ impl Model {
     }
 
     pub(crate) fn unlist(&mut self, which: impl Fn(u8) -> bool) {
-        self.flights.iter_mut().filter(|flight| which(flight.key)).for_each(|flight| flight.is_listed = false);
+        let listed = self.flights.iter_mut().filter(|flight| flight.listed == Listed::Found);
+        listed.filter(|flight| which(flight.key)).for_each(|flight| flight.listed = Listed::Forgotten);
     }
 
     pub(crate) fn put(&mut self, key: u8, outcome: Outcome, own: Option<u64>) {
@@ -254,7 +280,7 @@ impl Model {
             Ok(value) => own.unwrap_or(if by_value { ttl_of(value) } else { ttl }),
         };
         self.counts.expired += u64::from(self.entries.contains_key(&key) && self.known(key) > Age::Due);
-        let entry = Entry { outcome, stored: self.now, ttl, read: self.now, is_queued: false };
+        let entry = Entry { outcome, stored: self.now, ttl, read: self.now, is_queued: false, has_ended: false };
         let is_heavy = max_weight.is_some_and(|most| u64::from(outcome.map_or(1, weight_of)) > most);
         if is_heavy || self.age(&entry) == Age::Dead {
             self.entries.remove(&key);
@@ -269,7 +295,7 @@ impl Model {
         let flight = self.flights.remove(at);
         self.counts.errors += u64::from(outcome.is_err());
         let mut result = outcome;
-        if flight.is_listed {
+        if flight.listed == Listed::Found {
             let known = self.entries.get(&flight.key).filter(|entry| self.age(entry) != Age::Dead);
             match known.and_then(|entry| entry.outcome.ok()) {
                 Some(reserve) if outcome.is_err() => result = Ok(reserve),

@@ -1,12 +1,13 @@
 //! Whatever of its user's panics, the next caller goes on, also while the future that panicked is kept.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, pending, poll_fn, ready};
 use std::hash::Hash;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 
+use aplomb::FlightError;
 use aplomb::time::{ms, secs};
 
 use crate::hand::{Plain, fails, never, now, panics, pass, poll, with};
@@ -240,6 +241,62 @@ fn an_error_cannot_be_cloned() {
     assert!(poll(&mut leads).is_pending());
     drop(leads);
     assert!(now(plain.get(&1, fails)).is_err() && plain.is_empty());
+}
+
+thread_local! {
+    /// What somebody does as an error is dropped.
+    static MEANWHILE: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) };
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Dropped;
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        if let Some(act) = MEANWHILE.take() {
+            act();
+        }
+    }
+}
+
+/// The flight of key 1 is over when a value cannot be cloned that is to answer for its error. Before who led it gives up, another key's fetch begins where it was; and a third key's where that would be, if it were given up instead.
+#[test]
+fn who_gives_up_late_gives_up_nobody_else() {
+    type Fallible = aplomb::Cache<crate::hand::Hand, u32, Fragile, Dropped>;
+    type Called = Pin<Box<dyn Future<Output = Result<Fragile, FlightError<Dropped>>>>>;
+    let cache = Rc::new(Fallible::new().ttl(secs(10)).stale_if_error(secs(100)));
+    // Within a task, which outlives no cache.
+    let call = |key: u32, ready: &Rc<Cell<bool>>| -> Called {
+        let (cache, ready) = (Rc::clone(&cache), Rc::clone(ready));
+        Box::pin(async move {
+            let value = || poll_fn(|_| if ready.get() { Poll::Ready(Ok(Fragile(key))) } else { Poll::Pending });
+            cache.get(&key, value).await
+        })
+    };
+    cache.insert(1, Fragile(1));
+    pass(secs(20));
+    let ready = Rc::<Cell<bool>>::default();
+    let five = Rc::new(RefCell::new(call(5, &ready)));
+    let begins = Rc::clone(&five);
+    MEANWHILE.set(Some(Box::new(move || assert!(poll(&mut begins.borrow_mut()).is_pending()))));
+    let mut one = Box::pin(cache.get(&1, || {
+        FUSE.set(1);
+        ready_err()
+    }));
+    assert!(panics_at(&mut one));
+    assert_eq!(cache.snapshot().fetching, 1, "that of key 5");
+    let never_ready = Rc::default();
+    let (mut nine, mut waits) = (call(9, &never_ready), call(9, &never_ready));
+    assert!(poll(&mut nine).is_pending() && poll(&mut waits).is_pending());
+    ready.set(true);
+    assert_eq!(poll(&mut five.borrow_mut()), Poll::Ready(Ok(Fragile(5))));
+    assert!(poll(&mut waits).is_pending(), "it waits for key 9");
+    drop((nine, waits));
+    assert_eq!((cache.snapshot().fetching, cache.snapshot().waiting), (0, 0));
+}
+
+fn ready_err() -> std::future::Ready<Result<Fragile, Dropped>> {
+    ready(Err(Dropped))
 }
 
 /// A key whose `Hash` panics when it is told to.

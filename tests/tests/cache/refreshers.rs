@@ -39,6 +39,39 @@ fn a_refresh_is_handed_to_one_reader() {
     assert!(now(cache.get_with_refresh(&1, never)).unwrap().refresh.is_none(), "it is not due");
 }
 
+/// It has a place for a fetch only until somebody needs the value.
+#[test]
+fn a_refresh_that_is_kept_and_not_polled_leaves_its_place_to_who_needs_the_value() {
+    let cache = Plain::<u32, u32>::new().ttl(secs(9)).refresh_ahead(secs(8)).max_fetches(1);
+    let refresh = |value| {
+        pass(secs(1));
+        now(cache.get_with_refresh(&1, with(value))).unwrap().refresh.unwrap()
+    };
+    cache.insert(1, 10);
+    let held = refresh(11);
+    pass(secs(60));
+    let may_end = Cell::new(false);
+    let fetch = || poll_fn(|_| if may_end.get() { Poll::Ready(Ok(12)) } else { Poll::Pending });
+    let mut leads = Box::pin(cache.get(&1, fetch));
+    let mut follows = Box::pin(cache.get(&1, never));
+    assert!(poll(&mut leads).is_pending() && poll(&mut follows).is_pending());
+    assert_eq!(now(held), Ok(11), "its caller has what it brings, and nobody else");
+    assert!(poll(&mut follows).is_pending() && cache.peek(&1).is_none());
+    may_end.set(true);
+    assert_eq!((poll(&mut leads), poll(&mut follows)), (Poll::Ready(Ok(12)), Poll::Ready(Ok(12))));
+    assert_eq!((cache.peek(&1), cache.snapshot().fetching), (Some(12), 0));
+    // Nor does one that is dropped late give up who has its place.
+    let held = refresh(13);
+    pass(secs(60));
+    let mut leads = Box::pin(cache.get(&1, pending));
+    let mut follows = Box::pin(cache.get(&1, with(14)));
+    assert!(poll(&mut leads).is_pending() && poll(&mut follows).is_pending());
+    drop(held);
+    assert!(poll(&mut follows).is_pending());
+    drop(leads);
+    assert_eq!(poll(&mut follows), Poll::Ready(Ok(14)));
+}
+
 #[test]
 fn a_refresh_that_is_dropped_is_handed_to_the_next_reader() {
     let cache = due();

@@ -382,3 +382,13 @@ fn more_callers_than_there_is_room_for_are_refused() {
     assert_eq!(flight(3).check().map(drop), Err(refused));
     assert_eq!(block_on(flight(3).run(&1, || ready(Ok(1)))), Err(FlightError::Config(refused)));
 }
+
+/// In place, room for a key and one who waits for it.
+#[test]
+fn a_key_takes_as_much_as_it_says() {
+    type InPlace<E, const N: usize> = SingleFlight<Tokio, u64, u64, E, Restarts, Inline<N>>;
+    fn each<Small, Large>() -> usize {
+        (size_of::<Large>() - size_of::<Small>()) / 1_000
+    }
+    assert_eq!(each::<InPlace<std::convert::Infallible, 1_000>, InPlace<std::convert::Infallible, 2_000>>(), 89);
+}

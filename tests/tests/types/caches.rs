@@ -1,5 +1,6 @@
 //! Of what keeps values by key.
 
+use std::convert::Infallible;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
@@ -94,6 +95,23 @@ fn in_statics() {
         .check()
         .unwrap_err();
     assert_eq!(refused.to_string(), "capacity is 5, must be from 1 to 4");
+}
+
+/// What an entry takes in place, beside its key and its value; and what a fetch that can fail adds.
+#[test]
+fn an_entry_takes_as_much_as_it_says() {
+    type Of<K, V, E, const N: usize> = Cache<Tokio, K, V, E, Inline<N>, FoldHash, Inline<2>>;
+    fn beside<K, V, Small, Large>() -> usize {
+        (size_of::<Large>() - size_of::<Small>()) / 1_000 - size_of::<K>() - size_of::<V>()
+    }
+    macro_rules! entry {
+        ($key:ty, $value:ty, $error:ty) => {
+            beside::<$key, $value, Of<$key, $value, $error, 1_000>, Of<$key, $value, $error, 2_000>>()
+        };
+    }
+    assert_eq!([entry!(u64, u64, Infallible), entry!(u32, u32, Infallible), entry!(String, String, Infallible)], [24; 3]);
+    // A value in which there is room for it takes no more.
+    assert_eq!([entry!(u64, u64, u16), entry!(u64, u64, &str), entry!(u64, String, u16)], [32, 32, 24]);
 }
 
 /// What a call holds beside its operation.

@@ -9,10 +9,12 @@ use crate::cache::rules::{Age, Rules, Times};
 use crate::cache::store::{self, Displaced, Entry, Limits, Store, count_use};
 use crate::storage::Storage;
 use crate::sync::flights::{self, FlightTable, Landed, Ticket};
-use crate::time::{Instant, Steady};
+use crate::time::{Clock, Instant, Steady};
 
 pub(super) struct Shard<K, V, E, S: Storage, F: Storage> {
-    pub(super) steady: Steady,
+    steady: Steady,
+    /// From when on all has come to its [end](Rules::ends_at) that has one.
+    ends: Instant,
     /// Whether an entry had a TTL of its own: then time matters, whatever the settings say.
     pub(super) has_own_ttls: bool,
     store: Store<K, Result<V, E>, S>,
@@ -120,6 +122,7 @@ pub(super) struct Arrived<K, V, E> {
 impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
     pub(super) const NEW: Self = Self {
         steady: Steady::new(),
+        ends: Instant::ORIGIN,
         has_own_ttls: false,
         store: Store::new(),
         flights: FlightTable::new(),
@@ -127,6 +130,13 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         cost: 0,
         epoch: 0,
     };
+
+    /// The present, when the clock was read and said so. If it was set back, nobody knows how much time has passed: what has an end has ended.
+    #[inline]
+    pub(super) fn advance<C: Clock>(&mut self, rules: &Rules, read: Instant, clock: &C) -> Instant {
+        let Self { steady, ends, .. } = self;
+        steady.advance_past(read, clock, |latest| rules.all_end_at(*ends, latest))
+    }
 
     /// Reads what is fresh: most reads, and so by the shortest way. The value is cloned under the lock, since it might be gone after it. Else where it is, if it is there, for [`look`](Self::look).
     #[inline(always)]
@@ -209,7 +219,15 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
     where
         V: Clone,
     {
-        let link = self.store.find(hash, is_it)?;
+        let link = self.find(hash, is_it)?;
+        self.peek_at(rules, link, now)
+    }
+
+    /// As [`peek`](Self::peek), where it is.
+    pub(super) fn peek_at(&mut self, rules: &Rules, link: S::Link, now: Instant) -> Option<V>
+    where
+        V: Clone,
+    {
         let Entry { value, times, .. } = self.store.get_mut(link)?;
         let value = value.as_ref().ok()?;
         (rules.age(times, now, 0) <= Age::Stale).then(|| value.clone())
@@ -259,8 +277,9 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         Some(displaced)
     }
 
-    /// A fetch took so many nanoseconds.
-    pub(super) const fn learn_cost(&mut self, nanos: u64) {
+    /// A fetch took so many nanoseconds, of what lives for so many. It counts for no more than an eighth of that, so that one during which the machine was suspended does not have all that is fresh fetched anew.
+    pub(super) fn learn_cost(&mut self, nanos: u64, ttl: u64) {
+        let nanos = nanos.min(ttl / 8);
         self.cost = if self.cost == 0 { nanos } else { self.cost - self.cost / 8 + nanos / 8 };
     }
 
@@ -326,6 +345,10 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         let is_expired = known.and_then(|link| self.store.get_mut(link)).is_some_and(is_expired);
         let cause = if is_expired { Removal::Expired } else { Removal::Replaced };
         let end = rules.dies_at(&times);
+        let ends = rules.ends_at(&times);
+        if !ends.is_never() {
+            self.ends = self.ends.max(ends);
+        }
         let gone = if u64::from(weight) > limits.max_weight || end <= now {
             // What was there is not its value any more.
             let old = known.and_then(|link| self.store.remove(link));

@@ -3,48 +3,57 @@
 use super::{Copied, Counts, Shard, Stored};
 use crate::cache::rules::{Age, Rules};
 use crate::cache::snapshot::Snapshot;
-use crate::cache::store::{Ended, Entry};
+use crate::cache::store::{AT_ONCE, Entry, Sought};
 use crate::storage::Storage;
 use crate::time::Instant;
 
+/// What looks for an entry before a slot looks through so many slots at once, and no more: if there is none in these, it is unsure, and is to be asked to go on from there.
 impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
     /// Takes an entry out that is of no use any more.
-    pub(in crate::cache) fn take_ended(&mut self, rules: &Rules, now: Instant) -> Ended<Stored<K, V, E, S::Link>> {
+    pub(in crate::cache) fn take_ended(&mut self, rules: &Rules, now: Instant) -> Sought<Stored<K, V, E, S::Link>> {
         let ended = self.store.take_ended(now, rules);
-        if let Ended::Found(_) = ended {
+        if let Sought::Found(_) = ended {
             self.counts.expired = self.counts.expired.wrapping_add(1);
         }
         ended
     }
 
-    /// Clones of the last entry before a slot.
+    /// Clones of the last entry before a slot, from which that goes on by `next`.
     pub(in crate::cache) fn last_before<T>(
         &mut self,
-        slot: usize,
+        slot: &mut usize,
         copy: fn(&Result<V, E>) -> Option<T>,
-    ) -> Option<Copied<K, T, S::Link>>
+    ) -> Sought<Copied<K, T, S::Link>>
     where
         K: Clone,
     {
-        let (next, link) = self.store.last_before(slot)?;
-        let Entry { key, value, .. } = self.store.get_mut(link)?;
+        let Some((next, link)) = self.store.last_before(*slot) else { return Sought::Nothing };
+        let Some((link, Entry { key, value, .. })) = link.and_then(|link| Some((link, self.store.get_mut(link)?))) else {
+            *slot = next;
+            return Sought::Unsure;
+        };
         let (key, asked) = (key.clone(), copy(value));
-        Some(Copied { key, asked, link, epoch: self.epoch, next })
+        Sought::Found(Copied { key, asked, link, epoch: self.epoch, next })
     }
 
     /// Clones of the last entry before a slot that would be served.
-    pub(in crate::cache) fn next_served(&mut self, rules: &Rules, slot: &mut usize, now: Instant) -> Option<(K, V)>
+    pub(in crate::cache) fn next_served(&mut self, rules: &Rules, slot: &mut usize, now: Instant) -> Sought<(K, V)>
     where
         K: Clone,
         V: Clone,
     {
+        let mut last = None;
         loop {
-            let (next, link) = self.store.last_before(*slot)?;
+            let Some((next, link)) = self.store.last_before(*slot) else { return Sought::Nothing };
             *slot = next;
+            let Some(link) = link else { return Sought::Unsure };
             if let Some(Entry { key, value: Ok(value), times, .. }) = self.store.get_mut(link)
                 && rules.age(times, now, 0) <= Age::Stale
             {
-                return Some((key.clone(), value.clone()));
+                return Sought::Found((key.clone(), value.clone()));
+            }
+            if next <= *last.get_or_insert(next.saturating_sub(AT_ONCE)) {
+                return Sought::Unsure;
             }
         }
     }
@@ -67,10 +76,10 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
     }
 
     /// Takes the last entry before a slot out.
-    pub(in crate::cache) fn take_before(&mut self, slot: &mut usize) -> Option<Stored<K, V, E, S::Link>> {
-        let (next, link) = self.store.last_before(*slot)?;
+    pub(in crate::cache) fn take_before(&mut self, slot: &mut usize) -> Sought<Stored<K, V, E, S::Link>> {
+        let Some((next, link)) = self.store.last_before(*slot) else { return Sought::Nothing };
         *slot = next;
-        self.store.remove(link)
+        link.and_then(|link| self.store.remove(link)).map_or(Sought::Unsure, Sought::Found)
     }
 
     /// Whether an entry is still to be fetched anew, and nobody does. It is off the queue.

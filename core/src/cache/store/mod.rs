@@ -61,11 +61,11 @@ pub(super) struct Limits {
     pub(super) max_weight: u64,
 }
 
-/// Whether something has ended.
-pub(super) enum Ended<T> {
+/// What there is of what is looked for.
+pub(super) enum Sought<T> {
     Found(T),
     Nothing,
-    /// So many blocks have been looked through; there may be something in others.
+    /// So much has been looked through as is at once; there may be something in what has not.
     Unsure,
 }
 
@@ -74,6 +74,9 @@ pub(super) struct Displaced<K, V> {
     pub(super) entry: (K, V),
     pub(super) cause: Removal,
 }
+
+/// How many slots are looked through at once, at most.
+pub(super) const AT_ONCE: usize = BLOCK * BLOCKS;
 
 /// How often an entry has been used of late, three times at most; and whether it is on probation.
 const USES: u8 = 0b11;
@@ -130,7 +133,7 @@ impl<K, V, S: Storage> Store<K, V, S> {
         let tag = Link::of_hash(hash);
         let displaced = if self.len() >= limits.capacity { self.displace(None, now, rules) } else { None };
         if self.slots.is_crowded() {
-            self.grow(limits.capacity);
+            self.grow(limits.capacity, rules);
         }
         let on_probation = self.is_scarce && self.side.probation(self.len()) > 0 && !self.is_back(tag);
         times.set_marks(if on_probation { PROBATION } else { 0 });
@@ -179,37 +182,44 @@ impl<K, V, S: Storage> Store<K, V, S> {
     }
 
     /// Takes one out that has ended.
-    pub(super) fn take_ended(&mut self, now: Instant, rules: &Rules) -> Ended<Entry<K, V, S::Link>> {
+    pub(super) fn take_ended(&mut self, now: Instant, rules: &Rules) -> Sought<Entry<K, V, S::Link>> {
         match self.find_ended(now, rules) {
-            Ended::Found(link) => self.remove(link).map_or(Ended::Nothing, Ended::Found),
-            Ended::Nothing => Ended::Nothing,
-            Ended::Unsure => Ended::Unsure,
+            Sought::Found(link) => self.remove(link).map_or(Sought::Nothing, Sought::Found),
+            Sought::Nothing => Sought::Nothing,
+            Sought::Unsure => Sought::Unsure,
         }
     }
 
-    /// The last entry before a slot, and its own. Entries move down only: whoever goes on from there meets all that are there all the time.
-    pub(super) fn last_before(&self, slot: usize) -> Option<(usize, S::Link)> {
-        (0..slot.min(self.slots.slots())).rev().find_map(|index| {
+    /// The last entry before a slot, and its own; or how far there is none, if that is as far as is looked at once. Entries move down only: whoever goes on from there meets all that are there all the time.
+    pub(super) fn last_before(&self, slot: usize) -> Option<(usize, Option<S::Link>)> {
+        let end = slot.min(self.slots.slots());
+        let begin = end.saturating_sub(AT_ONCE);
+        let found = (begin..end).rev().find_map(|index| {
             let link = Link::new(index)?;
-            self.slots.get(link).map(|_| (index, link))
-        })
+            self.slots.get(link).map(|_| (index, Some(link)))
+        });
+        found.or((end > 0).then_some((begin, None)))
     }
 
-    fn grow(&mut self, capacity: usize) {
+    fn grow(&mut self, capacity: usize, rules: &Rules) {
         // In place, all the room is there from the start.
         let more = if S::CAPACITY < usize::MAX { S::CAPACITY } else { self.slots.rooms().saturating_mul(2).max(16) };
         let rooms = more.min(capacity);
-        // Whoever was on probation has passed: nobody knows any more in which order they came.
-        self.slots.grow(rooms, |times| times.set_marks(times.marks() & USES));
-        self.side.grow(rooms);
+        let Self { slots, side, .. } = self;
+        side.grow(rooms);
+        slots.grow(rooms, |times, link| {
+            // Whoever was on probation has passed: nobody knows any more in which order they came.
+            times.set_marks(times.marks() & USES);
+            side.lower(link.index(), rules.dies_at(times));
+        });
     }
 
     // There are several who call it, and it is long.
     #[inline(never)]
     fn displace(&mut self, replaced: Option<S::Link>, now: Instant, rules: &Rules) -> Option<Displaced<K, V>> {
         let (link, has_ended) = match self.find_ended(now, rules) {
-            Ended::Found(link) => (link, true),
-            Ended::Nothing | Ended::Unsure => {
+            Sought::Found(link) => (link, true),
+            Sought::Nothing | Sought::Unsure => {
                 self.is_scarce = true;
                 self.pack(rules);
                 (self.choose(replaced)?, false)
@@ -224,22 +234,22 @@ impl<K, V, S: Storage> Store<K, V, S> {
     }
 
     /// One that has ended.
-    fn find_ended(&mut self, now: Instant, rules: &Rules) -> Ended<S::Link> {
+    fn find_ended(&mut self, now: Instant, rules: &Rules) -> Sought<S::Link> {
         for _ in 0..BLOCKS {
-            let Some(block) = self.side.ended(now) else { return Ended::Nothing };
+            let Some(block) = self.side.ended(now) else { return Sought::Nothing };
             let mut earliest = Instant::MAX;
             let first = block.saturating_mul(BLOCK);
             for link in (first..first.saturating_add(BLOCK)).filter_map(Link::new) {
                 let Some(entry) = self.slots.get(link) else { continue };
                 let end = rules.dies_at(&entry.times);
                 if end <= now {
-                    return Ended::Found(link);
+                    return Sought::Found(link);
                 }
                 earliest = earliest.min(end);
             }
             self.side.set(block, earliest);
         }
-        Ended::Unsure
+        Sought::Unsure
     }
 
     /// Moves entries together where three of four slots are vacant: as many have gone as are gone through.

@@ -37,14 +37,17 @@ impl<S: Storage> Side<S> {
         Self { words: S::Slots::EMPTY, root: Instant::ORIGIN, blocks: 0, places: 0, first: 0, waiting: 0, turn: false }
     }
 
-    /// Is for so many slots from now on, in which anything may have ended. Ghosts are gone.
+    /// Is for so many slots from now on. Of what is in them, the ends are to be told anew; ghosts are gone.
     pub(super) fn grow(&mut self, slots: usize) {
         while self.words.as_slice().len() < slots && self.words.try_push(0).is_ok() {}
-        self.words.as_mut_slice().fill(0);
         let slots = self.words.as_slice().len();
         self.blocks = slots.div_ceil(BLOCK);
         self.places = if slots < NODE { 0 } else { hundredth(slots).max(1) };
-        self.root = Instant::ORIGIN;
+        self.root = Instant::MAX;
+        let tree = self.tree();
+        for (index, word) in self.words.as_mut_slice().iter_mut().enumerate() {
+            *word = if index < tree { u16::MAX } else { 0 };
+        }
         self.end_probation();
     }
 

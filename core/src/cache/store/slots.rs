@@ -110,7 +110,7 @@ impl<K, V, S: Storage> Chained<K, V, S> {
     }
 
     /// Makes room for so many slots. Entries stay where they are.
-    pub(super) fn grow(&mut self, rooms: usize, each: impl Fn(&mut Times)) {
+    pub(super) fn grow(&mut self, rooms: usize, mut each: impl FnMut(&mut Times, S::Link)) {
         self.rooms = rooms;
         let chains = if S::CAPACITY < usize::MAX { rooms } else { rooms.saturating_mul(2) };
         while self.heads.as_slice().len() < chains && self.heads.try_push(None).is_ok() {}
@@ -122,7 +122,9 @@ impl<K, V, S: Storage> Chained<K, V, S> {
             {
                 entry.next = head.take();
                 *head = Link::new(index);
-                each(&mut entry.times);
+                if let Some(link) = *head {
+                    each(&mut entry.times, link);
+                }
             }
         }
     }

@@ -95,7 +95,7 @@ fn play<S: Storage>(seed: u64, capacity: usize) {
         let mut slot = usize::MAX;
         let mut found = BTreeSet::new();
         while let Some((next, link)) = store.last_before(slot) {
-            assert!(found.insert(store.get_mut(link).unwrap().key));
+            assert!(link.is_none_or(|link| found.insert(store.get_mut(link).unwrap().key)));
             slot = next;
         }
         assert!(found.iter().eq(model.keys()), "seed {seed} at {now}");
@@ -277,12 +277,12 @@ fn it_looks_through_few_blocks_for_one_that_has_ended() {
         let link = store.find(hash(key), |known| *known == key).unwrap();
         store.get_mut(link).unwrap().times = times(if key == 639 { 20 } else { 1_000 });
     }
-    let looks = (1..100).find(|_| matches!(store.take_ended(Instant::from_nanos(20), &NOTHING), Ended::Found(_)));
+    let looks = (1..100).find(|_| matches!(store.take_ended(Instant::from_nanos(20), &NOTHING), Sought::Found(_)));
     // Of twenty blocks.
     assert!(looks.is_some_and(|looks| (2..=5).contains(&looks)), "{looks:?}");
     assert!(!is_there(&store, 639));
     let nothing = [(); 5].map(|()| store.take_ended(Instant::from_nanos(20), &NOTHING));
-    assert!(matches!(nothing, [.., Ended::Nothing]));
+    assert!(matches!(nothing, [.., Sought::Nothing]));
 }
 
 #[test]

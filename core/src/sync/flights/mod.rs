@@ -22,6 +22,8 @@ pub struct FlightTable<K, T, S: Storage, W> {
     flights: Berths<Flight<S::Link>, S>,
     seats: Slab<Seat<T, W>, S>,
     waiting: u32,
+    /// Of the newest flight.
+    stamp: u32,
 }
 
 struct Flight<L> {
@@ -30,6 +32,7 @@ struct Flight<L> {
     listed: Option<usize>,
     /// Whether its leader has been polled: nobody waits for one that may never be.
     has_begun: bool,
+    stamp: u32,
 }
 
 /// What a follower has been given.
@@ -39,9 +42,12 @@ enum Seat<T, W> {
     Landed(T),
 }
 
-/// Leads a flight. Who has it ends it, in one way or another.
+/// Leads a flight. Who has it ends it, in one way or another; once it is over, it is nobody's, whoever is where it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ticket<L>(L);
+pub struct Ticket<L> {
+    berth: L,
+    stamp: u32,
+}
 
 /// Where a follower waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +62,9 @@ pub(crate) struct Limits {
     pub(crate) flights: usize,
     pub(crate) waiting: u32,
 }
+
+/// How many places are looked through at once, at most.
+const AT_ONCE: usize = 128;
 
 pub(crate) enum Followed<L> {
     Waits(Place<L>),
@@ -99,7 +108,7 @@ pub(crate) struct Landed<K> {
 
 impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
     pub(crate) const fn new() -> Self {
-        Self { list: Table::new(), flights: Berths::new(), seats: Slab::new(), waiting: 0 }
+        Self { list: Table::new(), flights: Berths::new(), seats: Slab::new(), waiting: 0, stamp: 0 }
     }
 
     /// How many are under way, listed or not, and how many wait in all.
@@ -115,7 +124,7 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
 
     /// Whether a flight is listed, of which only the ticket is known.
     pub(crate) fn is_kept(&mut self, ticket: Ticket<S::Link>) -> bool {
-        self.flights.get_mut(ticket.0).is_some_and(|flight| flight.listed.is_some())
+        self.flight(ticket).is_some_and(|flight| flight.listed.is_some())
     }
 
     /// Takes a seat on a listed flight.
@@ -156,9 +165,11 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
         if self.flights.len() >= limits.flights {
             return Err(key);
         }
-        let Some(link) = self.flights.take(Flight { followers: Queue::new(), listed: None, has_begun: true }) else {
+        let stamp = self.stamp.wrapping_add(1);
+        let Some(link) = self.flights.take(Flight { followers: Queue::new(), listed: None, has_begun: true, stamp }) else {
             return Err(key);
         };
+        self.stamp = stamp;
         if self.list.grow(limits.flights) {
             for (index, entry) in self.list.iter_mut() {
                 if let Some(flight) = self.flights.get_mut(entry.value) {
@@ -171,7 +182,7 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
                 if let Some(flight) = self.flights.get_mut(link) {
                     flight.listed = Some(index);
                 }
-                Ok(Ticket(link))
+                Ok(Ticket { berth: link, stamp })
             }
             Err(Entry { key, .. }) => {
                 self.flights.vacate(link);
@@ -182,7 +193,7 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
 
     /// Says whether the leader of a flight has been polled.
     pub(crate) fn set_begun(&mut self, ticket: Ticket<S::Link>, has_begun: bool) {
-        if let Some(flight) = self.flights.get_mut(ticket.0) {
+        if let Some(flight) = self.flight(ticket) {
             flight.has_begun = has_begun;
         }
     }
@@ -193,7 +204,7 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
         match self.seats.ask(place.key, waker) {
             Asked::Waits { is_heard } => Learnt::Waits { is_heard },
             Asked::Granted(Seat::Landed(outcome)) => Learnt::Landed(outcome),
-            Asked::Granted(Seat::Lead(work)) => Learnt::Leads(Ticket(place.flight), work),
+            Asked::Granted(Seat::Lead(work)) => self.leads(place, work),
             // Neither happens: nobody is granted nothing, and who has a place is known.
             Asked::Granted(Seat::Nothing) | Asked::Unknown => Learnt::Waits { is_heard: true },
         }
@@ -203,12 +214,20 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
     pub(crate) fn listen(&mut self, place: Place<S::Link>, waker: Waker) -> (Learnt<T, W, S::Link>, Option<Waker>) {
         match self.seats.poll(place.key, waker) {
             Turn::Granted { payload: Seat::Landed(outcome), unused } => (Learnt::Landed(outcome), unused),
-            Turn::Granted { payload: Seat::Lead(work), unused } => (Learnt::Leads(Ticket(place.flight), work), unused),
+            Turn::Granted { payload: Seat::Lead(work), unused } => (self.leads(place, work), unused),
             // Nobody is granted nothing, and who has a place is known: so it waits.
             Turn::Granted { payload: Seat::Nothing, unused } | Turn::Waiting { unused } => {
                 (Learnt::Waits { is_heard: true }, unused)
             }
             Turn::Unknown { unused } => (Learnt::Waits { is_heard: true }, Some(unused)),
+        }
+    }
+
+    /// A follower has been granted the lead: the flight is there, since it has one who leads.
+    fn leads(&mut self, place: Place<S::Link>, work: Option<W>) -> Learnt<T, W, S::Link> {
+        match self.ticket(place.flight) {
+            Some(ticket) => Learnt::Leads(ticket, work),
+            None => Learnt::Waits { is_heard: true },
         }
     }
 
@@ -229,17 +248,20 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
             Seat::Nothing => Left { leads: None, _rest: (None, None, None, waker) },
             Seat::Landed(outcome) => Left { leads: None, _rest: (None, Some(outcome), None, waker) },
             // Its waker has been woken with the grant.
-            Seat::Lead(work) => self.abandon(Ticket(place.flight), work),
+            Seat::Lead(work) => match self.ticket(place.flight) {
+                Some(ticket) => self.abandon(ticket, work),
+                None => Left::of_work(work),
+            },
         }
     }
 
     /// A leader leaves before its flight has landed. Who waited longest leads, and goes on with the work if there is any; if nobody waits, the flight is over.
     pub(crate) fn abandon(&mut self, ticket: Ticket<S::Link>, work: Option<W>) -> Left<K, T, W> {
-        let Some(flight) = self.flights.get_mut(ticket.0) else { return Left::of_work(work) };
+        let Some(flight) = self.flights.get_mut(ticket.berth).filter(|flight| flight.stamp == ticket.stamp) else {
+            return Left::of_work(work);
+        };
         let Some(first) = self.seats.front_mut(&flight.followers) else {
-            let key = self.unlist(ticket);
-            self.flights.vacate(ticket.0);
-            return Left { leads: None, _rest: (key, None, work, None) };
+            return Left { leads: None, _rest: (self.end(ticket.berth), None, work, None) };
         };
         *first = Seat::Lead(work);
         self.waiting = self.waiting.saturating_sub(1);
@@ -249,11 +271,9 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
     /// A flight has landed: whoever comes from now on begins another one.
     #[inline]
     pub(crate) fn land(&mut self, ticket: Ticket<S::Link>) -> Landed<K> {
-        let awaited = self.flights.get_mut(ticket.0).map_or(0, |flight| flight.followers.len());
-        let key = self.unlist(ticket);
-        if awaited == 0 {
-            self.flights.vacate(ticket.0);
-        }
+        let Some(flight) = self.flight(ticket) else { return Landed { key: None, awaited: 0 } };
+        let awaited = flight.followers.len();
+        let key = if awaited == 0 { self.end(ticket.berth) } else { self.unlist(ticket.berth) };
         Landed { key, awaited }
     }
 
@@ -264,7 +284,7 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
         outcomes: &mut heapless::Vec<T, N>,
         wakers: &mut heapless::Vec<Waker, N>,
     ) -> u32 {
-        let Some(flight) = self.flights.get_mut(ticket.0) else { return 0 };
+        let Some(flight) = self.flights.get_mut(ticket.berth).filter(|flight| flight.stamp == ticket.stamp) else { return 0 };
         while let Some(first) = self.seats.front_mut(&flight.followers) {
             let Some(outcome) = outcomes.pop() else { return flight.followers.len() };
             *first = Seat::Landed(outcome);
@@ -272,7 +292,7 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
             // There is room for as many as there were outcomes.
             let _full = self.seats.grant_front(&mut flight.followers).map(|waker| wakers.push(waker));
         }
-        self.flights.vacate(ticket.0);
+        self.flights.vacate(ticket.berth);
         0
     }
 
@@ -280,29 +300,47 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
     pub(crate) fn forget(&mut self, hash: u64, is_it: impl FnMut(&K) -> bool) -> Option<K> {
         let index = self.list.find(hash, is_it)?;
         let link = self.list.get_mut(index)?.value;
-        self.unlist(Ticket(link))
+        self.unlist(link)
     }
 
-    /// As [`forget`](Self::forget), of a flight whose leader has not been polled.
+    /// As [`forget`](Self::forget), of a flight whose leader has not been polled: nobody waits, and so it is over.
     pub(crate) fn take_over(&mut self, hash: u64, mut is_it: impl FnMut(&K) -> bool) -> Option<K> {
         let index = self.list.find(hash, &mut is_it)?;
         let link = self.list.get_mut(index)?.value;
-        if self.flights.get_mut(link)?.has_begun { None } else { self.unlist(Ticket(link)) }
+        if self.flights.get_mut(link)?.has_begun { None } else { self.end(link) }
     }
 
-    /// Takes the next flight off the list, from a place on. Its key comes back, and where to go on.
-    pub(crate) fn forget_from(&mut self, place: usize) -> Option<(K, usize)> {
-        for place in place..self.flights.places() {
-            let link = Link::new(place)?;
-            if let Some(key) = self.unlist(Ticket(link)) {
-                return Some((key, place + 1));
+    /// Takes the next flight off the list, from a place on. Its key comes back, if there was one among those that are looked at once; and where to go on.
+    pub(crate) fn forget_from(&mut self, place: usize) -> Option<(Option<K>, usize)> {
+        let end = self.flights.places().min(place.saturating_add(AT_ONCE));
+        for place in place..end {
+            if let Some(key) = Link::new(place).and_then(|berth| self.unlist(berth)) {
+                return Some((Some(key), place + 1));
             }
         }
-        None
+        (place < end).then_some((None, end))
     }
 
-    fn unlist(&mut self, ticket: Ticket<S::Link>) -> Option<K> {
-        let index = self.flights.get_mut(ticket.0)?.listed.take()?;
+    /// A flight that is not over.
+    #[inline]
+    fn flight(&mut self, ticket: Ticket<S::Link>) -> Option<&mut Flight<S::Link>> {
+        self.flights.get_mut(ticket.berth).filter(|flight| flight.stamp == ticket.stamp)
+    }
+
+    /// Of the flight that is there now.
+    fn ticket(&mut self, berth: S::Link) -> Option<Ticket<S::Link>> {
+        self.flights.get_mut(berth).map(|flight| Ticket { berth, stamp: flight.stamp })
+    }
+
+    /// A flight is over, for which nobody waits. Its key comes back, if it was listed.
+    fn end(&mut self, berth: S::Link) -> Option<K> {
+        let key = self.unlist(berth);
+        self.flights.vacate(berth);
+        key
+    }
+
+    fn unlist(&mut self, berth: S::Link) -> Option<K> {
+        let index = self.flights.get_mut(berth)?.listed.take()?;
         let flights = &mut self.flights;
         let removed = self.list.remove(index, |Moved { to, .. }, link| {
             if let Some(flight) = flights.get_mut(*link) {

@@ -64,12 +64,14 @@ struct Play<S: Storage> {
     flights: Vec<Flown<S::Link>>,
     outcomes: Vec<Rc<u32>>,
     work: Rc<()>,
+    /// Of flights that are over.
+    stale: Vec<Ticket<S::Link>>,
 }
 
 impl<S: Storage> Play<S> {
     fn new(limits: Limits, seats: usize) -> Self {
         let (callers, flights, outcomes) = (Vec::new(), Vec::new(), Vec::new());
-        Self { table: FlightTable::new(), limits, seats, callers, flights, outcomes, work: Rc::new(()) }
+        Self { table: FlightTable::new(), limits, seats, callers, flights, outcomes, work: Rc::new(()), stale: Vec::new() }
     }
 
     fn waiting(&self) -> u32 {
@@ -153,6 +155,9 @@ impl<S: Storage> Play<S> {
                 let left = self.table.abandon(ticket, work.clone());
                 self.flights[flight].landed = None;
                 self.handed_over(flight, left.leads, work);
+                if self.flights[flight].is_over {
+                    self.stale.push(ticket);
+                }
             }
             Part::Waits(place) => {
                 self.flights[flight].waiting.retain(|waiting| *waiting != caller);
@@ -205,6 +210,7 @@ impl<S: Storage> Play<S> {
         if landed.awaited == 0 {
             flown.is_over = true;
             self.callers[caller] = None;
+            self.stale.push(ticket);
         } else {
             let outcome = Rc::new(u32::try_from(flight).unwrap());
             self.outcomes.push(Rc::clone(&outcome));
@@ -227,7 +233,36 @@ impl<S: Storage> Play<S> {
         if left == 0 {
             (self.flights[flight].is_over, self.flights[flight].landed) = (true, None);
             self.callers[caller] = None;
+            self.stale.push(ticket);
         }
+    }
+
+    /// Somebody needs the key of a flight that has not begun: it is over, also for who leads it.
+    fn takes_over(&mut self, caller: usize) {
+        let Some(Caller { part: Part::Leads(ticket), flight, .. }) = self.callers[caller] else { return };
+        let Flown { key, is_listed: true, .. } = self.flights[flight] else { return };
+        let begun = self.table.take_over(hash(key), |known| *known == key);
+        assert_eq!(begun, None, "it has begun");
+        if self.flights[flight].waiting.is_empty() {
+            self.table.set_begun(ticket, false);
+            assert_eq!(self.table.take_over(hash(key), |known| *known == key), Some(key));
+            (self.flights[flight].is_over, self.flights[flight].is_listed) = (true, false);
+            self.callers[caller] = None;
+            self.stale.push(ticket);
+        }
+    }
+
+    /// Who comes back with the ticket of a flight that is over does nothing to the one that has its berth.
+    fn comes_back(&mut self, at: usize) {
+        let ticket = self.stale[at];
+        assert!(!self.table.is_kept(ticket));
+        self.table.set_begun(ticket, false);
+        let (mut clones, mut wakers) = (heapless::Vec::<_, 1>::new(), heapless::Vec::<_, 1>::new());
+        clones.extend([Rc::default()]);
+        assert_eq!((self.table.give(ticket, &mut clones, &mut wakers), clones.len()), (0, 1));
+        let landed = self.table.land(ticket);
+        assert_eq!((landed.key, landed.awaited), (None, 0));
+        assert!(self.table.abandon(ticket, None).leads.is_none());
     }
 
     fn forgets(&mut self, key: u32) {
@@ -243,8 +278,8 @@ impl<S: Storage> Play<S> {
         let listed = self.flights.iter_mut().filter(|flight| flight.is_listed);
         let count = listed.map(|flight| flight.is_listed = false).count();
         let (mut forgotten, mut place) = (0, 0);
-        while let Some((_, next)) = self.table.forget_from(place) {
-            (forgotten, place) = (forgotten + 1, next);
+        while let Some((key, next)) = self.table.forget_from(place) {
+            (forgotten, place) = (forgotten + usize::from(key.is_some()), next);
         }
         assert_eq!(forgotten, count);
     }
@@ -276,12 +311,15 @@ impl<S: Storage> Play<S> {
         for _ in 0..60 {
             let key = u32::try_from(choose(4)).unwrap();
             let caller = choose(self.callers.len());
-            match choose(9) {
+            match choose(11) {
                 0..=2 => self.comes(key),
                 _ if self.callers.is_empty() => {}
                 3 => self.leaves(caller, sim.chance(1, 2)),
                 4 | 5 => self.asks(caller, sim.chance(1, 3)),
                 6 | 7 => self.lands(caller),
+                8 => self.takes_over(caller),
+                9 if self.stale.is_empty() => {}
+                9 => self.comes_back(choose(self.stale.len())),
                 _ if sim.chance(1, 8) => self.forgets_all(),
                 _ => self.forgets(key),
             }
