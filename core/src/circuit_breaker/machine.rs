@@ -23,12 +23,15 @@ pub(super) struct HalfOpen {
     pub(super) calls: u32,
     /// How many successes close it.
     pub(super) successes: u32,
-    /// How long it may last, in nanoseconds.
-    pub(super) time: u64,
+    /// How long it may last, in nanoseconds; `None`: as long as it was open, and no less than [`LEAST`](Self::LEAST).
+    pub(super) time: Option<u64>,
 }
 
 impl HalfOpen {
-    pub(super) const DEFAULT: Self = Self { calls: 1, successes: 1, time: u64::MAX };
+    pub(super) const DEFAULT: Self = Self { calls: 1, successes: 1, time: None };
+
+    /// A probe that takes longer than it is given closes nothing. So one that is open for less than its calls take, and half-open for no longer, would never close.
+    const LEAST: u64 = nanos(secs(60));
 
     pub(super) const fn config_error(self) -> Option<ConfigError> {
         if self.calls == 0 {
@@ -37,7 +40,7 @@ impl HalfOpen {
         if self.successes == 0 {
             return Some(ConfigError::SuccessThreshold { value: 0 });
         }
-        if self.time == 0 { Some(ConfigError::HalfOpenFor { value: Duration::ZERO }) } else { None }
+        if matches!(self.time, Some(0)) { Some(ConfigError::HalfOpenFor { value: Duration::ZERO }) } else { None }
     }
 }
 
@@ -111,7 +114,7 @@ pub(super) struct Machine<T: Trip, B: Backoff> {
 enum Phase {
     Closed,
     Open { until: Instant },
-    HalfOpen { since: Instant, running: u32, successes: u32 },
+    HalfOpen { until: Instant, running: u32, successes: u32 },
     ForcedOpen,
     Disabled,
 }
@@ -121,8 +124,8 @@ enum Phase {
 pub(super) enum Rejected {
     /// It is open; for so many nanoseconds, or until somebody says otherwise.
     Open { left: u64 },
-    /// As many probes run as may.
-    HalfOpen,
+    /// As many probes run as may; whether it closes or opens is known in so many nanoseconds, or nobody knows when.
+    HalfOpen { left: u64 },
 }
 
 impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
