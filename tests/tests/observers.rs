@@ -376,7 +376,7 @@ fn keyed_breakers_tell_what_happens_and_of_which_key() {
         let probe = hosts.permit("down").unwrap();
         told("down", &[Changed { from: Open, to: HalfOpen }]);
         assert!(hosts.permit("down").is_err());
-        told("down", &[Rejected { retry_after: None }]);
+        told("down", &[Rejected { retry_after: Some(ms(50)) }]);
         probe.success();
         told("down", &[Changed { from: HalfOpen, to: Closed }]);
         hosts.force_open("up").unwrap();

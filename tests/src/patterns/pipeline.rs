@@ -262,11 +262,10 @@ fn cause(cause: &Cause<Failure>) -> (&'static str, Value) {
             ("full", json!({}))
         }
         Cause::RateLimiter(RateLimitError::Exhausted) => ("exhausted", json!({})),
-        Cause::CircuitBreaker(BreakerError::Open { retry_after }) => {
+        Cause::CircuitBreaker(BreakerError::Open { retry_after } | BreakerError::HalfOpen { retry_after }) => {
             let after = retry_after.map(|after| Millis(time::nanos(after)).to_json());
             ("open", json!({ "retry_after": after }))
         }
-        Cause::CircuitBreaker(BreakerError::HalfOpen) => ("open", json!({ "retry_after": null })),
         Cause::Config(error) => ("config", json!({ "value": error.to_string() })),
         // The enum may grow; a scenario then says which kind it expects.
         _ => ("unknown", json!({})),

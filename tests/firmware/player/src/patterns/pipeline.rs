@@ -234,8 +234,7 @@ fn explain(error: &PipelineError<Failure>) -> Error {
     };
     let Some(reason) = error.stop_reason() else {
         let retry_after = match cause {
-            Cause::CircuitBreaker(BreakerError::Open { retry_after }) => Some(*retry_after),
-            Cause::CircuitBreaker(BreakerError::HalfOpen) => Some(None),
+            Cause::CircuitBreaker(BreakerError::Open { retry_after } | BreakerError::HalfOpen { retry_after }) => Some(*retry_after),
             _ => None,
         };
         return Error { value, layer, retry_after, ..Error::new(kind(cause)) };
@@ -262,7 +261,7 @@ fn kind(cause: &Cause<Failure>) -> &'static str {
         Cause::RateLimiter(RateLimitError::Deadline { .. }) => "deadline",
         Cause::RateLimiter(RateLimitError::TableFull { .. }) | Cause::CircuitBreaker(BreakerError::TableFull { .. }) => "full",
         Cause::RateLimiter(RateLimitError::Exhausted) => "exhausted",
-        Cause::CircuitBreaker(BreakerError::Open { .. } | BreakerError::HalfOpen) => "open",
+        Cause::CircuitBreaker(BreakerError::Open { .. } | BreakerError::HalfOpen { .. }) => "open",
         Cause::Config(_) => "config",
         // The enum may grow; a scenario then says which kind it expects.
         _ => "unknown",
