@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
+use aplomb::backoff::Constant;
 use aplomb::circuit_breaker::State;
 use aplomb::layers;
 use aplomb::pipeline::{Cause, Layer, LayerId, TimeoutLayer};
@@ -300,6 +301,26 @@ fn of_two_starts_that_timed_out_the_one_that_came_to_the_operation_is_a_failure(
         aplomb_sim::sleep(ms(59_980)).await;
         assert!(guarded.run(pending::<Result<(), &str>>).await.unwrap_err().is_timeout());
         assert_eq!((breaker.snapshot().tally.failures, hedge.snapshot().budget), (1, 10));
+    });
+}
+
+/// Whose probe may end at any moment, though it may take a minute.
+#[test]
+fn a_half_open_breaker_is_tried_again_as_the_backoff_says() {
+    let breaker: CircuitBreaker = CircuitBreaker::consecutive(1).open_for(secs(60));
+    let guarded = Pipeline::new().retry_rejected(Retry::new().backoff(Constant::every(ms(100)))).circuit_breaker(&breaker);
+    aplomb_sim::block_on(async {
+        breaker.permit().unwrap().failure();
+        aplomb_sim::sleep(secs(60)).await;
+        let probe = breaker.permit().unwrap();
+        assert_eq!(breaker.permit().unwrap_err().retry_after(), Some(secs(60)));
+        let mut call = pin!(guarded.run(|| async { Ok::<_, &str>(()) }));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(call.as_mut().poll(&mut cx).is_pending());
+        probe.success();
+        let began = aplomb_sim::now();
+        assert_eq!(call.await, Ok(()));
+        assert_eq!(aplomb_sim::now() - began, ms(100));
     });
 }
 

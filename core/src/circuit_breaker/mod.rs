@@ -18,7 +18,7 @@
 //! - Each time that it is half-open, never are more than [`half_open`](CircuitBreaker::half_open) of its probes under way at once. A place is free as soon as its probe has ended, was dropped, or has panicked.
 //! - A call that is dropped counts as nothing: a cancelled probe neither closes nor opens.
 //! - Results of calls that began before the last change of state count as nothing, and so neither close a breaker that has opened since, nor trip one that has closed since, nor make it open for longer.
-//! - Probes that never end don't hold it half-open for ever, but [for a while](CircuitBreaker::half_open_for). Whoever finds that time over finds it open since then. They don't count any more, and go on beside those of the next time, since it was not given to a breaker to stop them: for that, put a [timeout](crate::timeout) within.
+//! - Probes that never end don't hold it half-open for ever, but [for a while](CircuitBreaker::half_open_for). Whoever finds that time over finds it open since then. They don't count any more, and go on beside those of the next time: a breaker stops nothing that it has let through. For that, put a [timeout](crate::timeout) within.
 //! - Nothing happens by itself: there is no task and no timer. A breaker whose time has passed goes half-open with the call that comes next; [`state`](CircuitBreaker::state) tells that call's answer, and [`changed`](CircuitBreaker::changed) has a timer of its own.
 //! - Where the clock is set back, that is no time; a jump forward makes what is due happen once. A window of time that nothing was recorded in for an hour is empty after it.
 //! - The judge, the backoff, the observer and wakers run outside the lock, so that they may call the breaker. Only a [rule of one's own](Trip) may not.
