@@ -275,11 +275,11 @@ pub enum ConfigError {
         /// A batch's worth.
         least: u32,
     },
-    /// A hedge that makes none is none; and there is no room for more than there are places.
+    /// A hedge that makes none is none; and there is no room for more than there are places, nor for more than 32.
     MaxHedges {
         /// The setting.
         value: u32,
-        /// How many places there are.
+        /// For how many there is room.
         most: usize,
     },
     /// A budget of nothing would never let a hedge start.
@@ -373,7 +373,7 @@ impl ConfigError {
             Self::ProbeEvery { .. } => "probe_every must be at least 1",
             Self::MaxItems { .. } => "max_items must be at least 1, and at most what there is room for",
             Self::MaxWaiting { .. } => "max_waiting must be at least max_items",
-            Self::MaxHedges { .. } => "max_hedges must be at least 1, and at most the number of places",
+            Self::MaxHedges { .. } => "max_hedges must be at least 1, and at most the number of places and 32",
             Self::HedgeBudget { .. } => "budget must be above 0",
             Self::HedgeBurst { .. } => {
                 "burst must be at least 1, and its product with the budget's denominator at most 4,294,967,295"
@@ -447,7 +447,6 @@ impl fmt::Display for ConfigError {
             Self::MaxItems { value, most: u32::MAX } => write!(f, "max_items is {value}, must be at least 1"),
             Self::MaxItems { value, most } => write!(f, "max_items is {value}, must be from 1 to {most}"),
             Self::MaxWaiting { value, least } => write!(f, "max_waiting is {value}, must be at least max_items, {least}"),
-            Self::MaxHedges { value, most: usize::MAX } => write!(f, "max_hedges is {value}, must be at least 1"),
             Self::MaxHedges { value, most } => write!(f, "max_hedges is {value}, must be from 1 to {most}"),
             Self::HedgeBudget { value } => write!(f, "budget is {value}, must be above 0"),
             Self::HedgeBurst { value: 0, .. } => f.write_str("burst is 0, must be at least 1"),

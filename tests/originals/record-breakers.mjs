@@ -81,7 +81,7 @@ async function play(random, { written, breaker }) {
 }
 
 const lines = ['# kind settings open_for | calls | which ran | states'];
-for (const [kind, count] of [['consecutive', 400], ['count', 300], ['sampling', 300]]) {
+for (const [kind, count] of [['consecutive', 500], ['count', 300], ['sampling', 500]]) {
   for (let n = 0; n < count; n++) {
     const random = generator(n * 7919 + kind.length);
     lines.push(`${kind} ${await play(random, KINDS[kind](random))}`);

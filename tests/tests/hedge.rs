@@ -11,7 +11,9 @@ use std::time::Duration;
 use aplomb::hedge::{After, Cause, Event, Percentile, Verdict};
 use aplomb::ratio::{Ratio, percent};
 use aplomb::time::ms;
-use aplomb::{Clock, ConfigError, Hedge, HedgeError, Inline, Instant, Judge, ParentWaker, Platform, Sleep};
+use aplomb::{
+    Bulkhead, Clock, ConfigError, Heap, Hedge, HedgeError, Inline, Instant, Judge, ParentWaker, Pipeline, Platform, Sleep,
+};
 use aplomb_sim::{Sim, sleep};
 use futures_lite::future::zip;
 
@@ -270,6 +272,26 @@ fn who_has_lost_is_dropped_before_the_value_is_returned() {
         assert_eq!(dropped, [1, 2, 3], "while the future is there still");
         assert!(poll(call).is_pending(), "and it never ends again");
     });
+}
+
+/// It has a bit for each of them.
+#[test]
+fn there_are_no_more_than_thirty_two_hedges() {
+    let heap = |hedges| Hedge::<Sim>::after(ms(1)).storage::<Heap>().max_hedges(hedges).burst(100);
+    let error = heap(33).check().unwrap_err();
+    assert_eq!(error, ConfigError::MaxHedges { value: 33, most: 32 });
+    assert_eq!(error.to_string(), "max_hedges is 33, must be from 1 to 32");
+    let (hedge, one) = (heap(32).check().unwrap(), Bulkhead::<Sim>::new(1).max_waiting(32));
+    let guarded = Pipeline::<Sim>::new().hedge(&hedge).bulkhead(&one);
+    aplomb_sim::block_on(async {
+        let works = || async {
+            sleep(ms(500)).await;
+            Ok::<_, ()>(())
+        };
+        assert_eq!(guarded.run(works).await, Ok(()));
+    });
+    let now = hedge.snapshot();
+    assert_eq!((now.hedges, now.budget), (32, 100), "what only waited has cost nothing");
 }
 
 #[test]

@@ -5,9 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
+use aplomb::backoff::Constant;
+use aplomb::circuit_breaker::State;
 use aplomb::layers;
 use aplomb::pipeline::{Cause, Layer, LayerId, TimeoutLayer};
-use aplomb::retry::Event;
+use aplomb::retry::{Event, StopReason};
 use aplomb::{Operation, PipelineError};
 use aplomb_sim::Sim;
 use aplomb_sim::prelude::*;
@@ -120,7 +122,7 @@ fn a_layer_of_ones_own_rejects_as_the_others_do() {
         assert_eq!(error.to_string(), "layer 2 (closed): rejected: we are closed, try again in 5s");
         assert!(error.is_rejected() && !error.is_timeout());
         assert_eq!((error.retry_after(), error.layer().map(|layer| layer.index)), (Some(secs(5)), Some(2)));
-        assert_eq!(breaker.state(), aplomb::circuit_breaker::State::Closed, "a rejection counts as nothing");
+        assert_eq!(breaker.state(), State::Closed, "a rejection counts as nothing");
     });
 }
 
@@ -263,4 +265,132 @@ fn a_call_is_send_where_its_parts_are_and_no_larger_than_they_are() {
         + size_of_val(&BULKHEAD.run(operation))
         + size_of_val(&timeout(secs(1), operation()));
     assert!(whole <= parts + 64, "{whole} bytes, and the parts alone {parts}");
+}
+
+/// Its wait is the callers' own doing, and says nothing of a service that nobody has asked.
+#[test]
+fn what_timed_out_before_it_came_to_the_operation_says_nothing_of_the_service() {
+    let limiter: RateLimiter = RateLimiter::new(Rate::per_minute(1));
+    let works = || async { Ok::<_, &str>(()) };
+    aplomb_sim::block_on(async {
+        let breaker: CircuitBreaker = CircuitBreaker::consecutive(1);
+        let guarded = Pipeline::new().circuit_breaker(&breaker).timeout(secs(2)).rate_limiter(&limiter);
+        assert_eq!(guarded.run(works).await, Ok(()));
+        for _ in 0..5 {
+            assert!(guarded.run(works).await.unwrap_err().is_timeout());
+        }
+        assert_eq!(breaker.state(), State::Closed);
+
+        let limit: AdaptiveLimit = AdaptiveLimit::new().initial_limit(20).window(ms(10)).min_calls(1);
+        let guarded = Pipeline::new().adaptive_limit(&limit).timeout(secs(2)).rate_limiter(&limiter);
+        for _ in 0..5 {
+            assert!(guarded.run(works).await.unwrap_err().is_timeout());
+        }
+        assert_eq!(limit.limit(), 20);
+    });
+}
+
+#[test]
+fn of_two_starts_that_timed_out_the_one_that_came_to_the_operation_is_a_failure() {
+    let (breaker, limiter): (CircuitBreaker, RateLimiter) =
+        (CircuitBreaker::consecutive(5), RateLimiter::new(Rate::per_minute(1)));
+    let hedge: Hedge = Hedge::after(ms(10));
+    let guarded = Pipeline::new().hedge(&hedge).circuit_breaker(&breaker).timeout(ms(50)).rate_limiter(&limiter);
+    aplomb_sim::block_on(async {
+        limiter.try_acquire(1).unwrap();
+        aplomb_sim::sleep(ms(59_980)).await;
+        assert!(guarded.run(pending::<Result<(), &str>>).await.unwrap_err().is_timeout());
+        assert_eq!((breaker.snapshot().tally.failures, hedge.snapshot().budget), (1, 10));
+    });
+}
+
+/// Whose probe may end at any moment, though it may take a minute.
+#[test]
+fn a_half_open_breaker_is_tried_again_as_the_backoff_says() {
+    let breaker: CircuitBreaker = CircuitBreaker::consecutive(1).open_for(secs(60));
+    let guarded = Pipeline::new().retry_rejected(Retry::new().backoff(Constant::every(ms(100)))).circuit_breaker(&breaker);
+    aplomb_sim::block_on(async {
+        breaker.permit().unwrap().failure();
+        aplomb_sim::sleep(secs(60)).await;
+        let probe = breaker.permit().unwrap();
+        assert_eq!(breaker.permit().unwrap_err().retry_after(), Some(secs(60)));
+        let mut call = pin!(guarded.run(|| async { Ok::<_, &str>(()) }));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(call.as_mut().poll(&mut cx).is_pending());
+        probe.success();
+        let began = aplomb_sim::now();
+        assert_eq!(call.await, Ok(()));
+        assert_eq!(aplomb_sim::now() - began, ms(100));
+    });
+}
+
+/// Retries that error.
+#[derive(Clone, Copy)]
+struct Only(&'static str);
+
+impl aplomb::retry::Rules<(), &'static str> for Only {
+    fn retries(&mut self, outcome: Result<&(), &&'static str>) -> bool {
+        outcome.is_err_and(|error| *error == self.0)
+    }
+}
+
+#[test]
+fn what_is_not_tried_again_tells_the_attempts_before_it() {
+    let retry = Retry::new().rules(Only("busy"));
+    let calls = |outcomes: &'static [&'static str]| {
+        let mut outcomes = outcomes.iter();
+        move || ready(outcomes.next().map_or(Ok(()), |error| Err(*error)))
+    };
+    aplomb_sim::block_on(async {
+        let guarded = Pipeline::new().timeout(secs(10)).retry(retry);
+        let refused = guarded.run(calls(&["busy", "busy", "gone"])).await.unwrap_err();
+        assert_eq!(refused.to_string(), "gone; layer 1 (retry) stopped after 3 attempts");
+        assert_eq!((refused.attempts(), refused.stop_reason()), (3, Some(StopReason::Refused)));
+        assert_eq!((refused.layer().unwrap().name, refused.raised_by()), ("retry", None));
+
+        let at_once = guarded.run(calls(&["gone"])).await.unwrap_err();
+        assert_eq!(at_once.to_string(), "gone", "it went through");
+        assert_eq!((at_once.attempts(), at_once.stop_reason(), at_once.layer()), (1, None, None));
+
+        // What a layer within says ends the call, and it is the layer that has to be looked at.
+        let breaker: CircuitBreaker = CircuitBreaker::consecutive(2);
+        let guarded = Pipeline::new().retry(Retry::new()).circuit_breaker(&breaker);
+        let opened = guarded.run(calls(&["busy", "busy", "busy"])).await.unwrap_err();
+        let told = opened.to_string();
+        assert!(told.starts_with("layer 1 (circuit breaker): rejected: circuit open, next probe in 59."), "{told}");
+        assert!(told.ends_with("; layer 0 (retry) stopped after 3 attempts"), "{told}");
+        assert_eq!((opened.attempts(), opened.stop_reason()), (3, Some(StopReason::Refused)));
+        assert_eq!((opened.layer(), opened.is_rejected()), (opened.raised_by(), true));
+
+        // An outer one that stops at its first attempt has nothing to add.
+        let twice = Retry::new().max_attempts(2).rules(Only("busy"));
+        let never = Retry::new().rules(Only("never"));
+        let nested = Pipeline::new().retry(never).retry(twice);
+        let exhausted = nested.run(calls(&["busy", "busy"])).await.unwrap_err();
+        assert_eq!(exhausted.to_string(), "busy; layer 1 (retry) gave up after 2 attempts");
+    });
+}
+
+#[test]
+fn a_hedge_whose_start_ended_fatally_tells_how_many_there_were() {
+    let hedge = Hedge::after(ms(10)).fatal_if(|error: &&str| *error == "gone");
+    let breaker: CircuitBreaker = CircuitBreaker::consecutive(1);
+    aplomb_sim::block_on(async {
+        let guarded = Pipeline::new().hedge(&hedge);
+        let fatal = guarded
+            .run(|| async {
+                aplomb_sim::sleep(ms(15)).await;
+                Err::<(), _>("gone")
+            })
+            .await
+            .unwrap_err();
+        assert_eq!(fatal.to_string(), "gone; layer 0 (hedge) stopped after 2 attempts");
+        assert_eq!((fatal.attempts(), fatal.stop_reason()), (2, Some(StopReason::Refused)));
+        assert_eq!(guarded.run(|| ready(Err::<(), _>("gone"))).await.unwrap_err().to_string(), "gone", "it went through");
+
+        breaker.force_open();
+        let guarded = Pipeline::new().hedge(&hedge).circuit_breaker(&breaker);
+        let rejected = guarded.run(|| ready(Ok::<_, &str>(()))).await.unwrap_err();
+        assert_eq!(rejected.to_string(), "layer 1 (circuit breaker): rejected: circuit open");
+    });
 }

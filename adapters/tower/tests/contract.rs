@@ -371,7 +371,7 @@ async fn a_probe_that_is_dropped_counts_as_nothing() {
     let service = CircuitBreakerLayer::new(&BREAKER).layer(service_fn(|()| pending::<Result<(), Infallible>>()));
     let mut probe = Box::pin(service.clone().oneshot(()));
     assert!(poll(probe.as_mut()).is_pending());
-    assert_eq!(service.clone().oneshot(()).await, Err(BreakerError::HalfOpen));
+    assert_eq!(service.clone().oneshot(()).await, Err(BreakerError::HalfOpen { retry_after: Some(secs(1)) }));
     drop(probe);
     assert_eq!((BREAKER.state(), BREAKER.snapshot().probes), (State::HalfOpen, 0));
 }

@@ -27,7 +27,7 @@ use crate::time::{Clock, Instant, Steady};
 /// | --- | --- |
 /// | [`open_for`](CircuitBreaker::open_for), [`open_backoff`](CircuitBreaker::open_backoff) | 60 s each time, as in resilience4j and gobreaker |
 /// | [`half_open`](CircuitBreaker::half_open) | one probe at once |
-/// | [`half_open_for`](CircuitBreaker::half_open_for) | without limit |
+/// | [`half_open_for`](CircuitBreaker::half_open_for) | as long as it opens if its probes fail, and no less than 60 s |
 /// | [`success_threshold`](CircuitBreaker::success_threshold) | 1 |
 /// | [`failure_if`](CircuitBreaker::failure_if), [`judged_by`](CircuitBreaker::judged_by) | every error is a failure |
 ///
@@ -174,7 +174,7 @@ where
     ///
     /// # Errors
     ///
-    /// At once: [`BreakerError::Open`], which says when to come back; [`BreakerError::HalfOpen`] if as many probes run as may. Or the operation's own, as [`BreakerError::Failed`].
+    /// At once: [`BreakerError::Open`], which says when to come back; [`BreakerError::HalfOpen`] if as many probes run as may, which says when at the latest. Or the operation's own, as [`BreakerError::Failed`].
     ///
     /// # Examples
     ///

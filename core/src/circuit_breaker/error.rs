@@ -30,7 +30,10 @@ pub enum BreakerError<E = Infallible> {
         retry_after: Option<Duration>,
     },
     /// The breaker is half-open, and as many probes run as may.
-    HalfOpen,
+    HalfOpen {
+        /// After how long it is worth another try at the latest: it closes or opens as soon as its probes have ended. Until their time is over, or for as long as it opens if they fail, whichever is less; `None` if [their time](super::CircuitBreaker::half_open_for) has no end.
+        retry_after: Option<Duration>,
+    },
     /// There are as many keys as there is room for, and each is in use. Of a table in shards, that is so in the key's shard.
     TableFull {
         /// How many keys there are.
@@ -63,7 +66,7 @@ impl<E> BreakerError<E> {
     /// How long to wait before it is worth another try, where that is known.
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Open { retry_after } | Self::TableFull { retry_after, .. } => *retry_after,
+            Self::Open { retry_after } | Self::HalfOpen { retry_after } | Self::TableFull { retry_after, .. } => *retry_after,
             _ => None,
         }
     }
@@ -89,7 +92,7 @@ impl<E> BreakerError<E> {
         Err(match self {
             Self::Failed(error) => return Ok(error),
             Self::Open { retry_after } => BreakerError::Open { retry_after },
-            Self::HalfOpen => BreakerError::HalfOpen,
+            Self::HalfOpen { retry_after } => BreakerError::HalfOpen { retry_after },
             Self::TableFull { capacity, retry_after } => BreakerError::TableFull { capacity, retry_after },
             Self::QueueFull { waiting } => BreakerError::QueueFull { waiting },
             Self::Config(error) => BreakerError::Config(error),
@@ -120,7 +123,7 @@ impl BreakerError {
     pub fn of_operation<E>(self) -> BreakerError<E> {
         match self {
             Self::Open { retry_after } => BreakerError::Open { retry_after },
-            Self::HalfOpen => BreakerError::HalfOpen,
+            Self::HalfOpen { retry_after } => BreakerError::HalfOpen { retry_after },
             Self::TableFull { capacity, retry_after } => BreakerError::TableFull { capacity, retry_after },
             Self::QueueFull { waiting } => BreakerError::QueueFull { waiting },
             Self::Config(error) => BreakerError::Config(error),
@@ -131,9 +134,10 @@ impl BreakerError {
 
 impl From<Rejected> for BreakerError {
     fn from(rejected: Rejected) -> Self {
+        let known = |left| (left != u64::MAX).then(|| duration(left));
         match rejected {
-            Rejected::Open { left } => Self::Open { retry_after: (left != u64::MAX).then(|| duration(left)) },
-            Rejected::HalfOpen => Self::HalfOpen,
+            Rejected::Open { left } => Self::Open { retry_after: known(left) },
+            Rejected::HalfOpen { left } => Self::HalfOpen { retry_after: known(left) },
         }
     }
 }
@@ -143,7 +147,10 @@ impl<E: fmt::Display> fmt::Display for BreakerError<E> {
         match self {
             Self::Open { retry_after: Some(after) } => write!(f, "rejected: circuit open, next probe in {after:?}"),
             Self::Open { retry_after: None } => f.write_str("rejected: circuit open"),
-            Self::HalfOpen => f.write_str("rejected: circuit half-open, as many probes run as may"),
+            Self::HalfOpen { retry_after: Some(after) } => {
+                write!(f, "rejected: circuit half-open, as many probes run as may, try again in {after:?}")
+            }
+            Self::HalfOpen { retry_after: None } => f.write_str("rejected: circuit half-open, as many probes run as may"),
             Self::TableFull { capacity, .. } => write!(f, "table full: {capacity} keys are in use"),
             Self::QueueFull { waiting } => write!(f, "queue full: {waiting} are waiting"),
             Self::Failed(error) => error.fmt(f),

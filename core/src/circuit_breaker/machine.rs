@@ -7,7 +7,7 @@ use super::state::{Snapshot, State};
 use super::trip::{Call, Tally, Trip};
 use crate::backoff::Backoff;
 use crate::config::ConfigError;
-use crate::time::Instant;
+use crate::time::{Instant, nanos, secs};
 
 /// By which terms a breaker opens and closes.
 #[derive(Clone, Copy)]
@@ -23,12 +23,20 @@ pub(super) struct HalfOpen {
     pub(super) calls: u32,
     /// How many successes close it.
     pub(super) successes: u32,
-    /// How long it may last, in nanoseconds.
-    pub(super) time: u64,
+    /// How long it may last, in nanoseconds; `None`: as long as it will be open if its probes fail, and no less than [`LEAST`](Self::LEAST).
+    pub(super) time: Option<u64>,
 }
 
 impl HalfOpen {
-    pub(super) const DEFAULT: Self = Self { calls: 1, successes: 1, time: u64::MAX };
+    pub(super) const DEFAULT: Self = Self { calls: 1, successes: 1, time: None };
+
+    /// A probe that takes longer than this lasts closes nothing: one that is open for less than its calls take, and half-open for no longer, would never close.
+    const LEAST: u64 = nanos(secs(60));
+
+    /// How long it lasts, in nanoseconds, if it is open for `pause` after it.
+    fn lasts(self, pause: u64) -> u64 {
+        self.time.unwrap_or_else(|| pause.max(Self::LEAST))
+    }
 
     pub(super) const fn config_error(self) -> Option<ConfigError> {
         if self.calls == 0 {
@@ -37,7 +45,7 @@ impl HalfOpen {
         if self.successes == 0 {
             return Some(ConfigError::SuccessThreshold { value: 0 });
         }
-        if self.time == 0 { Some(ConfigError::HalfOpenFor { value: Duration::ZERO }) } else { None }
+        if matches!(self.time, Some(0)) { Some(ConfigError::HalfOpenFor { value: Duration::ZERO }) } else { None }
     }
 }
 
@@ -121,8 +129,8 @@ enum Phase {
 pub(super) enum Rejected {
     /// It is open; for so many nanoseconds, or until somebody says otherwise.
     Open { left: u64 },
-    /// As many probes run as may.
-    HalfOpen,
+    /// As many probes run as may; for so many nanoseconds at most, or nobody knows how long.
+    HalfOpen { left: u64 },
 }
 
 impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
@@ -164,7 +172,7 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
                 *running += 1;
                 Ok(self.epoch)
             }
-            Phase::HalfOpen { .. } => Err(Rejected::HalfOpen),
+            Phase::HalfOpen { .. } => Err(Rejected::HalfOpen { left: self.probes_left(terms, &mut now) }),
         };
         self.rejected = self.rejected.saturating_add(u64::from(admitted.is_err()));
         Ok(admitted)
@@ -210,7 +218,7 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
             Phase::HalfOpen { since, running, successes } => {
                 let now = now();
                 // At the very instant, whoever has ended comes before the time.
-                if now > since.saturating_add_nanos(terms.half_open.time) {
+                if now > since.saturating_add_nanos(terms.half_open.lasts(self.pause)) {
                     return Ok(());
                 }
                 *running = running.saturating_sub(1);
@@ -348,10 +356,16 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
         }
     }
 
-    /// When the time of its probes is over; never, if it has none.
+    /// For how many nanoseconds it may pay to wait for its probes: until their time is over, and no longer than a failure now would take.
+    fn probes_left(&self, terms: &Terms<T, B>, now: impl FnOnce() -> Instant) -> u64 {
+        let until = self.probes_until(terms);
+        if until.is_never() { u64::MAX } else { until.as_nanos().saturating_sub(now().as_nanos()).min(self.pause) }
+    }
+
+    /// When the time of its probes is over; never, if it has no end.
     fn probes_until(&self, terms: &Terms<T, B>) -> Instant {
         match self.phase {
-            Phase::HalfOpen { since, .. } => since.saturating_add_nanos(terms.half_open.time),
+            Phase::HalfOpen { since, .. } => since.saturating_add_nanos(terms.half_open.lasts(self.pause)),
             Phase::Closed | Phase::Open { .. } | Phase::ForcedOpen | Phase::Disabled => Instant::MAX,
         }
     }

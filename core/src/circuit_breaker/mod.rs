@@ -15,10 +15,10 @@
 //! # What it promises
 //!
 //! - A share that equals its threshold trips; `open_for` has passed at its very instant. Shares are looked at whenever a call has ended, after a success too.
-//! - Never are more than [`half_open`](CircuitBreaker::half_open) probes under way at once. A place is free as soon as its probe has ended, was dropped, or has panicked.
+//! - Each time that it is half-open, never are more than [`half_open`](CircuitBreaker::half_open) of its probes under way at once. A place is free as soon as its probe has ended, was dropped, or has panicked.
 //! - A call that is dropped counts as nothing: a cancelled probe neither closes nor opens.
 //! - Results of calls that began before the last change of state count as nothing, and so neither close a breaker that has opened since, nor trip one that has closed since, nor make it open for longer.
-//! - With [`half_open_for`](CircuitBreaker::half_open_for), probes that never end don't hold it half-open for ever. Whoever finds that time over finds it open since then.
+//! - Probes that never end don't hold it half-open for ever, but [for a while](CircuitBreaker::half_open_for). Whoever finds that time over finds it open since then. They don't count any more, and go on beside those of the next time: a breaker stops nothing that it has let through. For that, put a [timeout](crate::timeout) within.
 //! - Nothing happens by itself: there is no task and no timer. A breaker whose time has passed goes half-open with the call that comes next; [`state`](CircuitBreaker::state) tells that call's answer, and [`changed`](CircuitBreaker::changed) has a timer of its own.
 //! - Where the clock is set back, that is no time; a jump forward makes what is due happen once. A window of time that nothing was recorded in for an hour is empty after it.
 //! - The judge, the backoff, the observer and wakers run outside the lock, so that they may call the breaker. Only a [rule of one's own](Trip) may not.
@@ -57,7 +57,7 @@
 //! Tests play the same calls against what they did or document.
 //!
 //! - **cockatiel** counts results of calls that began before it opened; lets whoever comes while a probe is under way wait for it; trips when a share is exceeded, and only at a failure; has a probe's success on record; and its sampling breaker forgets one bucket a call, so that after an hour of silence one failure can trip it.
-//! - **resilience4j** closes by the share of its probes, and not by a number of successes. Its windows, thresholds and minimum are these, but its buckets are seconds of the wall clock. Late results count when it is half-open.
+//! - **resilience4j** closes by the share of its probes, and not by a number of successes. Its windows, thresholds and minimum are these, but its buckets are seconds of the wall clock. Late results count when it is half-open, and that has no end unless one is set.
 //! - **gobreaker**'s `MaxRequests` is both [`half_open`](CircuitBreaker::half_open) and [`success_threshold`](CircuitBreaker::success_threshold) here; a probe that never ends keeps its place for ever.
 //! - **Polly** lets one probe through, and closes when it is cancelled.
 //! - **recloser** and **failsafe** let all callers through at once when they are half-open; **tower-resilience** bounds how many, and not for how long.

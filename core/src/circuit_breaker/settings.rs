@@ -60,16 +60,20 @@ impl<P: Platform, T: Trip, J, S: Storage, O> CircuitBreaker<P, T, Constant, J, S
 
 impl<P: Platform, T: Trip, B: Backoff<State: Copy>, J, S: Storage, O> CircuitBreaker<P, T, B, J, S, O> {
     /// How many probes may be under way at once while it is half-open, at least 1. Default: 1.
+    ///
+    /// Of each time that it is half-open, so many. Those that outlast [theirs](CircuitBreaker::half_open_for) go on all the same: what is to end, put a [timeout](crate::timeout) around.
     #[must_use]
     pub const fn half_open(mut self, calls: u32) -> Self {
         self.terms.half_open.calls = calls;
         self
     }
 
-    /// How long it stays half-open, longer than zero: if it has not closed by then, it opens again, and the probes under way don't count any more. So one that never ends does not hold it up for ever. Default: [`Duration::MAX`], without limit.
+    /// How long it stays half-open, longer than zero: if it has not closed by then, it opens again, and the probes under way don't count any more. So one that never ends does not hold it up for ever. With [`Duration::MAX`], it does.
+    ///
+    /// Longer than a call may take: probes that need more would never close it. Default: as long as it opens if its probes fail ([`open_for`](CircuitBreaker::open_for), or what the [backoff](CircuitBreaker::open_backoff) has come to), but no less than 60 s.
     #[must_use]
     pub const fn half_open_for(mut self, time: Duration) -> Self {
-        self.terms.half_open.time = nanos(time);
+        self.terms.half_open.time = Some(nanos(time));
         self
     }
 

@@ -85,7 +85,7 @@ struct Count {
     running: u32,
     /// How many hedges may come.
     left: u32,
-    /// Those that have not come to the operation yet, where that is known: a bit for each of the first 32.
+    /// Those that have not come to the operation yet, where that is known: a bit for each of [`MOST_HEDGES`](super::settings::MOST_HEDGES).
     waiting: u32,
     /// Nanoseconds.
     delay: u64,
@@ -412,7 +412,7 @@ where
     }
 }
 
-/// Which bit is that of a start; none of the first.
+/// Which bit is that of a start; none of the first. There are no more than bits.
 fn bit_of(start: u32) -> u32 {
     start.checked_sub(1).and_then(|place| 1_u32.checked_shl(place)).unwrap_or(0)
 }

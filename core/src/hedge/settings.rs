@@ -16,6 +16,9 @@ use crate::storage::Inline;
 use crate::sync::Shared;
 use crate::time::duration;
 
+/// Each has a bit in a call.
+pub(super) const MOST_HEDGES: usize = u32::BITS as usize;
+
 /// Starts an operation once more when it is late, and takes what succeeds first. The module [`hedge`](crate::hedge) tells what it promises.
 ///
 /// | setting | default |
@@ -164,7 +167,7 @@ impl<P: Platform, D: Delay, S, J, O> Hedge<P, D, S, J, O> {
         Self { terms, shared: Shared::new(inner), clock, judge, observer, storage: PhantomData }
     }
 
-    /// How often a call may be started beside the first time, at least once, and at most as often as there are places in `S`. Default: 1.
+    /// How often a call may be started beside the first time, at least once, and at most as often as there are places in `S`, or 32 times. Default: 1.
     ///
     /// # Examples
     ///
@@ -291,7 +294,8 @@ impl<P: Platform, D: Delay, S: PinnedStorage, J, O> Hedge<P, D, S, J, O> {
 }
 
 const fn wrong<D, S: PinnedStorage>(terms: &Terms<D>) -> Option<ConfigError> {
-    let most = <S::Places<u8> as Places<u8>>::MOST;
+    let places = <S::Places<u8> as Places<u8>>::MOST;
+    let most = if places < MOST_HEDGES { places } else { MOST_HEDGES };
     if terms.max_hedges == 0 || terms.max_hedges as usize > most {
         return Some(ConfigError::MaxHedges { value: terms.max_hedges, most });
     }

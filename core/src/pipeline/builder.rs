@@ -102,7 +102,7 @@ impl<P: Platform<Clock: Copy>, L: Copy> Pipeline<P, L> {
         self.layer(policy)
     }
 
-    /// As [`retry`](Pipeline::retry), and what a layer within has rejected is retried too: when that layer says that it is worth it, if it does, and else as the backoff says. Mind [`retry_after_max`](Retry::retry_after_max): an open breaker may say "in a minute".
+    /// As [`retry`](Pipeline::retry), and what a layer within has rejected is retried too: when that layer says that it is worth it, if it does, and else as the backoff says. Mind [`retry_after_max`](Retry::retry_after_max): an open breaker may say "in a minute". One that is half-open is tried again as the backoff says: it knows no more than by when its probes have to have ended.
     #[must_use]
     pub const fn retry_rejected<R: Platform<Clock: Copy>, B: Backoff + Copy, U: Copy>(
         self,

@@ -81,7 +81,7 @@ pub enum Cause<E> {
     Config(ConfigError),
 }
 
-/// A retry, or a hedge, has given up.
+/// A retry, or a hedge, has given up, or has stopped at what it does not try again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct GaveUp {
@@ -108,6 +108,11 @@ impl<E> PipelineError<E> {
         Self::raised(Cause::Rejected { reason, retry_after }, layer)
     }
 
+    /// A layer that tries again did not, this being no error for that. One of the first attempt goes through as it is.
+    fn passed_on(self, attempts: u32, layer: LayerId) -> Self {
+        if attempts > 1 { Self { gave_up: Some(GaveUp { layer, attempts, reason: StopReason::Refused }), ..self } } else { self }
+    }
+
     pub(super) fn of_timeout(error: TimeoutError<Self>, layer: LayerId) -> Self {
         match error {
             TimeoutError::Failed(within) => within,
@@ -118,7 +123,7 @@ impl<E> PipelineError<E> {
     pub(super) fn of_retry(error: RetryError<Self>, layer: LayerId) -> Self {
         let gave_up = GaveUp { layer, attempts: error.attempts(), reason: error.reason() };
         let last = match error {
-            RetryError::Refused { error, .. } => return error,
+            RetryError::Refused { attempts, error } => return error.passed_on(attempts, layer),
             RetryError::Config(error) => return Self::raised(Cause::Config(error), layer),
             RetryError::Exhausted { last, .. }
             | RetryError::Budget { last, .. }
@@ -130,7 +135,8 @@ impl<E> PipelineError<E> {
 
     pub(super) fn of_hedge(error: HedgeError<Self>, layer: LayerId) -> Self {
         match error {
-            HedgeError::Failed { attempts: 1, error } | HedgeError::Fatal { error, .. } => error,
+            HedgeError::Failed { attempts: 1, error } => error,
+            HedgeError::Fatal { attempts, error } => error.passed_on(attempts, layer),
             HedgeError::Failed { attempts, error } => {
                 Self { gave_up: Some(GaveUp { layer, attempts, reason: StopReason::Exhausted }), ..error }
             }
@@ -186,14 +192,17 @@ impl<E> PipelineError<E> {
     }
 
     /// Which layer ended the call: the outermost retry or hedge that gave up, or the one that the cause comes from; none if the operation's own error went through all.
+    ///
+    /// A retry or hedge that does not try again what a layer within has said ([`StopReason::Refused`]) did not end the call; that layer did.
     pub const fn layer(&self) -> Option<LayerId> {
-        match self.gave_up {
-            Some(gave_up) => Some(gave_up.layer),
-            None => self.raised_by,
+        match (self.gave_up, self.raised_by) {
+            (Some(GaveUp { reason: StopReason::Refused, .. }), Some(raised_by)) => Some(raised_by),
+            (Some(gave_up), _) => Some(gave_up.layer),
+            (None, raised_by) => raised_by,
         }
     }
 
-    /// How many attempts the outermost retry or hedge made that gave up; 1 if none did.
+    /// How many attempts the outermost retry or hedge made that gave up, or stopped at an error that it does not try again; 1 if none made more.
     pub const fn attempts(&self) -> u32 {
         match self.gave_up {
             Some(gave_up) => gave_up.attempts,
@@ -201,7 +210,7 @@ impl<E> PipelineError<E> {
         }
     }
 
-    /// Why the outermost retry or hedge gave up; none if none did.
+    /// Why the outermost retry or hedge gave up, or stopped; none if none did, or at the first attempt's error, which it passed on.
     pub const fn stop_reason(&self) -> Option<StopReason> {
         match self.gave_up {
             Some(gave_up) => Some(gave_up.reason),
@@ -298,6 +307,9 @@ impl<E: fmt::Display> fmt::Display for PipelineError<E> {
         }
         self.cause.fmt(f)?;
         match self.gave_up {
+            Some(GaveUp { layer, attempts, reason: StopReason::Refused }) => {
+                write!(f, "; {layer} stopped after {attempts} attempts")
+            }
             Some(GaveUp { layer, attempts, .. }) => write!(f, "; {layer} gave up after {attempts} attempts"),
             None => Ok(()),
         }

@@ -13,7 +13,7 @@
 //!
 //! - The outermost layer is written first. Each layer sees what is within as one operation, and what is started again is started through all layers within.
 //! - One flat error, [`PipelineError`], whatever the layers are: how the last attempt ended, which layer said so, and which ended the call.
-//! - Layers know each other's errors: a retry leaves what a layer within has rejected, a breaker takes a timeout within for a failure and a rejection for nothing, and neither needs a predicate for that.
+//! - Layers know each other's errors: a retry leaves what a layer within has rejected, a breaker takes a timeout within for a failure and a rejection for nothing, and neither needs a predicate for that. What timed out before it came to the operation, in a queue within, is nothing too: the service has not been asked.
 //! - Nothing is boxed or allocated, and the operation need not be cloned: it lies in the outermost future, once, and is lent to the layers. The call is `Send` where its parts are.
 //! - A call that is dropped gives back all it holds, the innermost first.
 //!
@@ -25,13 +25,14 @@
 //! | `retry(R).circuit_breaker(B)` | each attempt counts, and the retry ends when the breaker opens. The other way round, the breaker sees a call that was retried to its end as one failure, and trips late |
 //! | `retry(R).rate_limiter(L)` | each attempt costs a permit: for a quota that the service counts. The other way round, for so many calls of users |
 //! | `circuit_breaker(B).rate_limiter(L)` | nobody waits for a permit while the service is down |
+//! | `circuit_breaker(B).timeout(2 s).rate_limiter(L)`, or a bulkhead or an adaptive limit within | the 2 s include the wait. What waits still when they are over counts as nothing for `B`; what has begun is a failure, however little of them was left to it. Put the timeout innermost |
 //! | `circuit_breaker(B).timeout(2 s)` | what hangs is a failure. With the timeout outside, an attempt that is cut off is dropped, and counts as nothing |
 //! | `bulkhead(H).timeout(2 s)` | the time counts from when there is a place. The other way round, it includes the queue |
 //! | `bulkhead(H).retry(R)` | a call keeps its place during pauses, which bounds callers. `retry(R).bulkhead(H)` gives it to others meanwhile, which bounds the service's load |
 //! | `hedge(H).timeout(2 s)` | each start has 2 s. With the timeout outside, the call has; what is late there is hedged all the same |
 //! | `hedge(H).circuit_breaker(B)` | starts that lose are dropped, and count as nothing. The other way round, the breaker sees calls |
 //! | `hedge(H).bulkhead(B)`, or a rate limiter or an adaptive limit within | each start waits for its own turn, so that hedges help only while there is room; one that still waits when the call ends has cost nothing. The other way round, a call has one place for all its starts, and the service may have more of them than places |
-//! | `adaptive_limit(A).timeout(2 s)` | what is cut off is a sign of overload, and the limit gives way. With the timeout outside it learns nothing from that |
+//! | `adaptive_limit(A).timeout(2 s)` | what is cut off is a sign of overload, and the limit gives way, unless it was cut off in a queue within. With the timeout outside it learns nothing from that |
 //! | `fallback(F)`, outermost | whatever the layers within say has an alternative |
 //!
 //! What is to be all around, written outermost first, for a call to a service: `timeout`, `retry`, `circuit_breaker`, `rate_limiter`, `bulkhead`, `timeout`.

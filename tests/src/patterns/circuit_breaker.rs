@@ -187,12 +187,10 @@ pub(super) fn written(key: Option<Value>) -> String {
 
 fn explain(error: BreakerError<Failure>) -> (&'static str, Map<String, Value>) {
     match error {
-        BreakerError::Open { retry_after } => {
+        BreakerError::Open { retry_after } | BreakerError::HalfOpen { retry_after } => {
             let after = retry_after.map(|after| Millis(time::nanos(after)).to_json());
             ("open", details(json!({ "retry_after": after })))
         }
-        // It depends on the probes.
-        BreakerError::HalfOpen => ("open", details(json!({ "retry_after": null }))),
         BreakerError::TableFull { .. } => ("full", Map::new()),
         BreakerError::Failed(failure) => ("operation", details(json!({ "value": failure.value }))),
         BreakerError::Config(error) => ("config", details(json!({ "value": error.to_string() }))),

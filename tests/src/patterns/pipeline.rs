@@ -91,6 +91,7 @@ trait AnyOperation {
     fn start(&mut self) -> Box<dyn Any>;
     fn poll_run(&mut self, run: &mut dyn Any, cx: &mut Context<'_>) -> Poll<Ended>;
     fn may_repeat(&self) -> bool;
+    fn begun(&self) -> Option<u32>;
 }
 
 impl<O: Operation<Output = Ended, Run: 'static>> AnyOperation for O {
@@ -105,6 +106,10 @@ impl<O: Operation<Output = Ended, Run: 'static>> AnyOperation for O {
 
     fn may_repeat(&self) -> bool {
         Operation::may_repeat(self)
+    }
+
+    fn begun(&self) -> Option<u32> {
+        Operation::begun(self)
     }
 }
 
@@ -128,6 +133,10 @@ impl Operation for Erased {
 
     fn may_repeat(&self) -> bool {
         self.0.may_repeat()
+    }
+
+    fn begun(&self) -> Option<u32> {
+        self.0.begun()
     }
 }
 
@@ -230,8 +239,9 @@ impl<S: Stage + 'static> Subject<S> for Piping<S::Platform> {
 
 fn explain(error: &PipelineError<Failure>) -> (&'static str, Map<String, Value>) {
     let (kind, of_cause) = cause(error.cause());
-    let Some(reason) = error.stop_reason() else {
+    let Some(reason) = error.stop_reason().filter(|reason| *reason != StopReason::Refused) else {
         let mut told = details(of_cause);
+        told.insert("attempts".into(), json!(error.attempts()));
         if let Some(layer) = error.layer() {
             told.insert("layer".into(), json!(layer.index));
         }
@@ -262,11 +272,10 @@ fn cause(cause: &Cause<Failure>) -> (&'static str, Value) {
             ("full", json!({}))
         }
         Cause::RateLimiter(RateLimitError::Exhausted) => ("exhausted", json!({})),
-        Cause::CircuitBreaker(BreakerError::Open { retry_after }) => {
+        Cause::CircuitBreaker(BreakerError::Open { retry_after } | BreakerError::HalfOpen { retry_after }) => {
             let after = retry_after.map(|after| Millis(time::nanos(after)).to_json());
             ("open", json!({ "retry_after": after }))
         }
-        Cause::CircuitBreaker(BreakerError::HalfOpen) => ("open", json!({ "retry_after": null })),
         Cause::Config(error) => ("config", json!({ "value": error.to_string() })),
         // The enum may grow; a scenario then says which kind it expects.
         _ => ("unknown", json!({})),

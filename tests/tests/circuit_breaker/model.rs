@@ -1,5 +1,7 @@
 //! Beside a model that keeps everything that ever happened, and looks through it.
 
+use std::time::Duration;
+
 use aplomb::CircuitBreaker;
 use aplomb::backoff::Exponential;
 use aplomb::circuit_breaker::{Consecutive, LastCalls, LastTime, State, Trip};
@@ -22,8 +24,16 @@ struct Settings {
     /// Milliseconds, which double up to eight times as many.
     open_for: u64,
     half_open: u32,
-    half_open_for: Option<u64>,
+    half_open_for: Lasts,
     successes: u32,
+}
+
+/// For how long it is half-open.
+#[derive(Debug, Clone, Copy)]
+enum Lasts {
+    ByDefault,
+    Millis(u64),
+    Forever,
 }
 
 fn settings(random: &mut fastrand::Rng) -> Settings {
@@ -40,7 +50,11 @@ fn settings(random: &mut fastrand::Rng) -> Settings {
         kind,
         open_for: random.u64(0..60),
         half_open: random.u32(1..4),
-        half_open_for: random.bool().then(|| random.u64(1..80)),
+        half_open_for: match random.u8(0..5) {
+            0 => Lasts::Forever,
+            1 | 2 => Lasts::Millis(random.u64(1..80)),
+            _ => Lasts::ByDefault,
+        },
         successes: random.u32(1..4),
     }
 }
@@ -75,8 +89,13 @@ impl Model {
         }
     }
 
+    /// How long it opens the next time.
+    fn pause(&self) -> u64 {
+        self.settings.open_for << self.openings.min(3)
+    }
+
     fn open(&mut self, now: u64) {
-        let pause = self.settings.open_for << self.openings.min(3);
+        let pause = self.pause();
         self.openings += 1;
         self.enter(State::Open, Some(now + pause));
     }
@@ -87,7 +106,12 @@ impl Model {
             self.open(self.until.unwrap());
         }
         if self.state == State::Open && now >= self.until.unwrap() {
-            self.enter(State::HalfOpen, self.settings.half_open_for.map(|time| now + time));
+            let lasts = match self.settings.half_open_for {
+                Lasts::ByDefault => Some(self.pause().max(60_000)),
+                Lasts::Millis(time) => Some(time),
+                Lasts::Forever => None,
+            };
+            self.enter(State::HalfOpen, lasts.map(|time| now + time));
         }
         match self.state {
             State::Closed | State::Disabled => Some(self.epoch),
@@ -178,7 +202,11 @@ fn play<T: Trip + Copy + 'static>(
     clock: &'static ManualClock<1>,
 ) {
     let breaker = breaker.half_open(settings.half_open).success_threshold(settings.successes);
-    let breaker = settings.half_open_for.into_iter().fold(breaker, |breaker, time| breaker.half_open_for(ms(time)));
+    let breaker = match settings.half_open_for {
+        Lasts::ByDefault => breaker,
+        Lasts::Millis(time) => breaker.half_open_for(ms(time)),
+        Lasts::Forever => breaker.half_open_for(Duration::MAX),
+    };
     let open = Exponential::from(ms(settings.open_for)).factor(Ratio::new(2, 1)).max(ms(settings.open_for * 8));
     let breaker = leak(breaker.open_backoff(open).check().unwrap());
     let mut model = Model::new(settings);
@@ -195,7 +223,9 @@ fn play<T: Trip + Copy + 'static>(
             0..10 => match (breaker.permit(), model.admit(now)) {
                 (Ok(permit), Some(epoch)) => under_way.push((permit, epoch)),
                 (Err(error), None) => {
-                    let left = model.until.filter(|_| model.state == State::Open).map(|until| ms(until - now));
+                    // While it is half-open, no longer than a probe that fails now would take.
+                    let most = if model.state == State::HalfOpen { model.pause() } else { u64::MAX };
+                    let left = model.until.map(|until| ms((until - now).min(most)));
                     assert_eq!(error.retry_after(), left, "{}", told());
                 }
                 (permit, expected) => panic!("{permit:?} instead of {expected:?}: {}", told()),
@@ -233,12 +263,13 @@ fn play<T: Trip + Copy + 'static>(
         let snapshot = breaker.snapshot();
         let counts = model.state == State::HalfOpen && model.until.is_none_or(|until| now < until);
         assert_eq!(snapshot.probes, if counts { model.probes } else { 0 }, "{}", told());
+        // Of this time that it is half-open: those that have outlasted another one go on beside them.
         let probes = under_way.iter().filter(|(_, epoch)| *epoch == model.epoch && model.state == State::HalfOpen).count();
         assert!(probes <= settings.half_open as usize, "{}", told());
     }
     // It never stays open for ever: whatever hangs, time and successes close it.
-    if settings.half_open_for.is_none() {
-        // Without a limit to their time, probes that hang do hold it up.
+    if matches!(settings.half_open_for, Lasts::Forever) {
+        // Whoever says so has it held up by probes that hang.
         under_way.clear();
     }
     if matches!(breaker.state(), State::ForcedOpen | State::Disabled) {

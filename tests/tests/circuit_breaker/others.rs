@@ -122,6 +122,51 @@ fn resilience4j_bounds_half_open() {
     }
 }
 
+/// gobreaker, where a probe that never ends is the last one, and resilience4j by default.
+#[test]
+fn by_default_half_open_has_an_end() {
+    for (open_for, lasts) in [(0, 60_000), (10, 60_000), (600_000, 600_000)] {
+        let clock = clock();
+        let breaker = by(clock, Consecutive::new(1)).open_for(ms(open_for));
+        breaker.permit().unwrap().failure();
+        clock.set(at(open_for));
+        let hangs = breaker.permit().unwrap();
+        clock.set(at(open_for + lasts - 1));
+        assert_eq!(breaker.state(), State::HalfOpen, "{open_for}");
+        let left = ms(1.min(open_for));
+        assert_eq!(breaker.permit().unwrap_err(), aplomb::BreakerError::HalfOpen { retry_after: Some(left) });
+        clock.set(at(open_for + lasts + open_for));
+        let beside_it = breaker.permit().unwrap();
+        assert_eq!(breaker.snapshot().probes, 1, "the one that hangs is none of this time's");
+        hangs.failure();
+        beside_it.success();
+        assert_eq!(breaker.state(), State::Closed, "{open_for}");
+    }
+}
+
+#[test]
+fn by_default_a_probe_may_take_longer_than_it_was_open() {
+    let clock = clock();
+    let breaker = by(clock, Consecutive::new(1)).open_for(ms(10));
+    breaker.permit().unwrap().failure();
+    clock.set(at(10));
+    let probe = breaker.permit().unwrap();
+    clock.set(at(60_010));
+    probe.success();
+    assert_eq!(breaker.state(), State::Closed);
+}
+
+#[test]
+fn whoever_says_so_waits_for_a_probe_for_ever() {
+    let clock = clock();
+    let breaker = by(clock, Consecutive::new(1)).open_for(ms(10)).half_open_for(std::time::Duration::MAX);
+    breaker.permit().unwrap().failure();
+    clock.set(at(10));
+    let _hangs = breaker.permit().unwrap();
+    clock.set(at(1_000_000_000));
+    assert_eq!(breaker.permit().unwrap_err(), aplomb::BreakerError::HalfOpen { retry_after: None });
+}
+
 /// gobreaker: `ReadyToTrip` is by default "more than 5 consecutive failures", `Timeout` 60 s, `MaxRequests` 1; results of an earlier generation are ignored.
 #[test]
 fn gobreaker_by_default() {
@@ -134,7 +179,7 @@ fn gobreaker_by_default() {
     assert_eq!(breaker.permit().unwrap_err().retry_after(), Some(ms(1)));
     clock.set(at(60_000));
     let probe = breaker.permit().unwrap();
-    assert_eq!(breaker.permit().unwrap_err(), aplomb::BreakerError::HalfOpen);
+    assert_eq!(breaker.permit().unwrap_err(), aplomb::BreakerError::HalfOpen { retry_after: Some(secs(60)) });
     old.success();
     assert_eq!(breaker.state(), State::HalfOpen);
     probe.success();

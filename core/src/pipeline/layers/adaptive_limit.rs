@@ -1,13 +1,15 @@
+use core::cell::Cell;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use crate::adaptive_limit::{AdaptiveLimit, Algorithm, Event, Run, Verdict};
 use crate::judge::Judge;
 use crate::observe::SharedObserver;
-use crate::operation::{Lent, Operation};
+use crate::operation::Operation;
 use crate::pipeline::error::{LayerId, PipelineError};
 use crate::pipeline::layer::{Layer, Layered};
 use crate::pipeline::layers::verdict;
+use crate::pipeline::layers::watched::{Watched, Watching};
 use crate::platform::Platform;
 use crate::storage::Storage;
 
@@ -38,7 +40,7 @@ where
     O: Operation<Output = Result<T, PipelineError<E>>>,
 {
     type Output = O::Output;
-    type Run = Run<&'b AdaptiveLimit<P, A, J, S, V>, (), O::Run>;
+    type Run = Run<&'b AdaptiveLimit<P, A, J, S, V>, (), Watched<O::Run>>;
 
     #[inline]
     fn start(&mut self) -> Self::Run {
@@ -47,11 +49,13 @@ where
 
     #[inline]
     fn poll_run(&mut self, run: Pin<&mut Self::Run>, cx: &mut Context<'_>) -> Poll<O::Output> {
-        let index = self.index;
+        let (index, has_begun) = (self.index, Cell::new(true));
         // What took too long is a sign of overload; what a layer within has not let through says nothing of the service.
-        let judged =
-            |judge: &J, outcome: Result<&T, &PipelineError<E>>| verdict(judge, outcome, Verdict::Overload, Verdict::Ignored);
-        run.poll_driven(&mut Lent(&mut self.operation), judged, cx)
+        let judged = |judge: &J, outcome: Result<&T, &PipelineError<E>>| {
+            verdict(judge, outcome, has_begun.get(), Verdict::Overload, Verdict::Ignored)
+        };
+        let mut operation = Watching { operation: &mut self.operation, has_begun: &has_begun };
+        run.poll_driven(&mut operation, judged, cx)
             .map_err(|error| PipelineError::of_adaptive_limit(error, LayerId { index, name: "adaptive limit" }))
     }
 

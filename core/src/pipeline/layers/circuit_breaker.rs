@@ -1,3 +1,4 @@
+use core::cell::Cell;
 use core::hash::Hash;
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -7,10 +8,11 @@ use crate::circuit_breaker::{Circuit, CircuitBreaker, Event, KeyedCircuitBreaker
 use crate::judge::Judge;
 use crate::key::KeyHash;
 use crate::observe::SharedObserver;
-use crate::operation::{Lent, Operation};
+use crate::operation::Operation;
 use crate::pipeline::error::{LayerId, PipelineError};
 use crate::pipeline::layer::{Layer, Layered};
 use crate::pipeline::layers::verdict;
+use crate::pipeline::layers::watched::{Watched, Watching};
 use crate::platform::Platform;
 use crate::storage::Storage;
 
@@ -81,7 +83,7 @@ where
     O: Operation<Output = Result<T, PipelineError<E>>>,
 {
     type Output = O::Output;
-    type Run = Run<C, (), O::Run>;
+    type Run = Run<C, (), Watched<O::Run>>;
 
     #[inline]
     fn start(&mut self) -> Self::Run {
@@ -90,12 +92,13 @@ where
 
     #[inline]
     fn poll_run(&mut self, run: Pin<&mut Self::Run>, cx: &mut Context<'_>) -> Poll<O::Output> {
-        let index = self.index;
+        let (index, has_begun) = (self.index, Cell::new(true));
         // What took too long has failed; what a layer within has not let through says nothing of the service.
         let judged = |judge: &C::Judge, outcome: Result<&T, &PipelineError<E>>| {
-            verdict(judge, outcome, Verdict::Failure, Verdict::Ignored)
+            verdict(judge, outcome, has_begun.get(), Verdict::Failure, Verdict::Ignored)
         };
-        run.poll_driven(&mut Lent(&mut self.operation), judged, cx)
+        let mut operation = Watching { operation: &mut self.operation, has_begun: &has_begun };
+        run.poll_driven(&mut operation, judged, cx)
             .map_err(|error| PipelineError::of_circuit_breaker(error, LayerId { index, name: "circuit breaker" }))
     }
 

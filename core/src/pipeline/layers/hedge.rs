@@ -66,6 +66,6 @@ where
 fn judged<T, E, J: Judge<T, E, Verdict>>(judge: &J, outcome: Result<&T, &PipelineError<E>>) -> Option<Verdict> {
     match outcome {
         Err(error) if error.cause().is_rejected() => None,
-        _ => Some(verdict(judge, outcome, Verdict::Failure, Verdict::Fatal)),
+        _ => Some(verdict(judge, outcome, true, Verdict::Failure, Verdict::Fatal)),
     }
 }

@@ -3,6 +3,7 @@ use core::task::{Context, Poll};
 use core::time::Duration;
 
 use crate::backoff::Backoff;
+use crate::circuit_breaker::BreakerError;
 use crate::operation::{Lent, Operation};
 use crate::pipeline::error::{Cause, LayerId, PipelineError};
 use crate::pipeline::layer::{Layer, Layered};
@@ -50,6 +51,8 @@ impl<T, E, R: Rules<T, E>> Rules<T, PipelineError<E>> for Within<R> {
             Ok(value) => self.rules.retry_after(Ok(value)),
             Err(error) => match error.cause() {
                 Cause::Failed(error) => self.rules.retry_after(Err(error)),
+                // Which is at the latest, and a probe may end at any moment: that is what the backoff is for.
+                Cause::CircuitBreaker(BreakerError::HalfOpen { .. }) => None,
                 _ => error.retry_after(),
             },
         }

@@ -189,9 +189,9 @@ impl<T: Trip + 'static> Subject for Many<T> {
 
 fn explain(error: BreakerError<Failure>) -> Error {
     match error {
-        BreakerError::Open { retry_after } => Error { retry_after: Some(retry_after), ..Error::new("open") },
-        // It depends on the probes.
-        BreakerError::HalfOpen => Error { retry_after: Some(None), ..Error::new("open") },
+        BreakerError::Open { retry_after } | BreakerError::HalfOpen { retry_after } => {
+            Error { retry_after: Some(retry_after), ..Error::new("open") }
+        }
         BreakerError::TableFull { .. } => Error::new("full"),
         BreakerError::Failed(failure) => Error::operation(failure),
         BreakerError::Config(error) => Error::config(error),

@@ -83,6 +83,7 @@ trait AnyOperation {
     fn start(&mut self) -> Owned<dyn Any>;
     fn poll_run(&mut self, run: Pin<&mut dyn Any>, cx: &mut Context<'_>) -> Poll<Ended>;
     fn may_repeat(&self) -> bool;
+    fn begun(&self) -> Option<u32>;
 }
 
 impl<O: Operation<Output = Ended, Run: 'static>> AnyOperation for O {
@@ -100,6 +101,10 @@ impl<O: Operation<Output = Ended, Run: 'static>> AnyOperation for O {
 
     fn may_repeat(&self) -> bool {
         Operation::may_repeat(self)
+    }
+
+    fn begun(&self) -> Option<u32> {
+        Operation::begun(self)
     }
 }
 
@@ -128,6 +133,10 @@ impl Operation for Erased {
 
     fn may_repeat(&self) -> bool {
         self.0.as_ref().may_repeat()
+    }
+
+    fn begun(&self) -> Option<u32> {
+        self.0.as_ref().begun()
     }
 }
 
@@ -232,13 +241,12 @@ fn explain(error: &PipelineError<Failure>) -> Error {
         Cause::Config(error) => Some(Value::Config(*error)),
         _ => None,
     };
-    let Some(reason) = error.stop_reason() else {
+    let Some(reason) = error.stop_reason().filter(|reason| *reason != StopReason::Refused) else {
         let retry_after = match cause {
-            Cause::CircuitBreaker(BreakerError::Open { retry_after }) => Some(*retry_after),
-            Cause::CircuitBreaker(BreakerError::HalfOpen) => Some(None),
+            Cause::CircuitBreaker(BreakerError::Open { retry_after } | BreakerError::HalfOpen { retry_after }) => Some(*retry_after),
             _ => None,
         };
-        return Error { value, layer, retry_after, ..Error::new(kind(cause)) };
+        return Error { value, attempts: Some(error.attempts()), layer, retry_after, ..Error::new(kind(cause)) };
     };
     let kind_of_end = match reason {
         StopReason::Exhausted => "exhausted",
@@ -262,7 +270,7 @@ fn kind(cause: &Cause<Failure>) -> &'static str {
         Cause::RateLimiter(RateLimitError::Deadline { .. }) => "deadline",
         Cause::RateLimiter(RateLimitError::TableFull { .. }) | Cause::CircuitBreaker(BreakerError::TableFull { .. }) => "full",
         Cause::RateLimiter(RateLimitError::Exhausted) => "exhausted",
-        Cause::CircuitBreaker(BreakerError::Open { .. } | BreakerError::HalfOpen) => "open",
+        Cause::CircuitBreaker(BreakerError::Open { .. } | BreakerError::HalfOpen { .. }) => "open",
         Cause::Config(_) => "config",
         // The enum may grow; a scenario then says which kind it expects.
         _ => "unknown",
