@@ -5,7 +5,7 @@ use super::acquire::Acquire;
 use super::algorithm::{Algorithm, TokenBucket};
 use super::error::RateLimitError;
 use super::event::Event;
-use super::line::{Ask, Crowd, Desk, Limits, Snapshot, lateness};
+use super::line::{Crowd, Desk, Limits, Snapshot, Waiters, lateness};
 use super::lines::{Find, Lines};
 use super::outside::Outside;
 use super::permit::Permit;
@@ -18,7 +18,6 @@ use crate::panicking::wake_all;
 use crate::platform::Platform;
 use crate::storage::Storage;
 use crate::sync::Shared;
-use crate::sync::wait_list::Slab;
 use crate::time::{Clock, Instant, Steady};
 
 /// So many permits in so much time, and a queue of those who wait for theirs, first come first served. The module [`rate_limiter`](crate::rate_limiter) tells what it promises.
@@ -67,12 +66,12 @@ struct State<A: Algorithm, S: Storage> {
     crowd: Crowd<S::Link>,
     /// The rule, if it has been changed.
     changed: Option<A>,
-    slab: Slab<Ask, S>,
+    waiters: Waiters<S>,
 }
 
 impl<P: Platform, A: Algorithm, S: Storage, O> RateLimiter<P, A, S, O> {
     pub(super) const fn made(clock: P::Clock, algorithm: A, limits: Limits, error: Option<ConfigError>, observer: O) -> Self {
-        let state = State { steady: Steady::new(), taken: A::START, crowd: Crowd::NONE, changed: None, slab: Slab::new() };
+        let state = State { steady: Steady::new(), taken: A::START, crowd: Crowd::NONE, changed: None, waiters: Waiters::NONE };
         Self { clock, limits, algorithm, outside: Outside::NOTHING, error, state: Shared::new(state), observer }
     }
 }
@@ -262,11 +261,11 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
             rule.take_over(&mut state.taken, state.changed.as_ref().unwrap_or(&self.algorithm), now);
             let most = rule.most();
             let replaced = state.changed.replace(rule);
-            state.crowd.refit(&mut state.slab, most);
+            state.waiters.refit(&mut state.crowd, most);
             (Ok(self.desk(state, now).reconsider()), replaced)
         });
         let mut first = changed?;
-        wake_all(&mut || first.take().or_else(|| self.state.with(|state| state.crowd.next_in_vain(&mut state.slab))));
+        wake_all(&mut || first.take().or_else(|| self.state.with(|state| state.waiters.next_refused())));
         Ok(())
     }
 
@@ -325,7 +324,7 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
             limits: self.limits,
             taken: &mut state.taken,
             crowd: &mut state.crowd,
-            slab: &mut state.slab,
+            waiters: &mut state.waiters,
             steady: state.steady,
             now,
             lateness: const { lateness(<P::Clock as Clock>::RESOLUTION) },
