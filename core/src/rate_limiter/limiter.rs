@@ -28,7 +28,7 @@ use crate::time::{Clock, Instant, Steady};
 /// | --- | --- |
 /// | burst ([`with_burst`](RateLimiter::with_burst)) | as many as in one `per` |
 /// | [`max_concurrent`](RateLimiter::max_concurrent) | any number |
-/// | [`max_waiting`](RateLimiter::max_waiting) | as many as `S` has room for |
+/// | [`max_waiting`](RateLimiter::max_waiting) | as many as `S` has room for; on the heap, set it |
 /// | [`observed_by`](RateLimiter::observed_by) | nobody is told |
 ///
 /// # Examples
@@ -230,7 +230,9 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
         }
     }
 
-    /// Changes the rule from now on. The permits that are there stay there, as far as there can be so many; who waits, waits by the new rule; reservations keep their instants.
+    /// Changes the rule from now on. A bucket keeps the permits that are there, as far as it can hold so many. A window keeps what was taken in it, so that the new rule's other permits are there at once: after 10 of 10, and then 100 a second, a [`TokenBucket`] has none, and a window 90.
+    ///
+    /// Who waits, waits by the new rule. Whoever waits for more than there can be by it ends with [`TooManyPermits`](RateLimitError::TooManyPermits), though yet another rule comes before it is polled. Reservations keep their instants.
     ///
     /// The whole rule is changed, but for what the new one leaves open: with a [`Rate`](super::Rate) alone, or a [`TokenBucket`] of it, a burst that was set stays what it is (as with `SetLimit` of Go's `x/time/rate`), and one that never was is as many permits as come in one `per`. For
     /// another, give a bucket with its [`burst`](TokenBucket::burst).
@@ -247,7 +249,12 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
     /// let limiter: RateLimiter = RateLimiter::new(Rate::per_second(10));
     /// limiter.try_acquire(6).unwrap();
     /// limiter.set_rate(Rate::per_second(100))?;
-    /// assert_eq!(limiter.snapshot().available, 4);
+    /// assert_eq!(limiter.snapshot().available, 4, "and 100 more in a second");
+    ///
+    /// let limiter = RateLimiter::fixed_window(Rate::per_second(10));
+    /// limiter.try_acquire(6).unwrap();
+    /// limiter.set_rate(Rate::per_second(100))?;
+    /// assert_eq!(limiter.snapshot().available, 94);
     /// # Ok::<_, ConfigError>(())
     /// ```
     pub fn set_rate(&self, rule: impl Into<A>) -> Result<(), ConfigError> {

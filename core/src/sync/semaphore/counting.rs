@@ -103,7 +103,7 @@ impl<P: Platform, S: Storage, X> Semaphore<P, S, X> {
         Self { state: Shared::new(State::new(permits, beside)), max_waiting: u32::MAX }
     }
 
-    /// At most so many wait; with 0, nobody does. Default: as many as the [storage](Semaphore::with_storage) has room for.
+    /// At most so many wait; with 0, nobody does. Default: as many as the [storage](Semaphore::with_storage) has room for; on the heap, set it.
     ///
     /// # Examples
     ///
