@@ -30,7 +30,7 @@ use crate::time::{Clock, Instant, duration};
 /// | [`window`](AdaptiveLimit::window), [`min_calls`](AdaptiveLimit::min_calls) | 100 ms, 10 calls |
 /// | [`overload_if`](AdaptiveLimit::overload_if), [`judged_by`](AdaptiveLimit::judged_by) | errors count as nothing |
 /// | [`overload_tolerance`](AdaptiveLimit::overload_tolerance) | 5 % of the calls of a window, and one |
-/// | [`max_waiting`](AdaptiveLimit::max_waiting) | as many as the storage has room for |
+/// | [`max_waiting`](AdaptiveLimit::max_waiting) | as many as the storage has room for; on the heap, set it |
 /// | [`max_wait`](AdaptiveLimit::max_wait) | without limit |
 ///
 /// # Examples

@@ -108,7 +108,7 @@ impl<P: Platform, A: Algorithm, J, S: Storage, O> AdaptiveLimit<P, A, J, S, O> {
         self
     }
 
-    /// Lets at most so many wait; with 0, whoever finds the limit reached is rejected at once. Default: as many as the [storage](AdaptiveLimit::storage) has room for.
+    /// Lets at most so many wait; with 0, whoever finds the limit reached is rejected at once. Default: as many as the [storage](AdaptiveLimit::storage) has room for; on the heap, set it.
     ///
     /// # Examples
     ///

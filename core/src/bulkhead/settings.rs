@@ -15,7 +15,7 @@ use crate::time::{duration, nanos};
 ///
 /// | setting | default |
 /// | --- | --- |
-/// | [`max_waiting`](Bulkhead::max_waiting) | as many as the storage has room for |
+/// | [`max_waiting`](Bulkhead::max_waiting) | as many as the storage has room for; on the heap, set it |
 /// | [`max_wait`](Bulkhead::max_wait) | without limit |
 /// | [`observed_by`](Bulkhead::observed_by) | nobody is told |
 /// | [`storage`](Bulkhead::storage) | the platform's |
@@ -126,7 +126,7 @@ impl<P: Platform<Clock: Copy>, S: Storage, O: Copy> Bulkhead<P, S, O> {
 }
 
 impl<P: Platform, S: Storage, O> Bulkhead<P, S, O> {
-    /// Lets at most so many wait; with 0, whoever finds no place is rejected at once. Default: as many as the [storage](Bulkhead::storage) has room for.
+    /// Lets at most so many wait; with 0, whoever finds no place is rejected at once. Default: as many as the [storage](Bulkhead::storage) has room for. On the heap that is no bound, and memory is taken for each; set it.
     ///
     /// # Examples
     ///

@@ -34,9 +34,9 @@ pub enum BreakerError<E = Infallible> {
         /// After how long it is worth another try at the latest: it closes or opens as soon as its probes have ended. Until their time is over, or for as long as it opens if they fail, whichever is less; `None` if [their time](super::CircuitBreaker::half_open_for) has no end.
         retry_after: Option<Duration>,
     },
-    /// There are as many keys as there is room for, and each is in use. Of a table in shards, that is so in the key's shard.
+    /// There is no room for another key: as many are there as may be, and each is in use. Of a table in shards, that is so in the key's shard; others may have room.
     TableFull {
-        /// How many keys there are.
+        /// For how many keys there is room in all.
         capacity: usize,
         /// When the first of them may be tried again, and is forgotten for another; `None` if that depends on a call that runs, or somebody has to say so.
         retry_after: Option<Duration>,
@@ -151,7 +151,7 @@ impl<E: fmt::Display> fmt::Display for BreakerError<E> {
                 write!(f, "rejected: circuit half-open, as many probes run as may, try again in {after:?}")
             }
             Self::HalfOpen { retry_after: None } => f.write_str("rejected: circuit half-open, as many probes run as may"),
-            Self::TableFull { capacity, .. } => write!(f, "table full: {capacity} keys are in use"),
+            Self::TableFull { capacity, .. } => write!(f, "table full: of {capacity} places for keys, none is free for this one"),
             Self::QueueFull { waiting } => write!(f, "queue full: {waiting} are waiting"),
             Self::Failed(error) => error.fmt(f),
             Self::Config(error) => error.fmt(f),

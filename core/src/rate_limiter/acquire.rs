@@ -124,11 +124,13 @@ struct Waited<B: Deref<Target: Lines>> {
     time: Option<Duration>,
     /// Who is to be woken.
     next: Option<Waker>,
+    /// Wakers that aren't needed any more: dropped when all else is done, since that is foreign code and may panic.
+    unused: [Option<Waker>; 2],
 }
 
 impl<B: Deref<Target: Lines>> Waited<B> {
     const fn not(result: Result<SpotOf<B>, RateLimitError>) -> Self {
-        Self { result, time: None, next: None }
+        Self { result, time: None, next: None, unused: [None, None] }
     }
 }
 
@@ -248,22 +250,27 @@ where
 
     /// It has ended: whoever is first now is woken, and the observer told.
     #[inline(never)]
-    fn conclude(mut self: Pin<&mut Self>, waited: Waited<B>) -> Poll<Result<Permit<B>, RateLimitError>> {
-        let (permits, Waited { result, time, next }) = (self.permits, waited);
-        self.as_mut().project().alarm.disarm();
-        let Some(lines) = self.end() else { return Poll::Pending };
+    fn conclude(self: Pin<&mut Self>, waited: Waited<B>) -> Poll<Result<Permit<B>, RateLimitError>> {
+        let Waited { result, time, next, unused } = waited;
+        let this = self.project();
+        let Some(lines) = this.lines.take() else { return Poll::Pending };
+        let finish = || {
+            wake(next);
+            this.alarm.disarm();
+            drop(unused);
+        };
         match result {
             Ok(spot) => {
                 // Should what follows panic, they are held already.
-                let permit = Permit::new(lines, spot, permits);
-                wake(next);
+                let permit = Permit::new(lines, spot, *this.permits);
+                finish();
                 if let Some(waited) = time {
                     permit.lines().observer().observe(&Event::Admitted { waited });
                 }
                 Poll::Ready(Ok(permit))
             }
             Err(reason) => {
-                wake(next);
+                finish();
                 lines.observer().observe(&Event::Rejected { reason });
                 Poll::Ready(Err(reason))
             }
@@ -284,7 +291,7 @@ where
                 let prospect = (listens && place.is_none()).then(|| desk.prospect(permits));
                 (desk.ask(place.map(|place| place.key), permits, deadline, waker), prospect)
             });
-            let (spot, (Asked { turn, unused: _unused, next }, prospect)) = match asked {
+            let (spot, (Asked { turn, unused, next }, prospect)) = match asked {
                 Ok(asked) => asked,
                 Err(error) => return Poll::Ready(Waited::not(Err(error))),
             };
@@ -303,15 +310,16 @@ where
                     }
                     *this.place = None;
                     let expired = lines.with(spot, now, |desk| desk.expire(key, permits));
-                    let (error, [_unused, next]) =
+                    let [replaced, _] = unused;
+                    let (error, [registered, next]) =
                         expired.unwrap_or((RateLimitError::Deadline { retry_after: None }, [None, None]));
-                    return Poll::Ready(Waited { result: Err(error), time: None, next });
+                    return Poll::Ready(Waited { result: Err(error), time: None, next, unused: [registered, replaced] });
                 }
                 Turn::Admitted => Ok(spot),
                 Turn::Refused(error) => Err(error),
             };
             let time = this.place.take().filter(|_| listens).map(|place| now.saturating_duration_since(place.since));
-            return Poll::Ready(Waited { result, time, next });
+            return Poll::Ready(Waited { result, time, next, unused });
         }
     }
 }

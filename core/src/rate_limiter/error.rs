@@ -48,9 +48,9 @@ pub enum RateLimitError<E = Infallible> {
         /// When the permits will be there, if none of those who wait leaves; `None` if the rule can't tell, or that depends on a call that runs.
         retry_after: Option<Duration>,
     },
-    /// There are as many keys as there is room for, and each is in use. Of a table in shards, that is so in the key's shard.
+    /// There is no room for another key: as many are there as may be, and each is in use. Of a table in shards, that is so in the key's shard; others may have room.
     TableFull {
-        /// How many keys there are.
+        /// For how many keys there is room in all.
         capacity: usize,
         /// When the first of them may be out of use, if none is used again; `None` if that depends on a call that runs.
         retry_after: Option<Duration>,
@@ -157,7 +157,7 @@ impl<E: fmt::Display> fmt::Display for RateLimitError<E> {
             }
             Self::Exhausted => f.write_str("no permits are left, and none come back"),
             Self::QueueFull { waiting, .. } => write!(f, "queue full: {waiting} are waiting"),
-            Self::TableFull { capacity, .. } => write!(f, "table full: {capacity} keys are in use"),
+            Self::TableFull { capacity, .. } => write!(f, "table full: of {capacity} places for keys, none is free for this one"),
             Self::Failed(error) => error.fmt(f),
             Self::Config(error) => error.fmt(f),
         }

@@ -5,7 +5,7 @@ use super::acquire::Acquire;
 use super::algorithm::{Algorithm, TokenBucket};
 use super::error::RateLimitError;
 use super::event::Event;
-use super::line::{Ask, Crowd, Desk, Limits, Snapshot, lateness};
+use super::line::{Crowd, Desk, Limits, Snapshot, Waiters, lateness};
 use super::lines::{Find, Lines};
 use super::outside::Outside;
 use super::permit::Permit;
@@ -18,7 +18,6 @@ use crate::panicking::wake_all;
 use crate::platform::Platform;
 use crate::storage::Storage;
 use crate::sync::Shared;
-use crate::sync::wait_list::Slab;
 use crate::time::{Clock, Instant, Steady};
 
 /// So many permits in so much time, and a queue of those who wait for theirs, first come first served. The module [`rate_limiter`](crate::rate_limiter) tells what it promises.
@@ -29,7 +28,7 @@ use crate::time::{Clock, Instant, Steady};
 /// | --- | --- |
 /// | burst ([`with_burst`](RateLimiter::with_burst)) | as many as in one `per` |
 /// | [`max_concurrent`](RateLimiter::max_concurrent) | any number |
-/// | [`max_waiting`](RateLimiter::max_waiting) | as many as `S` has room for |
+/// | [`max_waiting`](RateLimiter::max_waiting) | as many as `S` has room for; on the heap, set it |
 /// | [`observed_by`](RateLimiter::observed_by) | nobody is told |
 ///
 /// # Examples
@@ -67,12 +66,12 @@ struct State<A: Algorithm, S: Storage> {
     crowd: Crowd<S::Link>,
     /// The rule, if it has been changed.
     changed: Option<A>,
-    slab: Slab<Ask, S>,
+    waiters: Waiters<S>,
 }
 
 impl<P: Platform, A: Algorithm, S: Storage, O> RateLimiter<P, A, S, O> {
     pub(super) const fn made(clock: P::Clock, algorithm: A, limits: Limits, error: Option<ConfigError>, observer: O) -> Self {
-        let state = State { steady: Steady::new(), taken: A::START, crowd: Crowd::NONE, changed: None, slab: Slab::new() };
+        let state = State { steady: Steady::new(), taken: A::START, crowd: Crowd::NONE, changed: None, waiters: Waiters::NONE };
         Self { clock, limits, algorithm, outside: Outside::NOTHING, error, state: Shared::new(state), observer }
     }
 }
@@ -231,7 +230,9 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
         }
     }
 
-    /// Changes the rule from now on. The permits that are there stay there, as far as there can be so many; who waits, waits by the new rule; reservations keep their instants.
+    /// Changes the rule from now on. A bucket keeps the permits that are there, as far as it can hold so many. A window keeps what was taken in it, so that the new rule's other permits are there at once: after 10 of 10, and then 100 a second, a [`TokenBucket`] has none, and a window 90.
+    ///
+    /// Who waits, waits by the new rule. Whoever waits for more than there can be by it ends with [`TooManyPermits`](RateLimitError::TooManyPermits), though yet another rule comes before it is polled. Reservations keep their instants.
     ///
     /// The whole rule is changed, but for what the new one leaves open: with a [`Rate`](super::Rate) alone, or a [`TokenBucket`] of it, a burst that was set stays what it is (as with `SetLimit` of Go's `x/time/rate`), and one that never was is as many permits as come in one `per`. For
     /// another, give a bucket with its [`burst`](TokenBucket::burst).
@@ -248,7 +249,12 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
     /// let limiter: RateLimiter = RateLimiter::new(Rate::per_second(10));
     /// limiter.try_acquire(6).unwrap();
     /// limiter.set_rate(Rate::per_second(100))?;
-    /// assert_eq!(limiter.snapshot().available, 4);
+    /// assert_eq!(limiter.snapshot().available, 4, "and 100 more in a second");
+    ///
+    /// let limiter = RateLimiter::fixed_window(Rate::per_second(10));
+    /// limiter.try_acquire(6).unwrap();
+    /// limiter.set_rate(Rate::per_second(100))?;
+    /// assert_eq!(limiter.snapshot().available, 94);
     /// # Ok::<_, ConfigError>(())
     /// ```
     pub fn set_rate(&self, rule: impl Into<A>) -> Result<(), ConfigError> {
@@ -262,11 +268,11 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
             rule.take_over(&mut state.taken, state.changed.as_ref().unwrap_or(&self.algorithm), now);
             let most = rule.most();
             let replaced = state.changed.replace(rule);
-            state.crowd.refit(&mut state.slab, most);
+            state.waiters.refit(&mut state.crowd, most);
             (Ok(self.desk(state, now).reconsider()), replaced)
         });
         let mut first = changed?;
-        wake_all(&mut || first.take().or_else(|| self.state.with(|state| state.crowd.next_in_vain(&mut state.slab))));
+        wake_all(&mut || first.take().or_else(|| self.state.with(|state| state.waiters.next_refused())));
         Ok(())
     }
 
@@ -325,7 +331,7 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
             limits: self.limits,
             taken: &mut state.taken,
             crowd: &mut state.crowd,
-            slab: &mut state.slab,
+            waiters: &mut state.waiters,
             steady: state.steady,
             now,
             lateness: const { lateness(<P::Clock as Clock>::RESOLUTION) },

@@ -41,6 +41,8 @@
 //!
 //! A permit costs a reading of the clock, the lock, and two additions. On platforms with a [`Word`](crate::Platform::Word), a [`TokenBucket`] whose permits lie whole nanoseconds apart gives it by a single exchange in place of the lock, and refuses it by none; the lock is taken only while somebody waits, once [`set_rate`](RateLimiter::set_rate) was called, or with [`max_concurrent`](RateLimiter::max_concurrent). A waiter takes a slot of 32 bytes on 32-bit machines (40 on 64-bit ones, 48 on the heap), and one turn of its task, another when it becomes the first.
 //!
+//! Whoever is refused learns in constant time when it is worth another try; by a [`SlidingWindow`], in the logarithm of what that remembers. [`reserve`](RateLimiter::reserve) goes through all who wait, and by a [`SlidingWindow`] copies what that remembers, if anybody does. [`set_rate`](RateLimiter::set_rate) looks at each who waits, once, under the lock.
+//!
 //! # How peers differ
 //!
 //! Tests play the same calls against each, or against what it was recorded to do.

@@ -9,13 +9,16 @@ use pin_project_lite::pin_project;
 use super::acquire::Acquire;
 use super::error::RateLimitError;
 use super::lines::{Find, Lines};
-use crate::time::Instant;
+use crate::alarm::Alarm;
+use crate::platform::Platform;
+use crate::time::{Clock, Instant};
+use crate::yielding::{YieldNow, yield_now};
 
 pin_project! {
     /// Hands on the items of a stream, each at the cost of a permit.
     ///
     /// An item is taken from the stream first, and then waits for its permit, so that a stream without items costs none. If there can be no permit, it ends with the reason in place of the item, which is lost. Where there is only no room to wait
-    /// ([`QueueFull`](RateLimitError::QueueFull)), it says so and keeps the item, which asks again at the next poll: after a while, if who polls is wise.
+    /// ([`QueueFull`](RateLimitError::QueueFull)), it says so and keeps the item, which asks again when the permits may be there, as it said; or, where nobody knows when that is, after the other tasks have had their turn. So who polls on and on gets an error now and then, and nobody is kept from anything.
     ///
     /// # Cancel safety
     ///
@@ -46,15 +49,44 @@ pin_project! {
         // An item that waits for its permit.
         item: Option<S::Item>,
         #[pin]
-        acquire: Option<Acquire<&'l L, ()>>,
-        ended: bool,
+        stage: Stage<'l, L>,
+    }
+}
+
+pin_project! {
+    #[project = StageProjection]
+    enum Stage<'l, L: Lines> {
+        // An item waits for its permit, or is taken from the stream before that.
+        Acquires { #[pin] acquire: Acquire<&'l L, ()> },
+        // It has said that there is no room to wait, and asks again then.
+        Pauses { #[pin] alarm: Alarm<<<L::Platform as Platform>::Clock as Clock>::Sleep>, until: Instant },
+        // The same, when nobody knows when.
+        Yields { #[pin] others: YieldNow },
+        Ended,
+    }
+}
+
+impl<'l, L: Lines> Stage<'l, L> {
+    const fn acquires(limiter: &'l L) -> Self {
+        Self::Acquires { acquire: Acquire::new(limiter, (), 1, Instant::MAX) }
+    }
+
+    /// After an error.
+    fn after(limiter: &L, error: RateLimitError) -> Self {
+        match error {
+            RateLimitError::QueueFull { retry_after: Some(time), .. } => {
+                Self::Pauses { alarm: Alarm::new(), until: limiter.clock().now() + time }
+            }
+            RateLimitError::QueueFull { retry_after: None, .. } => Self::Yields { others: yield_now() },
+            _ => Self::Ended,
+        }
     }
 }
 
 impl<'l, L: Lines, S: Stream> RateLimitStream<'l, L, S> {
     /// The items of that stream.
     pub const fn new(limiter: &'l L, items: S) -> Self {
-        Self { limiter, items, item: None, acquire: None, ended: false }
+        Self { limiter, items, item: None, stage: Stage::acquires(limiter) }
     }
 }
 
@@ -96,36 +128,41 @@ where
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut this = self.project();
-        if *this.ended {
-            return Poll::Ready(None);
-        }
-        if this.item.is_none() {
-            *this.item = ready!(this.items.poll_next(cx));
-            *this.ended = this.item.is_none();
-            if *this.ended {
-                return Poll::Ready(None);
+        loop {
+            match this.stage.as_mut().project() {
+                StageProjection::Acquires { acquire } => {
+                    if this.item.is_none() {
+                        *this.item = ready!(this.items.as_mut().poll_next(cx));
+                    }
+                    if this.item.is_none() {
+                        this.stage.set(Stage::Ended);
+                        return Poll::Ready(None);
+                    }
+                    match ready!(acquire.poll(cx)) {
+                        // It runs no longer than it takes to hand it on.
+                        Ok(_permit) => {
+                            this.stage.set(Stage::acquires(this.limiter));
+                            return Poll::Ready(this.item.take().map(Ok));
+                        }
+                        Err(error) => {
+                            this.stage.set(Stage::after(this.limiter, error));
+                            if matches!(*this.stage, Stage::Ended) {
+                                *this.item = None;
+                            }
+                            return Poll::Ready(Some(Err(error)));
+                        }
+                    }
+                }
+                StageProjection::Pauses { alarm, until } => ready!(alarm.poll_until(this.limiter.clock(), *until, cx)),
+                StageProjection::Yields { others } => ready!(others.poll(cx)),
+                StageProjection::Ended => return Poll::Ready(None),
             }
-        }
-        if this.acquire.is_none() {
-            this.acquire.set(Some(Acquire::new(*this.limiter, (), 1, Instant::MAX)));
-        }
-        let Some(acquire) = this.acquire.as_mut().as_pin_mut() else { return Poll::Ready(None) };
-        let admitted = ready!(acquire.poll(cx));
-        this.acquire.set(None);
-        match admitted {
-            // It runs no longer than it takes to hand it on.
-            Ok(_permit) => Poll::Ready(this.item.take().map(Ok)),
-            Err(error @ RateLimitError::QueueFull { .. }) => Poll::Ready(Some(Err(error))),
-            Err(error) => {
-                *this.ended = true;
-                *this.item = None;
-                Poll::Ready(Some(Err(error)))
-            }
+            this.stage.set(Stage::acquires(this.limiter));
         }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        if self.ended {
+        if matches!(self.stage, Stage::Ended) {
             return (0, Some(0));
         }
         // It may say any number of times that there is no room.

@@ -12,6 +12,7 @@ mod models;
 mod originals;
 mod outside;
 mod queue;
+mod refits;
 mod reservations;
 mod stream;
 mod waiting;

@@ -42,16 +42,21 @@ async fn call<S: Subject>(sim: Sim, limiter: Rc<RateLimiter<Sim, S::Rule>>, call
         let gone = Gone(Rc::clone(&callers), callers.borrow().len() - 1);
         let index = gone.1;
         // Noted before the first poll, and in the same turn.
-        let permit = if sim.chance(1, 4) {
+        let admitted = if sim.chance(1, 4) {
             let deadline = Deadline::after(aplomb_sim::now(), sim.latency(Duration::ZERO..=per * 3));
             let admitted = limiter.acquire_by(n, deadline).await;
             assert!(aplomb_sim::now() <= deadline.instant());
-            match admitted {
-                Err(RateLimitError::Deadline { .. }) => continue,
-                admitted => admitted.unwrap(),
+            if matches!(admitted, Err(RateLimitError::Deadline { .. })) {
+                continue;
             }
+            admitted
         } else {
-            limiter.acquire(n).await.unwrap()
+            limiter.acquire(n).await
+        };
+        // By a rule that held for no time it was too much.
+        let permit = match admitted {
+            Err(RateLimitError::TooManyPermits { .. }) => continue,
+            admitted => admitted.unwrap(),
         };
         callers.borrow_mut()[index].served = Some(aplomb_sim::now().as_nanos());
         sleep(sim.latency(Duration::ZERO..=per)).await;
@@ -85,7 +90,18 @@ fn check<S: Subject>(callers: &[Caller], terms: Terms, max_concurrent: u32) {
 
 const NAMES: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
 
-fn explore<S: Subject>() {
+/// Fewer permits for no time at all, now and then: whoever waits for more than those is turned away, and for all others it is as if nothing had been.
+async fn flap<S: Subject>(sim: Sim, limiter: Rc<RateLimiter<Sim, S::Rule>>, terms: Terms) {
+    let most = S::Model::new(terms).most();
+    for _ in 0..4 {
+        sleep(sim.latency(Duration::ZERO..=duration(terms.per))).await;
+        let fewer = 1 + u32::try_from(sim.choose(u64::from(most))).unwrap();
+        limiter.set_rate(S::rule(Terms { permits: fewer, ..terms })).unwrap();
+        limiter.set_rate(S::rule(terms)).unwrap();
+    }
+}
+
+fn explore<S: Subject>(flaps: bool) {
     Explore::new().seeds(0..1_000).run(|sim| async move {
         let permits = 1 + u32::try_from(sim.choose(4)).unwrap();
         let per = [100, 997, 1_000_000_000][usize::try_from(sim.choose(3)).unwrap()];
@@ -97,6 +113,9 @@ fn explore<S: Subject>() {
         let most = S::Model::new(terms).most();
         for name in NAMES {
             sim.spawn(name, call::<S>(sim, Rc::clone(&limiter), Rc::clone(&callers), most, per));
+        }
+        if flaps {
+            sim.spawn("rule", flap::<S>(sim, Rc::clone(&limiter), terms));
         }
         for name in &NAMES[..4] {
             sim.drop_at_random(name);
@@ -112,20 +131,27 @@ fn explore<S: Subject>() {
 
 #[test]
 fn of_a_token_bucket() {
-    explore::<OfTokenBucket>();
+    explore::<OfTokenBucket>(false);
 }
 
 #[test]
 fn of_a_fixed_window() {
-    explore::<OfFixedWindow>();
+    explore::<OfFixedWindow>(false);
 }
 
 #[test]
 fn of_a_sliding_window() {
-    explore::<OfSlidingWindow<Heap>>();
+    explore::<OfSlidingWindow<Heap>>(false);
 }
 
 #[test]
 fn of_a_sliding_counter() {
-    explore::<OfSlidingCounter>();
+    explore::<OfSlidingCounter>(false);
+}
+
+#[test]
+fn of_windows_whose_permits_become_fewer_and_as_many_again() {
+    explore::<OfFixedWindow>(true);
+    explore::<OfSlidingWindow<Heap>>(true);
+    explore::<OfSlidingCounter>(true);
 }

@@ -61,15 +61,57 @@ fn an_item_that_waits_costs_no_permit_when_the_stream_is_dropped() {
 #[test]
 fn without_room_to_wait_it_says_so_and_keeps_the_item() {
     let limiter = ten_a_second().max_waiting(0);
+    let full = RateLimitError::QueueFull { waiting: 0, retry_after: Some(ms(100)) };
     aplomb_sim::block_on(async {
-        let mut items = stream::iter(0..2).rate_limited(&limiter);
-        assert_eq!(items.next().await, Some(Ok(0)));
-        let full = RateLimitError::QueueFull { waiting: 0, retry_after: Some(ms(100)) };
-        assert_eq!((items.next().await, items.next().await), (Some(Err(full)), Some(Err(full))));
+        let mut items = stream::iter(0..3).rate_limited(&limiter);
+        assert_eq!((items.next().await, items.next().await), (Some(Ok(0)), Some(Err(full))));
         assert_eq!(items.size_hint(), (1, None));
         aplomb_sim::sleep(ms(100)).await;
-        assert_eq!(items.next().await, Some(Ok(1)));
+        assert!(matches!(poll_once(items.next()).await, Some(Some(Ok(1)))), "whoever has waited meanwhile need not wait again");
+        assert_eq!(items.next().await, Some(Err(full)));
+        assert_eq!((items.next().await, now()), (Some(Ok(2)), 200), "when there are permits, as it said");
         assert_eq!((items.next().await, items.size_hint()), (None, (0, Some(0))));
+    });
+}
+
+/// Whoever polls on and on is told once for each time that it may be worth another try, and others have their turn.
+#[test]
+fn without_room_to_wait_nobody_is_kept_from_his_turn() {
+    let limiter = ten_a_second().max_waiting(0);
+    aplomb_sim::block_on(async {
+        limiter.try_acquire(1).unwrap();
+        let (mut errors, mut served) = (0, 0);
+        let polls = async {
+            let mut items = stream::iter(0..5).rate_limited(&limiter);
+            while let Some(item) = items.next().await {
+                *if item.is_ok() { &mut served } else { &mut errors } += 1;
+            }
+        };
+        let others = async {
+            // They take the permit at the same instant, and before it.
+            for turn in 1..=3 {
+                aplomb_sim::sleep(ms(100)).await;
+                assert_eq!((limiter.try_acquire(1).is_ok(), now()), (true, 100 * turn));
+            }
+        };
+        zip(others, polls).await;
+        assert_eq!((served, errors, now()), (5, 8, 800));
+    });
+}
+
+#[test]
+fn where_a_call_has_to_end_first_it_lets_others_have_their_turn() {
+    let limiter: RateLimiter = RateLimiter::new(Rate::per_second(10)).max_concurrent(1).max_waiting(0);
+    aplomb_sim::block_on(async {
+        let permit = limiter.try_acquire(1).unwrap();
+        let mut items = stream::iter([7]).rate_limited(&limiter);
+        let full = RateLimitError::QueueFull { waiting: 0, retry_after: None };
+        for _ in 0..3 {
+            assert_eq!(items.next().await, Some(Err(full)));
+            assert!(poll_once(items.next()).await.is_none(), "first the others");
+        }
+        drop(permit);
+        assert_eq!((items.next().await, items.next().await, now()), (Some(Ok(7)), None, 0));
     });
 }
 

@@ -428,7 +428,11 @@ fn a_smaller_burst_tells_all_who_wait_for_more() {
         let mut callers = [8, 1, 7, 2, 9].map(|n| Caller::waits(limiter.acquire(n)));
         limiter.set_rate(TokenBucket::new(Rate::new(1, ms(100))).burst(4)).unwrap();
         assert_eq!(limiter.reserve(1).unwrap().delay(), ms(400), "behind three that are waited for");
-        assert_eq!(callers.each_ref().map(|caller| caller.wakes.0.load(Ordering::Relaxed)), [1, 0, 1, 0, 1]);
+        assert_eq!(
+            callers.each_ref().map(|caller| caller.wakes.0.load(Ordering::Relaxed)),
+            [1, 1, 1, 0, 1],
+            "and who is first now"
+        );
         for (index, n) in [(0, 8), (2, 7), (4, 9)] {
             let told = RateLimitError::TooManyPermits { requested: n, most: 4 };
             assert!(matches!(callers[index].poll(), Poll::Ready(Err(error)) if error == told));

@@ -123,7 +123,7 @@ where
         if let Some(error) = breakers.wrong() {
             return Err(BreakerError::Config(error));
         }
-        let (capacity, read) = (breakers.capacity_of_shard(), breakers.clock.now());
+        let (capacity, read) = (breakers.keys(), breakers.clock.now());
         let mut full = BreakerError::TableFull { capacity, retry_after: None };
         let shard = breakers.shard(self.hash).ok_or(full)?;
         let mut new = Some(self.key.to_key());
@@ -135,7 +135,7 @@ where
                 && let Some(key) = new.take()
             {
                 let now = shard.steady.advance(read, &breakers.clock);
-                match shard.add(&breakers.terms, capacity, (self.hash, key), now) {
+                match shard.add(&breakers.terms, breakers.capacity_of_shard(), (self.hash, key), now) {
                     Ok((added, for_it)) => (place, forgotten) = (Some(added), for_it),
                     Err(Full { key, left }) => {
                         new = Some(key);

@@ -131,7 +131,7 @@ pub trait Algorithm {
         }
     }
 
-    /// Takes over a state that another configuration has kept until now: the permits that are there stay there, as far as there can be so many.
+    /// Takes over a state that another configuration has kept until now. What has been taken is not to be had again: a bucket keeps the permits that are there, as far as it can hold so many; a window keeps what was taken in it.
     fn take_over(&self, state: &mut Self::State, from: &Self, now: Instant);
 
     /// What is wrong with the configuration, if anything is.

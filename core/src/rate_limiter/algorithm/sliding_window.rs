@@ -38,8 +38,8 @@ pub struct Log<S: Storage> {
     ring: S::Slots<Taken>,
     oldest: usize,
     entries: usize,
-    /// Of all entries.
-    permits: u32,
+    /// How many permits had been taken before the oldest entry, since ever.
+    forgotten: u64,
     /// The last instant for which permits were reserved. What has slid out by then is forgotten already, so that nothing may be given before, even if they are given back.
     floor: Instant,
 }
@@ -47,7 +47,8 @@ pub struct Log<S: Storage> {
 #[derive(Clone, Copy)]
 struct Taken {
     at: Instant,
-    permits: u32,
+    /// How many permits had been taken with these, since ever. It wraps: what counts is by how much one exceeds another.
+    until: u64,
 }
 
 impl<S: Storage> SlidingWindow<S> {
@@ -77,7 +78,7 @@ impl<S: Storage> SlidingWindow<S> {
     /// Forgets what has slid out.
     fn forget(&self, log: &mut Log<S>, now: Instant) {
         while let Some(entry) = log.get(0).filter(|entry| self.gone(*entry) <= now) {
-            log.permits = log.permits.saturating_sub(entry.permits);
+            log.forgotten = entry.until;
             log.oldest = log.position(1);
             log.entries -= 1;
         }
@@ -85,14 +86,14 @@ impl<S: Storage> SlidingWindow<S> {
 
     /// When `n` permits are there.
     fn fits(&self, log: &Log<S>, now: Instant, n: u32) -> Instant {
-        let mut excess = u64::from(log.permits).saturating_add(u64::from(n)).saturating_sub(u64::from(self.rate.permits()));
-        let mut at = log.floor.max(now);
-        for index in 0..log.entries {
-            let Some(entry) = log.get(index).filter(|_| excess > 0) else { break };
-            excess = excess.saturating_sub(u64::from(entry.permits));
-            at = at.max(self.gone(entry));
+        let at = log.floor.max(now);
+        let excess = log.permits().saturating_add(u64::from(n)).saturating_sub(u64::from(self.rate.permits()));
+        if excess == 0 {
+            return at;
         }
-        at
+        // The first one with which so many have slid out.
+        let last = log.first_where(|entry| entry.until.wrapping_sub(log.forgotten) >= excess);
+        log.get(last).map_or(at, |entry| at.max(self.gone(entry)))
     }
 
     fn is_never(&self, n: u32) -> bool {
@@ -101,7 +102,7 @@ impl<S: Storage> SlidingWindow<S> {
 }
 
 impl<S: Storage> Log<S> {
-    const EMPTY: Self = Self { ring: S::Slots::EMPTY, oldest: 0, entries: 0, permits: 0, floor: Instant::ORIGIN };
+    const EMPTY: Self = Self { ring: S::Slots::EMPTY, oldest: 0, entries: 0, forgotten: 0, floor: Instant::ORIGIN };
 
     /// Where the entry with that number lies in the ring.
     fn position(&self, index: usize) -> usize {
@@ -118,17 +119,41 @@ impl<S: Storage> Log<S> {
         self.get(self.entries.checked_sub(1)?)
     }
 
+    /// How many permits had been taken before the entry with that number, since ever.
+    fn before(&self, index: usize) -> u64 {
+        index.checked_sub(1).and_then(|before| self.get(before)).map_or(self.forgotten, |entry| entry.until)
+    }
+
+    /// Of all entries.
+    fn permits(&self) -> u64 {
+        self.newest().map_or(0, |newest| newest.until.wrapping_sub(self.forgotten))
+    }
+
+    /// The number of the first entry for which that holds, as it does for all after it; if for none, how many there are.
+    fn first_where(&self, holds: impl Fn(Taken) -> bool) -> usize {
+        let (mut first, mut end) = (0, self.entries);
+        while first < end {
+            let middle = first.midpoint(end);
+            if self.get(middle).is_some_and(&holds) {
+                end = middle;
+            } else {
+                first = middle.saturating_add(1);
+            }
+        }
+        first
+    }
+
     fn get_mut(&mut self, index: usize) -> Option<&mut Taken> {
         let position = self.position(index);
         self.ring.as_mut_slice().get_mut(position)
     }
 
     fn push(&mut self, at: Instant, permits: u32) {
-        self.permits = self.permits.saturating_add(permits);
+        let until = self.newest().map_or(self.forgotten, |newest| newest.until).wrapping_add(u64::from(permits));
         match self.entries.checked_sub(1).and_then(|newest| self.get_mut(newest)) {
-            Some(newest) if newest.at == at => newest.permits = newest.permits.saturating_add(permits),
+            Some(newest) if newest.at == at => newest.until = until,
             _ if permits == 0 => {}
-            _ => self.append(Taken { at, permits }),
+            _ => self.append(Taken { at, until }),
         }
     }
 
@@ -165,7 +190,7 @@ impl<S: Storage> Log<S> {
         }
         self.oldest = 0;
         for _ in 0..self.entries.max(4) {
-            if self.ring.try_push(Taken { at: Instant::ORIGIN, permits: 0 }).is_err() {
+            if self.ring.try_push(Taken { at: Instant::ORIGIN, until: 0 }).is_err() {
                 return;
             }
         }
@@ -207,13 +232,16 @@ impl<S: Storage> Algorithm for SlidingWindow<S> {
 
     /// All of them, though nothing is given before the last instant for which anything was reserved.
     fn give_back(&self, state: &mut Log<S>, _now: Instant, n: u32, at: Instant) {
-        let Some(index) = (0..state.entries).rfind(|index| state.get(*index).is_some_and(|entry| entry.at == at)) else { return };
-        let Some(entry) = state.get_mut(index) else { return };
-        let back = n.min(entry.permits);
-        entry.permits -= back;
-        let is_empty = entry.permits == 0;
-        state.permits = state.permits.saturating_sub(back);
-        if is_empty {
+        let index = state.first_where(|entry| entry.at >= at);
+        let Some(entry) = state.get(index).filter(|entry| entry.at == at) else { return };
+        let permits = entry.until.wrapping_sub(state.before(index));
+        let back = permits.min(u64::from(n));
+        for later in index..state.entries {
+            if let Some(entry) = state.get_mut(later) {
+                entry.until = entry.until.wrapping_sub(back);
+            }
+        }
+        if back == permits {
             state.remove(index);
         }
     }
@@ -231,9 +259,10 @@ impl<S: Storage> Algorithm for SlidingWindow<S> {
         if state.floor > now {
             return 0;
         }
-        let counted = (0..state.entries).filter_map(|index| state.get(index)).filter(|entry| self.gone(*entry) > now);
-        let taken = counted.fold(0_u32, |taken, entry| taken.saturating_add(entry.permits));
-        self.rate.permits().saturating_sub(taken)
+        let counts = state.first_where(|entry| self.gone(entry) > now);
+        let slid_out = state.before(counts).wrapping_sub(state.forgotten);
+        let taken = state.permits().saturating_sub(slid_out);
+        self.rate.permits().saturating_sub(u32::try_from(taken).unwrap_or(u32::MAX))
     }
 
     fn most(&self) -> u32 {
@@ -256,9 +285,9 @@ impl<S: Storage> Algorithm for SlidingWindow<S> {
 
 impl<S: Storage> Clone for Log<S> {
     fn clone(&self) -> Self {
-        let mut log = Self { floor: self.floor, ..Self::EMPTY };
+        let mut log = Self { floor: self.floor, forgotten: self.forgotten, ..Self::EMPTY };
         for entry in (0..self.entries).filter_map(|index| self.get(index)) {
-            log.push(entry.at, entry.permits);
+            log.append(entry);
         }
         log
     }
@@ -266,14 +295,14 @@ impl<S: Storage> Clone for Log<S> {
 
 impl<S: Storage> fmt::Debug for Log<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Log").field("permits", &self.permits).finish_non_exhaustive()
+        f.debug_struct("Log").field("permits", &self.permits()).finish_non_exhaustive()
     }
 }
 
 #[cfg(feature = "defmt")]
 impl<S: Storage> defmt::Format for Log<S> {
     fn format(&self, f: defmt::Formatter<'_>) {
-        defmt::write!(f, "Log {{ permits: {}, .. }}", self.permits);
+        defmt::write!(f, "Log {{ permits: {}, .. }}", self.permits());
     }
 }
 

@@ -220,7 +220,7 @@ impl<P: Platform, K, A: Algorithm + Copy, S: Storage, H, O, const SHARDS: usize>
         self
     }
 
-    /// How many callers may wait for each key. As [`RateLimiter::max_waiting`](super::RateLimiter::max_waiting).
+    /// How many callers may wait for each key. As [`RateLimiter::max_waiting`](super::RateLimiter::max_waiting): on the heap, set it.
     #[must_use]
     pub const fn max_waiting(mut self, callers: u32) -> Self {
         self.limits.max_waiting = callers;

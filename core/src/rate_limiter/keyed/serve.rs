@@ -185,7 +185,7 @@ where
         F: FnOnce(&mut Desk<'_, A, S>) -> R,
     {
         let house = self.house();
-        let full = RateLimitError::TableFull { capacity: house.capacity, retry_after: None };
+        let full = RateLimitError::TableFull { capacity: self.keys(), retry_after: None };
         let Some(Home { index, shard }) = self.shard(hash) else { return Err(full) };
         let (mut new, mut act) = (Some(key.to_key()), act);
         let (served, _forgotten) = shard.with(|shard| {
@@ -203,7 +203,7 @@ where
                     Err(Crowded { key, until }) => {
                         new = Some(key);
                         let retry_after = until.map(|at| at.saturating_duration_since(now));
-                        return (Err(RateLimitError::TableFull { capacity: house.capacity, retry_after }), None);
+                        return (Err(RateLimitError::TableFull { capacity: self.keys(), retry_after }), None);
                     }
                 },
             };

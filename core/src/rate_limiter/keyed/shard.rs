@@ -5,9 +5,8 @@ use core::task::Waker;
 use super::crowds::{Crowds, Place};
 use crate::config::ConfigError;
 use crate::rate_limiter::algorithm::{Algorithm, Refused};
-use crate::rate_limiter::line::{Ask, Crowd, Desk, Limits};
+use crate::rate_limiter::line::{Crowd, Desk, Limits, Waiters};
 use crate::storage::Storage;
-use crate::sync::wait_list::Slab;
 use crate::table::{BLOCK, Earliest, Entry, Moved, Table};
 use crate::time::{Instant, Steady};
 
@@ -20,7 +19,7 @@ pub(super) struct Shard<K, A: Algorithm, S: Storage> {
     change: u64,
     /// Of the keys where somebody runs or waits.
     pub(super) crowds: Crowds<S>,
-    slab: Slab<Ask, S>,
+    waiters: Waiters<S>,
     /// When keys that nobody uses are as good as new.
     renewals: Earliest<S>,
 }
@@ -70,7 +69,7 @@ impl<K, A: Algorithm + Copy, S: Storage> Shard<K, A, S> {
         changed: None,
         change: 0,
         crowds: Crowds::new(),
-        slab: Slab::new(),
+        waiters: Waiters::NONE,
         renewals: Earliest::new(),
     };
 
@@ -92,7 +91,7 @@ impl<K, A: Algorithm + Copy, S: Storage> Shard<K, A, S> {
             limits: house.limits,
             taken: &mut known.taken,
             crowd: &mut crowd,
-            slab: &mut self.slab,
+            waiters: &mut self.waiters,
             steady: self.steady,
             now,
             lateness: house.lateness,
@@ -213,8 +212,8 @@ impl<K, A: Algorithm + Copy, S: Storage> Shard<K, A, S> {
         for (_, entry) in self.table.iter_mut() {
             rule.take_over(&mut entry.value.taken, &from, now);
         }
-        let slab = &mut self.slab;
-        self.crowds.for_each(|crowd| crowd.refit(slab, rule.most()));
+        let waiters = &mut self.waiters;
+        self.crowds.for_each(|crowd| waiters.refit(crowd, rule.most()));
         // They may come sooner now.
         self.renewals.start_anew(self.table.slots());
     }
@@ -229,15 +228,15 @@ impl<K, A: Algorithm + Copy, S: Storage> Shard<K, A, S> {
         Ok((rule, self.change))
     }
 
-    /// After a change of the rule, the waker of the next one who has to look anew: whoever is first in a queue, and those who wait in vain. Crowds stay where they are while keys move, so that none is passed over.
+    /// After a change of the rule, the waker of the next one who has to look anew: those whom it has turned away, and whoever is first in a queue. Crowds stay where they are while keys move, so that none is passed over.
     #[allow(clippy::redundant_closure_for_method_calls, reason = "the method is of one lifetime only")]
     pub(super) fn next_to_look(&mut self, house: House<'_, A>, looked_at: &mut usize) -> Option<Waker> {
+        let refused = self.waiters.next_refused();
+        if refused.is_some() {
+            return refused;
+        }
         while *looked_at < self.crowds.slots() {
             let crowd = self.crowds.at(*looked_at);
-            let in_vain = crowd.next_in_vain(&mut self.slab);
-            if in_vain.is_some() {
-                return in_vain;
-            }
             let index = self.crowds.index_at(*looked_at).filter(|_| !crowd.queue.is_empty());
             *looked_at += 1;
             let now = self.steady.latest();

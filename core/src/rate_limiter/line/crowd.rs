@@ -1,8 +1,4 @@
-use core::mem;
-use core::task::Waker;
-
-use crate::storage::{Link, Storage};
-use crate::sync::wait_list::{Queue, Slab};
+use crate::sync::wait_list::Queue;
 use crate::time::Instant;
 
 /// Those who share their permits: who runs, and who waits.
@@ -10,8 +6,8 @@ use crate::time::Instant;
 pub struct Crowd<L> {
     pub(in crate::rate_limiter) queue: Queue<L>,
     pub(super) running: u32,
-    /// Reservations that have not come to an end.
-    pub(super) reserved: u32,
+    /// Those for whom the line is kept though they may not stand in its queue: reservations that have not come to an end, and callers that were refused and have not learnt of it.
+    pub(super) held: u32,
     /// Since when the first in the queue waits for its permits, and for nothing else; never, while it waits for a call to end.
     pub(super) since: Instant,
     /// Permits that those in the queue wait for.
@@ -21,6 +17,7 @@ pub struct Crowd<L> {
 /// What a waiter brings.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::rate_limiter) struct Ask {
+    /// What it waits for; of one that was refused, how many there could be at once.
     pub(super) permits: u32,
     pub(super) by: By,
     /// What a reservation was told, though those before it may leave: its permits are not taken as of any earlier instant.
@@ -38,11 +35,18 @@ pub(super) enum By {
     Reservation,
     /// A reservation that has ended.
     Ended,
+    /// A caller that waited for more than there can be at once by a new rule. It stands in its line's queue no more, and has a slot until it learns of it.
+    Refused,
 }
 
 impl Ask {
     pub(super) const fn of_caller(permits: u32) -> Self {
         Self { permits, by: By::Caller, not_before: Instant::ORIGIN, is_alone: false }
+    }
+
+    /// How many permits it stands for, where there can be so many at once.
+    pub(super) const fn counted(&self, most: u32) -> u32 {
+        if self.permits > most { 0 } else { self.permits }
     }
 
     /// When its permits are taken, if its turn comes now.
@@ -54,7 +58,7 @@ impl Ask {
 impl<L> Crowd<L> {
     /// Nobody.
     pub(in crate::rate_limiter) const NONE: Self =
-        Self { queue: Queue::new(), running: 0, reserved: 0, since: Instant::ORIGIN, asked: 0 };
+        Self { queue: Queue::new(), running: 0, held: 0, since: Instant::ORIGIN, asked: 0 };
 
     /// A call has ended. Says whether somebody waits for that.
     pub(in crate::rate_limiter) const fn end_call(&mut self) -> bool {
@@ -63,23 +67,6 @@ impl<L> Crowd<L> {
     }
 
     pub(in crate::rate_limiter) const fn is_none(&self) -> bool {
-        self.running == 0 && self.reserved == 0 && self.queue.is_empty()
-    }
-}
-
-impl<L: Link> Crowd<L> {
-    /// There can be so many permits at once from now on: who asks for more counts no longer, and has to be told.
-    pub(in crate::rate_limiter) fn refit<S: Storage<Link = L>>(&mut self, slab: &mut Slab<Ask, S>, most: u32) {
-        let asked = &mut self.asked;
-        slab.for_each(&self.queue, |ask| {
-            if ask.permits > most {
-                *asked = asked.saturating_sub(u64::from(mem::take(&mut ask.permits)));
-            }
-        });
-    }
-
-    /// The waker of somebody who has to be told that there will never be so many.
-    pub(in crate::rate_limiter) fn next_in_vain<S: Storage<Link = L>>(&self, slab: &mut Slab<Ask, S>) -> Option<Waker> {
-        slab.take_waker_where(&self.queue, |ask| ask.permits == 0 && ask.by == By::Caller)
+        self.running == 0 && self.held == 0 && self.queue.is_empty()
     }
 }

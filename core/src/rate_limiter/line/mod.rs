@@ -3,18 +3,21 @@
 mod crowd;
 mod in_advance;
 mod snapshot;
+mod waiters;
 
 use core::task::Waker;
 use core::time::Duration;
 
-pub(super) use self::crowd::{Ask, Crowd};
+pub(super) use self::crowd::Crowd;
+use self::crowd::{Ask, By};
 pub(super) use self::in_advance::InAdvance;
 pub use self::snapshot::Snapshot;
+pub(super) use self::waiters::Waiters;
 use super::algorithm::{Algorithm, Refused};
 use super::error::RateLimitError;
 use crate::config::ConfigError;
 use crate::storage::Storage;
-use crate::sync::wait_list::{Full, Key, Slab};
+use crate::sync::wait_list::{Full, Key};
 use crate::time::{Instant, Steady, nanos};
 
 /// How late a caller may come for what it has waited for, and still have it in time: a timer may be a tick late, and its task have its turn some more ticks later.
@@ -96,7 +99,7 @@ pub struct Desk<'d, A: Algorithm, S: Storage> {
     pub(super) limits: Limits,
     pub(super) taken: &'d mut A::State,
     pub(super) crowd: &'d mut Crowd<S::Link>,
-    pub(super) slab: &'d mut Slab<Ask, S>,
+    pub(super) waiters: &'d mut Waiters<S>,
     pub(super) steady: Steady,
     pub(super) now: Instant,
     /// How late a caller may come for what it has waited for, and still have it in time.
@@ -151,23 +154,25 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
             Lack::Refused(Refused::Until(at)) => *at,
             Lack::Refused(Refused::Never) => return self.never(permits).unwrap_or(RateLimitError::Exhausted),
             Lack::Running => return self.never(permits).unwrap_or(RateLimitError::Limited { retry_after: None }),
-            Lack::Others => match self.never(permits) {
-                Some(error) => return error,
-                None if self.earliest(permits).is_never() => return RateLimitError::Exhausted,
-                None => return RateLimitError::Limited { retry_after: self.retry_after(permits) },
-            },
+            Lack::Others => {
+                let earliest = self.earliest(permits);
+                return match self.never(permits) {
+                    Some(error) => error,
+                    None if earliest.is_never() => RateLimitError::Exhausted,
+                    None => RateLimitError::Limited { retry_after: self.retry_after(earliest) },
+                };
+            }
         };
         RateLimitError::Limited { retry_after: Some(at.saturating_duration_since(self.now)) }
     }
 
-    /// When permits are there for somebody who comes, if none of those who wait leaves; `None` if the rule can't tell, or a call has to end first.
-    fn retry_after(&self, permits: u32) -> Option<Duration> {
+    /// In what time permits are there for somebody who comes, if none of those who wait leaves, and they can be there [then](Self::earliest); `None` if the rule can't tell, or a call has to end first.
+    fn retry_after(&self, earliest: Instant) -> Option<Duration> {
         let runs = self.crowd.running >= self.limits.max_concurrent;
         if runs || (self.crowd.since.is_never() && !self.crowd.queue.is_empty()) {
             return None;
         }
-        let at = self.earliest(permits);
-        (at > self.now && !at.is_never()).then(|| at.saturating_duration_since(self.now))
+        (earliest > self.now && !earliest.is_never()).then(|| earliest.saturating_duration_since(self.now))
     }
 
     /// When permits can be there for somebody who comes.
@@ -195,11 +200,12 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
     pub(super) fn ask(&mut self, place: Option<Key<S::Link>>, permits: u32, deadline: Instant, waker: Waker) -> Asked<S::Link> {
         let is_first;
         if let Some(key) = place {
-            // The rule may have changed meanwhile.
-            if let Some(refusal) = self.never(permits) {
-                return self.answer(place, waker, Turn::Refused(refusal));
+            if let Some(most) = self.refused_by(key) {
+                let registered = self.remove(key);
+                let refusal = RateLimitError::TooManyPermits { requested: permits, most };
+                return Asked { turn: Turn::Refused(refusal), unused: [registered, Some(waker)], next: None };
             }
-            is_first = self.slab.is_front(&self.crowd.queue, key);
+            is_first = self.waiters.slab.is_front(&self.crowd.queue, key);
         } else {
             self.settle(true);
             is_first = self.crowd.queue.is_empty();
@@ -217,7 +223,7 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
             }
         };
         let (key, unused) = match place {
-            Some(key) => (key, self.slab.listen(key, waker)),
+            Some(key) => (key, self.waiters.slab.listen(key, waker)),
             None => match self.join(permits, deadline, waker) {
                 Ok(key) => (key, None),
                 Err((refusal, Full(waker))) => return self.answer(None, waker, Turn::Refused(refusal)),
@@ -227,6 +233,11 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
             self.crowd.since = if until.is_never() { until } else { self.crowd.since.min(self.now) };
         }
         Asked { turn: Turn::Wait { key, until: self.steady.on_clock(until) }, unused: [unused, None], next: None }
+    }
+
+    /// How many permits there could be at once, when that caller was turned away by a new rule.
+    fn refused_by(&mut self, key: Key<S::Link>) -> Option<u32> {
+        self.waiters.slab.get_mut(key).filter(|ask| ask.by == By::Refused).map(|ask| ask.permits)
     }
 
     /// Whoever leaves the queue, or has not come into it, is told so.
@@ -243,22 +254,25 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
         if let Some(error) = self.never(permits) {
             return Err((error, Full(waker)));
         }
-        if !deadline.is_never() && self.steady.on_clock(self.earliest(permits)) > deadline {
-            return Err((self.too_late(permits), Full(waker)));
+        if !deadline.is_never() {
+            let earliest = self.earliest(permits);
+            if self.steady.on_clock(earliest) > deadline {
+                return Err((self.too_late(earliest), Full(waker)));
+            }
         }
         self.push(Ask::of_caller(permits), waker).map_err(|full| (self.full(permits), full))
     }
 
     /// To somebody who comes, or has just left, and whose time is not enough.
-    fn too_late(&self, permits: u32) -> RateLimitError {
-        RateLimitError::Deadline { retry_after: self.retry_after(permits) }
+    fn too_late(&self, earliest: Instant) -> RateLimitError {
+        RateLimitError::Deadline { retry_after: self.retry_after(earliest) }
     }
 
     /// To somebody who comes, and has no place to wait.
     fn full(&self, permits: u32) -> RateLimitError {
         let waiting = self.crowd.queue.len();
-        let taken = if waiting >= self.limits.max_waiting { waiting } else { self.slab.places() };
-        RateLimitError::QueueFull { waiting: taken, retry_after: self.retry_after(permits) }
+        let taken = if waiting >= self.limits.max_waiting { waiting } else { self.waiters.slab.places() };
+        RateLimitError::QueueFull { waiting: taken, retry_after: self.retry_after(self.earliest(permits)) }
     }
 
     fn push(&mut self, ask: Ask, waker: Waker) -> Result<Key<S::Link>, Full> {
@@ -266,7 +280,7 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
             return Err(Full(waker));
         }
         let is_first = self.crowd.queue.is_empty();
-        let key = self.slab.push(&mut self.crowd.queue, ask, waker)?;
+        let key = self.waiters.slab.push(&mut self.crowd.queue, ask, waker)?;
         if is_first {
             self.crowd.since = self.now;
         }
@@ -298,14 +312,25 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
     }
 
     fn remove(&mut self, key: Key<S::Link>) -> Option<Waker> {
-        let removed = self.slab.remove(&mut self.crowd.queue, key)?;
-        self.crowd.asked = self.crowd.asked.saturating_sub(u64::from(removed.payload.permits));
+        if self.refused_by(key).is_some() {
+            self.crowd.held = self.crowd.held.saturating_sub(1);
+            return self.waiters.slab.remove(&mut self.waiters.refused, key)?.waker;
+        }
+        let removed = self.waiters.slab.remove(&mut self.crowd.queue, key)?;
+        self.no_longer_asks(&removed.payload);
         removed.waker
+    }
+
+    /// One has left the queue. Says how many permits it stood for.
+    fn no_longer_asks(&mut self, ask: &Ask) -> u32 {
+        let permits = ask.counted(self.algorithm.most());
+        self.crowd.asked = self.crowd.asked.saturating_sub(u64::from(permits));
+        permits
     }
 
     /// A waiter goes without its permits. Its waker comes back, and that of whoever is first now.
     pub(super) fn leave(&mut self, key: Key<S::Link>) -> (Option<Waker>, Option<Waker>) {
-        let was_front = self.slab.is_front(&self.crowd.queue, key);
+        let was_front = self.waiters.slab.is_front(&self.crowd.queue, key);
         let unused = self.remove(key);
         (unused, if was_front { self.reconsider() } else { None })
     }
@@ -313,7 +338,7 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
     /// As [`leave`](Self::leave), of one whose time is up: with what it is told.
     pub(super) fn expire(&mut self, key: Key<S::Link>, permits: u32) -> (RateLimitError, [Option<Waker>; 2]) {
         let (unused, next) = self.leave(key);
-        (self.too_late(permits), [unused, next])
+        (self.too_late(self.earliest(permits)), [unused, next])
     }
 
     /// Something has changed. The waker of whoever is first in the queue: what there is now may do.
@@ -325,6 +350,6 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
     /// The waker of whoever is first in the queue: it looks what there is, and until when it waits.
     fn next(&mut self) -> Option<Waker> {
         self.settle(false);
-        self.slab.take_front_waker(&self.crowd.queue)
+        self.waiters.slab.take_front_waker(&self.crowd.queue)
     }
 }

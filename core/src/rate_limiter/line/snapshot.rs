@@ -30,11 +30,11 @@ pub struct Snapshot {
 impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
     /// Permits that are left to a newcomer by those in the queue: none, unless they are reservations.
     fn left(&self) -> u32 {
+        if self.waiters.slab.iter(&self.crowd.queue).any(|ask| ask.by == By::Caller) {
+            return 0;
+        }
         let mut taken = self.taken.clone();
-        for ask in self.slab.iter(&self.crowd.queue) {
-            if ask.by == By::Caller {
-                return 0;
-            }
+        for ask in self.waiters.slab.iter(&self.crowd.queue) {
             let _at = self.reserved(&mut taken, ask);
         }
         self.algorithm.available(&taken, self.now)

@@ -1,12 +1,14 @@
 use core::fmt;
 use core::mem::forget;
 use core::ops::Deref;
+use core::pin::Pin;
 use core::task::{Context, Waker};
 
 use super::acquire::Acquire;
 use super::error::{AcquireError, TryAcquireError};
 use super::permit::Permit;
 use super::state::{Claim, Entered, State};
+use crate::panicking::clear_at_panic;
 use crate::platform::Platform;
 use crate::storage::Storage;
 use crate::sync::Shared;
@@ -101,7 +103,7 @@ impl<P: Platform, S: Storage, X> Semaphore<P, S, X> {
         Self { state: Shared::new(State::new(permits, beside)), max_waiting: u32::MAX }
     }
 
-    /// At most so many wait; with 0, nobody does. Default: as many as the [storage](Semaphore::with_storage) has room for.
+    /// At most so many wait; with 0, nobody does. Default: as many as the [storage](Semaphore::with_storage) has room for; on the heap, set it.
     ///
     /// # Examples
     ///
@@ -298,16 +300,23 @@ impl<P: Platform, S: Storage, X> Semaphore<P, S, X> {
     /// Takes so many, or a place in the queue.
     pub(super) fn enter(&self, n: u32, cx: &Context<'_>) -> Entered<S::Link> {
         let waker = cx.waker().clone();
-        // A waker that isn't needed after all comes out of the lock before it is dropped.
-        let (entered, _unused) = self.state.with(|state| state.enter(n, self.max_waiting, waker));
+        let (entered, unused) = self.state.with(|state| state.enter(n, self.max_waiting, waker));
+        self.drop_unused(unused, if matches!(entered, Ok(None)) { n } else { 0 });
         entered
     }
 
     /// What one in the queue is told; `None`: to wait on.
     pub(super) fn ask(&self, place: Key<S::Link>, cx: &Context<'_>) -> Option<Claim> {
         let waker = cx.waker().clone();
-        let (answer, _unused) = self.state.with(|state| state.ask(place, waker));
+        let (answer, unused) = self.state.with(|state| state.ask(place, waker));
+        self.drop_unused(unused, if let Some(Claim::Permits(n)) = answer { n } else { 0 });
         answer
+    }
+
+    /// Drops a waker that isn't needed after all, outside the lock. If that panics, the permits that were just taken go back: nobody holds them yet.
+    fn drop_unused(&self, unused: Option<Waker>, taken: u32) {
+        let mut this = self;
+        clear_at_panic(Pin::new(&mut this), |this| this.change(|state| state.give_back(taken)), |_| drop(unused));
     }
 
     /// Changes something, and lets go whoever can go then.

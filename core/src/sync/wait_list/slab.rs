@@ -84,18 +84,6 @@ impl<T, S: Storage> Slab<T, S> {
         self.slots.as_mut_slice().get_mut(queue.head?.index())?.waker.take()
     }
 
-    /// The waker of the first in a queue of whom that holds, and who has one still.
-    pub(crate) fn take_waker_where(&mut self, queue: &Queue<S::Link>, holds: impl Fn(&T) -> bool) -> Option<Waker> {
-        let mut next = queue.head;
-        while let Some(slot) = self.slots.as_mut_slice().get_mut(next?.index()) {
-            next = slot.next;
-            if slot.payload.as_ref().is_some_and(&holds) && slot.waker.is_some() {
-                return slot.waker.take();
-            }
-        }
-        None
-    }
-
     /// Takes the first out of its queue; it keeps its slot until it has learnt of it.
     pub(crate) fn grant_front(&mut self, queue: &mut Queue<S::Link>) -> Option<Waker> {
         let head = queue.head?;
@@ -108,10 +96,27 @@ impl<T, S: Storage> Slab<T, S> {
 
     /// Has the first in a queue wait on at the end of another one.
     pub(crate) fn move_front(&mut self, from: &mut Queue<S::Link>, to: &mut Queue<S::Link>) {
-        let Some(head) = from.head else { return };
-        let slots = self.slots.as_mut_slice();
-        from.unlink(slots, head);
-        to.join(slots, Queue { head: Some(head), tail: Some(head), waiting: 1 });
+        if let Some(head) = from.head {
+            from.hand_over(self.slots.as_mut_slice(), head, to);
+        }
+    }
+
+    /// Has those in a queue for whom that holds wait on at the end of another one, in their order.
+    pub(crate) fn move_where(
+        &mut self,
+        from: &mut Queue<S::Link>,
+        to: &mut Queue<S::Link>,
+        mut holds: impl FnMut(&mut T) -> bool,
+    ) {
+        let mut next = from.head;
+        while let Some(link) = next {
+            let slots = self.slots.as_mut_slice();
+            let Some(slot) = slots.get_mut(link.index()) else { return };
+            next = slot.next;
+            if slot.payload.as_mut().is_some_and(&mut holds) {
+                from.hand_over(slots, link, to);
+            }
+        }
     }
 
     /// Has all who wait in another queue wait in this one, before those who do already.
@@ -280,6 +285,12 @@ impl<L: Link> Queue<L> {
         self.next_of(slots, previous, next);
         self.previous_of(slots, next, previous);
         self.waiting = self.waiting.saturating_sub(1);
+    }
+
+    /// Has one who waits in this queue wait at the end of another one.
+    fn hand_over<T>(&mut self, slots: &mut [Slot<T, L>], link: L, to: &mut Self) {
+        self.unlink(slots, link);
+        to.join(slots, Self { head: Some(link), tail: Some(link), waiting: 1 });
     }
 
     /// Sets the link onward from `link`, or from the queue's entrance.

@@ -1,16 +1,12 @@
-//! An operation that panics, as it is polled or as it is dropped at its end, and whose future is kept: a task that catches the panic goes on, and what the call held is free all the same.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
+//! What calls others, or for others: they go on.
 
 use std::cell::Cell;
-use std::future::{Future, IntoFuture, Ready, pending, ready};
-use std::mem::replace;
+use std::future::{Future, IntoFuture, pending, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
-use std::thread::panicking;
 
-use aplomb::adaptive_limit::{Algorithm, Sample};
 use aplomb::backoff::Constant;
 use aplomb::children::{FutureGroup, Turn};
 use aplomb::edge::{Share, Trigger};
@@ -19,215 +15,14 @@ use aplomb::hedge::After;
 use aplomb::rate_limiter::Rate;
 use aplomb::time::ms;
 use aplomb::{
-    AdaptiveLimit, BatchError, Batcher, Bulkhead, Cache, CircuitBreaker, ConfigError, Deadline, Heap, Hedge, Inline, Instant,
-    JobSet, KeyedRateLimiter, ParentWaker, Pipeline, Pool, RateLimiter, Retry, RetryBudget, SingleFlight, Throttle,
+    AdaptiveLimit, BatchError, Batcher, Bulkhead, Cache, CircuitBreaker, Deadline, Heap, Hedge, Inline, Instant, JobSet,
+    ParentWaker, Pipeline, RateLimiter, Retry, RetryBudget, SingleFlight, Throttle,
 };
-use aplomb_sim::{Sim, SimClock};
+use aplomb_sim::Sim;
 use futures_lite::Stream;
 use futures_lite::future::{yield_now, zip};
 
-type Outcome = Result<u32, &'static str>;
-
-fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
-    future.poll(&mut Context::from_waker(Waker::noop()))
-}
-
-/// Polls it until it panics, which it does at the second poll at the latest.
-fn panics<F: Future>(mut future: Pin<&mut F>) {
-    for _ in 0..2 {
-        match catch_unwind(AssertUnwindSafe(|| poll(future.as_mut()).is_pending())) {
-            Ok(pending) => assert!(pending, "it panics"),
-            Err(_) => return,
-        }
-    }
-    unreachable!("it panics at the second poll at the latest");
-}
-
-/// An operation that panics when it is polled again, and holds something until then.
-struct Explodes {
-    when: When,
-    polled: bool,
-    _held: Rc<()>,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum When {
-    Polled,
-    /// It has ended by then.
-    Dropped,
-    Never,
-}
-
-const EVER: [When; 2] = [When::Polled, When::Dropped];
-
-fn explodes(when: When, held: &Rc<()>) -> Explodes {
-    Explodes { when, polled: false, _held: Rc::clone(held) }
-}
-
-impl Future for Explodes {
-    type Output = Outcome;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
-        if !replace(&mut self.polled, true) {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        match self.when {
-            When::Polled => panic!("on purpose"),
-            When::Dropped => Poll::Ready(Ok(0)),
-            When::Never => Poll::Pending,
-        }
-    }
-}
-
-impl Drop for Explodes {
-    fn drop(&mut self) {
-        assert!(self.when != When::Dropped || panicking(), "on purpose, in a drop");
-    }
-}
-
-/// One that panics before there is a future.
-fn never_starts() -> Ready<Outcome> {
-    panic!("on purpose")
-}
-
-/// A kept call of each kind holds nothing any more: `free` says so.
-fn check<A: Future, B: Future>(name: &str, call: impl Fn(Explodes) -> A, broken: impl FnOnce() -> B, free: impl Fn() -> bool) {
-    assert!(free(), "{name}: before");
-    for when in EVER {
-        let held = Rc::new(());
-        let mut kept = pin!(call(explodes(when, &held)));
-        panics(kept.as_mut());
-        assert!(free(), "{name}: a place is free again");
-        assert_eq!(Rc::strong_count(&held), 1, "{name}: so is what the operation held");
-        assert!(poll(kept.as_mut()).is_pending(), "{name}: and it never ends");
-    }
-    let mut unborn = pin!(broken());
-    panics(unborn.as_mut());
-    assert!(free(), "{name}: also if it never was one");
-    assert!(poll(unborn.as_mut()).is_pending(), "{name}: and it never ends");
-}
-
-#[test]
-fn a_breaker_has_the_place_of_its_probe_back() {
-    aplomb_sim::block_on(async {
-        let breaker: CircuitBreaker<Sim> = CircuitBreaker::consecutive(1).open_for(ms(0));
-        breaker.permit().unwrap().failure();
-        let free = || breaker.permit().is_ok();
-        check("run", |operation| breaker.run(|| operation), || breaker.run(never_starts), free);
-    });
-}
-
-#[test]
-fn a_limit_whose_rule_panics_has_its_place_back() {
-    #[derive(Clone, Copy)]
-    struct Panics;
-
-    impl Algorithm for Panics {
-        type State = ();
-        const START: () = ();
-
-        fn measured(&self, (): &mut (), _limit: u32, _sample: &Sample) -> u32 {
-            panic!("on purpose")
-        }
-
-        fn overloaded(&self, (): &mut (), _limit: u32) -> u32 {
-            panic!("on purpose")
-        }
-
-        fn config_error(&self) -> Option<ConfigError> {
-            None
-        }
-    }
-
-    aplomb_sim::block_on(async {
-        let limit: AdaptiveLimit<Sim, Panics> =
-            AdaptiveLimit::with_clock(SimClock, Panics).initial_limit(1).min_calls(1).window(ms(0));
-        let permit = limit.acquire().await.unwrap();
-        aplomb_sim::sleep(ms(1)).await;
-        assert!(catch_unwind(AssertUnwindSafe(|| permit.success())).is_err());
-        assert_eq!(limit.snapshot().in_flight, 0);
-    });
-}
-
-#[test]
-fn a_bulkhead_has_its_place_back() {
-    let bulkhead: Bulkhead<Sim> = Bulkhead::new(1);
-    let free = || bulkhead.try_acquire().is_ok();
-    check("run", |operation| bulkhead.run(|| operation), || bulkhead.run(never_starts), free);
-    check("try_run", |operation| bulkhead.try_run(|| operation), || bulkhead.try_run(never_starts), free);
-}
-
-#[test]
-fn a_bulkhead_has_its_place_back_from_one_who_waited() {
-    let bulkhead: Bulkhead<Sim> = Bulkhead::new(1);
-    for when in EVER {
-        let place = bulkhead.try_acquire();
-        let operation = explodes(when, &Rc::default());
-        let (mut kept, mut unborn) = (pin!(bulkhead.run(|| operation)), pin!(bulkhead.run(never_starts)));
-        assert!(poll(kept.as_mut()).is_pending() && poll(unborn.as_mut()).is_pending());
-        drop(place);
-        panics(kept);
-        panics(unborn);
-        assert_eq!(bulkhead.snapshot().running, 0);
-    }
-}
-
-#[test]
-fn an_adaptive_limit_has_its_place_back() {
-    let limit: AdaptiveLimit<Sim> = AdaptiveLimit::new().initial_limit(1);
-    let free = || limit.try_acquire().is_ok();
-    aplomb_sim::block_on(async {
-        check("run", |operation| limit.run(|| operation), || limit.run(never_starts), free);
-        check("try_run", |operation| limit.try_run(|| operation), || limit.try_run(never_starts), free);
-        for when in EVER {
-            let place = limit.try_acquire();
-            let operation = explodes(when, &Rc::default());
-            let (mut kept, mut unborn) = (pin!(limit.run(|| operation)), pin!(limit.run(never_starts)));
-            assert!(poll(kept.as_mut()).is_pending() && poll(unborn.as_mut()).is_pending());
-            drop(place);
-            panics(kept);
-            panics(unborn);
-            assert_eq!((limit.snapshot().in_flight, limit.limit()), (0, 1));
-        }
-    });
-}
-
-/// A judge that panics is a caller's code, as its operation is.
-#[test]
-fn an_adaptive_limit_has_its_place_back_from_its_judge() {
-    let limit = AdaptiveLimit::<Sim>::new().initial_limit(1).overload_if(|_: &&str| panic!("on purpose"));
-    aplomb_sim::block_on(async {
-        let mut kept = pin!(limit.run(async || Err::<u32, _>("down")));
-        panics(kept.as_mut());
-        assert_eq!(limit.snapshot().in_flight, 0);
-        assert!(poll(kept).is_pending());
-    });
-}
-
-#[test]
-fn a_rate_limiter_has_its_place_back() {
-    let limiter: RateLimiter<Sim> = RateLimiter::new(Rate::per_second(1_000)).max_concurrent(1);
-    let free = || limiter.snapshot().running == Some(0);
-    aplomb_sim::block_on(async {
-        check("run", |operation| limiter.run(|| operation), || limiter.run(never_starts), free);
-    });
-    let keyed: KeyedRateLimiter<Sim, u32> = KeyedRateLimiter::new(Rate::per_second(1_000)).max_concurrent(1);
-    let free = || keyed.snapshot(&7).running == Some(0);
-    aplomb_sim::block_on(async {
-        check("keyed", |operation| keyed.run(&7, || operation), || keyed.run(&7, never_starts), free);
-    });
-}
-
-#[test]
-fn a_pool_has_its_place_back() {
-    let pool: Pool<Sim> = Pool::new(1);
-    let free = || pool.snapshot().running == 0;
-    check("run", |operation| pool.run(|| operation), || pool.run(never_starts), free);
-    assert_eq!(pool.snapshot().cancelled, 3);
-    let mut next = pin!(pool.run(|| ready::<Outcome>(Ok(1))));
-    assert!(poll(next.as_mut()).is_ready());
-}
+use super::{EVER, Explodes, Outcome, When, check, explodes, never_starts, panics, poll};
 
 #[test]
 fn callers_that_share_go_on() {

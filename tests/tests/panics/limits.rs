@@ -1,0 +1,135 @@
+//! What lets so many in: the place of a call that panics is free.
+
+use std::future::ready;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::rc::Rc;
+
+use aplomb::adaptive_limit::{Algorithm, Sample};
+use aplomb::rate_limiter::Rate;
+use aplomb::time::ms;
+use aplomb::{AdaptiveLimit, Bulkhead, CircuitBreaker, ConfigError, KeyedRateLimiter, Pool, RateLimiter};
+use aplomb_sim::{Sim, SimClock};
+
+use super::{EVER, Outcome, check, explodes, never_starts, panics, poll};
+
+#[test]
+fn a_breaker_has_the_place_of_its_probe_back() {
+    aplomb_sim::block_on(async {
+        let breaker: CircuitBreaker<Sim> = CircuitBreaker::consecutive(1).open_for(ms(0));
+        breaker.permit().unwrap().failure();
+        let free = || breaker.permit().is_ok();
+        check("run", |operation| breaker.run(|| operation), || breaker.run(never_starts), free);
+    });
+}
+
+#[test]
+fn a_limit_whose_rule_panics_has_its_place_back() {
+    #[derive(Clone, Copy)]
+    struct Panics;
+
+    impl Algorithm for Panics {
+        type State = ();
+        const START: () = ();
+
+        fn measured(&self, (): &mut (), _limit: u32, _sample: &Sample) -> u32 {
+            panic!("on purpose")
+        }
+
+        fn overloaded(&self, (): &mut (), _limit: u32) -> u32 {
+            panic!("on purpose")
+        }
+
+        fn config_error(&self) -> Option<ConfigError> {
+            None
+        }
+    }
+
+    aplomb_sim::block_on(async {
+        let limit: AdaptiveLimit<Sim, Panics> =
+            AdaptiveLimit::with_clock(SimClock, Panics).initial_limit(1).min_calls(1).window(ms(0));
+        let permit = limit.acquire().await.unwrap();
+        aplomb_sim::sleep(ms(1)).await;
+        assert!(catch_unwind(AssertUnwindSafe(|| permit.success())).is_err());
+        assert_eq!(limit.snapshot().in_flight, 0);
+    });
+}
+
+#[test]
+fn a_bulkhead_has_its_place_back() {
+    let bulkhead: Bulkhead<Sim> = Bulkhead::new(1);
+    let free = || bulkhead.try_acquire().is_ok();
+    check("run", |operation| bulkhead.run(|| operation), || bulkhead.run(never_starts), free);
+    check("try_run", |operation| bulkhead.try_run(|| operation), || bulkhead.try_run(never_starts), free);
+}
+
+#[test]
+fn a_bulkhead_has_its_place_back_from_one_who_waited() {
+    let bulkhead: Bulkhead<Sim> = Bulkhead::new(1);
+    for when in EVER {
+        let place = bulkhead.try_acquire();
+        let operation = explodes(when, &Rc::default());
+        let (mut kept, mut unborn) = (pin!(bulkhead.run(|| operation)), pin!(bulkhead.run(never_starts)));
+        assert!(poll(kept.as_mut()).is_pending() && poll(unborn.as_mut()).is_pending());
+        drop(place);
+        panics(kept);
+        panics(unborn);
+        assert_eq!(bulkhead.snapshot().running, 0);
+    }
+}
+
+#[test]
+fn an_adaptive_limit_has_its_place_back() {
+    let limit: AdaptiveLimit<Sim> = AdaptiveLimit::new().initial_limit(1);
+    let free = || limit.try_acquire().is_ok();
+    aplomb_sim::block_on(async {
+        check("run", |operation| limit.run(|| operation), || limit.run(never_starts), free);
+        check("try_run", |operation| limit.try_run(|| operation), || limit.try_run(never_starts), free);
+        for when in EVER {
+            let place = limit.try_acquire();
+            let operation = explodes(when, &Rc::default());
+            let (mut kept, mut unborn) = (pin!(limit.run(|| operation)), pin!(limit.run(never_starts)));
+            assert!(poll(kept.as_mut()).is_pending() && poll(unborn.as_mut()).is_pending());
+            drop(place);
+            panics(kept);
+            panics(unborn);
+            assert_eq!((limit.snapshot().in_flight, limit.limit()), (0, 1));
+        }
+    });
+}
+
+/// A judge that panics is a caller's code, as its operation is.
+#[test]
+fn an_adaptive_limit_has_its_place_back_from_its_judge() {
+    let limit = AdaptiveLimit::<Sim>::new().initial_limit(1).overload_if(|_: &&str| panic!("on purpose"));
+    aplomb_sim::block_on(async {
+        let mut kept = pin!(limit.run(async || Err::<u32, _>("down")));
+        panics(kept.as_mut());
+        assert_eq!(limit.snapshot().in_flight, 0);
+        assert!(poll(kept).is_pending());
+    });
+}
+
+#[test]
+fn a_rate_limiter_has_its_place_back() {
+    let limiter: RateLimiter<Sim> = RateLimiter::new(Rate::per_second(1_000)).max_concurrent(1);
+    let free = || limiter.snapshot().running == Some(0);
+    aplomb_sim::block_on(async {
+        check("run", |operation| limiter.run(|| operation), || limiter.run(never_starts), free);
+    });
+    let keyed: KeyedRateLimiter<Sim, u32> = KeyedRateLimiter::new(Rate::per_second(1_000)).max_concurrent(1);
+    let free = || keyed.snapshot(&7).running == Some(0);
+    aplomb_sim::block_on(async {
+        check("keyed", |operation| keyed.run(&7, || operation), || keyed.run(&7, never_starts), free);
+    });
+}
+
+#[test]
+fn a_pool_has_its_place_back() {
+    let pool: Pool<Sim> = Pool::new(1);
+    let free = || pool.snapshot().running == 0;
+    check("run", |operation| pool.run(|| operation), || pool.run(never_starts), free);
+    assert_eq!(pool.snapshot().cancelled, 3);
+    let mut next = pin!(pool.run(|| ready::<Outcome>(Ok(1))));
+    assert!(poll(next.as_mut()).is_ready());
+}
