@@ -150,7 +150,7 @@ impl<P: Platform, K, T, S: Storage> Role<'_, P, K, T, S> {
     /// Comes, at its first poll. Its seat, if it has to wait.
     fn enter(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<S::Link>, EdgeError>> {
         let Gate { clock, terms, max_waiting, state, .. } = self.gate;
-        if let Some(error) = terms.config_error() {
+        if let Some(error) = self.gate.settings_error() {
             return Poll::Ready(Err(EdgeError::Config(error)));
         }
         let (now, waker) = (clock.now(), cx.waker().clone());

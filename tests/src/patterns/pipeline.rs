@@ -13,8 +13,8 @@ use aplomb::pipeline::{Cause, CircuitOf, FallbackLayer, Layer, LineOf, RetryReje
 use aplomb::rate_limiter::Algorithm;
 use aplomb::retry::StopReason;
 use aplomb::{
-    Ambient, BreakerError, BulkheadError, KeyedCircuitBreaker, LimitError, Operation, Pipeline, PipelineError,
-    Platform, RateLimitError, RateLimiter, time,
+    Ambient, BreakerError, BulkheadError, KeyedCircuitBreaker, LimitError, Operation, Pipeline, PipelineError, Platform,
+    RateLimitError, RateLimiter, time,
 };
 use serde_json::{Map, Value, json};
 
