@@ -176,7 +176,7 @@ impl<P: Platform<Clock: Copy>, A: Algorithm + Copy, J: Copy, S: Storage, O: Copy
         self.with(algorithm, judge, observer)
     }
 
-    /// Keeps those who wait in `T`: in [`Inline<N>`](crate::storage::Inline), at most `N` of them, and one whose turn has come keeps its place until its task has its turn. Default: the platform's storage.
+    /// Keeps those who wait in `T`: in [`Inline<N>`](crate::storage::Inline), at most `N` of them, and one whose turn has come keeps its place until its task has its turn: with room for `max_waiting` and the `max_limit` together, the queue never ends early. Default: the platform's storage.
     ///
     /// # Examples
     ///

@@ -16,7 +16,7 @@ use crate::storage::Storage;
 use crate::time::{Clock, Instant};
 
 impl<P: Platform, K, T, S: Storage> Gate<P, K, Share<T, S>> {
-    /// How many callers may wait, for a start or for another one's result; the next one ends at once, with [`EdgeError::Full`]. Zero is legal: nobody waits then. Default: as many as the storage has room for.
+    /// How many callers may wait, for a start or for another one's result; the next one ends at once, with [`EdgeError::Full`]. Zero is legal: nobody waits then. Default: as many as the storage has room for, which in place is shared with those whose operation runs.
     ///
     /// # Examples
     ///

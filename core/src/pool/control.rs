@@ -58,7 +58,7 @@ impl<P: Platform> Pool<P> {
 
 /// Settings that change its type. Of a pool that has been used already, no more than its settings is kept: what it held is leaked.
 impl<P: Platform, S: Storage, O: Copy> Pool<P, S, O> {
-    /// Keeps those who wait in `T`: in [`Inline<N>`](crate::storage::Inline), at most `N` of them, and one whose turn has come keeps its place until its task has its turn. Default: the platform's storage.
+    /// Keeps those who wait in `T`: in [`Inline<N>`](crate::storage::Inline), at most `N` of them, and one whose turn has come keeps its place until its task has its turn: with room for `max_queued`, the concurrency, and those who wait until it is [drained](Pool::drained), all together, the queue never ends early. Default: the platform's storage.
     ///
     /// # Examples
     ///

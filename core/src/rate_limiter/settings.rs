@@ -116,7 +116,7 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
 
 /// Settings that change its type. Of a limiter that has been used already, no more than its settings is kept: what it held is leaked.
 impl<P: Platform<Clock: Copy>, A: Algorithm + Copy, S: Storage, O: Copy> RateLimiter<P, A, S, O> {
-    /// Keeps those who wait in `T`: in [`Inline<N>`](crate::storage::Inline), at most `N` of them. Default: the platform's storage.
+    /// Keeps those who wait in `T`: in [`Inline<N>`](crate::storage::Inline), at most `N` of them, with the reservations that have not come to their end. Default: the platform's storage.
     ///
     /// # Examples
     ///

@@ -149,7 +149,7 @@ impl<P: Platform<Clock: Copy>, K, A: Algorithm + Copy, S: Storage, H, const SHAR
         self.with(observer)
     }
 
-    /// Keeps keys and callers in `T`: in [`Inline<N>`](crate::storage::Inline), at most `N` of each in each shard. Default: the platform's storage.
+    /// Keeps keys and callers in `T`: in [`Inline<N>`](crate::storage::Inline), at most `N` of each in each shard, reservations that have not come to their end among the callers. Default: the platform's storage.
     #[must_use]
     pub const fn storage<T: Storage>(self) -> KeyedRateLimiter<P, K, A, T, H, SHARDS, O> {
         let observer = self.observer;
