@@ -45,7 +45,9 @@ pub fn set_up(config: config::RateLimiter) -> &'static dyn Subject {
     match config.algorithm {
         config::Algorithm::TokenBucket => placed(config, token_bucket),
         config::Algorithm::FixedWindow => placed(config, |setting| FixedWindow::new(rate(setting))),
-        config::Algorithm::SlidingWindow => placed(config, |setting| SlidingWindow::<Inline<16>>::new(rate(setting))),
+        // Of as many keys, shorter logs.
+        config::Algorithm::SlidingWindow if config.keyed => one_for_each_key(config, sliding_window::<4>),
+        config::Algorithm::SlidingWindow => one(config, sliding_window::<16>),
         config::Algorithm::SlidingCounter => placed(config, |setting| SlidingCounter::new(rate(setting))),
     }
 }
@@ -62,6 +64,10 @@ pub fn keyed_layer(config: config::RateLimiter) -> Keyed<TokenBucket> {
 
 fn token_bucket(setting: config::Rate) -> TokenBucket {
     TokenBucket::new(rate(setting)).burst(setting.burst)
+}
+
+fn sliding_window<const N: usize>(setting: config::Rate) -> SlidingWindow<Inline<N>> {
+    SlidingWindow::new(rate(setting))
 }
 
 fn build<A: Algorithm>(config: config::RateLimiter, rule: fn(config::Rate) -> A) -> RateLimiter<Embassy, A> {
