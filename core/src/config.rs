@@ -37,10 +37,12 @@ pub enum ConfigError {
         /// How many places there are.
         most: u32,
     },
-    /// Without room to wait, nothing could be added.
+    /// Without room to wait, nothing could be added to a set of jobs; and no more can wait than there are places.
     MaxQueued {
         /// The setting.
         value: u32,
+        /// How many places there are.
+        most: usize,
     },
     /// A delay can't shrink from one attempt to the next.
     Factor {
@@ -327,7 +329,7 @@ impl ConfigError {
         match self {
             Self::MaxAttempts { .. } => "max_attempts must be at least 1",
             Self::Concurrency { .. } => "concurrency must be at least 1, and at most the number of places",
-            Self::MaxQueued { .. } => "max_queued must be at least 1",
+            Self::MaxQueued { .. } => "max_queued must be at most the number of places, and of a set at least 1",
             Self::Factor { .. } => "factor must be at least 1",
             Self::Edges => "leading or trailing must be true",
             Self::MaxWait { .. } => "max_wait must be at least wait",
@@ -392,7 +394,8 @@ impl fmt::Display for ConfigError {
             Self::MaxAttempts { value } => write!(f, "max_attempts is {value}, must be at least 1"),
             Self::Concurrency { value, most: u32::MAX } => write!(f, "concurrency is {value}, must be at least 1"),
             Self::Concurrency { value, most } => write!(f, "concurrency is {value}, must be from 1 to {most}"),
-            Self::MaxQueued { value } => write!(f, "max_queued is {value}, must be at least 1"),
+            Self::MaxQueued { value: 0, .. } => f.write_str("max_queued is 0, must be at least 1"),
+            Self::MaxQueued { value, most } => write!(f, "max_queued is {value}, must be at most {most}, the number of places"),
             Self::Factor { value } => write!(f, "factor is {value}, must be at least 1"),
             Self::Edges => f.write_str("leading and trailing are both false, one must be true"),
             Self::MaxWait { value, wait } => write!(f, "max_wait is {value:?}, must be at least wait, {wait:?}"),

@@ -54,7 +54,16 @@ pub(crate) const fn keys(set: Option<usize>, held: usize) -> usize {
 
 /// What is wrong with a setting by which so many may wait, if there are so many places. `u32::MAX` is as many as there are.
 pub(crate) const fn waiting_error(value: u32, most: usize) -> Option<ConfigError> {
-    if value < u32::MAX && value as usize > most { Some(ConfigError::WaitingPlaces { value, most }) } else { None }
+    if exceeds(value, most) { Some(ConfigError::WaitingPlaces { value, most }) } else { None }
+}
+
+/// The same of jobs.
+pub(crate) const fn queued_error(value: u32, most: usize) -> Option<ConfigError> {
+    if exceeds(value, most) { Some(ConfigError::MaxQueued { value, most }) } else { None }
+}
+
+const fn exceeds(value: u32, most: usize) -> bool {
+    value < u32::MAX && value as usize > most
 }
 
 /// The number of an entry, so made that "none" is zero: an empty table is all zeroes then, lies in `.bss` and costs no flash.

@@ -2,13 +2,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::operation::Running;
+use crate::operation::{Panicked, Running};
 use crate::patterns::{Ending, Form, set_up};
 use crate::scenario::{Action, Operation, Scenario};
 use crate::stage::Stage;
@@ -50,6 +51,8 @@ impl<S: Stage> World<S> {
 struct Caller {
     id: String,
     future: RefCell<Option<Ending>>,
+    /// The future out of which a panic came: whoever catches it may keep it for as long as it likes.
+    panicked: RefCell<Option<Ending>>,
     task: RefCell<Option<Waker>>,
 }
 
@@ -65,7 +68,15 @@ impl<S: Stage> Future for CallerTask<S> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut place = self.caller.future.borrow_mut();
         let Some(future) = place.as_mut() else { return Poll::Ready(()) };
-        match future.as_mut().poll(cx) {
+        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
+        let polled = polled.unwrap_or_else(|panic| {
+            if !panic.is::<Panicked>() {
+                resume_unwind(panic);
+            }
+            self.caller.panicked.replace(place.take());
+            Poll::Ready(Err(("panicked", Map::new())))
+        });
+        match polled {
             Poll::Ready(result) => {
                 *place = None;
                 self.world.record(What::End { id: self.caller.id.clone(), result });
@@ -117,7 +128,12 @@ where
             Ok(Action::Call(request)) => {
                 let id = request.id.clone();
                 let future = subject.call(Rc::clone(&world), request);
-                let caller = Rc::new(Caller { id, future: RefCell::new(Some(future)), task: RefCell::default() });
+                let caller = Rc::new(Caller {
+                    id,
+                    future: RefCell::new(Some(future)),
+                    panicked: RefCell::default(),
+                    task: RefCell::default(),
+                });
                 world.stage.spawn(Box::pin(CallerTask { caller: Rc::clone(&caller), world: Rc::clone(&world) }));
                 callers.push(caller);
             }
@@ -158,6 +174,7 @@ where
     world.over.set(true);
     for caller in &callers {
         caller.future.take();
+        caller.panicked.take();
     }
     world.trace.take()
 }

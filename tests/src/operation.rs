@@ -1,6 +1,7 @@
 //! The guarded operation, as a scenario tells it to behave.
 
 use std::future::Future;
+use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -22,6 +23,9 @@ pub(crate) struct Failure {
     pub(crate) retry_after: Option<Duration>,
 }
 
+/// What the operation panics with.
+pub(crate) struct Panicked;
+
 type ClockOf<S> = <<S as Stage>::Platform as Platform>::Clock;
 
 /// The time to set a timer to, so that it is over after exactly so long: it takes a tick more than it is told.
@@ -34,6 +38,7 @@ pub(crate) struct Running<S: Stage> {
     world: Rc<World<S>>,
     number: usize,
     takes: Millis,
+    panics: bool,
     result: Option<Result<Value, Failure>>,
     sleep: Option<Pin<Box<<ClockOf<S> as Clock>::Sleep>>>,
 }
@@ -46,7 +51,7 @@ impl<S: Stage> Running<S> {
             None => Ok(echo(start.ok)),
         };
         world.running.set(world.running.get() + 1);
-        Self { world, number, takes: start.takes, result: Some(result), sleep: None }
+        Self { world, number, takes: start.takes, panics: start.panics, result: Some(result), sleep: None }
     }
 }
 
@@ -66,6 +71,11 @@ impl<S: Stage> Future for Running<S> {
             if sleep.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
+        }
+        if self.panics {
+            self.result = None;
+            // Without the hook, which would tell of it: it is as it should be.
+            resume_unwind(Box::new(Panicked));
         }
         // An operation that was polled after its end would be a bug of the pattern: it hangs, and the trace shows it.
         self.result.take().map_or(Poll::Pending, Poll::Ready)

@@ -143,11 +143,14 @@ pub struct Start {
     pub err: Option<Value>,
     /// The delay that the error asks for.
     pub retry_after: Option<Millis>,
+    /// Whether it panics instead of ending.
+    #[serde(default)]
+    pub panics: bool,
 }
 
 impl Default for Start {
     fn default() -> Self {
-        Self { takes: Millis::ZERO, ok: Value::Null, err: None, retry_after: None }
+        Self { takes: Millis::ZERO, ok: Value::Null, err: None, retry_after: None, panics: false }
     }
 }
 

@@ -173,7 +173,7 @@ impl At {
     }
 }
 
-pub(crate) const ERROR_KINDS: [&str; 16] = [
+pub(crate) const ERROR_KINDS: [&str; 17] = [
     "operation",
     "timeout",
     "superseded",
@@ -186,6 +186,7 @@ pub(crate) const ERROR_KINDS: [&str; 16] = [
     "exhausted",
     "budget",
     "deadline",
+    "panicked",
     "closed",
     "config",
     "wrong_length",

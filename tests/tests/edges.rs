@@ -93,6 +93,17 @@ async fn streams_that_are_always_ready_let_others_have_their_turn() {
     assert!(others.is_finished());
 }
 
+#[tokio::test]
+async fn more_callers_that_share_than_there_is_room_for_are_refused() {
+    type Shares = Share<Result<u32, ()>, Inline<4>>;
+    let debounce = |most| Debounce::<Shares>::shared(ms(5)).max_waiting(most);
+    assert!(debounce(4).check().is_ok() && debounce(u32::MAX).check().is_ok());
+    let refused = ConfigError::WaitingPlaces { value: 5, most: 4 };
+    assert_eq!((debounce(5).config_error(), debounce(5).check().err()), (Some(refused), Some(refused)));
+    let throttle = Throttle::<Shares>::shared(ms(5)).max_waiting(5);
+    assert_eq!(throttle.call(|| async { panic!("started") }).await, Err(EdgeError::Config(refused)));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_panic_in_a_shared_operation_hands_over() {
     static SHARED: Debounce<Share<Result<u32, ()>>> = checked!(Debounce::shared(ms(5)));

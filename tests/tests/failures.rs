@@ -176,6 +176,25 @@ fn a_queue_that_is_full_is_not_empty() {
     });
 }
 
+/// Who has been let in has its entry still: where there is room for those too, it shortens no queue.
+#[test]
+fn a_queue_with_room_for_those_let_in_never_ends_early() {
+    fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+        future.poll(&mut Context::from_waker(Waker::noop()))
+    }
+    let bulkhead = Bulkhead::<Sim>::new(2).storage::<Inline<5>>().max_waiting(3);
+    aplomb_sim::block_on(async {
+        let places = [bulkhead.try_acquire(), bulkhead.try_acquire()];
+        let mut let_in: Vec<_> = (0..2).map(|_| Box::pin(bulkhead.acquire())).collect();
+        assert!(let_in.iter_mut().all(|waiter| poll(waiter.as_mut()).is_pending()));
+        drop(places);
+        let mut wait: Vec<_> = (0..3).map(|_| Box::pin(bulkhead.acquire())).collect();
+        assert!(wait.iter_mut().all(|waiter| poll(waiter.as_mut()).is_pending()));
+        assert_eq!(bulkhead.acquire().await.err(), Some(BulkheadError::QueueFull { waiting: 3 }));
+        assert!(let_in.iter_mut().all(|waiter| poll(waiter.as_mut()).is_ready()));
+    });
+}
+
 #[test]
 fn a_semaphore_says_what_it_lacks() {
     let semaphore: Semaphore<Sim, Inline<0>> = Semaphore::with_storage(1);

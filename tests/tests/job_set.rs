@@ -260,9 +260,15 @@ fn what_makes_no_sense_is_refused() {
     let too_many = ConfigError::Concurrency { value: 9, most: 8 };
     assert_eq!(JobSet::<Plain, u32>::new(9).check().unwrap_err(), too_many);
     assert_eq!(too_many.to_string(), "concurrency is 9, must be from 1 to 8");
-    let none = ConfigError::MaxQueued { value: 0 };
+    let none = ConfigError::MaxQueued { value: 0, most: usize::MAX };
     assert_eq!(JobSet::<Sim, u32>::new(1).max_queued(0).check().unwrap_err(), none);
     assert_eq!(none.to_string(), "max_queued is 0, must be at least 1");
+    let too_many = ConfigError::MaxQueued { value: 9, most: 8 };
+    let set = |most| JobSet::<Plain, u32>::new(1).max_queued(most);
+    assert!(set(8).check().is_ok() && set(u32::MAX).check().is_ok());
+    assert_eq!(set(9).check().unwrap_err(), too_many);
+    assert_eq!(too_many.to_string(), "max_queued is 9, must be at most 8, the number of places");
+    assert!(matches!(set(9).add(1).unwrap_err().reason, PoolError::Config(error) if error == too_many));
     let wrong: JobSet<Plain, Job<'_>> = JobSet::new(0);
     assert!(matches!(wrong.add(takes(1)).unwrap_err().reason, PoolError::Config(ConfigError::Concurrency { value: 0, most: 8 })));
     assert!(matches!(wrong.results().err(), Some(DriveError::Config(_))));

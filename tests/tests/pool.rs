@@ -343,6 +343,14 @@ fn what_makes_no_sense_is_refused() {
     assert_eq!(at_once(pool.run(|| -> std::future::Ready<Outcome> { panic!("started") })), Err(PoolError::Config(zero)));
     assert_eq!(pool.set_concurrency(0), Err(zero));
     assert!(at_once(pool.drained()).is_ok());
+    let too_many = ConfigError::MaxQueued { value: 5, most: 4 };
+    let pool = |most| Pool::<Sim, Inline<4>>::max_queued(Pool::new(1).storage(), most);
+    assert!([0, 4, u32::MAX].into_iter().all(|most| pool(most).check().is_ok()));
+    assert_eq!(pool(5).check().err(), Some(too_many));
+    assert_eq!(pool(5).config_error(), Some(too_many));
+    let pool = pool(5);
+    let _runs = pending_job(&pool, pending());
+    assert_eq!(at_once(pool.run(|| ready(Ok::<u32, u32>(1)))), Err(PoolError::Config(too_many)));
 }
 
 /// Jobs in tasks of their own, under any schedule: each ends, none too many run at once, whoever is dropped at whatever point.

@@ -320,7 +320,7 @@ impl<P: Platform, A: Algorithm, J, S: Storage, O: SharedObserver<Event>> Adaptiv
     /// Has the first permits there be, if it makes sense.
     #[cold]
     fn open(&self) -> bool {
-        let makes_sense = self.terms.config_error().is_none();
+        let makes_sense = self.settings_error().is_none();
         if makes_sense {
             self.semaphore.resize(0, |machine, _, _| machine.open(&self.terms));
         }
@@ -339,7 +339,7 @@ impl<P: Platform, A: Algorithm, J, S: Storage, O: SharedObserver<Event>> Adaptiv
 
     /// Why there are no permits at all.
     fn senseless(&self) -> LimitError {
-        self.terms.config_error().map_or(LimitError::Busy, LimitError::Config)
+        self.settings_error().map_or(LimitError::Busy, LimitError::Config)
     }
 
     pub(super) fn admitted(&self, since: Instant) {

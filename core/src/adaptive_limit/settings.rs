@@ -12,7 +12,7 @@ use crate::config::ConfigError;
 use crate::observe::{SharedObserver, Silent};
 use crate::platform::{Ambient, Platform};
 use crate::ratio::{Ratio, percent};
-use crate::storage::Storage;
+use crate::storage::{Storage, waiting_error};
 use crate::sync::Semaphore;
 use crate::time::{ms, nanos};
 
@@ -149,7 +149,11 @@ impl<P: Platform, A: Algorithm, J, S: Storage, O> AdaptiveLimit<P, A, J, S, O> {
     /// assert_eq!(refused.unwrap_err().to_string(), "initial_limit is 20, must be from 1 to 10");
     /// ```
     pub fn check(self) -> Result<Self, ConfigError> {
-        self.terms.config_error().map_or(Ok(self), Err)
+        self.settings_error().map_or(Ok(self), Err)
+    }
+
+    pub(super) fn settings_error(&self) -> Option<ConfigError> {
+        self.terms.config_error().or_else(|| waiting_error(self.semaphore.max_waiting, S::CAPACITY))
     }
 }
 
@@ -172,7 +176,7 @@ impl<P: Platform<Clock: Copy>, A: Algorithm + Copy, J: Copy, S: Storage, O: Copy
         self.with(algorithm, judge, observer)
     }
 
-    /// Keeps those who wait in `T`: in [`Inline<N>`](crate::storage::Inline), at most `N` of them, and one whose turn has come keeps its place until its task has its turn. Default: the platform's storage.
+    /// Keeps those who wait in `T`: in [`Inline<N>`](crate::storage::Inline), at most `N` of them, and one whose turn has come keeps its place until its task has its turn: with room for `max_waiting` and the `max_limit` together, the queue never ends early. Default: the platform's storage.
     ///
     /// # Examples
     ///
@@ -265,9 +269,9 @@ macro_rules! config_error {
             /// What is wrong with it, if anything is: [`check`](AdaptiveLimit::check), for code that is evaluated at compile time.
             #[must_use]
             pub const fn config_error(self) -> Option<ConfigError> {
-                let error = match self.terms.wrong() {
-                    Some(error) => Some(error),
-                    None => self.terms.algorithm.wrong(),
+                let error = match (self.terms.wrong(), self.terms.algorithm.wrong()) {
+                    (Some(error), _) | (None, Some(error)) => Some(error),
+                    (None, None) => waiting_error(self.semaphore.max_waiting, S::CAPACITY),
                 };
                 // It has no waiters yet, and a `const fn` drops nothing.
                 forget(self);

@@ -16,7 +16,8 @@
 //! # What it promises
 //!
 //! - Never more than [`max_concurrent`](Bulkhead::new) run at once. First come, first served, in the order of first polls; a newcomer overtakes nobody.
-//! - Whoever finds the queue full is told so at once. A waiter that leaves makes room at once, and so does one that has been let in: neither counts as waiting.
+//! - Whoever finds the queue full is told so at once. A waiter that leaves makes room at once, and so does one that has been let in: neither counts as waiting. In place ([`storage`](Bulkhead::storage)), the latter keeps its entry until its task has its turn: the queue
+//!   may end that much earlier, and never does where `Inline` has room for `max_waiting` and `max_concurrent` together.
 //! - The time counts from the poll that has found no place, and ends when there is one: an operation may take as long as it likes ([`timeout`](crate::timeout) inside limits that). A place that is free at the very
 //!   instant at which the time is up is taken.
 //! - A place is free as soon as its operation has ended, has been dropped, or has panicked; the operation is gone then. The next one has it before its caller goes on.

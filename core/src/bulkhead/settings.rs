@@ -80,7 +80,7 @@ impl<P: Platform, S: Storage> Bulkhead<P, S> {
 
 /// Settings that change its type. Of one that has been used already, no more than its settings is kept: what it held is leaked.
 impl<P: Platform<Clock: Copy>, S: Storage, O: Copy> Bulkhead<P, S, O> {
-    /// Keeps those who wait in `T`: in [`Inline<N>`](crate::storage::Inline), at most `N` of them, and one whose turn has come keeps its place until its task has its turn. Default: the platform's storage.
+    /// Keeps those who wait in `T`: in [`Inline<N>`](crate::storage::Inline), at most `N` of them, and one whose turn has come keeps its place until its task has its turn: with room for `max_waiting` and `max_concurrent` together, the queue never ends early. Default: the platform's storage.
     ///
     /// # Examples
     ///

@@ -9,6 +9,7 @@ use super::terms::Terms;
 use crate::config::ConfigError;
 use crate::panicking::wake_all;
 use crate::platform::Platform;
+use crate::storage::waiting_error;
 use crate::sync::Shared;
 use crate::time::Clock;
 
@@ -34,6 +35,8 @@ pub(super) struct State<M> {
 pub trait Mode {
     /// Before the first call.
     const NEW: Self;
+    /// How many callers there is room for, where they have places.
+    const PLACES: usize = usize::MAX;
     /// What is dropped outside the lock.
     type Dropped;
 
@@ -162,11 +165,13 @@ impl<P: Platform, K, M> Gate<P, K, M> {
         self.terms = self.terms.max_wait(max_wait);
         self
     }
+}
 
+impl<P: Platform, K, M: Mode> Gate<P, K, M> {
     /// What is wrong with it, if anything is: [`check`](Gate::check), for code that is evaluated at compile time.
     #[must_use]
     pub const fn config_error(self) -> Option<ConfigError> {
-        let error = self.terms.config_error();
+        let error = self.settings_error();
         // It has no waiters yet, and a `const fn` drops nothing.
         forget(self);
         error
@@ -176,7 +181,7 @@ impl<P: Platform, K, M> Gate<P, K, M> {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if neither edge starts anything, or `max_wait` is shorter than the window.
+    /// [`ConfigError`] if neither edge starts anything, `max_wait` is shorter than the window, or more callers may wait than there is room for.
     ///
     /// # Examples
     ///
@@ -187,13 +192,20 @@ impl<P: Platform, K, M> Gate<P, K, M> {
     /// assert_eq!(refused.unwrap_err().to_string(), "max_wait is 100ms, must be at least wait, 300ms");
     /// ```
     pub const fn check(self) -> Result<Self, ConfigError> {
-        match self.terms.config_error() {
+        match self.settings_error() {
             Some(error) => {
                 // It has no waiters yet, and a `const fn` drops nothing.
                 forget(self);
                 Err(error)
             }
             None => Ok(self),
+        }
+    }
+
+    pub(super) const fn settings_error(&self) -> Option<ConfigError> {
+        match self.terms.config_error() {
+            Some(error) => Some(error),
+            None => waiting_error(self.max_waiting, M::PLACES),
         }
     }
 }

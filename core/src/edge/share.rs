@@ -43,6 +43,7 @@ impl<T, S: Storage> Mode for Share<T, S> {
         looks_at: Instant::MAX,
         joinable: None,
     };
+    const PLACES: usize = S::CAPACITY;
     type Dropped = ();
 
     fn cancel(&mut self) {

@@ -16,7 +16,7 @@ use crate::storage::Storage;
 use crate::time::{Clock, Instant};
 
 impl<P: Platform, K, T, S: Storage> Gate<P, K, Share<T, S>> {
-    /// How many callers may wait, for a start or for another one's result; the next one ends at once, with [`EdgeError::Full`]. Zero is legal: nobody waits then. Default: as many as the storage has room for.
+    /// How many callers may wait, for a start or for another one's result; the next one ends at once, with [`EdgeError::Full`]. Zero is legal: nobody waits then. Default: as many as the storage has room for, which in place is shared with those whose operation runs.
     ///
     /// # Examples
     ///
@@ -150,7 +150,7 @@ impl<P: Platform, K, T, S: Storage> Role<'_, P, K, T, S> {
     /// Comes, at its first poll. Its seat, if it has to wait.
     fn enter(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<S::Link>, EdgeError>> {
         let Gate { clock, terms, max_waiting, state, .. } = self.gate;
-        if let Some(error) = terms.config_error() {
+        if let Some(error) = self.gate.settings_error() {
             return Poll::Ready(Err(EdgeError::Config(error)));
         }
         let (now, waker) = (clock.now(), cx.waker().clone());

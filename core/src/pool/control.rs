@@ -10,7 +10,7 @@ use super::state::{Snapshot, State};
 use crate::config::ConfigError;
 use crate::observe::{SharedObserver, Silent};
 use crate::platform::Platform;
-use crate::storage::Storage;
+use crate::storage::{Storage, queued_error};
 use crate::sync::Shared;
 
 /// So many jobs at once, however many there are. Jobs are added while it runs, by whom and from where you like.
@@ -58,7 +58,7 @@ impl<P: Platform> Pool<P> {
 
 /// Settings that change its type. Of a pool that has been used already, no more than its settings is kept: what it held is leaked.
 impl<P: Platform, S: Storage, O: Copy> Pool<P, S, O> {
-    /// Keeps those who wait in `T`: in [`Inline<N>`](crate::storage::Inline), at most `N` of them, and one whose turn has come keeps its place until its task has its turn. Default: the platform's storage.
+    /// Keeps those who wait in `T`: in [`Inline<N>`](crate::storage::Inline), at most `N` of them, and one whose turn has come keeps its place until its task has its turn: with room for `max_queued`, the concurrency, and those who wait until it is [drained](Pool::drained), all together, the queue never ends early. Default: the platform's storage.
     ///
     /// # Examples
     ///
@@ -124,17 +124,17 @@ impl<P: Platform, S: Storage, O> Pool<P, S, O> {
     /// What is wrong with it, if anything is: [`check`](Pool::check), for code that is evaluated at compile time.
     #[must_use]
     pub const fn config_error(self) -> Option<ConfigError> {
-        let concurrency = self.concurrency;
+        let error = self.built_wrong();
         // It has no waiters yet, and a `const fn` drops nothing.
         forget(self);
-        concurrency_error(concurrency)
+        error
     }
 
     /// Itself, if it makes sense; for what comes from a configuration file. [`checked!`](crate::checked) does so at compile time.
     ///
     /// # Errors
     ///
-    /// [`ConfigError::Concurrency`] if no job could ever run.
+    /// [`ConfigError::Concurrency`] if no job could ever run; [`ConfigError::MaxQueued`] if more may wait than there is room for.
     ///
     /// # Examples
     ///
@@ -145,7 +145,7 @@ impl<P: Platform, S: Storage, O> Pool<P, S, O> {
     /// assert_eq!(refused.unwrap_err().to_string(), "concurrency is 0, must be at least 1");
     /// ```
     pub const fn check(self) -> Result<Self, ConfigError> {
-        match concurrency_error(self.concurrency) {
+        match self.built_wrong() {
             Some(error) => {
                 // It has no waiters yet, and a `const fn` drops nothing.
                 forget(self);
@@ -153,6 +153,18 @@ impl<P: Platform, S: Storage, O> Pool<P, S, O> {
             }
             None => Ok(self),
         }
+    }
+
+    const fn built_wrong(&self) -> Option<ConfigError> {
+        match concurrency_error(self.concurrency) {
+            Some(error) => Some(error),
+            None => self.queue_error(),
+        }
+    }
+
+    /// What is wrong with how many may wait.
+    pub(super) const fn queue_error(&self) -> Option<ConfigError> {
+        queued_error(self.max_queued, S::CAPACITY)
     }
 }
 

@@ -14,6 +14,7 @@ use crate::observe::{SharedObserver, Silent};
 use crate::operation::Fallible;
 use crate::parallel::window::Window;
 use crate::platform::Platform;
+use crate::storage::queued_error;
 use crate::sync::Shared;
 
 /// Jobs of one type that are added from anywhere, and run in the one task that takes their results: so many at once, started in the order of their adding.
@@ -222,7 +223,7 @@ impl<P: Platform, J, S: PinnedStorage, O> JobSet<P, J, S, O> {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::Concurrency`] if no job could ever run, or more than there are places; [`ConfigError::MaxQueued`] if none could be added.
+    /// [`ConfigError::Concurrency`] if no job could ever run, or more than there are places; [`ConfigError::MaxQueued`] if none could be added, or more than there is room for.
     pub const fn check(self) -> Result<Self, ConfigError> {
         match Self::error_of(self.concurrency, self.max_queued) {
             Some(error) => {
@@ -238,9 +239,9 @@ impl<P: Platform, J, S: PinnedStorage, O> JobSet<P, J, S, O> {
         if concurrency == 0 || concurrency > Self::MOST {
             Some(ConfigError::Concurrency { value: concurrency, most: Self::MOST })
         } else if max_queued == 0 {
-            Some(ConfigError::MaxQueued { value: max_queued })
+            Some(ConfigError::MaxQueued { value: 0, most: S::CAPACITY })
         } else {
-            None
+            queued_error(max_queued, S::CAPACITY)
         }
     }
 }

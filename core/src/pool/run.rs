@@ -229,7 +229,10 @@ impl<B: AsPool> Stay<B> {
         let max_queued = waits.then(|| pool.max_queued_jobs());
         let waker = waker.clone();
         // A waker that isn't needed after all comes out of the lock before it is dropped.
-        let (entered, _unused) = pool.look(|state| state.enter(max_queued, priority, waker));
+        let (entered, _unused) = match pool.queue_error() {
+            Some(error) => (Err(PoolError::Config(error)), Some(waker)),
+            None => pool.look(|state| state.enter(max_queued, priority, waker)),
+        };
         match entered {
             Ok(None) => self.start(priority),
             Ok(Some(key)) => {

@@ -116,7 +116,7 @@ impl<P: Platform, A: Algorithm, S: Storage> RateLimiter<P, A, S> {
 
 /// Settings that change its type. Of a limiter that has been used already, no more than its settings is kept: what it held is leaked.
 impl<P: Platform<Clock: Copy>, A: Algorithm + Copy, S: Storage, O: Copy> RateLimiter<P, A, S, O> {
-    /// Keeps those who wait in `T`: in [`Inline<N>`](crate::storage::Inline), at most `N` of them. Default: the platform's storage.
+    /// Keeps those who wait in `T`: in [`Inline<N>`](crate::storage::Inline), at most `N` of them, with the reservations that have not come to their end. Default: the platform's storage.
     ///
     /// # Examples
     ///
@@ -210,7 +210,7 @@ impl<P: Platform, A: Algorithm, S: Storage, O> RateLimiter<P, A, S, O> {
     pub const fn config_error(self) -> Option<ConfigError> {
         let error = match self.error {
             Some(error) => Some(error),
-            None => self.limits.config_error(),
+            None => self.limits.config_error::<S>(),
         };
         // It has no waiters yet, and a `const fn` drops nothing.
         forget(self);
@@ -232,7 +232,7 @@ impl<P: Platform, A: Algorithm, S: Storage, O> RateLimiter<P, A, S, O> {
     /// assert_eq!(refused.unwrap_err().to_string(), "permits is 0, must be at least 1");
     /// ```
     pub fn check(self) -> Result<Self, ConfigError> {
-        let error = self.algorithm.config_error().or(self.limits.config_error());
+        let error = self.algorithm.config_error().or(self.limits.config_error::<S>());
         error.map_or(Ok(self), Err)
     }
 }

@@ -153,7 +153,7 @@ impl<P: Platform, K, T, E> SingleFlight<P, K, T, E, Survives> {
 impl<P: Platform, K, T, E, W: Succession, S: Storage, H, const SHARDS: usize, O: Copy>
     SingleFlight<P, K, T, E, W, S, H, SHARDS, O>
 {
-    /// Keeps keys and callers in `Q`: in [`Inline<N>`](crate::storage::Inline), at most `N` of each in each shard. Default: the platform's storage.
+    /// Keeps keys and callers in `Q`: in [`Inline<N>`](crate::storage::Inline), at most `N` of each in each shard; a caller has its place until its task has its turn with the result. Default: the platform's storage.
     ///
     /// # Examples
     ///

@@ -228,6 +228,7 @@ impl Pattern {
             Self::CircuitBreaker(config) if config.keyed => &["try", "key"],
             Self::Bulkhead(_) | Self::AdaptiveLimit(_) | Self::CircuitBreaker(_) => &["try"],
             Self::Pool(_) => &["try", "priority", "drained"],
+            Self::RateLimiter(config) if config.keyed => &["try", "permits", "deadline", "reserve", "key"],
             Self::RateLimiter(_) => &["try", "permits", "deadline", "reserve"],
             Self::Parallel(_) => &["items"],
             Self::SingleFlight(_) | Self::Pipeline(_) => &["key"],

@@ -25,7 +25,7 @@ pub struct RateLimiterConfig {
     /// Of a layer: how long a call waits.
     #[serde(default = "never")]
     pub max_wait: Millis,
-    /// Of a layer: whether there is one for each `key` of a call.
+    /// Whether there is one for each `key` of a call.
     #[serde(default)]
     pub keyed: bool,
     /// How many keys there is room for.
@@ -82,10 +82,10 @@ impl RateLimiterConfig {
         vec![self.per, self.max_wait]
     }
 
-    /// Of a limiter that is no layer, each call says how long it waits, and all have one line.
+    /// Of a limiter that is no layer, each call says how long it waits.
     pub(super) fn check_alone(self) -> Result<Self, String> {
-        if self.keyed || self.max_wait != Millis::NEVER {
-            return Err("config: `keyed` and `max_wait` are those of a layer".into());
+        if self.max_wait != Millis::NEVER {
+            return Err("config: `max_wait` is that of a layer".into());
         }
         self.check()
     }

@@ -29,6 +29,8 @@ pub enum Reason {
     Unplayable(Unplayable),
     /// What it shows exists only where there is an allocator.
     Allocator,
+    /// Its operations panic, and a board stops then.
+    Panics,
 }
 
 impl fmt::Display for Reason {
@@ -36,6 +38,7 @@ impl fmt::Display for Reason {
         match self {
             Self::Unplayable(unplayable) => unplayable.fmt(f),
             Self::Allocator => f.write_str("needs an allocator"),
+            Self::Panics => f.write_str("needs panics that can be caught"),
         }
     }
 }
@@ -62,6 +65,9 @@ pub fn encode(scenario: &Scenario, form: Form) -> Result<Result<Encoded, Reason>
     }
     if matches!(&scenario.pattern, Pattern::SingleFlight(config) if config.survives) {
         return Ok(Err(Reason::Allocator));
+    }
+    if scenario.operation.starts().any(|start| start.panics) {
+        return Ok(Err(Reason::Panics));
     }
     let mut writer = Writer { values: vec![Value::Null, "=arg".into(), "driver".into()] };
     let lines = writer.lines(scenario)?;

@@ -13,8 +13,8 @@ use aplomb::pipeline::{Cause, CircuitOf, FallbackLayer, Layer, LineOf, RetryReje
 use aplomb::rate_limiter::Algorithm;
 use aplomb::retry::StopReason;
 use aplomb::{
-    Ambient, BreakerError, BulkheadError, KeyedCircuitBreaker, KeyedRateLimiter, LimitError, Operation, Pipeline, PipelineError,
-    Platform, RateLimitError, RateLimiter, time,
+    Ambient, BreakerError, BulkheadError, KeyedCircuitBreaker, LimitError, Operation, Pipeline, PipelineError, Platform,
+    RateLimitError, RateLimiter, time,
 };
 use serde_json::{Map, Value, json};
 
@@ -207,10 +207,7 @@ impl<P: Platform<Clock: Ambient + Copy> + 'static> rate_limiter::Use<P> for AsLa
         if !config.keyed {
             return Box::new(Fixed(LineOf::new(leak(limiter), ()).max_wait(max_wait)));
         }
-        let keyed = KeyedRateLimiter::<P, String, A>::with_clock(P::Clock::CLOCK, rule(config.setting()));
-        let keyed = config.capacity.into_iter().fold(keyed, KeyedRateLimiter::capacity);
-        let keyed = config.max_concurrent.into_iter().fold(keyed, KeyedRateLimiter::max_concurrent);
-        let keyed = leak(config.max_waiting.into_iter().fold(keyed, KeyedRateLimiter::max_waiting));
+        let keyed = leak(rate_limiter::keyed::<P, A>(config, rule));
         Box::new(Made(move |key: &'static str| LineOf::new(&*keyed, key).max_wait(max_wait)))
     }
 }

@@ -67,6 +67,11 @@ fn what_makes_no_sense_is_refused_before_anything_starts() {
     check(|| new().algorithm(Gradient::new().probe_every(0)), ConfigError::ProbeEvery { value: 0 });
     check(|| new().algorithm(Vegas::new().probe_every(0)), ConfigError::ProbeEvery { value: 0 });
     assert!(new().algorithm(Aimd::new(ms(1)).backoff(percent(50))).check().is_ok());
+    let in_place = |most| new().storage::<Inline<4>>().max_waiting(most);
+    assert!(in_place(4).check().is_ok() && in_place(u32::MAX).check().is_ok());
+    let refused = ConfigError::WaitingPlaces { value: 5, most: 4 };
+    assert_eq!((in_place(5).config_error(), in_place(5).check().err()), (Some(refused), Some(refused)));
+    assert_eq!(in_place(5).try_acquire().err(), Some(LimitError::Config(refused)));
 }
 
 #[test]

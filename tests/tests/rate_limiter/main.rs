@@ -5,6 +5,7 @@ use std::ops::Range;
 
 mod cases;
 mod coarse;
+mod configuration;
 mod decisions;
 mod golang;
 mod governor;

@@ -149,7 +149,7 @@ impl<P: Platform<Clock: Copy>, K, A: Algorithm + Copy, S: Storage, H, const SHAR
         self.with(observer)
     }
 
-    /// Keeps keys and callers in `T`: in [`Inline<N>`](crate::storage::Inline), at most `N` of each in each shard. Default: the platform's storage.
+    /// Keeps keys and callers in `T`: in [`Inline<N>`](crate::storage::Inline), at most `N` of each in each shard, reservations that have not come to their end among the callers. Default: the platform's storage.
     #[must_use]
     pub const fn storage<T: Storage>(self) -> KeyedRateLimiter<P, K, A, T, H, SHARDS, O> {
         let observer = self.observer;
@@ -234,12 +234,12 @@ impl<P: Platform, K, A: Algorithm + Copy, S: Storage, H, O, const SHARDS: usize>
         keys(self.capacity, const { (S::CAPACITY - S::CAPACITY / 4).saturating_mul(SHARDS) })
     }
 
-    const fn table_error(&self) -> Option<ConfigError> {
+    pub(super) const fn table_error(&self) -> Option<ConfigError> {
         let (capacity, room) = (self.keys(), S::CAPACITY.saturating_mul(SHARDS));
         if capacity == 0 || capacity > room {
             return Some(ConfigError::Capacity { value: capacity, most: room });
         }
-        self.limits.config_error()
+        self.limits.config_error::<S>()
     }
 
     /// What is wrong with it, if anything is: [`check`](KeyedRateLimiter::check), for code that is evaluated at compile time. Of a rule that came [by hand](KeyedRateLimiter::with_clock) it knows nothing: a trait has no `const fn`s, and so [`check`](KeyedRateLimiter::check) sees more.

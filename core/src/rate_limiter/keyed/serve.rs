@@ -184,6 +184,9 @@ where
         Q: Eq + ToKey<K> + ?Sized,
         F: FnOnce(&mut Desk<'_, A, S>) -> R,
     {
+        if let Some(error) = self.table_error() {
+            return Err(RateLimitError::Config(error));
+        }
         let house = self.house();
         let full = RateLimitError::TableFull { capacity: self.keys(), retry_after: None };
         let Some(Home { index, shard }) = self.shard(hash) else { return Err(full) };

@@ -16,7 +16,7 @@ pub(super) use self::waiters::Waiters;
 use super::algorithm::{Algorithm, Refused};
 use super::error::RateLimitError;
 use crate::config::ConfigError;
-use crate::storage::Storage;
+use crate::storage::{Storage, waiting_error};
 use crate::sync::wait_list::{Full, Key};
 use crate::time::{Instant, Steady, nanos};
 
@@ -37,8 +37,12 @@ pub(super) struct Limits {
 impl Limits {
     pub(super) const NONE: Self = Self { max_concurrent: u32::MAX, max_waiting: u32::MAX };
 
-    pub(super) const fn config_error(self) -> Option<ConfigError> {
-        if self.max_concurrent == 0 { Some(ConfigError::MaxConcurrent { value: 0 }) } else { None }
+    /// What is wrong with them, where those who wait lie in `S`.
+    pub(super) const fn config_error<S: Storage>(self) -> Option<ConfigError> {
+        if self.max_concurrent == 0 {
+            return Some(ConfigError::MaxConcurrent { value: 0 });
+        }
+        waiting_error(self.max_waiting, S::CAPACITY)
     }
 
     pub(super) const fn counts_calls(self) -> bool {
@@ -184,7 +188,7 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
     #[cold]
     fn never(&self, permits: u32) -> Option<RateLimitError> {
         let most = self.algorithm.most();
-        match self.algorithm.config_error().or_else(|| self.limits.config_error()) {
+        match self.algorithm.config_error().or_else(|| self.limits.config_error::<S>()) {
             Some(error) => Some(RateLimitError::Config(error)),
             None if permits > most => Some(RateLimitError::TooManyPermits { requested: permits, most }),
             None => None,

@@ -56,10 +56,13 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
     use aplomb_tokio::rate_limiter::{Algorithm, Rate, Refused, TokenBucket};
     use fastrand::Rng;
 
-    use super::super::clients::{CLIENTS_BURST, SLACK};
+    use super::super::clients::{CLIENTS, CLIENTS_BURST, SLACK};
     use super::*;
 
     #[test]
@@ -130,6 +133,37 @@ mod tests {
         for seed in 0..300 {
             assert_eq!(play(late * 2, late, seed).refused(), 0, "seed {seed}");
         }
+    }
+
+    /// The clients and their limiter, with a network in between.
+    #[test]
+    fn clients_that_share_a_limiter_use_the_quota_and_are_not_refused() {
+        use aplomb_sim::{Explore, RateLimiter, Sim};
+
+        Explore::new().seeds(0..8).run(|sim: Sim| async move {
+            let limiter = Rc::new(RateLimiter::with_burst(Rate::per_second(RATE), CLIENTS_BURST));
+            let began = Instant::now();
+            let ledger = Rc::new(RefCell::new(Ledger::new(began)));
+            let end = aplomb_sim::now() + Duration::from_secs(20);
+            for client in 0..CLIENTS {
+                let (limiter, ledger) = (Rc::clone(&limiter), Rc::clone(&ledger));
+                let way = move || aplomb_sim::sleep(sim.latency(Duration::ZERO..=SLACK.mul_f64(0.9999)));
+                sim.spawn(format!("client {client}"), async move {
+                    let request = async || {
+                        way().await;
+                        let answer = ledger.borrow_mut().arrive(began + Duration::from_nanos(aplomb_sim::now().as_nanos()));
+                        way().await;
+                        answer
+                    };
+                    while aplomb_sim::now() < end {
+                        assert_eq!(limiter.run(&request).await, Ok(()));
+                    }
+                });
+            }
+            sim.run_until_idle().await;
+            let throughput = ledger.borrow().throughput();
+            assert!((0.98..=1.0).contains(&throughput), "{throughput}");
+        });
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Plays the scenarios of a file of the host, `scenarios`, and tells it what happened: a line for each entry of the trace. How they compare with what should have happened, the host says.
 //!
-//! All patterns at once are more than the Cortex-M0 has flash for. So there are three images, and each tells of which scenarios it does not know the pattern.
+//! All patterns at once are more than the Cortex-M0 has flash for. So there are four images, and each tells of which scenarios it does not know the pattern.
 
 #![no_std]
 
@@ -33,6 +33,11 @@ pub fn play_calls() -> ! {
 /// Plays those of patterns that stand before a service, and are shared by its callers.
 pub fn play_guards() -> ! {
     play_all(patterns::of_guards)
+}
+
+/// Plays those of rate limiters.
+pub fn play_limiters() -> ! {
+    play_all(patterns::of_limiters)
 }
 
 /// Plays those of pipelines.

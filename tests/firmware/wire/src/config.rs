@@ -173,7 +173,7 @@ pub struct RateLimiter {
     pub rate: Rate,
     pub max_concurrent: Option<u32>,
     pub max_waiting: Option<u32>,
-    /// Of a layer, as what follows.
+    /// Of a layer.
     pub max_wait: Nanos,
     pub keyed: bool,
     pub capacity: Option<u32>,

@@ -78,7 +78,6 @@ pub fn of_calls(world: &'static World) -> Option<&'static dyn Subject> {
 /// Patterns that stand before a service, and are shared by its callers.
 pub fn of_guards(world: &'static World) -> Option<&'static dyn Subject> {
     Some(match &world.scenario.config {
-        Config::RateLimiter(config) => rate_limiter::set_up(*config),
         Config::CircuitBreaker(config) => circuit_breaker::set_up(config, world),
         Config::Bulkhead(config) => placed(|| bulkhead::Guarding::new(*config)),
         Config::AdaptiveLimit(config) => adaptive_limit::set_up(config, world),
@@ -91,7 +90,15 @@ pub fn of_guards(world: &'static World) -> Option<&'static dyn Subject> {
     })
 }
 
-/// Pipelines, which are made of those and these.
+/// Rate limiters, for whose rules there is no room beside the other guards.
+pub fn of_limiters(world: &'static World) -> Option<&'static dyn Subject> {
+    match &world.scenario.config {
+        Config::RateLimiter(config) => Some(rate_limiter::set_up(*config)),
+        _ => None,
+    }
+}
+
+/// Pipelines, which are made of all of these.
 pub fn of_pipelines(world: &'static World) -> Option<&'static dyn Subject> {
     matches!(world.scenario.config, Config::Pipeline).then(|| placed(|| pipeline::Piping::new(world)))
 }
