@@ -6,6 +6,7 @@ use std::ops::Range;
 mod cases;
 mod coarse;
 mod decisions;
+mod give_back;
 mod golang;
 mod governor;
 mod models;

@@ -205,9 +205,9 @@ impl<S: Storage> Algorithm for SlidingWindow<S> {
         Some(at)
     }
 
-    /// All of them, though nothing is given before the last instant for which anything was reserved.
+    /// All of them, though nothing is given before the last instant for which anything was reserved. An instant that is a little late does: older ones slide out sooner.
     fn give_back(&self, state: &mut Log<S>, _now: Instant, n: u32, at: Instant) {
-        let Some(index) = (0..state.entries).rfind(|index| state.get(*index).is_some_and(|entry| entry.at == at)) else { return };
+        let Some(index) = (0..state.entries).rfind(|index| state.get(*index).is_some_and(|entry| entry.at <= at)) else { return };
         let Some(entry) = state.get_mut(index) else { return };
         let back = n.min(entry.permits);
         entry.permits -= back;
