@@ -18,9 +18,11 @@ use crate::replay::{Attempts, Cloned, Replay};
 /// | [`respond`](PipelineLayer::respond) | the error is [`PipelineError`] |
 ///
 /// Beside a layer for each pattern, there is one service and one future instead of a stack of them, a pipeline knows what its layers within have rejected (a retry leaves that alone, a breaker counts it as nothing, a limit takes a timeout for overload), and a service that is called without `tower`
-/// elsewhere has the same `static`. In exchange all of its layers wait in the call, and none in `poll_ready`, which is that of the service within alone; and there are no keys out of the request.
+/// elsewhere has the same `static`. In exchange there are no keys out of the request.
 ///
-/// All attempts are made by the clone that was ready for the first, each when it is ready again.
+/// # Readiness
+///
+/// It is ready at once. All waiting is done in the call, where a timeout bounds it: that of the layers, and that for the service within to be ready. What a layer rejects does not wait for that. Each attempt is made by a clone of its own, as soon as that is ready.
 ///
 /// # Examples
 ///
@@ -125,13 +127,13 @@ where
     type Error = M::Error;
     type Future = Concluded<Run<N::Operation>, M>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.inner.poll_ready(cx).map_err(|error| self.layer.mode.failed(error))
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Q) -> Self::Future {
         let PipelineLayer { pipeline, replay, mode } = &self.layer;
-        let attempts = Attempts::new(&mut self.inner, request, replay.clone());
+        let attempts = Attempts::new(self.inner.clone(), request, replay.clone());
         Concluded::new(pipeline.run_operation(attempts), mode.clone())
     }
 }

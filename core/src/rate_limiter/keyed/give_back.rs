@@ -46,13 +46,16 @@ where
     {
         let (lines, permits, hash) = (&**permit.lines(), permit.count(), Self::hash(key));
         let (read, house) = (lines.clock.now(), lines.house());
-        let Some(home) = lines.shard(hash) else { return };
-        wake(home.shard.with(|shard| {
-            let index = shard.table.find(hash, |known| known.borrow() == key)?;
-            let now = shard.steady.advance(read, &lines.clock);
-            let served = shard.with(house, index, now, |desk| desk.take_back(permits, read, taken))?;
-            shard.is_renewed_sooner(house, index);
-            served.result
-        }));
+        let first = lines.shard(hash).and_then(|home| {
+            home.shard.with(|shard| {
+                let index = shard.table.find(hash, |known| known.borrow() == key)?;
+                let now = shard.steady.advance(read, &lines.clock);
+                let served = shard.with(house, index, now, |desk| desk.take_back(permits, read, taken))?;
+                shard.is_renewed_sooner(house, index);
+                served.result
+            })
+        });
+        wake(first);
+        drop(permit);
     }
 }
