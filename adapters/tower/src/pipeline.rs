@@ -27,15 +27,13 @@ use crate::replay::{Attempts, Cloned, Replay};
 /// # Examples
 ///
 /// ```
-/// use aplomb::layers;
-/// use aplomb::pipeline::TimeoutLayer;
-/// use aplomb_tokio::{Tokio, prelude::*};
+/// use aplomb_tokio::prelude::*;
 /// use aplomb_tower::PipelineLayer;
 /// use tower::{ServiceBuilder, ServiceExt, service_fn};
 ///
 /// static BUDGET: RetryBudget = RetryBudget::new(500);
 /// static BREAKER: CircuitBreaker = checked!(CircuitBreaker::consecutive(2).open_for(secs(10)));
-/// type Layers = layers![TimeoutLayer<Tokio>, Retry, &'static CircuitBreaker, TimeoutLayer<Tokio>];
+/// type Layers = layers![TimeLimit, Retry, &'static CircuitBreaker, TimeLimit];
 /// static GUARDED: Pipeline<Layers> =
 ///     Pipeline::new().timeout(secs(10)).retry(Retry::standard(&BUDGET)).circuit_breaker(&BREAKER).timeout(secs(2));
 ///
@@ -56,7 +54,7 @@ pub struct PipelineLayer<P: Platform + 'static, N: 'static, Y = Cloned, M = Type
 }
 
 impl<P: Platform, N> PipelineLayer<P, N> {
-    /// Calls go through that pipeline, which lies in a `static`: [`layers!`](aplomb::layers) spells its type.
+    /// Calls go through that pipeline, which lies in a `static`: [`layers!`](aplomb::layers) spells its type. Its calls borrow from it, so that an `Arc` would not do; one that is made at run time is put there by [`Box::leak`].
     #[must_use]
     pub const fn new(pipeline: &'static Patterns<P, N>) -> Self {
         Self { pipeline, replay: Cloned, mode: Typed }

@@ -74,7 +74,7 @@ impl<P: Platform + 'static, B: fmt::Debug, R, Y, D, M> fmt::Debug for RetryLayer
 }
 
 impl<P: Platform + 'static, B, R> RetryLayer<P, B, R> {
-    /// Retries by that policy and its [rules](RetryPolicy::rules).
+    /// Retries by that policy and its [rules](RetryPolicy::rules). Its budget lies in a `static`; one that is made at run time is put there by [`Box::leak`].
     #[must_use]
     pub const fn new(policy: RetryPolicy<'static, P, B, R>) -> Self {
         Self { terms: Terms { policy, replay: Cloned, deadline: NoDeadline, mode: Typed } }

@@ -22,7 +22,7 @@ async fn each_layer_calls_the_clone_that_was_ready() {
     static BREAKER: CircuitBreaker = CircuitBreaker::consecutive(5);
     static BREAKERS: KeyedCircuitBreaker<u32> = KeyedCircuitBreaker::new(CircuitBreaker::consecutive(5));
     static HEDGE: Hedge = Hedge::after(secs(1));
-    static GUARDED: Pipeline<aplomb::layers![Retry, &'static Bulkhead]> = Pipeline::new().retry(Retry::new()).bulkhead(&PLACES);
+    static GUARDED: Pipeline<layers![Retry, &'static Bulkhead]> = Pipeline::new().retry(Retry::new()).bulkhead(&PLACES);
     let (strict, counts) = Strict::new();
     let key = |(): &()| 7;
     let mut service = ServiceBuilder::new()
@@ -48,7 +48,7 @@ async fn each_layer_calls_the_clone_that_was_ready() {
 async fn readiness_comes_before_each_attempt() {
     static LIMITER: RateLimiter = RateLimiter::with_burst(Rate::per_second(1), 1);
     static RETRY: Retry<Constant> = Retry::new().max_attempts(3).backoff(Constant::every(ms(0)));
-    static GUARDED: Pipeline<aplomb::layers![Retry<Constant>]> = Pipeline::new().retry(RETRY);
+    static GUARDED: Pipeline<layers![Retry<Constant>]> = Pipeline::new().retry(RETRY);
     static HEDGE: Hedge = Hedge::after(ms(0));
     let (strict, counts) = Strict::new();
     counts.failures.store(2, Ordering::SeqCst);

@@ -43,7 +43,7 @@ async fn a_wrong_configuration_is_an_error() {
     static LIMITER: RateLimiter = RateLimiter::new(Rate::per_second(0));
     static PLACES: Bulkhead = Bulkhead::new(0);
     static HEDGE: Hedge = Hedge::after(secs(1)).max_hedges(0);
-    static GUARDED: Pipeline<aplomb::layers![&'static Bulkhead]> = Pipeline::new().bulkhead(&PLACES);
+    static GUARDED: Pipeline<layers![&'static Bulkhead]> = Pipeline::new().bulkhead(&PLACES);
     let (strict, counts) = Strict::new();
     let told = [
         RateLimitLayer::new(&LIMITER).layer(strict.clone()).oneshot(()).await.unwrap_err().to_string(),
@@ -118,7 +118,7 @@ fn services_and_futures_go_to_other_threads() {
     static PLACES: Bulkhead = Bulkhead::new(10);
     static BREAKER: CircuitBreaker = CircuitBreaker::consecutive(2);
     static HEDGE: Hedge = Hedge::after(secs(1));
-    static GUARDED: Pipeline<aplomb::layers![&'static CircuitBreaker]> = Pipeline::new().circuit_breaker(&BREAKER);
+    static GUARDED: Pipeline<layers![&'static CircuitBreaker]> = Pipeline::new().circuit_breaker(&BREAKER);
     let service = ServiceBuilder::new()
         .layer(TimeoutLayer::<Tokio>::new(secs(1)))
         .layer(RetryLayer::new(Retry::new()))
@@ -131,4 +131,31 @@ fn services_and_futures_go_to_other_threads() {
         .service(Strict::new().0);
     is_send_and_sync(&service);
     is_send(&service.oneshot(()));
+}
+
+/// All of both, side by side: no name stands for two things.
+mod globs {
+    use aplomb_tokio::prelude::*;
+    use aplomb_tower::*;
+
+    static BUDGET: RetryBudget = RetryBudget::new(500);
+    static BREAKER: CircuitBreaker = CircuitBreaker::consecutive(5);
+    static PLACES: Bulkhead = Bulkhead::new(10);
+    static HEDGE: Hedge = Hedge::after(ms(50));
+    static LIMIT: AdaptiveLimit = AdaptiveLimit::new();
+    static KEYED: KeyedCircuitBreaker<u8> = KeyedCircuitBreaker::new(CircuitBreaker::consecutive(5));
+    static GUARDED: Pipeline<layers![TimeLimit, Retry, &'static Bulkhead]> =
+        Pipeline::new().timeout(secs(2)).retry(Retry::standard(&BUDGET)).bulkhead(&PLACES);
+
+    #[test]
+    fn an_adapters_prelude_and_the_layers() {
+        let _layers = (
+            TimeoutLayer::<aplomb_tokio::Tokio>::new(secs(2)),
+            RetryLayer::new(Retry::standard(&BUDGET)),
+            FallbackLayer::new(|outcome: Result<u8, ()>| std::future::ready(outcome)),
+            (CircuitBreakerLayer::new(&BREAKER), BulkheadLayer::new(&PLACES), HedgeLayer::new(&HEDGE)),
+            (AdaptiveLimitLayer::new(&LIMIT), PipelineLayer::new(&GUARDED)),
+            KeyedCircuitBreakerLayer::new(&KEYED, |key: &u8| *key),
+        );
+    }
 }
