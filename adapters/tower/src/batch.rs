@@ -1,5 +1,6 @@
 use core::fmt;
 use core::marker::PhantomData;
+use core::ops::Deref;
 use core::task::{Context, Poll};
 
 use aplomb::batcher::{Again, Answer, BatchOperation, Call, Event, Keep, Once};
@@ -50,10 +51,9 @@ pub struct BatchLayer<L, K = Again, M = Typed> {
     keep: PhantomData<fn() -> K>,
 }
 
-impl<P: Platform, I, T, E, W: Storage, O> BatchLayer<&'static Batcher<P, I, T, E, W, O>> {
-    /// Requests are collected by that batcher, which lies in a `static`.
-    #[must_use]
-    pub const fn new(batcher: &'static Batcher<P, I, T, E, W, O>) -> Self {
+impl<L> BatchLayer<L> {
+    /// Requests are collected by the batcher that `batcher` points to: a `static`, or an `Arc`.
+    pub const fn new(batcher: L) -> Self {
         Self { batcher, mode: Typed, keep: PhantomData }
     }
 }
@@ -110,8 +110,9 @@ impl<S: fmt::Debug, L: fmt::Debug, K, M> fmt::Debug for Batch<S, L, K, M> {
     }
 }
 
-impl<S, P, I, T, E, W, O, K, M> Service<I> for Batch<S, &'static Batcher<P, I, T, E, W, O>, K, M>
+impl<S, L, P, I, T, E, W, O, K, M> Service<I> for Batch<S, L, K, M>
 where
+    L: Deref<Target = Batcher<P, I, T, E, W, O>> + Clone,
     S: Service<W::Slots<I>, Error = E> + Clone,
     S::Response: IntoIterator<Item: Answer<T, E>> + AsRef<[<S::Response as IntoIterator>::Item]>,
     P: Platform,
@@ -123,7 +124,7 @@ where
 {
     type Response = T;
     type Error = M::Error;
-    type Future = Concluded<Call<'static, P, I, T, E, W, O, K, Sends<S>, WhenReady<S, W::Slots<I>>>, M>;
+    type Future = Concluded<Call<L, P, I, T, E, W, O, K, Sends<S>, WhenReady<S, W::Slots<I>>>, M>;
 
     fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))
@@ -131,7 +132,7 @@ where
 
     fn call(&mut self, request: I) -> Self::Future {
         let BatchLayer { batcher, mode, .. } = &self.layer;
-        Concluded::new(batcher.call_operation(request, Sends { service: self.inner.clone() }), mode.clone())
+        Concluded::new(Batcher::call_operation(batcher.clone(), request, Sends { service: self.inner.clone() }), mode.clone())
     }
 }
 

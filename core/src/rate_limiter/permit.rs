@@ -12,7 +12,7 @@ use crate::platform::Platform;
 use crate::storage::Storage;
 use crate::time::{Clock, Instant};
 
-/// Permits that have been taken. They are spent; where [`max_concurrent`](super::RateLimiter::max_concurrent) is set, this is also a place among the calls that run, which is free again when this is dropped.
+/// Permits that have been taken. They are spent, unless they are [given back](Permit::give_back) unused; where [`max_concurrent`](super::RateLimiter::max_concurrent) is set, this is also a place among the calls that run, which is free again when this is dropped.
 ///
 /// `B` points to the limiter that they are of: it is a reference, or an `Arc`, `Rc` or the like, whose permits are *owned* and go wherever that goes.
 ///

@@ -17,7 +17,7 @@ use crate::{Strict, is_ready};
 
 /// Is rejected, and keeps the service that was.
 async fn rejected<S: Service<(), Error: Debug>>(mut service: S) -> S {
-    let call = async { service.ready().await.unwrap().call(()).await };
+    let call = async { service.ready().await.expect("it is ready for that").call(()).await };
     let rejected = timeout(ms(0), call).await.err().expect("a rejection");
     assert!(!rejected.is_timeout(), "it waits for nothing");
     service

@@ -144,8 +144,8 @@ mod globs {
     static HEDGE: Hedge = Hedge::after(ms(50));
     static LIMIT: AdaptiveLimit = AdaptiveLimit::new();
     static KEYED: KeyedCircuitBreaker<u8> = KeyedCircuitBreaker::new(CircuitBreaker::consecutive(5));
-    static GUARDED: Pipeline<layers![TimeLimit, Retry, &'static Bulkhead]> =
-        Pipeline::new().timeout(secs(2)).retry(Retry::standard(&BUDGET)).bulkhead(&PLACES);
+    type Layers = layers![TimeLimit, Retry, &'static Bulkhead];
+    static GUARDED: Pipeline<Layers> = Pipeline::new().timeout(secs(2)).retry(Retry::standard(&BUDGET)).bulkhead(&PLACES);
 
     #[test]
     fn an_adapters_prelude_and_the_layers() {
