@@ -24,4 +24,4 @@ pub use crate::storage::Heap;
 pub use crate::storage::Inline;
 pub use crate::time::{ms, secs};
 pub use crate::waterfall::{WaterfallError, waterfall};
-pub use crate::{ConfigError, Deadline, TimeoutError, checked, infallible};
+pub use crate::{ConfigError, Deadline, TimeoutError, checked, infallible, layers};

@@ -1,3 +1,4 @@
+use core::convert::identity;
 use core::fmt;
 use core::ops::Deref;
 use core::task::{Context, Poll, ready};
@@ -94,7 +95,7 @@ where
     type Future = Guarded<S::Future, Permit<L>, LimitError<S::Error>, M>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        ready!(self.turn.poll(|| Limit::acquire_owned(self.limit.clone()), Acquire::at_once, cx));
+        ready!(self.turn.poll(|| Limit::acquire_owned(self.limit.clone()), Acquire::at_once, identity, cx));
         if self.turn.is_refused() {
             return Poll::Ready(Ok(()));
         }

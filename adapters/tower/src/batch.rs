@@ -1,18 +1,17 @@
 use core::fmt;
-use core::future::Future;
 use core::marker::PhantomData;
-use core::pin::Pin;
-use core::task::{Context, Poll, ready};
+use core::ops::Deref;
+use core::task::{Context, Poll};
 
 use aplomb::batcher::{Again, Answer, BatchOperation, Call, Event, Keep, Once};
 use aplomb::observe::SharedObserver;
 use aplomb::{BatchError, Batcher, Platform, Storage};
-use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::future::Concluded;
 use crate::mode::{Mode, Respond, Typed};
+use crate::when_ready::WhenReady;
 
 /// Makes a service of single requests of one that takes many at once: requests that come together go together, and each has its own response. All clones of its services share that batcher.
 ///
@@ -52,10 +51,9 @@ pub struct BatchLayer<L, K = Again, M = Typed> {
     keep: PhantomData<fn() -> K>,
 }
 
-impl<P: Platform, I, T, E, W: Storage, O> BatchLayer<&'static Batcher<P, I, T, E, W, O>> {
-    /// Requests are collected by that batcher, which lies in a `static`.
-    #[must_use]
-    pub const fn new(batcher: &'static Batcher<P, I, T, E, W, O>) -> Self {
+impl<L> BatchLayer<L> {
+    /// Requests are collected by the batcher that `batcher` points to: a `static`, or an `Arc`.
+    pub const fn new(batcher: L) -> Self {
         Self { batcher, mode: Typed, keep: PhantomData }
     }
 }
@@ -112,8 +110,9 @@ impl<S: fmt::Debug, L: fmt::Debug, K, M> fmt::Debug for Batch<S, L, K, M> {
     }
 }
 
-impl<S, P, I, T, E, W, O, K, M> Service<I> for Batch<S, &'static Batcher<P, I, T, E, W, O>, K, M>
+impl<S, L, P, I, T, E, W, O, K, M> Service<I> for Batch<S, L, K, M>
 where
+    L: Deref<Target = Batcher<P, I, T, E, W, O>> + Clone,
     S: Service<W::Slots<I>, Error = E> + Clone,
     S::Response: IntoIterator<Item: Answer<T, E>> + AsRef<[<S::Response as IntoIterator>::Item]>,
     P: Platform,
@@ -125,7 +124,7 @@ where
 {
     type Response = T;
     type Error = M::Error;
-    type Future = Concluded<Call<'static, P, I, T, E, W, O, K, Sends<S>, WhenReady<S, W::Slots<I>>>, M>;
+    type Future = Concluded<Call<L, P, I, T, E, W, O, K, Sends<S>, WhenReady<S, W::Slots<I>>>, M>;
 
     fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))
@@ -133,7 +132,7 @@ where
 
     fn call(&mut self, request: I) -> Self::Future {
         let BatchLayer { batcher, mode, .. } = &self.layer;
-        Concluded::new(batcher.call_operation(request, Sends { service: self.inner.clone() }), mode.clone())
+        Concluded::new(Batcher::call_operation(batcher.clone(), request, Sends { service: self.inner.clone() }), mode.clone())
     }
 }
 
@@ -147,55 +146,6 @@ impl<S: Service<B>, B> BatchOperation<B> for Sends<S> {
     type Future = WhenReady<S, B>;
 
     fn begin(self, items: B) -> WhenReady<S, B> {
-        WhenReady { stage: Stage::Waiting { service: self.service, request: Some(items) } }
-    }
-}
-
-pin_project! {
-    /// A call that is made as soon as the service is ready; made by [`Batch`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping it drops the call, or the place in whatever queue the service has. Polled after its end, it is as the call.
-    #[must_use = "futures do nothing unless polled"]
-    pub struct WhenReady<S: Service<B>, B> {
-        #[pin]
-        stage: Stage<S, B, S::Future>,
-    }
-}
-
-pin_project! {
-    #[project = StageProjection]
-    enum Stage<S, B, F> {
-        Waiting { service: S, request: Option<B> },
-        Called { #[pin] call: F },
-    }
-}
-
-impl<S: Service<B>, B> Future for WhenReady<S, B> {
-    type Output = Result<S::Response, S::Error>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut stage = self.project().stage;
-        if let StageProjection::Waiting { service, request } = stage.as_mut().project() {
-            ready!(service.poll_ready(cx))?;
-            let Some(request) = request.take() else { return Poll::Pending };
-            let call = service.call(request);
-            stage.set(Stage::Called { call });
-        }
-        match stage.project() {
-            StageProjection::Called { call } => call.poll(cx),
-            StageProjection::Waiting { .. } => Poll::Pending,
-        }
-    }
-}
-
-impl<S: Service<B>, B> fmt::Debug for WhenReady<S, B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stage = match self.stage {
-            Stage::Waiting { .. } => "waiting",
-            Stage::Called { .. } => "called",
-        };
-        f.debug_struct("WhenReady").field("stage", &stage).finish_non_exhaustive()
+        WhenReady::new(self.service, items)
     }
 }

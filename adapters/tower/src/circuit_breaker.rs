@@ -1,10 +1,11 @@
+use core::mem::replace;
 use core::ops::Deref;
 use core::task::{Context, Poll};
+use core::time::Duration;
 
 use aplomb::circuit_breaker::{Event, Permit, Trip, Verdict};
 use aplomb::observe::SharedObserver;
 use aplomb::{Backoff, BreakerError, CircuitBreaker as Breaker, Judge, Platform, Storage};
-use core::time::Duration;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -17,7 +18,7 @@ use crate::mode::{Mode, Respond, Typed};
 ///
 /// # Readiness
 ///
-/// While the circuit is open, it is ready at once, whether the service within is or not: a call is not to wait for what it will not reach. The call itself is let through, or not, when it is made: so a clone that is ready, and never called, keeps no probe from being sent.
+/// While the circuit is open, it is ready at once, whether the service within is or not: a call is not to wait for what it will not reach. The call itself is let through, or not, when it is made: so a clone that is ready, and never called, keeps no probe from being sent. What the service within holds for a call that is rejected, as a place of a bulkhead, goes to others at once: a fresh clone of it takes its place.
 ///
 /// # Examples
 ///
@@ -63,7 +64,7 @@ impl<S, L: Clone, M: Clone> Layer<S> for CircuitBreakerLayer<L, M> {
     type Service = CircuitBreaker<S, L, M>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        CircuitBreaker { inner, breaker: self.breaker.clone(), mode: self.mode.clone(), is_ready: false }
+        CircuitBreaker { inner, breaker: self.breaker.clone(), mode: self.mode.clone(), within: Within::Untouched }
     }
 }
 
@@ -73,13 +74,31 @@ pub struct CircuitBreaker<S, L, M = Typed> {
     inner: S,
     breaker: L,
     mode: M,
-    /// Whether the service within may be called. It has not been asked, while the circuit was open.
-    is_ready: bool,
+    within: Within,
+}
+
+/// What is known of the service within. While the circuit is open, it is not asked.
+#[derive(Debug, PartialEq, Eq)]
+enum Within {
+    Untouched,
+    /// It may hold a place in a queue.
+    Asked,
+    /// It may be called, and may hold what that call needs.
+    Ready,
+}
+
+impl<S: Clone, L, M> CircuitBreaker<S, L, M> {
+    /// What the service within holds for a call that is not made goes to others: a fresh clone takes its place.
+    fn let_go(&mut self) {
+        if replace(&mut self.within, Within::Untouched) != Within::Untouched {
+            self.inner = self.inner.clone();
+        }
+    }
 }
 
 impl<S, L, M, P, T, B, J, W, O, Q> Service<Q> for CircuitBreaker<S, L, M>
 where
-    S: Service<Q>,
+    S: Service<Q> + Clone,
     L: Deref<Target = Breaker<P, T, B, J, W, O>> + Clone,
     P: Platform,
     T: Trip,
@@ -95,10 +114,11 @@ where
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         if self.breaker.state().is_open() {
+            self.let_go();
             return Poll::Ready(Ok(()));
         }
         let ready = self.inner.poll_ready(cx);
-        self.is_ready = matches!(ready, Poll::Ready(Ok(())));
+        self.within = if matches!(ready, Poll::Ready(Ok(()))) { Within::Ready } else { Within::Asked };
         ready.map_err(|error| self.mode.failed(error))
     }
 
@@ -106,25 +126,28 @@ where
         let mode = self.mode.clone();
         // It was open when it was asked. If that is over, a permit would be a probe's, and none can be sent: who comes again waits for what is within.
         let over = || BreakerError::Open { retry_after: Some(Duration::ZERO) };
-        let admitted = if self.is_ready || self.breaker.state().is_open() {
+        let is_ready = self.within == Within::Ready;
+        let admitted = if is_ready || self.breaker.state().is_open() {
             Breaker::permit_owned(self.breaker.clone()).map_err(BreakerError::of_operation)
         } else {
             Err(over())
         };
-        match admitted {
-            Ok(permit) if self.is_ready => {
-                self.is_ready = false;
-                Guarded::running(self.inner.call(request), permit, mode)
+        let error = match admitted {
+            Ok(permit) if is_ready => {
+                self.within = Within::Untouched;
+                return Guarded::running(self.inner.call(request), permit, mode);
             }
             // Just now.
-            Ok(_unused) => Guarded::refused(over(), mode),
-            Err(error) => Guarded::refused(error, mode),
-        }
+            Ok(_unused) => over(),
+            Err(error) => error,
+        };
+        self.let_go();
+        Guarded::refused(error, mode)
     }
 }
 
 impl<S: Clone, L: Clone, M: Clone> Clone for CircuitBreaker<S, L, M> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), breaker: self.breaker.clone(), mode: self.mode.clone(), is_ready: false }
+        Self { inner: self.inner.clone(), breaker: self.breaker.clone(), mode: self.mode.clone(), within: Within::Untouched }
     }
 }

@@ -21,7 +21,7 @@ use crate::replay::{Attempts, Cloned, Replay};
 ///
 /// What is a failure is the hedge's [`Judge`]'s to say, who sees the response: by default, only an error of the service is one. For HTTP, see `http::ServerErrors`. A response that is a failure, and came to no better, is handed on as it is.
 ///
-/// All starts are made by the clone that was ready for the first, each when it is ready again: the time until then is part of what makes it late. To ask other replicas, put a balancer within. A limiter or breaker within counts, and may reject, every start; put the one that counts calls outside.
+/// The first start is made by the clone that was ready, each other by one of its own, when that is ready: the time until then is part of what makes it late, and one that still waits when the call ends has cost nothing. To ask other replicas, put a balancer within. A limiter or breaker within counts, and may reject, every start; put the one that counts calls outside.
 ///
 /// # Examples
 ///
@@ -113,7 +113,7 @@ where
     }
 
     fn call(&mut self, request: Q) -> Self::Future {
-        let attempts = Attempts::new(&mut self.inner, request, self.replay.clone());
+        let attempts = Attempts::by_ready(&mut self.inner, request, self.replay.clone());
         Concluded::new(Hedging::run_operation(self.shared.clone(), attempts), self.mode.clone())
     }
 }

@@ -12,8 +12,13 @@ use tower_service::Service;
 use crate::future::Guarded;
 use crate::key::KeyOf;
 use crate::mode::{Mode, Respond, Typed};
+use crate::when_ready::WhenReady;
 
 /// Lets calls through by a breaker for each key: of many hosts, only the one that is down is left alone. All clones of its services share those breakers.
+///
+/// # Readiness
+///
+/// It is ready at once: which breaker decides is known when there is a request. A call that is let through waits in its future until the service within is ready, and that is part of what the breaker measures; one that is rejected does not.
 ///
 /// # Examples
 ///
@@ -74,7 +79,7 @@ pub struct KeyedCircuitBreaker<S, L, K, M = Typed> {
 
 impl<S, L, X, M, P, K, T, B, J, W, H, O, Q, const SHARDS: usize> Service<Q> for KeyedCircuitBreaker<S, L, X, M>
 where
-    S: Service<Q>,
+    S: Service<Q> + Clone,
     L: Deref<Target = Breakers<P, K, T, B, J, W, H, SHARDS, O>> + Clone,
     X: KeyOf<Q, Key = K>,
     P: Platform + 'static,
@@ -89,16 +94,16 @@ where
 {
     type Response = S::Response;
     type Error = M::Error;
-    type Future = Guarded<S::Future, Permit<OfOwnedKey<L, K>>, BreakerError<S::Error>, M>;
+    type Future = Guarded<WhenReady<S, Q>, Permit<OfOwnedKey<L, K>>, BreakerError<S::Error>, M>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.inner.poll_ready(cx).map_err(|error| self.mode.failed(error))
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Q) -> Self::Future {
         let mode = self.mode.clone();
         match Breakers::permit_owned(self.breakers.clone(), self.key_of.key(&request)) {
-            Ok(permit) => Guarded::running(self.inner.call(request), permit, mode),
+            Ok(permit) => Guarded::running(WhenReady::new(self.inner.clone(), request), permit, mode),
             Err(error) => Guarded::refused(error.of_operation(), mode),
         }
     }

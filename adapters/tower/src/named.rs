@@ -9,7 +9,7 @@ use aplomb::sync::Lender;
 use tonic::server::NamedService;
 
 use crate::http::Deadlines;
-use crate::{
+use crate::services::{
     AdaptiveLimit, Batch, Bulkhead, CircuitBreaker, Fallback, Hedge, KeyedCircuitBreaker, KeyedRateLimit, Pipeline, RateLimit,
     Retry, Timeout,
 };
@@ -23,7 +23,7 @@ macro_rules! named {
 }
 
 named! {
-    [L: Deref<Target: Lines>, M] RateLimit<S, L, M>;
+    [L: Deref<Target: Lines<Spot = ()>>, M] RateLimit<S, L, M>;
     [L, K, M] KeyedRateLimit<S, L, K, M>;
     [L: Deref<Target: Lender>, M] Bulkhead<S, L, M>;
     [L: Deref<Target: Settle>, M] AdaptiveLimit<S, L, M>;

@@ -18,22 +18,22 @@ use crate::replay::{Attempts, Cloned, Replay};
 /// | [`respond`](PipelineLayer::respond) | the error is [`PipelineError`] |
 ///
 /// Beside a layer for each pattern, there is one service and one future instead of a stack of them, a pipeline knows what its layers within have rejected (a retry leaves that alone, a breaker counts it as nothing, a limit takes a timeout for overload), and a service that is called without `tower`
-/// elsewhere has the same `static`. In exchange all of its layers wait in the call, and none in `poll_ready`, which is that of the service within alone; and there are no keys out of the request.
+/// elsewhere has the same `static`. In exchange there are no keys out of the request.
 ///
-/// All attempts are made by the clone that was ready for the first, each when it is ready again.
+/// # Readiness
+///
+/// It is ready at once. All waiting is done in the call, where a timeout bounds it: that of the layers, and that for the service within to be ready. What a layer rejects does not wait for that. Each attempt is made by a clone of its own, as soon as that is ready.
 ///
 /// # Examples
 ///
 /// ```
-/// use aplomb::layers;
-/// use aplomb::pipeline::TimeoutLayer;
-/// use aplomb_tokio::{Tokio, prelude::*};
+/// use aplomb_tokio::prelude::*;
 /// use aplomb_tower::PipelineLayer;
 /// use tower::{ServiceBuilder, ServiceExt, service_fn};
 ///
 /// static BUDGET: RetryBudget = RetryBudget::new(500);
 /// static BREAKER: CircuitBreaker = checked!(CircuitBreaker::consecutive(2).open_for(secs(10)));
-/// type Layers = layers![TimeoutLayer<Tokio>, Retry, &'static CircuitBreaker, TimeoutLayer<Tokio>];
+/// type Layers = layers![TimeLimit, Retry, &'static CircuitBreaker, TimeLimit];
 /// static GUARDED: Pipeline<Layers> =
 ///     Pipeline::new().timeout(secs(10)).retry(Retry::standard(&BUDGET)).circuit_breaker(&BREAKER).timeout(secs(2));
 ///
@@ -54,7 +54,7 @@ pub struct PipelineLayer<P: Platform + 'static, N: 'static, Y = Cloned, M = Type
 }
 
 impl<P: Platform, N> PipelineLayer<P, N> {
-    /// Calls go through that pipeline, which lies in a `static`: [`layers!`](aplomb::layers) spells its type.
+    /// Calls go through that pipeline, which lies in a `static`: [`layers!`](aplomb::layers) spells its type. Its calls borrow from it, so that an `Arc` would not do; one that is made at run time is put there by [`Box::leak`].
     #[must_use]
     pub const fn new(pipeline: &'static Patterns<P, N>) -> Self {
         Self { pipeline, replay: Cloned, mode: Typed }
@@ -125,13 +125,13 @@ where
     type Error = M::Error;
     type Future = Concluded<Run<N::Operation>, M>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.inner.poll_ready(cx).map_err(|error| self.layer.mode.failed(error))
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Q) -> Self::Future {
         let PipelineLayer { pipeline, replay, mode } = &self.layer;
-        let attempts = Attempts::new(&mut self.inner, request, replay.clone());
+        let attempts = Attempts::new(self.inner.clone(), request, replay.clone());
         Concluded::new(pipeline.run_operation(attempts), mode.clone())
     }
 }

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use aplomb::observe::SharedObserver;
 use aplomb::rate_limiter::{Acquire, Algorithm, Event, Lines, Permit};
-use aplomb::{Clock, Deadline, Platform, RateLimitError, RateLimiter, Storage};
+use aplomb::{Clock, Deadline, Instant, Platform, RateLimitError, RateLimiter, Storage};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -23,10 +23,9 @@ use crate::turn::Turn;
 /// # Readiness
 ///
 /// A call that waits does so in `poll_ready`, after the service within is ready: the permit is taken last, for a call that can go. Without waiting it is taken first, so that a call that is turned away waits for nothing.
-/// The permit is kept by the very clone that was asked, for its next call. It is of the moment at which it was taken: if that clone is dropped instead, it is spent, though its place among those that run at once
-/// ([`max_concurrent`](RateLimiter::max_concurrent)) is free.
+/// The permit is kept by the very clone that was asked, for its next call. If that clone is dropped instead, it is [given back](Permit::give_back), and so is its place among those that run at once ([`max_concurrent`](RateLimiter::max_concurrent)).
 ///
-/// A rejection never comes out of `poll_ready`, which tower takes for the end of a service. It is the outcome of the call.
+/// A rejection never comes out of `poll_ready`, which tower takes for the end of a service. It is the outcome of the call. What the service within holds for that call, as a place of a bulkhead, goes to others: a fresh clone of it takes its place.
 ///
 /// # Examples
 ///
@@ -104,7 +103,7 @@ impl<L, M> RateLimitLayer<L, M> {
 
 impl<S, L, M> Layer<S> for RateLimitLayer<L, M>
 where
-    L: Deref<Target: Lines> + Clone,
+    L: Deref<Target: Lines<Spot = ()>> + Clone,
     M: Clone,
 {
     type Service = RateLimit<S, L, M>;
@@ -115,17 +114,41 @@ where
 }
 
 /// A service whose calls keep to a rate; made by [`RateLimitLayer`].
-pub struct RateLimit<S, L: Deref<Target: Lines>, M = Typed> {
+pub struct RateLimit<S, L: Deref<Target: Lines<Spot = ()>>, M = Typed> {
     inner: S,
     limiter: L,
     patience: Patience,
     mode: M,
-    turn: Turn<Acquire<L, ()>, Permit<L>, RateLimitError>,
+    turn: Turn<Acquire<L, ()>, Unspent<L>, RateLimitError>,
+}
+
+/// A permit for a call that may not be made: if it is not, it goes back.
+struct Unspent<L: Deref<Target: Lines<Spot = ()>>> {
+    permit: Option<Permit<L>>,
+    taken: Instant,
+}
+
+impl<L: Deref<Target: Lines<Spot = ()>>> Unspent<L> {
+    const fn new(permit: Permit<L>, taken: Instant) -> Self {
+        Self { permit: Some(permit), taken }
+    }
+
+    fn spend(mut self) -> Option<Permit<L>> {
+        self.permit.take()
+    }
+}
+
+impl<L: Deref<Target: Lines<Spot = ()>>> Drop for Unspent<L> {
+    fn drop(&mut self) {
+        if let Some(permit) = self.permit.take() {
+            permit.give_back(self.taken);
+        }
+    }
 }
 
 impl<S, L, M, P, A, W, O, Q> Service<Q> for RateLimit<S, L, M>
 where
-    S: Service<Q>,
+    S: Service<Q> + Clone,
     L: Deref<Target = RateLimiter<P, A, W, O>> + Clone,
     P: Platform,
     A: Algorithm,
@@ -139,9 +162,10 @@ where
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         let Self { inner, limiter, patience, mode, turn } = self;
+        let keep = |permit| Unspent::new(permit, limiter.clock().now());
         if let Patience::None = patience {
             if !matches!(turn, Turn::Granted(_)) {
-                turn.settle(RateLimiter::try_acquire_owned(limiter.clone(), 1));
+                turn.settle(RateLimiter::try_acquire_owned(limiter.clone(), 1).map(keep));
             }
             if turn.is_refused() {
                 return Poll::Ready(Ok(()));
@@ -149,13 +173,18 @@ where
         }
         ready!(inner.poll_ready(cx)).map_err(|error| mode.failed(error))?;
         let ask = || RateLimiter::acquire_owned_by(limiter.clone(), 1, patience.deadline(limiter.clock()));
-        turn.poll(ask, Acquire::at_once, cx).map(Ok)
+        ready!(turn.poll(ask, Acquire::at_once, keep, cx));
+        if turn.is_refused() {
+            *inner = inner.clone();
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Q) -> Self::Future {
         let mut mode = self.mode.clone();
         let limiter = &self.limiter;
-        match self.turn.take().unwrap_or_else(|| RateLimiter::try_acquire_owned(limiter.clone(), 1)) {
+        let asked = self.turn.take().and_then(|turn| turn.map(Unspent::spend).transpose());
+        match asked.unwrap_or_else(|| RateLimiter::try_acquire_owned(limiter.clone(), 1)) {
             Ok(permit) => {
                 mode.admitted(|| limiter.snapshot().available);
                 Guarded::running(self.inner.call(request), permit, mode)
@@ -165,14 +194,14 @@ where
     }
 }
 
-impl<S: Clone, L: Deref<Target: Lines> + Clone, M: Clone> Clone for RateLimit<S, L, M> {
+impl<S: Clone, L: Deref<Target: Lines<Spot = ()>> + Clone, M: Clone> Clone for RateLimit<S, L, M> {
     fn clone(&self) -> Self {
         let Self { inner, limiter, patience, mode, .. } = self;
         Self { inner: inner.clone(), limiter: limiter.clone(), patience: *patience, mode: mode.clone(), turn: Turn::Unasked }
     }
 }
 
-impl<S: fmt::Debug, L: Deref<Target: Lines>, M> fmt::Debug for RateLimit<S, L, M> {
+impl<S: fmt::Debug, L: Deref<Target: Lines<Spot = ()>>, M> fmt::Debug for RateLimit<S, L, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RateLimit").field("inner", &self.inner).field("patience", &self.patience).finish_non_exhaustive()
     }

@@ -1,11 +1,12 @@
 use core::future::Future;
 use core::mem::replace;
 use core::pin::Pin;
-use core::task::{Context, Poll, ready};
+use core::task::{Context, Poll};
 
 use aplomb::Operation;
-use pin_project_lite::pin_project;
 use tower_service::Service;
+
+use crate::when_ready::WhenReady;
 
 /// How a request is sent again: what is kept of it, and how another is made of that. The default, [`Cloned`], keeps a clone; for HTTP, `http::Idempotent` keeps a clone of what may be sent twice.
 ///
@@ -62,62 +63,63 @@ impl<Q: Clone> Replay<Q> for Cloned {
     }
 }
 
-/// The attempts at a call, as an [`Operation`]: each waits until the service is ready for it. There is one only of a request that is not kept.
+/// The attempts at a call, as an [`Operation`]: each waits until a clone of the service is ready for it. There is one only of a request that is not kept.
 #[derive(Debug)]
 pub struct Attempts<S, Q, Y: Replay<Q>> {
-    service: S,
+    /// For the attempt to come, if there may be one: each has its own, so that one that is dropped holds nothing of the service's any more.
+    service: Option<S>,
     first: Option<Q>,
     kept: Option<Y::Kept>,
     replay: Y,
     number: u32,
-}
-
-pin_project! {
-    /// An attempt: a request that the service is to be ready for, and then the call.
-    #[derive(Debug)]
-    pub struct Attempt<Q, F> {
-        request: Option<Q>,
-        #[pin]
-        call: Option<F>,
-    }
+    /// How often the service has been called.
+    begun: u32,
 }
 
 impl<S: Clone, Q, Y: Replay<Q>> Attempts<S, Q, Y> {
-    /// By the clone that is ready, which is the one that is to be called: another takes its place.
-    pub(crate) fn new(ready: &mut S, request: Q, replay: Y) -> Self {
-        let fresh = ready.clone();
-        let service = replace(ready, fresh);
+    pub(crate) fn new(service: S, request: Q, replay: Y) -> Self {
         let kept = replay.keep(&request);
-        Self { service, first: Some(request), kept, replay, number: 0 }
+        Self { service: Some(service), first: Some(request), kept, replay, number: 0, begun: 0 }
+    }
+
+    /// The first by the clone that is ready, which is the one that is to be called: another takes its place.
+    pub(crate) fn by_ready(ready: &mut S, request: Q, replay: Y) -> Self {
+        let fresh = ready.clone();
+        Self::new(replace(ready, fresh), request, replay)
     }
 }
 
 impl<S, Q, Y> Operation for Attempts<S, Q, Y>
 where
-    S: Service<Q>,
+    S: Service<Q> + Clone,
     Y: Replay<Q>,
 {
     type Output = Result<S::Response, S::Error>;
-    type Run = Attempt<Q, S::Future>;
+    type Run = WhenReady<S, Q>;
 
     fn start(&mut self) -> Self::Run {
         self.number = self.number.saturating_add(1);
         let again = || self.kept.as_ref().map(|kept| self.replay.again(kept, self.number));
-        Attempt { request: self.first.take().or_else(again), call: None }
+        let request = self.first.take().or_else(again);
+        let next = if self.kept.is_some() { self.service.clone() } else { None };
+        match (replace(&mut self.service, next), request) {
+            (Some(service), Some(request)) => WhenReady::new(service, request),
+            _ => WhenReady::never(),
+        }
     }
 
-    fn poll_run(&mut self, run: Pin<&mut Self::Run>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut run = run.project();
-        if run.request.is_some() {
-            ready!(self.service.poll_ready(cx))?;
-            if let Some(request) = run.request.take() {
-                run.call.set(Some(self.service.call(request)));
-            }
-        }
-        run.call.as_pin_mut().map_or(Poll::Pending, |call| call.poll(cx))
+    fn poll_run(&mut self, mut run: Pin<&mut Self::Run>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let was_called = run.is_called();
+        let polled = run.as_mut().poll(cx);
+        self.begun = self.begun.wrapping_add(u32::from(run.is_called() && !was_called));
+        polled
     }
 
     fn may_repeat(&self) -> bool {
         self.kept.is_some()
+    }
+
+    fn begun(&self) -> Option<u32> {
+        Some(self.begun)
     }
 }

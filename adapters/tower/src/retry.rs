@@ -20,7 +20,7 @@ use crate::replay::{Attempts, Cloned, Replay};
 /// | [`deadline`](RetryLayer::deadline) | the policy's own |
 /// | [`respond`](RetryLayer::respond) | the error is [`RetryError`] |
 ///
-/// All attempts are made by the clone that was ready for the first, each when it is ready again. So a limiter or breaker below it counts, and may reject, every attempt; put the one that counts calls above it.
+/// The first attempt is made by the clone that was ready, each other by one of its own, when that is ready. So a limiter or breaker below it counts, and may reject, every attempt; put the one that counts calls above it.
 /// A response that was to be retried, and came to no better, is handed on as it is.
 ///
 /// # Examples
@@ -74,7 +74,7 @@ impl<P: Platform + 'static, B: fmt::Debug, R, Y, D, M> fmt::Debug for RetryLayer
 }
 
 impl<P: Platform + 'static, B, R> RetryLayer<P, B, R> {
-    /// Retries by that policy and its [rules](RetryPolicy::rules).
+    /// Retries by that policy and its [rules](RetryPolicy::rules). Its budget lies in a `static`; one that is made at run time is put there by [`Box::leak`].
     #[must_use]
     pub const fn new(policy: RetryPolicy<'static, P, B, R>) -> Self {
         Self { terms: Terms { policy, replay: Cloned, deadline: NoDeadline, mode: Typed } }
@@ -156,7 +156,7 @@ where
         if deadline != Deadline::NEVER {
             policy = policy.deadline_at(deadline);
         }
-        let attempts = Attempts::new(&mut self.inner, request, replay.clone());
+        let attempts = Attempts::by_ready(&mut self.inner, request, replay.clone());
         Concluded::new(policy.call_operation(attempts).into_future(), mode.clone())
     }
 }

@@ -16,12 +16,13 @@ pub(crate) enum Turn<A, G, X> {
     Refused(X),
 }
 
-impl<A: Future<Output = Result<G, X>>, G, X> Turn<A, G, X> {
+impl<A: Future<Output = Result<T, X>>, T, G, X> Turn<A, G, X> {
     /// Waits for the permit; one that is there is kept. Who was refused asks again.
     pub(crate) fn poll(
         &mut self,
         ask: impl FnOnce() -> A,
-        at_once: impl FnOnce(A) -> Result<Result<G, X>, A>,
+        at_once: impl FnOnce(A) -> Result<Result<T, X>, A>,
+        keep: impl FnOnce(T) -> G,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         let outcome = match self {
@@ -37,7 +38,7 @@ impl<A: Future<Output = Result<G, X>>, G, X> Turn<A, G, X> {
                 }
             },
         };
-        outcome.map(|outcome| self.settle(outcome))
+        outcome.map(|outcome| self.settle(outcome.map(keep)))
     }
 }
 

@@ -49,8 +49,7 @@ async fn nothing_is_allocated_for_a_call() {
     static LIMIT: AdaptiveLimit = AdaptiveLimit::new();
     static ONE: AdaptiveLimit = AdaptiveLimit::new().initial_limit(1);
     static HEDGE: Hedge = Hedge::after(secs(1));
-    static GUARDED: Pipeline<aplomb::layers![Retry, &'static CircuitBreaker]> =
-        Pipeline::new().retry(RETRY).circuit_breaker(&BREAKER);
+    static GUARDED: Pipeline<layers![Retry, &'static CircuitBreaker]> = Pipeline::new().retry(RETRY).circuit_breaker(&BREAKER);
     static SLOW: RateLimiter = RateLimiter::with_burst(Rate::per_second(10), 1);
     let respond = |_: &Rejection| "rejected";
     let mut service = ServiceBuilder::new()

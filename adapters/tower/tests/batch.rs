@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::pending;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use aplomb_tokio::prelude::*;
@@ -27,6 +28,18 @@ async fn requests_that_come_together_go_together_and_each_has_its_own_response()
         assert_eq!(began.elapsed(), if number < 6 { ms(10) } else { ms(60) });
     }
     assert_eq!(BATCHES.load(Ordering::Relaxed), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_may_be_owned() {
+    let halves: Arc<Batcher<u32, u32>> = Arc::new(Batcher::new(2));
+    let service = BatchLayer::new(Arc::clone(&halves))
+        .layer(service_fn(async |numbers: Vec<u32>| Ok::<_, Infallible>(numbers.iter().map(|n| n / 2).collect::<Vec<_>>())));
+    let calls = [4, 6].map(|number| tokio::spawn(service.clone().oneshot(number)));
+    for (half, call) in [2, 3].into_iter().zip(calls) {
+        assert_eq!(call.await.unwrap(), Ok(half));
+    }
+    assert_eq!((halves.snapshot().waiting, halves.snapshot().running), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -95,6 +95,22 @@ async fn the_losers_place_is_free_at_once() {
     assert_eq!((PLACES.snapshot().running, PLACES.snapshot().waiting), (0, 0));
 }
 
+/// A start that never came to the service has cost nothing.
+#[tokio::test(start_paused = true)]
+async fn one_that_waits_within_to_the_end_is_paid_back() {
+    static HEDGE: Hedge = Hedge::after(ms(50)).burst(1);
+    static PLACES: Bulkhead = Bulkhead::new(1);
+    let service =
+        ServiceBuilder::new().layer(HedgeLayer::new(&HEDGE)).layer(BulkheadLayer::new(&PLACES)).service(service_fn(async |()| {
+            sleep(ms(100)).await;
+            Ok::<_, Infallible>("done")
+        }));
+    for hedges in 1..=3 {
+        assert_eq!(service.clone().oneshot(()).await.unwrap(), "done");
+        assert_eq!((HEDGE.snapshot().hedges, HEDGE.snapshot().denied), (hedges, 0));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_call_that_is_dropped_drops_all_starts() {
     static HEDGE: Hedge = Hedge::after(ms(50));

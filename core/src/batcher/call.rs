@@ -1,5 +1,6 @@
 use core::fmt;
 use core::future::Future;
+use core::ops::Deref;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
@@ -50,7 +51,7 @@ impl<P: Platform, I, T, E, S: Storage, O: SharedObserver<Event>> Batcher<P, I, T
     ///     assert_eq!(name.await, Ok(Some("user 7".into())));
     /// });
     /// ```
-    pub const fn call<F, Fut, R, X>(&self, item: I, operation: F) -> Call<'_, P, I, T, E, S, O, Again, F, Fut>
+    pub const fn call<F, Fut, R, X>(&self, item: I, operation: F) -> Call<&Self, P, I, T, E, S, O, Again, F, Fut>
     where
         F: FnOnce(S::Slots<I>) -> Fut,
         Fut: Future<Output = Result<R, E>>,
@@ -85,7 +86,7 @@ impl<P: Platform, I, T, E, S: Storage, O: SharedObserver<Event>> Batcher<P, I, T
     ///     assert_eq!(PAYMENTS.call_once(Payment { cents: 990 }, book).await, Ok(990));
     /// });
     /// ```
-    pub const fn call_once<F, Fut, R, X>(&self, item: I, operation: F) -> Call<'_, P, I, T, E, S, O, Once, F, Fut>
+    pub const fn call_once<F, Fut, R, X>(&self, item: I, operation: F) -> Call<&Self, P, I, T, E, S, O, Once, F, Fut>
     where
         F: FnOnce(S::Slots<I>) -> Fut,
         Fut: Future<Output = Result<R, E>>,
@@ -96,20 +97,21 @@ impl<P: Platform, I, T, E, S: Storage, O: SharedObserver<Event>> Batcher<P, I, T
         Call::new(self, item, operation)
     }
 
-    /// As [`call`](Batcher::call) or [`call_once`](Batcher::call_once), by `K`, with a [`BatchOperation`] that is no closure: the call's future has a name then.
+    /// As [`call`](Batcher::call) or [`call_once`](Batcher::call_once), by `K`, of a batcher that `this` points to, and with a [`BatchOperation`] that is no closure: the call's future has a name then.
     ///
     /// # Errors
     ///
     /// As [`call`](Batcher::call).
-    pub const fn call_operation<K, F, R, X>(&self, item: I, operation: F) -> Call<'_, P, I, T, E, S, O, K, F, F::Future>
+    pub const fn call_operation<B, K, F, R, X>(this: B, item: I, operation: F) -> Call<B, P, I, T, E, S, O, K, F, F::Future>
     where
+        B: Deref<Target = Self>,
         K: Keep<I, S>,
         F: BatchOperation<S::Slots<I>, Future: Future<Output = Result<R, E>>>,
         R: AsRef<[X]> + IntoIterator<Item = X>,
         X: Answer<T, E>,
         E: Clone,
     {
-        Call::new(self, item, operation)
+        Call::new(this, item, operation)
     }
 }
 
@@ -133,7 +135,7 @@ impl<P: Platform, I, T, E, S: Storage, O: SharedObserver<Event>> Batcher<P, I, T
 /// }
 ///
 /// static DOUBLES: Batcher<u32, u32, &str> = checked!(Batcher::new(8));
-/// let doubled = aplomb_sim::block_on(async { DOUBLES.call_operation::<Again, _, _, _>(4, Doubles).await });
+/// let doubled = aplomb_sim::block_on(async { Batcher::call_operation::<_, Again, _, _, _>(&DOUBLES, 4, Doubles).await });
 /// assert_eq!(doubled, Ok(8));
 /// ```
 pub trait BatchOperation<B> {
@@ -165,7 +167,14 @@ pin_project! {
     /// Dropping it before its batch has started takes its item out of it. Dropping it later drops its result, or, if it leads, the operation; then the items of the others are started again, or [end](BatchError::Abandoned), by how it was made. If the operation panics, the others
     /// end. Polled after its end, it is pending for ever.
     #[must_use = "futures do nothing unless polled"]
-    pub struct Call<'b, P: Platform, I, T, E, S: Storage, O: SharedObserver<Event>, K: Keep<I, S>, F, Fut> {
+    pub struct Call<B, P, I, T, E, S, O, K, F, Fut>
+    where
+        B: Deref<Target = Batcher<P, I, T, E, S, O>>,
+        P: Platform,
+        S: Storage,
+        O: SharedObserver<Event>,
+        K: Keep<I, S>,
+    {
         // None once it waits, or has ended.
         item: Option<I>,
         // None once it has started, or has ended.
@@ -175,18 +184,19 @@ pin_project! {
         #[pin]
         alarm: Alarm<<P::Clock as Clock>::Sleep>,
         // The last to be dropped: whoever is woken by that finds what this held free.
-        role: Role<'b, P, I, T, E, S, O, K>,
+        role: Role<B, P, I, T, E, S, O, K>,
     }
 }
 
-impl<'b, P, I, T, E, S, O, K, F, Fut> Call<'b, P, I, T, E, S, O, K, F, Fut>
+impl<B, P, I, T, E, S, O, K, F, Fut> Call<B, P, I, T, E, S, O, K, F, Fut>
 where
+    B: Deref<Target = Batcher<P, I, T, E, S, O>>,
     P: Platform,
     S: Storage,
     O: SharedObserver<Event>,
     K: Keep<I, S>,
 {
-    const fn new(batcher: &'b Batcher<P, I, T, E, S, O>, item: I, operation: F) -> Self {
+    const fn new(batcher: B, item: I, operation: F) -> Self {
         let role = Role::new(batcher);
         Self { item: Some(item), operation: Some(operation), running: None, alarm: Alarm::new(), role }
     }
@@ -200,8 +210,9 @@ where
     }
 }
 
-impl<P, I, T, E, S, O, K, F, Fut, R, X> Future for Call<'_, P, I, T, E, S, O, K, F, Fut>
+impl<B, P, I, T, E, S, O, K, F, Fut, R, X> Future for Call<B, P, I, T, E, S, O, K, F, Fut>
 where
+    B: Deref<Target = Batcher<P, I, T, E, S, O>>,
     P: Platform,
     S: Storage,
     O: SharedObserver<Event>,
@@ -240,8 +251,9 @@ where
     }
 }
 
-impl<P, I, T, E, S, O, K, F, Fut> fmt::Debug for Call<'_, P, I, T, E, S, O, K, F, Fut>
+impl<B, P, I, T, E, S, O, K, F, Fut> fmt::Debug for Call<B, P, I, T, E, S, O, K, F, Fut>
 where
+    B: Deref<Target = Batcher<P, I, T, E, S, O>>,
     P: Platform,
     S: Storage,
     O: SharedObserver<Event>,

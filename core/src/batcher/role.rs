@@ -1,4 +1,5 @@
 use core::mem::replace;
+use core::ops::Deref;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker, ready};
 
@@ -17,8 +18,15 @@ use crate::sync::wait_list::Key;
 use crate::time::{Clock, Instant};
 
 /// What a caller is to the batcher, which is given up when this is dropped.
-pub(super) struct Role<'b, P: Platform, I, T, E, S: Storage, O: SharedObserver<Event>, K: Keep<I, S>> {
-    batcher: &'b Batcher<P, I, T, E, S, O>,
+pub(super) struct Role<B, P, I, T, E, S, O, K>
+where
+    B: Deref<Target = Batcher<P, I, T, E, S, O>>,
+    P: Platform,
+    S: Storage,
+    O: SharedObserver<Event>,
+    K: Keep<I, S>,
+{
+    batcher: B,
     stands: Stands<S::Link>,
     /// Of a leader: the items of its batch.
     kept: K::Kept,
@@ -41,14 +49,15 @@ pub(super) enum Turn<B, T, E> {
 type NewsOf<I, T, E, S> = News<Result<T, BatchError<E>>, <S as Storage>::Slots<I>, <S as Storage>::Link>;
 type PolledTurn<I, T, E, S> = Poll<Turn<<S as Storage>::Slots<I>, T, E>>;
 
-impl<'b, P, I, T, E, S, O, K> Role<'b, P, I, T, E, S, O, K>
+impl<B, P, I, T, E, S, O, K> Role<B, P, I, T, E, S, O, K>
 where
+    B: Deref<Target = Batcher<P, I, T, E, S, O>>,
     P: Platform,
     S: Storage,
     O: SharedObserver<Event>,
     K: Keep<I, S>,
 {
-    pub(super) const fn new(batcher: &'b Batcher<P, I, T, E, S, O>) -> Self {
+    pub(super) const fn new(batcher: B) -> Self {
         Self { batcher, stands: Stands::Outside, kept: K::NOTHING }
     }
 
@@ -68,7 +77,7 @@ where
         alarm: Pin<&mut Alarm<<P::Clock as Clock>::Sleep>>,
         cx: &mut Context<'_>,
     ) -> PolledTurn<I, T, E, S> {
-        let Batcher { terms, state, .. } = self.batcher;
+        let Batcher { terms, state, .. } = &*self.batcher;
         match self.stands {
             Stands::Leads(_) => Poll::Pending,
             Stands::Outside => self.enter(item, alarm, cx),
@@ -88,7 +97,7 @@ where
         alarm: Pin<&mut Alarm<<P::Clock as Clock>::Sleep>>,
         cx: &mut Context<'_>,
     ) -> PolledTurn<I, T, E, S> {
-        let Batcher { clock, terms, weigh_by, observer, state } = self.batcher;
+        let Batcher { clock, terms, weigh_by, observer, state } = &*self.batcher;
         if let Some(error) = self.batcher.settings_error() {
             return Poll::Ready(Turn::Ended(Err(BatchError::Config(error))));
         }
@@ -121,7 +130,7 @@ where
         mut alarm: Pin<&mut Alarm<<P::Clock as Clock>::Sleep>>,
         cx: &mut Context<'_>,
     ) -> PolledTurn<I, T, E, S> {
-        let Batcher { clock, terms, state, .. } = self.batcher;
+        let Batcher { clock, terms, state, .. } = &*self.batcher;
         match news {
             News::Waits => return Poll::Pending,
             News::Ended(outcome) => {
@@ -235,7 +244,7 @@ where
 
     fn end(&mut self, ticket: Ticket<S::Link>) {
         self.stands = Stands::Outside;
-        let Batcher { terms, state, .. } = self.batcher;
+        let Batcher { terms, state, .. } = &*self.batcher;
         wake(state.with(|machine| machine.end(terms, ticket)));
     }
 
@@ -246,7 +255,7 @@ where
     }
 
     fn give_up(&mut self) {
-        let Batcher { terms, state, observer, .. } = self.batcher;
+        let Batcher { terms, state, .. } = &*self.batcher;
         match self.stands {
             Stands::Outside => {}
             Stands::Waits(key) => {
@@ -260,7 +269,7 @@ where
                 let (items, looks) = state.with(|machine| machine.hand_back(terms, ticket, |index| K::take(&mut kept, index)));
                 wake(looks);
                 if items > 0 {
-                    observer.observe(&Event::HandedOver { items });
+                    self.batcher.observer.observe(&Event::HandedOver { items });
                 }
             }
             Stands::Leads(ticket) => {
@@ -271,15 +280,16 @@ where
                 }
                 self.end(ticket);
                 if items > 0 {
-                    observer.observe(&Event::Abandoned { items });
+                    self.batcher.observer.observe(&Event::Abandoned { items });
                 }
             }
         }
     }
 }
 
-impl<P, I, T, E, S, O, K> Drop for Role<'_, P, I, T, E, S, O, K>
+impl<B, P, I, T, E, S, O, K> Drop for Role<B, P, I, T, E, S, O, K>
 where
+    B: Deref<Target = Batcher<P, I, T, E, S, O>>,
     P: Platform,
     S: Storage,
     O: SharedObserver<Event>,

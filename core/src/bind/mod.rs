@@ -7,7 +7,7 @@ mod streams;
 
 /// Fills a platform in: defines, in the module where it stands, the names that an adapter's users know.
 ///
-/// These are the types `Timeout`, `Retry`, `RetryBudget`, `Debounce`, `Throttle`, `EdgeStream`, `PaceStream`, `Polling`, `Parallel`, `Pool`, `JobSet`, `Pipeline`, `RateLimiter`, `KeyedRateLimiter`, `CircuitBreaker`, `KeyedCircuitBreaker`, `SingleFlight`, `Cache`, `Memoize`, `Batcher`, `Bulkhead` and `Semaphore`, the functions `timeout`, `timeout_at`, `deadline`, `poll_until`, `parallel`, `parallel_array`, `memoize` and `retry`, the traits `TimeoutExt`, `EdgeStreamExt` and `ParallelStreamExt`, and the modules `prelude`, `guarded` with `Guarded`, those of the patterns with these types in place of core's, and `level`, with `Contact` and `Button` if core has the feature `embedded-hal`. The crate has to hand on all of
+/// These are the types `Timeout`, `Retry`, `RetryBudget`, `Debounce`, `Throttle`, `EdgeStream`, `PaceStream`, `Polling`, `Parallel`, `Pool`, `JobSet`, `Pipeline`, `TimeLimit`, `RateLimiter`, `KeyedRateLimiter`, `CircuitBreaker`, `KeyedCircuitBreaker`, `SingleFlight`, `Cache`, `Memoize`, `Batcher`, `Bulkhead` and `Semaphore`, the functions `timeout`, `timeout_at`, `deadline`, `poll_until`, `parallel`, `parallel_array`, `memoize` and `retry`, the traits `TimeoutExt`, `EdgeStreamExt` and `ParallelStreamExt`, and the modules `prelude`, `guarded` with `Guarded`, those of the patterns with these types in place of core's, and `level`, with `Contact` and `Button` if core has the feature `embedded-hal`. The crate has to hand on all of
 /// core, by `pub use aplomb::*`. Docs and their examples come along: they are told the crate's name, and the lines that open and close an asynchronous `main`.
 ///
 /// # Examples
@@ -141,6 +141,9 @@ macro_rules! bind {
 
         /// A [`Pipeline`](struct@$crate::Pipeline) on this platform's clock. The module [`pipeline`]($crate::pipeline) tells what it promises.
         pub type Pipeline<L = ()> = $crate::Pipeline<$platform, L>;
+
+        /// A timeout of a [`Pipeline`] on this platform's clock, in the type of its layers, which [`layers!`]($crate::layers) spells.
+        pub type TimeLimit = $crate::pipeline::TimeoutLayer<$platform>;
 
         /// A [`CircuitBreaker`](struct@$crate::CircuitBreaker) on this platform. The module [`circuit_breaker`]($crate::circuit_breaker) tells what it promises.
         pub type CircuitBreaker<
@@ -380,7 +383,7 @@ macro_rules! bind {
             hedge: Hedge;
             memoize: Memoize;
             parallel: Parallel;
-            pipeline: Pipeline;
+            pipeline: Pipeline, TimeLimit;
             polling: Polling;
             pool: JobSet, Pool;
             rate_limiter: KeyedRateLimiter, RateLimiter;
@@ -413,7 +416,7 @@ macro_rules! bind {
 
             pub use super::{
                 AdaptiveLimit, Batcher, Bulkhead, Cache, CircuitBreaker, Debounce, EdgeStreamExt, Hedge, JobSet, KeyedCircuitBreaker, KeyedRateLimiter, Memoize, ParallelStreamExt, Pipeline, Pool, RateLimiter, Retry,
-                RetryBudget, Semaphore, Share, SingleFlight, Throttle, TimeoutExt, deadline, memoize, parallel, parallel_array, poll_until, retry, timeout,
+                RetryBudget, Semaphore, Share, SingleFlight, Throttle, TimeLimit, TimeoutExt, deadline, memoize, parallel, parallel_array, poll_until, retry, timeout,
                 timeout_at,
             };
         }

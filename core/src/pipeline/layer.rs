@@ -103,17 +103,15 @@ where
     }
 }
 
-/// The type of a pipeline's layers, the outermost first; for a pipeline in a `static`.
+/// The type of a pipeline's layers, the outermost first; for a pipeline in a `static`. A timeout is an adapter's `TimeLimit`, or a [`TimeoutLayer`](crate::pipeline::TimeoutLayer) of a platform; what is shared is a reference; a policy is itself; others have types in [`pipeline`](crate::pipeline).
 ///
 /// # Examples
 ///
 /// ```
-/// use aplomb::layers;
-/// use aplomb::pipeline::TimeoutLayer;
-/// use aplomb_sim::{Sim, prelude::*};
+/// use aplomb_sim::prelude::*;
 ///
 /// static BREAKER: CircuitBreaker = CircuitBreaker::consecutive(5);
-/// type Layers = layers![TimeoutLayer<Sim>, Retry, &'static CircuitBreaker];
+/// type Layers = layers![TimeLimit, Retry, &'static CircuitBreaker];
 /// static GUARDED: Pipeline<Layers> =
 ///     Pipeline::new().timeout(secs(10)).retry(Retry::new()).circuit_breaker(&BREAKER);
 ///

@@ -10,9 +10,9 @@ use super::lines::{Lines, SpotOf, wake};
 use crate::observe::SharedObserver;
 use crate::platform::Platform;
 use crate::storage::Storage;
-use crate::time::Clock;
+use crate::time::{Clock, Instant};
 
-/// Permits that have been taken. They are spent; where [`max_concurrent`](super::RateLimiter::max_concurrent) is set, this is also a place among the calls that run, which is free again when this is dropped.
+/// Permits that have been taken. They are spent, unless they are [given back](Permit::give_back) unused; where [`max_concurrent`](super::RateLimiter::max_concurrent) is set, this is also a place among the calls that run, which is free again when this is dropped.
 ///
 /// `B` points to the limiter that they are of: it is a reference, or an `Arc`, `Rc` or the like, whose permits are *owned* and go wherever that goes.
 ///
@@ -72,6 +72,33 @@ impl<B: Deref<Target: Lines>> Permit<B> {
             #[allow(clippy::redundant_closure_for_method_calls, reason = "the method is not general enough in its lifetimes")]
             wake(self.lines.with(self.spot, self.lines.clock().now(), |desk| desk.reconsider()).flatten());
         }
+    }
+}
+
+impl<B: Deref<Target: Lines<Spot = ()>>> Permit<B> {
+    /// Gives them back, for a call that is not made after all. `taken` is when they were taken, by the limiter's clock; a moment later does. Of a [`KeyedRateLimiter`](super::KeyedRateLimiter), see [there](super::KeyedRateLimiter::give_back).
+    ///
+    /// As much comes back as nobody can rest on by now: of a window, all of them while it lasts; of a bucket, less what has dripped in since `taken`, for which it might have been full. So permits are spent that were held until as many others came.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static MAILS: RateLimiter = checked!(RateLimiter::new(Rate::per_day(1)));
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let permit = MAILS.acquire(1).await.unwrap();
+    ///     let taken = aplomb_sim::now();
+    ///     aplomb_sim::sleep(secs(5)).await; // nobody answers
+    ///     permit.give_back(taken);
+    ///     assert!(MAILS.try_acquire(1).is_ok());
+    /// });
+    /// ```
+    pub fn give_back(self, taken: Instant) {
+        let (lines, permits) = (&*self.lines, self.permits);
+        let read = lines.clock().now();
+        wake(lines.with((), read, |desk| desk.take_back(permits, read, taken)).flatten());
     }
 }
 

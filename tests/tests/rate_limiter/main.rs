@@ -7,6 +7,7 @@ mod cases;
 mod coarse;
 mod configuration;
 mod decisions;
+mod give_back;
 mod golang;
 mod governor;
 mod models;

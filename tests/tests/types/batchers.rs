@@ -14,7 +14,8 @@ use aplomb_tokio::Tokio;
 use super::Lacks;
 
 type Load<S> = fn(<S as Storage>::Slots<u32>) -> Ready<Result<[u32; 2], u32>>;
-type Brings<P, S, K> = Call<'static, P, u32, u32, u32, S, Silent, K, Load<S>, Ready<Result<[u32; 2], u32>>>;
+type Brings<P, S, K> =
+    Call<&'static Batcher<P, u32, u32, u32, S>, P, u32, u32, u32, S, Silent, K, Load<S>, Ready<Result<[u32; 2], u32>>>;
 
 #[test]
 fn batchers() {

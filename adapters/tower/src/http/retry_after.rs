@@ -3,7 +3,7 @@ use std::time::{Duration, SystemTime};
 use http::HeaderMap;
 use http::header::RETRY_AFTER;
 
-/// How long a response asks to wait: its `Retry-After`, as seconds or as a date (RFC 9110, 10.2.3). A date is taken from `now`; one that has passed is zero. What cannot be read is ignored, and so is `Retry-After` that comes twice.
+/// How long a response asks to wait: its `Retry-After`, as seconds or as a date (RFC 9110, 10.2.3). A date is taken from `now`; one that has passed is zero, which [`Transient`](super::Transient) takes for no hint at all. What cannot be read is ignored, and so is `Retry-After` that comes twice.
 ///
 /// # Examples
 ///

@@ -8,7 +8,7 @@ use http::{Response, StatusCode};
 use super::retry_after;
 use crate::Refusal;
 
-/// Rules of a retry that look at the response: 429, 502, 503 and 504 are retried, and every [error](Transient::errors) of the service; when, the response may say itself by `Retry-After`, in both its forms.
+/// Rules of a retry that look at the response: 429, 502, 503 and 504 are retried, and every [error](Transient::errors) of the service; when, the response may say itself by `Retry-After`, in both its forms. One that is no time away, `0` or a date that has passed, says nothing: the backoff holds, so that neither a service that asks for no pause nor a clock that is fast switches it off.
 ///
 /// A response that asks for more [patience](Transient::patience) than there is, 60 s unless said otherwise, is not retried but handed on: to come sooner than it says would be no use. (To come sooner all the same, set [`Retry::retry_after_max`](aplomb::Retry::retry_after_max).)
 ///
@@ -134,7 +134,7 @@ impl<B, E, V: RetryErrors<E>> Rules<Response<B>, E> for Transient<V> {
     }
 
     fn retry_after(&mut self, outcome: Result<&Response<B>, &E>) -> Option<Duration> {
-        self.asked_by(outcome.ok()?)
+        self.asked_by(outcome.ok()?).filter(|time| !time.is_zero())
     }
 }
 

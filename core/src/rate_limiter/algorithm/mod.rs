@@ -78,7 +78,7 @@ pub trait Algorithm {
     /// Takes `n` permits in advance, behind all that have been taken, and says when they may be used, which is not before `not_before`; `None` if that is never, and nothing is taken then.
     fn reserve(&self, state: &mut Self::State, now: Instant, not_before: Instant, n: u32) -> Option<Instant>;
 
-    /// Gives back what was reserved for `at`, which lies after `now`, as far as later reservations do not rest on it.
+    /// Gives back `n` permits of that instant, which were reserved for it, or, unless it lies after `now`, were taken then and not used: as far as nothing that was taken or reserved later rests on them, so that no stretch of time has more for it.
     fn give_back(&self, state: &mut Self::State, now: Instant, n: u32, at: Instant);
 
     /// The earliest instant at which `n` permits can be there if `ahead` others are taken before; any earlier one, if that is hard to tell. What comes too late for a deadline is refused at once by it; and with none ahead, it says for

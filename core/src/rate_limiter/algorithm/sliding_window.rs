@@ -230,10 +230,10 @@ impl<S: Storage> Algorithm for SlidingWindow<S> {
         Some(at)
     }
 
-    /// All of them, though nothing is given before the last instant for which anything was reserved.
+    /// All of them, though nothing is given before the last instant for which anything was reserved. An instant that is a little late does: older ones slide out sooner.
     fn give_back(&self, state: &mut Log<S>, _now: Instant, n: u32, at: Instant) {
-        let index = state.first_where(|entry| entry.at >= at);
-        let Some(entry) = state.get(index).filter(|entry| entry.at == at) else { return };
+        let Some(index) = state.first_where(|entry| entry.at > at).checked_sub(1) else { return };
+        let Some(entry) = state.get(index) else { return };
         let permits = entry.until.wrapping_sub(state.before(index));
         let back = permits.min(u64::from(n));
         for later in index..state.entries {

@@ -211,8 +211,8 @@ impl TokenBucket {
 
     /// How many permits after those that may be used at `at`, which was rounded up, the last one of `last` comes.
     fn permits_until(&self, last: Span, at: Instant) -> u32 {
-        let before = Span { whole: at.as_nanos().saturating_sub(1), parts: 1 };
-        self.permits_in(self.sub(last, before))
+        let (nano, after) = (Span { whole: 1, parts: 0 }, Span { whole: at.as_nanos(), parts: 1 });
+        self.permits_in(self.sub(self.add(last, nano), after))
     }
 
     /// When `n` permits may be used if they are taken, and when the bucket is full again then.
@@ -307,7 +307,8 @@ impl Algorithm for TokenBucket {
     }
 
     /// As in Go's `x/time/rate`: less what later reservations have taken from behind it. If that was done before, and they are still to come, then only as much that no burst is larger than the bucket.
-    fn give_back(&self, state: &mut Bucket, _now: Instant, n: u32, at: Instant) {
+    /// And less what has dripped in since, for which there would have been no room: nobody knows whether it was full meanwhile.
+    fn give_back(&self, state: &mut Bucket, now: Instant, n: u32, at: Instant) {
         let last = self.sub(state.full_at(), self.depth);
         let later = self.permits_until(last, at);
         let room = match later {
@@ -316,7 +317,8 @@ impl Algorithm for TokenBucket {
         };
         let back = n.saturating_sub(later).min(room);
         let given_back = state.given_back.saturating_add(back);
-        *state = Bucket::new(self.sub(state.full_at(), self.cost(u64::from(back))), given_back);
+        let held = Span { whole: now.as_nanos().saturating_sub(at.as_nanos()), parts: 0 };
+        *state = Bucket::new(self.sub(state.full_at(), self.sub(self.cost(u64::from(back)), held)), given_back);
     }
 
     fn not_before(&self, state: &Bucket, now: Instant, ahead: u64, n: u32) -> Instant {

@@ -1,5 +1,6 @@
 mod calls;
 mod crowds;
+mod give_back;
 mod serve;
 mod shard;
 

@@ -108,6 +108,14 @@ impl<K, A: Algorithm + Copy, S: Storage> Shard<K, A, S> {
         Some(Served { result, crowd })
     }
 
+    /// Something was given back to the line of a key: it may be as good as new sooner.
+    pub(super) fn is_renewed_sooner(&mut self, house: House<'_, A>, index: usize) {
+        let algorithm = self.changed.as_ref().unwrap_or(house.algorithm);
+        if let Some(entry) = self.table.get_mut(index) {
+            self.renewals.lower(index, algorithm.renewed_at(&entry.value.taken));
+        }
+    }
+
     /// Takes permits of a key that nobody else waits for or uses, as of most, without a line being made up; `None` if somebody does.
     #[inline]
     pub(super) fn take_alone(

@@ -16,7 +16,7 @@ pub(in crate::rate_limiter) struct InAdvance<L> {
     pub(in crate::rate_limiter) key: Option<Key<L>>,
 }
 
-/// What is taken for later.
+/// What is taken for later, or comes back.
 impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
     /// Takes the permits of reservations before which nobody stands any more. While nobody stands behind them either, that has time: they may be given back, and then nothing was taken.
     pub(super) fn settle(&mut self, somebody_comes: bool) {
@@ -71,6 +71,15 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
             }
             Err(_) => Err(self.full(permits)),
         }
+    }
+
+    /// Permits come back that were taken at an instant of the clock, and not used. The waker of whoever is first, who may be able to go sooner.
+    pub(in crate::rate_limiter) fn take_back(&mut self, permits: u32, read: Instant, taken: Instant) -> Option<Waker> {
+        // By a clock that was set back meanwhile, nobody knows for how long they were held.
+        let held = read.as_nanos().checked_sub(taken.as_nanos())?;
+        let taken = Instant::from_nanos(self.now.as_nanos().saturating_sub(held));
+        self.algorithm.give_back(self.taken, self.now, permits, taken);
+        self.reconsider()
     }
 
     /// From when on somebody may use permits who takes them after all others.

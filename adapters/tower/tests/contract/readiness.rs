@@ -1,0 +1,187 @@
+//! Who is ready when, and who waits for whom.
+
+use std::convert::Infallible;
+use std::sync::atomic::Ordering;
+
+use aplomb_tokio::circuit_breaker::State;
+use aplomb_tokio::{Tokio, prelude::*};
+use aplomb_tower::{
+    BulkheadLayer, CircuitBreakerLayer, HedgeLayer, KeyedCircuitBreakerLayer, KeyedRateLimitLayer, PipelineLayer, RateLimitLayer,
+    RetryLayer, TimeoutLayer,
+};
+use tokio::time::Instant;
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
+
+use crate::{Strict, is_ready};
+
+#[tokio::test(start_paused = true)]
+async fn each_layer_calls_the_clone_that_was_ready() {
+    static LIMITER: RateLimiter = RateLimiter::new(Rate::per_second(1_000));
+    static KEYED: KeyedRateLimiter<u32> = KeyedRateLimiter::with_burst(Rate::per_second(1_000), 1);
+    static PLACES: Bulkhead = Bulkhead::new(10);
+    static BREAKER: CircuitBreaker = CircuitBreaker::consecutive(5);
+    static BREAKERS: KeyedCircuitBreaker<u32> = KeyedCircuitBreaker::new(CircuitBreaker::consecutive(5));
+    static HEDGE: Hedge = Hedge::after(secs(1));
+    static GUARDED: Pipeline<layers![Retry, &'static Bulkhead]> = Pipeline::new().retry(Retry::new()).bulkhead(&PLACES);
+    let (strict, counts) = Strict::new();
+    let key = |(): &()| 7;
+    let mut service = ServiceBuilder::new()
+        .layer(TimeoutLayer::<Tokio>::new(secs(1)))
+        .layer(RetryLayer::new(Retry::new()))
+        .layer(HedgeLayer::new(&HEDGE))
+        .layer(PipelineLayer::new(&GUARDED))
+        .layer(RateLimitLayer::new(&LIMITER))
+        .layer(RateLimitLayer::new(&LIMITER).without_waiting())
+        .layer(KeyedRateLimitLayer::new(&KEYED, key).max_wait(secs(1)))
+        .layer(BulkheadLayer::new(&PLACES))
+        .layer(CircuitBreakerLayer::new(&BREAKER))
+        .layer(KeyedCircuitBreakerLayer::new(&BREAKERS, key))
+        .service(strict);
+    for calls in 1..=5 {
+        service.ready().await.unwrap().call(()).await.unwrap();
+        assert_eq!(counts.called.load(Ordering::SeqCst), calls);
+    }
+}
+
+/// Each of the attempts that a retry makes waits until the service is ready for it, and takes a permit.
+#[tokio::test(start_paused = true)]
+async fn readiness_comes_before_each_attempt() {
+    static LIMITER: RateLimiter = RateLimiter::with_burst(Rate::per_second(1), 1);
+    static RETRY: Retry<Constant> = Retry::new().max_attempts(3).backoff(Constant::every(ms(0)));
+    static GUARDED: Pipeline<layers![Retry<Constant>]> = Pipeline::new().retry(RETRY);
+    static HEDGE: Hedge = Hedge::after(ms(0));
+    let (strict, counts) = Strict::new();
+    counts.failures.store(2, Ordering::SeqCst);
+    let service =
+        ServiceBuilder::new().layer(RetryLayer::new(RETRY)).layer(RateLimitLayer::new(&LIMITER)).service(strict.clone());
+    let began = Instant::now();
+    assert_eq!(service.oneshot(()).await.unwrap(), "done");
+    assert_eq!((counts.counts(), began.elapsed()), ((3, 3), secs(2)));
+
+    counts.failures.store(2, Ordering::SeqCst);
+    assert_eq!(PipelineLayer::new(&GUARDED).layer(strict).oneshot(()).await.unwrap(), "done");
+    assert_eq!(counts.counts(), (6, 6));
+
+    // The second start waits for the permit that the first one has taken.
+    let (strict, counts) = Strict::new();
+    counts.failures.store(1, Ordering::SeqCst);
+    let began = Instant::now();
+    let service = ServiceBuilder::new().layer(HedgeLayer::new(&HEDGE)).layer(RateLimitLayer::new(&LIMITER)).service(strict);
+    tokio::time::advance(secs(1)).await;
+    assert_eq!(service.oneshot(()).await.unwrap(), "done");
+    assert_eq!((counts.counts(), began.elapsed()), ((2, 2), secs(2)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_wait_are_served_in_order() {
+    static LIMITER: RateLimiter = RateLimiter::with_burst(Rate::per_second(10), 1);
+    let service = RateLimitLayer::new(&LIMITER).layer(service_fn(async |number: u32| Ok::<_, Infallible>(number)));
+    let began = Instant::now();
+    let calls: Vec<_> = (0..20)
+        .map(|number| {
+            let call = service.clone().oneshot(number);
+            tokio::spawn(async move { (call.await.unwrap(), began.elapsed()) })
+        })
+        .collect();
+    for (number, call) in (0..).zip(calls) {
+        assert_eq!(call.await.unwrap(), (number, ms(100) * number));
+    }
+}
+
+/// A rejection is the outcome of a call. Out of `poll_ready`, it would be the end of the service.
+#[tokio::test(start_paused = true)]
+async fn a_rejection_leaves_the_service_usable() {
+    static LIMITER: RateLimiter = RateLimiter::with_burst(Rate::per_second(1), 1).max_waiting(0);
+    static PLACES: Bulkhead = Bulkhead::new(1).max_waiting(0);
+    let (strict, counts) = Strict::new();
+    let mut limited = RateLimitLayer::new(&LIMITER).layer(strict.clone());
+    limited.ready().await.unwrap().call(()).await.unwrap();
+    let rejected = limited.ready().await.unwrap().call(()).await.unwrap_err();
+    assert!(matches!(rejected, RateLimitError::QueueFull { waiting: 0, .. }));
+    tokio::time::advance(secs(1)).await;
+    limited.ready().await.unwrap().call(()).await.unwrap();
+
+    let mut crowded = BulkheadLayer::new(&PLACES).layer(strict);
+    let place = PLACES.try_acquire().unwrap();
+    assert!(crowded.ready().await.unwrap().call(()).await.unwrap_err().is_rejected());
+    drop(place);
+    crowded.ready().await.unwrap().call(()).await.unwrap();
+    assert_eq!(counts.called.load(Ordering::SeqCst), 3);
+}
+
+/// Who is turned away waits for nothing behind the limiter.
+#[tokio::test(start_paused = true)]
+async fn who_is_refused_does_not_wait_for_the_service_within() {
+    static LIMITER: RateLimiter = RateLimiter::with_burst(Rate::per_minute(1), 1);
+    static PLACES: Bulkhead = Bulkhead::new(1).max_waiting(0);
+    static BREAKER: CircuitBreaker = CircuitBreaker::consecutive(1).open_for(secs(10)).half_open_for(secs(1));
+    let (strict, counts) = Strict::new();
+    drop(LIMITER.try_acquire(1).unwrap());
+    let _place = PLACES.try_acquire().unwrap();
+    BREAKER.permit().unwrap().failure();
+    counts.is_busy.store(true, Ordering::SeqCst);
+    let limited = RateLimitLayer::new(&LIMITER).without_waiting().layer(strict.clone());
+    assert!(limited.oneshot(()).await.unwrap_err().is_rejected());
+    let crowded = BulkheadLayer::new(&PLACES).layer(strict.clone());
+    assert!(crowded.oneshot(()).await.unwrap_err().is_rejected());
+    let mut broken = CircuitBreakerLayer::new(&BREAKER).layer(strict);
+    assert_eq!(broken.ready().await.unwrap().call(()).await.unwrap_err().retry_after(), Some(secs(10)));
+    // The circuit lets a probe through again, but the service within has not been asked.
+    assert!(is_ready(&mut broken));
+    tokio::time::advance(secs(10)).await;
+    assert_eq!(broken.call(()).await.unwrap_err().retry_after(), Some(secs(0)));
+    tokio::time::advance(secs(1)).await;
+    assert_eq!(BREAKER.state(), State::HalfOpen, "no probe has been sent, so that none is late");
+    assert!(!is_ready(&mut broken), "now it is");
+    counts.is_busy.store(false, Ordering::SeqCst);
+    broken.ready().await.unwrap().call(()).await.unwrap();
+    assert_eq!(BREAKER.state(), State::Closed);
+}
+
+/// The permit of a limiter that paces is taken when the service within is ready, not while it is waited for.
+#[tokio::test(start_paused = true)]
+async fn a_permit_that_is_waited_for_is_taken_last() {
+    static LIMITER: RateLimiter = RateLimiter::new(Rate::per_second(10));
+    let (strict, counts) = Strict::new();
+    counts.is_busy.store(true, Ordering::SeqCst);
+    let mut service = RateLimitLayer::new(&LIMITER).layer(strict);
+    assert!(!is_ready(&mut service));
+    assert_eq!(LIMITER.snapshot().available, 10);
+    counts.is_busy.store(false, Ordering::SeqCst);
+    assert!(is_ready(&mut service));
+    assert_eq!(LIMITER.snapshot().available, 9);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_to_the_wait() {
+    static LIMITER: RateLimiter = RateLimiter::with_burst(Rate::per_second(10), 1);
+    static KEYED: KeyedRateLimiter<u8> = KeyedRateLimiter::with_burst(Rate::per_second(10), 1);
+    let began = Instant::now();
+    let service = RateLimitLayer::new(&LIMITER).max_wait(ms(150)).layer(Strict::new().0);
+    let (a, b, c) = tokio::join!(service.clone().oneshot(()), service.clone().oneshot(()), service.clone().oneshot(()));
+    assert!(a.is_ok() && b.is_ok());
+    assert!(c.unwrap_err().is_timeout());
+    assert_eq!(began.elapsed(), ms(100));
+
+    let service = KeyedRateLimitLayer::new(&KEYED, |key: &u8| *key).max_wait(ms(150)).layer(Strict::new().0);
+    let calls = [1, 1, 1, 2].map(|key| tokio::spawn(service.clone().oneshot(key)));
+    let mut ended = Vec::new();
+    for call in calls {
+        ended.push(call.await.unwrap().map_err(|error| error.is_timeout()));
+    }
+    assert_eq!(ended, [Ok("done"), Ok("done"), Err(true), Ok("done")]);
+    assert_eq!(began.elapsed(), ms(200));
+}
+
+/// A service that is ready, and then never called, keeps no probe from being sent.
+#[tokio::test(start_paused = true)]
+async fn readiness_takes_no_probe() {
+    static BREAKER: CircuitBreaker = CircuitBreaker::consecutive(1).open_for(secs(1));
+    BREAKER.permit().unwrap().failure();
+    tokio::time::advance(secs(1)).await;
+    let mut idle = CircuitBreakerLayer::new(&BREAKER).layer(Strict::new().0);
+    let busy = idle.clone();
+    assert!(is_ready(&mut idle));
+    busy.oneshot(()).await.unwrap();
+    assert_eq!(BREAKER.state(), State::Closed);
+}

@@ -1,0 +1,61 @@
+use core::borrow::Borrow;
+use core::hash::Hash;
+use core::ops::Deref;
+
+use super::KeyedRateLimiter;
+use crate::key::KeyHash;
+use crate::observe::SharedObserver;
+use crate::platform::Platform;
+use crate::rate_limiter::algorithm::Algorithm;
+use crate::rate_limiter::event::Event;
+use crate::rate_limiter::lines::wake;
+use crate::rate_limiter::permit::Permit;
+use crate::storage::Storage;
+use crate::time::{Clock, Instant};
+
+impl<P, K, A, S, H, O, const SHARDS: usize> KeyedRateLimiter<P, K, A, S, H, SHARDS, O>
+where
+    P: Platform,
+    A: Algorithm + Copy,
+    S: Storage,
+    H: KeyHash,
+    O: SharedObserver<Event>,
+{
+    /// Gives a permit of that key back, for a call that is not made after all. See [`Permit::give_back`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static USERS: KeyedRateLimiter<u32> = checked!(KeyedRateLimiter::new(Rate::per_day(1)));
+    ///
+    /// # aplomb_sim::block_on(async {
+    /// let permit = USERS.try_acquire(&7, 1).unwrap();
+    /// let taken = aplomb_sim::now();
+    /// aplomb_sim::sleep(secs(5)).await; // nobody answers
+    /// KeyedRateLimiter::give_back(permit, &7, taken);
+    /// assert_eq!(USERS.snapshot(&7).available, 1);
+    /// # });
+    /// ```
+    pub fn give_back<B, Q>(permit: Permit<B>, key: &Q, taken: Instant)
+    where
+        B: Deref<Target = Self>,
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let (lines, permits, hash) = (&**permit.lines(), permit.count(), Self::hash(key));
+        let (read, house) = (lines.clock.now(), lines.house());
+        let first = lines.shard(hash).and_then(|home| {
+            home.shard.with(|shard| {
+                let index = shard.table.find(hash, |known| known.borrow() == key)?;
+                let now = shard.steady.advance(read, &lines.clock);
+                let served = shard.with(house, index, now, |desk| desk.take_back(permits, read, taken))?;
+                shard.is_renewed_sooner(house, index);
+                served.result
+            })
+        });
+        wake(first);
+        drop(permit);
+    }
+}
