@@ -102,7 +102,7 @@ async fn flap<S: Subject>(sim: Sim, limiter: Rc<RateLimiter<Sim, S::Rule>>, term
 }
 
 fn explore<S: Subject>(flaps: bool) {
-    Explore::new().seeds(0..1_000).run(|sim| async move {
+    Explore::new().seeds(0..if flaps { 300 } else { 1_000 }).run(|sim| async move {
         let permits = 1 + u32::try_from(sim.choose(4)).unwrap();
         let per = [100, 997, 1_000_000_000][usize::try_from(sim.choose(3)).unwrap()];
         let burst = 1 + u32::try_from(sim.choose(8)).unwrap();
