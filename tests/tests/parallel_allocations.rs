@@ -36,7 +36,7 @@ fn made<const LARGE: usize>(limit: usize) -> usize {
 
 #[test]
 fn it_allocates_by_the_slot_and_not_by_the_item() {
-    for limit in [1, 7, 10, 16, 100, 1_000] {
+    for limit in [1_usize, 7, 10, 16, 100, 1_000] {
         let tables = 10 + 6 * (limit / 16).checked_ilog2().map_or(0, |doublings| doublings as usize + 1);
         let wakers = limit;
         let (small, large) = (made::<0>(limit), made::<2_000>(limit));
@@ -51,8 +51,7 @@ fn those_that_are_ready_share_one_place_and_one_waker() {
         let run = parallel(0..items, 100, async |item| Ok::<_, ()>(item));
         let mut run = pin!(run.into_future());
         let made = allocations(|| assert!(run.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()));
-        assert!(made <= 10, "{items} items: {made}");
         made
     };
-    assert_eq!(ready(1), ready(200));
+    assert_eq!((ready(1), ready(200)), (9, 9));
 }
