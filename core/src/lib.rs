@@ -54,6 +54,8 @@
 //! What a pattern guards is a future that ends with a `Result`. The pattern's own ways to fail are added to the operation's in one flat error, so that one `?` is enough. Work that cannot fail is
 //! wrapped in [`infallible`].
 //!
+//! If one panics, the panic goes on to who polls it, and what was held for it is given back in that poll. A second panic while the first one unwinds (of two wakers, say) aborts the process, as everywhere in Rust.
+//!
 //! # Features
 //!
 //! None is on by default, all are additive.

@@ -1,4 +1,6 @@
 //! What a future holds is given back when its operation panics, and not only when the future is dropped: whoever catches the panic may keep it. And those are woken who wait behind one whose waker panics.
+//!
+//! A second panic while the first one unwinds, of two wakers that panic or of what is dropped on the way, aborts the process, as everywhere in Rust.
 
 use core::mem::forget;
 use core::pin::Pin;

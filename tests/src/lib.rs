@@ -20,3 +20,7 @@ pub use config::Pattern;
 pub use patterns::Form;
 pub use runtimes::{Played, Runtime, Unplayable, play};
 pub use suite::{Verdict, play_all};
+
+#[cfg(doctest)]
+#[doc = include_str!(concat!(env!("OUT_DIR"), "/readmes.md"))]
+mod readmes {}

@@ -1,4 +1,4 @@
-//! What a run in parallel allocates: for each slot its waker, for eight of them a place for their futures, some tables that double, and nothing for an item.
+//! What a run in parallel allocates: for each slot its waker, for eight of them a place for their futures, or for each, if they are large; some tables that double, and nothing for an item.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 mod counting;
@@ -11,9 +11,11 @@ use aplomb_sim::prelude::*;
 use counting::allocations;
 use futures_lite::future::yield_now;
 
-fn run_to_end(items: u32, limit: usize) {
+fn run_to_end<const LARGE: usize>(items: u32, limit: usize) {
     let run = parallel(0..items, limit, async |item| {
+        let carried = [0_u8; LARGE];
         yield_now().await;
+        assert!(carried.iter().all(|byte| *byte == 0));
         Ok::<_, ()>(item)
     });
     let mut run = pin!(run.into_future());
@@ -25,12 +27,31 @@ fn run_to_end(items: u32, limit: usize) {
     assert!(results.into_iter().eq(0..items));
 }
 
+/// How many allocations a run with operations of that size makes, whatever the number of its items.
+fn made<const LARGE: usize>(limit: usize) -> usize {
+    let made = allocations(|| run_to_end::<LARGE>(2_000, limit));
+    assert_eq!(made, allocations(|| run_to_end::<LARGE>(4_000, limit)), "{limit} at once");
+    usize::try_from(made).unwrap()
+}
+
 #[test]
 fn it_allocates_by_the_slot_and_not_by_the_item() {
-    for limit in [1_usize, 10, 16, 100, 1_000] {
-        let made = allocations(|| run_to_end(5_000, limit));
-        let tables = 12 + 6 * (limit / 16).checked_ilog2().map_or(0, |doublings| doublings + 1);
-        assert!(made <= u64::try_from(limit + limit / 8 + limit % 8).unwrap() + u64::from(tables), "{limit} at once: {made}");
-        assert_eq!(made, allocations(|| run_to_end(10_000, limit)), "{limit} at once");
+    for limit in [1_usize, 7, 10, 16, 100, 1_000] {
+        let tables = 10 + 6 * (limit / 16).checked_ilog2().map_or(0, |doublings| doublings as usize + 1);
+        let wakers = limit;
+        let (small, large) = (made::<0>(limit), made::<2_000>(limit));
+        assert!(small <= wakers + limit / 8 + limit % 8 + tables, "{limit} at once: {small}");
+        assert!(large <= wakers + limit + tables, "{limit} large ones at once: {large}");
     }
+}
+
+#[test]
+fn those_that_are_ready_share_one_place_and_one_waker() {
+    let ready = |items| {
+        let run = parallel(0..items, 100, async |item| Ok::<_, ()>(item));
+        let mut run = pin!(run.into_future());
+        let made = allocations(|| assert!(run.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()));
+        made
+    };
+    assert_eq!((ready(1), ready(200)), (9, 9));
 }

@@ -14,7 +14,7 @@ use crate::storage::{Link, Slots};
 pin_project! {
     /// Futures that are polled in one task, each with a tag by which its output is known.
     ///
-    /// A future that is ready at its first poll takes no slot, no lock and no waker; a slot that has been used is used again, so that nothing is allocated for each future.
+    /// A future that is ready at its first poll takes no slot and no lock: the place and the waker with which it was polled are there for the next one. A slot that has been used is used again, so that nothing is allocated for each future.
     ///
     /// # Examples
     ///

@@ -16,7 +16,7 @@
 //! - At most `limit` operations are under way at once. An item is taken from its iterator or stream only when it can be started: what is infinite, or slow, or large, stays where it is.
 //! - Awaited, a slow item holds nobody up: as soon as an operation ends, the next one starts. As a stream, in the order of the items, at most `limit` are started and not handed on; in completion order, each is handed on as it ends.
 //! - The first error, in time, drops all that is under way, *then* it is returned, with the index of its item; no item is started after it. With [`keep_going`](Parallel::keep_going) each item has its own result.
-//! - An operation that is ready when it is first polled takes no slot, no lock and no waker.
+//! - An operation that is ready when it is first polled takes no slot and no lock: the next one is polled in the same place, with the same waker, which were made for the first.
 //! - Only those operations are polled that were woken, where the platform has wakers for them ([`children`](crate::children)): then a wake costs the same among ten and among ten thousand.
 //! - Everything runs in the one task that awaits or polls: what operations borrow need not be `'static`, nor `Send`. Awaited, the other tasks have their turn after 256 results that are ready; a stream leaves that to who polls it.
 //! - A panic, of an operation or of what starts it, drops the others and goes on to the caller.
@@ -32,7 +32,8 @@
 //!
 //! # What it costs
 //!
-//! On the heap, an allocation a slot that is really used (its waker), one for each eight of them (their operations, up to a kilobyte each; larger ones one by one), and some dozens for tables that grow; none for an item. An operation that is ready costs some 8 ns, one that yields once some 20 ns.
+//! On the heap, for each slot that is really used, an allocation for its waker, and an eighth for its operation: eight lie in one, as far as the limit is a multiple of eight; those beyond that, and operations of more than a kilobyte, have one each, so that it is two a slot then. Beside that ten for tables, and
+//! six more whenever the slots outgrow 16, 32, 64 and so on: 1,168 in all with a limit of 1,000. None for an item: what is ready at once costs nine in all, however many there are. An operation that is ready takes some 8 ns, one that yields once some 20 ns.
 //!
 //! Without an allocator, [`stored_in`](Parallel::stored_in) an `Inline<N>`, all lies in the future itself: an operation and 16 bytes for each of the `N` places (on 64 bits), the items that were not started, and for each result twice its size, since it may come before others; some
 //! 200 bytes else. [`parallel_array`](Parallel::of_array) makes an array of an array. Every operation is polled at every poll there: right for limits up to some sixteen.
