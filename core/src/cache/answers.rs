@@ -4,8 +4,7 @@ use core::borrow::Borrow;
 use core::convert::Infallible;
 use core::hash::Hash;
 use core::mem::needs_drop;
-use core::pin::Pin;
-use core::task::{Context, Poll, Waker};
+use core::task::Waker;
 use core::time::Duration;
 
 use super::event::{Event, Removal};
@@ -13,11 +12,10 @@ use super::serve::{Arrival, Entered, Serve, ServeBy, WaitKey};
 use super::settings::Cache;
 use super::shard::{Arrived, Look, New, Reading, Shard, Terms};
 use super::store::Displaced;
-use crate::alarm::Alarm;
 use crate::key::{KeyHash, ToKey, hash, shard_of};
 use crate::observe::SharedObserver;
 use crate::platform::Platform;
-use crate::single_flight::{FlightError, Timed};
+use crate::single_flight::FlightError;
 use crate::storage::Storage;
 use crate::sync::flights::{FlightTable, Flights, Followed, Role, Stands, Ticket};
 use crate::time::{Clock, Instant, nanos};
@@ -109,19 +107,6 @@ where
     #[inline]
     pub(super) fn tell_displaced(&self, Displaced { entry: (key, outcome), cause }: &Displaced<K, Result<V, E>>) {
         self.tell_removed(key, outcome, *cause);
-    }
-}
-
-impl<P, K, V, E, S, H, F, const SHARDS: usize, O> Timed for Cache<P, K, V, E, S, H, F, SHARDS, O>
-where
-    P: Platform,
-    S: Storage,
-    F: Storage,
-{
-    type Sleep = <P::Clock as Clock>::Sleep;
-
-    fn poll_until(&self, alarm: Pin<&mut Alarm<Self::Sleep>>, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        alarm.poll_until(&self.clock, at, cx)
     }
 }
 
@@ -347,12 +332,11 @@ where
     }
 
     fn at_hand(&self, hash: u64, key: &Q) -> Option<V> {
-        let (rules, is_it) = (&self.settings.rules, |known: &K| known.borrow() == key);
         self.with_shard(hash, |shard| {
-            let link = shard.find(hash, is_it)?;
+            let link = shard.find(hash, |known| known.borrow() == key)?;
             // Mostly there is nothing, and no age is asked for.
             let now = self.now(shard, self.read());
-            shard.peek_at(rules, link, now)
+            shard.peek_at(&self.settings.rules, link, now)
         })?
     }
 

@@ -13,6 +13,7 @@ use super::fetching::Fetching;
 use super::serve::{Entered, Serve, ServeBy};
 use super::settings::Cache;
 use super::shard::Reading;
+use crate::alarm::Alarm;
 use crate::deadline::Deadline;
 use crate::key::{KeyHash, ToKey};
 use crate::observe::SharedObserver;
@@ -20,6 +21,7 @@ use crate::platform::Platform;
 use crate::single_flight::{AsIs, Converted, FlightError, Late, MaybeShared, Outcome, Timed, WithDeadline, WithShared};
 use crate::storage::Storage;
 use crate::sync::flights::Flights;
+use crate::time::{Clock, Instant};
 
 impl<P, K, V, E, S, H, F, const SHARDS: usize, O> Cache<P, K, V, E, S, H, F, SHARDS, O>
 where
@@ -222,6 +224,19 @@ where
             }
         }
         self.poll_flight(cx)
+    }
+}
+
+impl<P, K, V, E, S, H, F, const SHARDS: usize, O> Timed for Cache<P, K, V, E, S, H, F, SHARDS, O>
+where
+    P: Platform,
+    S: Storage,
+    F: Storage,
+{
+    type Sleep = <P::Clock as Clock>::Sleep;
+
+    fn poll_until(&self, alarm: Pin<&mut Alarm<Self::Sleep>>, at: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        alarm.poll_until(&self.clock, at, cx)
     }
 }
 
