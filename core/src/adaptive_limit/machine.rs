@@ -67,11 +67,16 @@ pub struct Machine<A: Algorithm> {
     /// Zero before the first caller has come.
     limit: u32,
     window: Window,
+    /// What a call counts for at most, in nanoseconds.
+    longest: u64,
     /// When the window before was over; none before the first.
     opened: Option<Instant>,
     /// When the limit last gave way to an overload: calls that had begun by then tell nothing new of it.
     gave_way: Instant,
 }
+
+/// How many times as long as the average of the window before a call counts, at most.
+const OUTLIER: u64 = 4;
 
 struct Window {
     measured: u32,
@@ -94,7 +99,8 @@ impl Window {
 }
 
 impl<A: Algorithm> Machine<A> {
-    pub(super) const NEW: Self = Self { state: A::START, limit: 0, window: Window::NEW, opened: None, gave_way: Instant::ORIGIN };
+    pub(super) const NEW: Self =
+        Self { state: A::START, limit: 0, window: Window::NEW, longest: u64::MAX, opened: None, gave_way: Instant::ORIGIN };
 
     /// Somebody has come. Says how many are let in.
     pub(super) fn open(&mut self, terms: &Terms<A>) -> u32 {
@@ -131,7 +137,7 @@ impl<A: Algorithm> Machine<A> {
             window.overloads = window.overloads.saturating_add(1);
         } else {
             window.measured = window.measured.saturating_add(1);
-            window.sum = window.sum.saturating_add(latency);
+            window.sum = window.sum.saturating_add(latency.min(self.longest));
         }
         window.in_flight = window.in_flight.max(in_flight);
 
@@ -152,6 +158,8 @@ impl<A: Algorithm> Machine<A> {
         } else {
             let Window { measured, sum, in_flight, .. } = window;
             let latency = quotient(sum, measured.into());
+            // So no call outweighs all others; and what all take longer for counts whole within a few windows.
+            self.longest = latency.clamp(1, u64::MAX / OUTLIER) * OUTLIER;
             let next = terms.algorithm.measured(&mut self.state, limit, &Sample::new(latency, measured, in_flight));
             // How long calls take says nothing of a limit that most of is not in use.
             if in_flight < admitted.div_ceil(2) { limit } else { next }

@@ -84,7 +84,7 @@ pub trait Algorithm {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Sample {
-    /// How long a call took on average, in nanoseconds.
+    /// How long a call took on average, in nanoseconds. None counts for more than four times what that was in the window before.
     pub latency: u64,
     /// How many calls were measured.
     pub calls: u32,

@@ -82,9 +82,14 @@ impl Probe {
 
     /// A probe that is under way has come to nothing: there was overload, or there were no calls. It counts anew, and is more patient: in a window of a probe nothing grows.
     pub(super) fn give_up(&mut self) {
-        if self.stage != Stage::Rests {
+        if self.is_under_way() {
             *self = Self::patient(self.patience.saturating_mul(2));
         }
+    }
+
+    /// Whether it looks.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.stage != Stage::Rests
     }
 
     /// How many of `limit` it lets in.

@@ -1,13 +1,18 @@
+use core::mem::replace;
+
 use super::probe::{Probe, Step};
 use super::{Algorithm, ONE, Sample, share};
 use crate::config::ConfigError;
 
-/// As TCP Vegas: from how much longer calls take than the quickest ones did, it reckons how many are queued, and keeps those few.
+/// As TCP Vegas: from how much longer calls take than they do without a queue, it reckons how many are queued, and keeps those few.
 ///
-/// Of a limit of `L`, `L * (1 - quickest / latency)` are queued. With `g` the limit's decimal logarithm, rounded down and at least 1, the limit grows by `6g` while no more than `g` are, by `g` below `3g`, and shrinks by `g` above `6g`; after an
-/// overload, by a tenth, or `g` if that is more. It finds a limit that is a few above the service's capacity, with hardly any queue; where some calls take much longer than others by nature, it sees queues that are not there, and [`Gradient`](super::Gradient) is the better one.
+/// Of a limit of `L`, `L * (latency - quickest - noise) / latency` are queued. With `g` the limit's decimal logarithm, rounded down and at least 1, the limit grows by `6g` while no more than `g` are, by `g` below `3g`, and shrinks by `g` above `6g`; after an
+/// overload, by a tenth, or `g` if that is more. It finds a limit that is a few above the service's capacity, with hardly any queue; where some calls take much longer than others by nature, it is half as much again.
 ///
-/// The semantics are those of `VegasLimit` in Netflix's concurrency-limits, on top of its `WindowedLimit`. It takes whatever it sees for the quickest now and then, which under steady load is itself queued, so that its limit goes up with each time;
+/// `latency` is a running average over some four windows. `quickest` follows the windows, down by an eighth of the way, and up by a sixteenth while the limit is not reached: then there is no queue that the limit has brought about. `noise` is by how much one window differs from the next, some sixteen of them averaged: an average of few calls
+/// that are not alike tells no more than that.
+///
+/// The semantics are those of `VegasLimit` in Netflix's concurrency-limits, on top of its `WindowedLimit`. Two things are otherwise. That one compares each window with the quickest ever: where times vary by nature, the quickest is a matter of luck, all others seem to be queued, and the limit goes down until calls are turned away that the service had time for. And it takes whatever it sees for the quickest now and then, which under steady load is itself queued, so that its limit goes up with each time;
 /// here half as many are let in for that, for two windows.
 ///
 /// # Examples
@@ -55,27 +60,57 @@ impl Default for Vegas {
 #[derive(Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct VegasState {
-    /// The shortest average of a window, in nanoseconds.
+    /// How long calls take without a queue, in nanoseconds; zero before the first window. So are the others.
     quickest: u64,
+    /// How long they take of late.
+    latency: u64,
+    /// How long they took in the window before.
+    before: u64,
+    /// By how much that differs from one window to the next.
+    noise: u64,
     probe: Probe,
+}
+
+impl VegasState {
+    /// Takes in by how much a window differs from the one before, unless a probe makes it differ.
+    fn differ(&mut self, latency: u64) {
+        let before = replace(&mut self.before, latency);
+        if before > 0 && !self.probe.is_under_way() {
+            self.noise = self.noise - self.noise / 16 + latency.abs_diff(before) / 16;
+        }
+    }
+
+    fn follow(&mut self, latency: u64, may_rise: bool) {
+        if self.quickest == 0 {
+            (self.quickest, self.latency) = (latency, latency);
+        }
+        self.latency = self.latency - self.latency / 4 + latency / 4;
+        if latency < self.quickest {
+            self.quickest -= (self.quickest - latency) / 8;
+        } else if may_rise {
+            self.quickest += (latency - self.quickest) / 16;
+        }
+    }
 }
 
 impl Algorithm for Vegas {
     type State = VegasState;
-    const START: VegasState = VegasState { quickest: u64::MAX, probe: Probe::NEW };
+    const START: VegasState = VegasState { quickest: 0, latency: 0, before: 0, noise: 0, probe: Probe::NEW };
 
     fn measured(&self, state: &mut VegasState, limit: u32, sample: &Sample) -> u32 {
         let latency = sample.latency.max(1);
-        state.quickest = state.quickest.min(latency);
+        state.differ(latency);
         match state.probe.step(self.probe_every, limit, sample) {
             Step::Rests => {}
             Step::Probes(limit) => return limit,
             Step::Measured => {
-                state.quickest = latency;
+                (state.quickest, state.latency) = (latency, latency);
                 return limit;
             }
         }
-        let queued = u64::from(limit).saturating_mul(share(latency.saturating_sub(state.quickest), latency)).div_ceil(ONE);
+        state.follow(latency, sample.in_flight < limit);
+        let longer = state.latency.saturating_sub(state.quickest).saturating_sub(state.noise);
+        let queued = u64::from(limit).saturating_mul(share(longer, state.latency)).div_ceil(ONE);
         let step = step(limit);
         let times = |n: u32| u64::from(step.saturating_mul(n));
         if queued <= times(1) {
@@ -115,9 +150,14 @@ mod tests {
 
     /// What becomes of a limit if the quickest call took 100 units.
     fn next(limit: u32, latency: u64) -> u32 {
-        let mut state = VegasState { quickest: 100, probe: Probe::NEW };
-        // Not all of it is in use, so that nothing is probed.
-        Vegas::new().measured(&mut state, limit, &Sample { latency, calls: 10, in_flight: limit - 1 })
+        let mut state = known(100);
+        state.latency = latency;
+        Vegas::new().measured(&mut state, limit, &Sample { latency, calls: 10, in_flight: limit })
+    }
+
+    /// It has seen calls that took so long, and all alike.
+    const fn known(quickest: u64) -> VegasState {
+        VegasState { quickest, latency: quickest, before: 0, noise: 0, probe: Probe::NEW }
     }
 
     #[test]
@@ -147,7 +187,7 @@ mod tests {
 
     #[test]
     fn an_overload_is_a_tenth_and_ends_a_probe() {
-        let mut state = VegasState { quickest: 100, probe: Probe::NEW };
+        let mut state = known(100);
         assert_eq!(Vegas::new().overloaded(&mut state, 250), 225);
         assert_eq!(Vegas::new().overloaded(&mut state, 1), 0, "which its user makes the smallest limit");
         let reached = Sample { latency: 100, calls: 10, in_flight: 20 };
@@ -160,7 +200,7 @@ mod tests {
 
     #[test]
     fn what_a_probe_measures_is_the_quickest_from_then_on() {
-        let mut state = VegasState { quickest: 10, probe: Probe::NEW };
+        let mut state = known(10);
         let sample = |latency, in_flight| Sample { latency, calls: 10, in_flight };
         let vegas = Vegas::new();
         let measured = [20, 20, 20].map(|limit| vegas.measured(&mut state, limit, &sample(80, 20)));
