@@ -3,6 +3,7 @@
 //! Every pattern lies in a `static` or in the task that uses it, and none allocates.
 
 use core::convert::Infallible;
+use core::mem::forget;
 use core::sync::atomic::{AtomicI32, Ordering};
 
 use aplomb_embassy::circuit_breaker::AnyError;
@@ -36,8 +37,26 @@ static SENSOR: CircuitBreaker<Consecutive, Constant, AnyError, Inline<0>, Watch>
 /// No such temperature can be.
 struct Stuck;
 
+/// What the sensor has measured. A throttle drops what a newer value takes the place of, and so it is counted, just then.
+struct Reading(i32);
+
+impl Reading {
+    /// It is used, and no newer one can take its place.
+    fn raw(self) -> i32 {
+        let Self(raw) = self;
+        forget(self);
+        raw
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        SUPERSEDED.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// What the sensor measures, triggered by its interrupt; taken at most every 100 ms, and the newest value then.
-static READINGS: Throttle<Trigger<i32>> = checked!(Throttle::triggered(ms(100)));
+static READINGS: Throttle<Trigger<Reading>> = checked!(Throttle::triggered(ms(100)));
 
 /// Three reports at once, and then two a second: the air is shared.
 static AIRTIME: RateLimiter<TokenBucket, Inline<16>, Watch> =
@@ -71,10 +90,7 @@ pub fn measured(raw: i32) {
     let measured = if (2_030..2_033).contains(&raw) { Err(Stuck) } else { Ok(raw) };
     permit.record(&measured);
     if let Ok(raw) = measured {
-        if READINGS.is_pending() {
-            SUPERSEDED.fetch_add(1, Ordering::Relaxed);
-        }
-        READINGS.trigger(raw);
+        READINGS.trigger(Reading(raw));
     }
 }
 
@@ -115,7 +131,8 @@ async fn count(pin: ButtonPin) {
 /// Reports the newest measurement as often as it may.
 #[embassy_executor::task]
 async fn report() {
-    while let Ok(raw) = READINGS.next().await {
+    while let Ok(reading) = READINGS.next().await {
+        let raw = reading.raw();
         tell("readings", format_args!("{} superseded", SUPERSEDED.swap(0, Ordering::Relaxed)));
         let report = async || {
             let offset = OFFSET.get(&0, read_offset).await.unwrap_or_default();

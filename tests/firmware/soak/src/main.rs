@@ -1,4 +1,5 @@
-//! Thirty days of a device, with all patterns at once: a handful of tasks that call, lose patience, and meet. At the end all that was started has ended, and the counts add up.
+//! Thirty days of a device, in rounds, in each of which each of four callers calls every pattern. They meet at four patterns at a time, which are others in each round, and begin with any of them: so some wait for each other at one, while others are at another. They lose patience, too. At the end all that was
+//! started has ended, and the counts add up.
 //!
 //! The clock has 32,768 ticks a second, so that what counts them in 32 bits begins anew every 36 hours, and 19 times in all.
 
@@ -7,6 +8,7 @@
 
 mod device;
 mod dice;
+mod laws;
 mod patterns;
 mod stack;
 mod tally;
@@ -21,22 +23,33 @@ use embassy_executor::Spawner;
 use embassy_time_driver::TICK_HZ;
 use panic_semihosting as _;
 
-use crate::patterns::ALL;
+use crate::patterns::{ALL, Pattern};
 use crate::tally::Tally;
 
 const DAYS: u32 = 30;
 const END: u64 = DAYS as u64 * 24 * 60 * 60 * TICK_HZ;
 const HOUR: u64 = 60 * 60 * TICK_HZ;
 
-/// How often the callers meet.
-const ROUND: Duration = Duration::from_mins(5);
-const ROUNDS: u32 = DAYS * 24 * 60 / 5;
+/// How often the callers meet. It is no part of an hour, so that now and then they do while the device is gone.
+const SECONDS: u32 = 797;
+const MEETING: Duration = Duration::from_secs(SECONDS as u64);
+
+/// At how many patterns each time.
+const AT_ONCE: usize = 4;
+
+/// In how many meetings they have been at all.
+const ROUND: u32 = 8;
+const ROUNDS: u32 = DAYS * 24 * 60 * 60 / (SECONDS * ROUND);
+const _: () = assert!(ALL.len() == AT_ONCE * ROUND as usize);
+
+/// How often each pattern is called.
+const CALLS: u32 = ROUNDS * CALLERS as u32;
 
 /// As many as the RAM of the Cortex-M0 has room for, with a stack beside them.
 const CALLERS: usize = 4;
 
-/// Bytes of stack that are used at most, on the Cortex-M3 and on the Cortex-M0: what was measured, 3,204 and 3,448, and some more.
-const STACK: usize = if cfg!(target_has_atomic = "ptr") { 3_360 } else { 3_580 };
+/// Bytes of stack that are used at most, on the Cortex-M3 and on the Cortex-M0: what was measured, 3,264 and 3,440, and some more.
+const STACK: usize = if cfg!(target_has_atomic = "ptr") { 3_420 } else { 3_580 };
 
 /// How many callers have been through all rounds.
 static ENDED: AtomicUsize = AtomicUsize::new(0);
@@ -68,19 +81,28 @@ fn start(spawner: Spawner) {
     }
 }
 
-/// Meets others at one of two patterns a round, and calls it once or twice.
+/// Meets others at some of the patterns, which are others each time, and calls each.
 #[embassy_executor::task(pool_size = CALLERS)]
 async fn caller() {
     let beginning = EmbassyClock.now();
-    for round in 1..ROUNDS {
-        let begins = beginning + ROUND * round;
+    for meeting in 0..ROUNDS * ROUND {
+        let begins = beginning + MEETING * meeting;
         EmbassyClock.sleep_until(begins + dice::millis_below(300)).await;
-        let pattern = ALL[dice::mix(2 * round + dice::below(2)) as usize % ALL.len()];
-        for _ in 0..=dice::below(2) {
-            pattern.call().await;
+        let first = dice::below(AT_ONCE as u32) as usize;
+        for turn in 0..AT_ONCE {
+            pattern(meeting, (first + turn) % AT_ONCE).call().await;
         }
     }
     ENDED.store(ENDED.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+}
+
+/// In each round, all of them in another order.
+fn pattern(meeting: u32, index: usize) -> Pattern {
+    // Odd, and the length a power of two: so that it comes by all.
+    const { assert!(ALL.len().is_power_of_two()) };
+    let (begin, stride) = (dice::mix(meeting / ROUND + 1) as usize, 2 * (meeting / ROUND) as usize + 1);
+    let place = AT_ONCE * (meeting % ROUND) as usize + index;
+    ALL[begin.wrapping_add(stride.wrapping_mul(place)) % ALL.len()]
 }
 
 /// Tells what was counted, and whether it adds up.

@@ -1,11 +1,11 @@
-//! The patterns, each with its calls and what must hold of them.
+//! The patterns, each with its calls.
 
 use core::future::poll_fn;
 use core::pin::{Pin, pin};
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use aplomb_embassy::adaptive_limit::{Gradient, IgnoreErrors};
-use aplomb_embassy::circuit_breaker::{AnyError, State};
+use aplomb_embassy::circuit_breaker::AnyError;
 use aplomb_embassy::edge::Stream;
 use aplomb_embassy::fallback::fallback;
 use aplomb_embassy::guarded::Guarded;
@@ -25,54 +25,59 @@ type Memoized<F> = Memoize<F, u8, u32, Fault, Inline<2>, FoldHash, Inline<2>>;
 
 static RETRY: Retry =
     checked!(Retry::new().backoff(Exponential::from(ms(50)).max(secs(1))).max_attempts(4).attempt_timeout(ms(250)));
-static BREAKER: CircuitBreaker<Consecutive, Constant, AnyError, Inline<0>> =
+/// No success puts anything back, so that what is left tells how many retries there were.
+pub const TOKENS: u32 = 600;
+pub static BUDGET: RetryBudget = RetryBudget::new(TOKENS).retry_cost(1).success_refund(0);
+static BUDGETED: Retry = checked!(Retry::new().backoff(Exponential::from(ms(50))).attempt_timeout(ms(250)).budget(&BUDGET));
+pub static BREAKER: CircuitBreaker<Consecutive, Constant, AnyError, Inline<0>> =
     checked!(CircuitBreaker::consecutive(3).storage().open_for(secs(100)));
-static BREAKERS: KeyedCircuitBreaker<u8, Consecutive, Constant, AnyError, Inline<3>> =
+pub static BREAKERS: KeyedCircuitBreaker<u8, Consecutive, Constant, AnyError, Inline<3>> =
     KeyedCircuitBreaker::new(CircuitBreaker::consecutive(2).storage().open_for(secs(1))).capacity(3);
-static LIMITER: RateLimiter<TokenBucket, Inline<4>> =
-    checked!(RateLimiter::with_burst(Rate::per_minute(6), 3).storage().max_waiting(1));
-static LIMITERS: KeyedRateLimiter<u8, SlidingWindow<Inline<2>>, Inline<3>> =
+pub static LIMITER: RateLimiter<TokenBucket, Inline<1>> =
+    checked!(RateLimiter::with_burst(Rate::per_minute(6), 2).storage().max_waiting(1));
+pub static LIMITERS: KeyedRateLimiter<u8, SlidingWindow<Inline<2>>, Inline<3>> =
     KeyedRateLimiter::with_clock(EmbassyClock, SlidingWindow::new(Rate::new(2, secs(10)))).capacity(3).max_waiting(1);
 static DEBOUNCE: Debounce = checked!(Debounce::new(ms(80)));
-static TRIGGER: Debounce<Trigger<u32>> = checked!(Debounce::triggered(ms(50)));
+pub static TRIGGER: Debounce<Trigger<u32>> = checked!(Debounce::triggered(ms(50)));
 static THROTTLE: Throttle = checked!(Throttle::new(ms(200)));
-static JOBS: JobSet<Operation, Inline<4>> = checked!(JobSet::new(1).storage().max_queued(1));
-static BULKHEAD: Bulkhead<Inline<4>> = checked!(Bulkhead::new(1).storage().max_waiting(1).max_wait(ms(300)));
-static POOL: Pool<Inline<4>> = checked!(Pool::new(1).storage().max_queued(1));
-static FLIGHTS: SingleFlight<u8, u32, Fault, Restarts, Inline<3>> = checked!(SingleFlight::new().storage());
-static CACHE: Cache<u8, u32, Fault, Inline<2>, FoldHash, Inline<2>> =
+pub static JOBS: JobSet<Operation, Inline<2>> = checked!(JobSet::new(1).storage().max_queued(1));
+pub static SEMAPHORE: Semaphore<Inline<3>> = Semaphore::with_storage(2);
+pub static BULKHEAD: Bulkhead<Inline<1>> = checked!(Bulkhead::new(1).storage().max_waiting(1).max_wait(ms(300)));
+pub static POOL: Pool<Inline<2>> = checked!(Pool::new(1).storage().max_queued(1));
+pub static FLIGHTS: SingleFlight<u8, u32, Fault, Restarts, Inline<3>> = checked!(SingleFlight::new().storage());
+pub static CACHE: Cache<u8, u32, Fault, Inline<2>, FoldHash, Inline<2>> =
     checked!(Cache::new().storage().flight_storage().ttl(secs(600)).refresh_ahead(secs(300)));
-static MEMOIZED: Memoized<fn(u8) -> Operation> = Memoize::kept_in(of_channel, Cache::new().storage().flight_storage());
-static HEDGE: Hedge = checked!(Hedge::after(ms(200)));
-static BATCHER: Batcher<u8, u8, Fault, Inline<3>> = checked!(Batcher::new(3).storage().max_wait(ms(100)));
-static ADAPTIVE: AdaptiveLimit<Gradient, IgnoreErrors, Inline<4>> =
+pub static MEMOIZED: Memoized<fn(u8) -> Operation> = Memoize::kept_in(of_channel, Cache::new().storage().flight_storage());
+pub static HEDGE: Hedge = checked!(Hedge::after(ms(200)));
+pub static BATCHER: Batcher<u8, u8, Fault, Inline<3>> = checked!(Batcher::new(3).storage().max_wait(ms(100)));
+pub static ADAPTIVE: AdaptiveLimit<Gradient, IgnoreErrors, Inline<1>> =
     checked!(AdaptiveLimit::new().storage().initial_limit(2).max_limit(2).max_waiting(1));
 
-static WINDOW: RateLimiter<FixedWindow, Inline<1>> =
+pub static WINDOW: RateLimiter<FixedWindow, Inline<1>> =
     checked!(RateLimiter::fixed_window(Rate::per_minute(2)).storage().max_waiting(1));
-static BY_TIME: CircuitBreaker<LastTime<2>, Constant, AnyError, Inline<0>> = checked!(
+pub static BY_TIME: CircuitBreaker<LastTime<2>, Constant, AnyError, Inline<0>> = checked!(
     CircuitBreaker::with_clock(EmbassyClock, LastTime::new(secs(600)))
         .buckets(2)
         .failure_rate(percent(60))
         .min_calls(3)
         .open_for(secs(100))
 );
-static BY_PERCENTILE: Hedge<Percentile, Inline<1>> = checked!(Hedge::percentile(percent(75)).initial_delay(ms(200)));
+pub static BY_PERCENTILE: Hedge<Percentile, Inline<1>> = checked!(Hedge::percentile(percent(75)).initial_delay(ms(200)));
 
 // What a pipeline goes through.
-static BY_RATE: CircuitBreaker<LastCalls<1>, Constant, AnyError, Inline<0>> = checked!(
+pub static BY_RATE: CircuitBreaker<LastCalls<1>, Constant, AnyError, Inline<0>> = checked!(
     CircuitBreaker::with_clock(EmbassyClock, LastCalls::new(20)).failure_rate(percent(60)).min_calls(8).open_for(secs(100))
 );
-static BY_COUNTER: RateLimiter<SlidingCounter, Inline<4>> =
+pub static BY_COUNTER: RateLimiter<SlidingCounter, Inline<3>> =
     RateLimiter::with_clock(EmbassyClock, SlidingCounter::new(Rate::per_second(4)));
-static PLACES: Bulkhead<Inline<4>> = checked!(Bulkhead::new(2).storage());
+pub static PLACES: Bulkhead<Inline<2>> = checked!(Bulkhead::new(2).storage());
 
 /// The value that was triggered last, and the one that was worked on last.
-static TRIGGERED: AtomicU32 = AtomicU32::new(0);
-static WORKED_ON: AtomicU32 = AtomicU32::new(0);
+pub static TRIGGERED: AtomicU32 = AtomicU32::new(0);
+pub static WORKED_ON: AtomicU32 = AtomicU32::new(0);
 
 /// How many results of jobs there were.
-static RESULTS: AtomicU32 = AtomicU32::new(0);
+pub static RESULTS: AtomicU32 = AtomicU32::new(0);
 
 macro_rules! patterns {
     ($($name:ident),+) => {
@@ -97,6 +102,7 @@ macro_rules! patterns {
 patterns!(
     Timeout,
     Retry,
+    Budget,
     Breaker,
     Breakers,
     Limiter,
@@ -105,6 +111,7 @@ patterns!(
     Trigger,
     Throttle,
     Polling,
+    Semaphore,
     Bulkhead,
     Pool,
     SingleFlight,
@@ -204,6 +211,7 @@ impl Pattern {
         match self {
             Self::Timeout => _ = tally.call(timeout(ms(300), operation()), |e| e.inner().is_some()).await,
             Self::Retry => _ = tally.call(RETRY.run(operation), |e| e.inner().is_some()).await,
+            Self::Budget => _ = tally.call(BUDGETED.run(operation), |e| e.inner().is_some()).await,
             Self::Breaker => _ = tally.call(BREAKER.run(operation), |e| e.inner().is_some()).await,
             Self::Breakers => {
                 let key = key(6);
@@ -226,6 +234,14 @@ impl Pattern {
             Self::Polling => {
                 let polling = poll_until(operation, |value| value % 3 == 0).every(ms(200)).max_attempts(5).tolerate_errors();
                 tally.call(polling.into_future(), |e| e.inner().is_some()).await;
+            }
+            Self::Semaphore => {
+                let permits = 1 + dice::below(2);
+                let call = async {
+                    let _permit = SEMAPHORE.acquire(permits).await.map_err(|_| None)?;
+                    operation().await.map_err(Some)
+                };
+                tally.call(call, Option::is_some).await;
             }
             Self::Bulkhead => _ = tally.call(BULKHEAD.run(operation), |e| e.inner().is_some()).await,
             Self::Pool => _ = tally.call(POOL.run(operation), |e| e.inner().is_some()).await,
@@ -293,142 +309,6 @@ impl Pattern {
                 tally.calls.add();
                 let added = JOBS.add(operation());
                 if added.is_ok() { tally.values.add() } else { tally.refusals.add() }
-            }
-        }
-    }
-
-    /// What must hold of it, when all callers have ended and some time has gone by.
-    #[allow(clippy::too_many_lines, reason = "a few for each pattern")]
-    pub fn check(self) {
-        let tally = self.tally();
-        tally.check();
-        // Nobody can drop a job, and wires start nothing.
-        let has_none = matches!(self, Self::Jobs | Self::Contact | Self::Button | Self::Streams);
-        tally.must(tally.dropped.get() > 0 || has_none, "there was something to lose");
-        let (calls, values, starts) = (tally.calls.get(), tally.values.get(), tally.starts.get());
-        match self {
-            Self::Timeout => {
-                tally.check_one_to_one();
-                tally.must(starts == calls, "each call starts");
-            }
-            Self::Retry | Self::Guarded => {
-                tally.must(values == tally.done.get(), "each value is its caller's");
-                tally.must(starts > calls && starts <= 4 * calls, "some are tried again, and none too often");
-            }
-            Self::Breaker => {
-                tally.check_one_to_one();
-                let end = BREAKER.snapshot();
-                tally.must(u64::from(tally.refusals.get()) == end.rejected && end.rejected > 0, "it tells whom it rejected");
-                tally.must(end.opened > 0 && end.probes == 0, "no probe is left");
-            }
-            Self::Breakers => {
-                tally.check_one_to_one();
-                tally.must(
-                    (0..6).all(|key| BREAKERS.state(&key) != State::HalfOpen || BREAKERS.snapshot(&key).probes == 0),
-                    "no probe is left",
-                );
-            }
-            Self::Limiter => {
-                tally.check_one_to_one();
-                let end = LIMITER.snapshot();
-                tally.must(end.available == 3 && end.waiting == 0, "its permits are there again");
-                tally.must(tally.refusals.get() > 0, "it had no room for some");
-            }
-            Self::Limiters => {
-                tally.check_one_to_one();
-                tally.must((0..6).all(|key| LIMITERS.snapshot(&key).available == 2), "its permits are there again");
-            }
-            Self::Fallback => {
-                tally.must(values == tally.done.get(), "each value is its caller's");
-                tally.must(starts > calls && starts <= 2 * calls, "what fails is tried otherwise, and once");
-            }
-            Self::Window => {
-                tally.check_one_to_one();
-                tally.must(WINDOW.snapshot().waiting == 0 && tally.refusals.get() > 0, "nobody waits, and some could not");
-            }
-            Self::ByTime => {
-                tally.check_one_to_one();
-                let end = BY_TIME.snapshot();
-                tally.must(u64::from(tally.refusals.get()) == end.rejected && end.rejected > 0, "it tells whom it rejected");
-                tally.must(end.opened > 0 && end.probes == 0, "no probe is left");
-            }
-            Self::ByPercentile => {
-                let end = BY_PERCENTILE.snapshot();
-                tally.must(u64::from(starts) == end.calls + end.hedges && end.hedges > 0, "it counts alike");
-                tally.must(values == tally.done.get(), "each value is its caller's");
-            }
-            Self::Contact | Self::Button | Self::Streams => {
-                tally.must(values > 0 && values + tally.given_up.get() == calls, "each call has what it waits for");
-                // A contact changes each five seconds, and a button is held when it was for another one.
-                tally.must(tally.longest.get() < 6_100, "and not too late");
-            }
-            Self::Debounce | Self::Throttle => tally.check_one_to_one(),
-            Self::Trigger => {
-                tally.must(!TRIGGER.is_pending() && starts < calls, "nothing waits, and some was superseded");
-                tally.must(WORKED_ON.load(Ordering::Relaxed) == TRIGGERED.load(Ordering::Relaxed), "the newest was worked on");
-            }
-            Self::Polling => tally.must(starts > calls && starts <= 5 * calls, "some ask again, and none too often"),
-            Self::Bulkhead => {
-                tally.check_one_to_one();
-                let end = BULKHEAD.snapshot();
-                tally.must(end.running == 0 && end.waiting == 0, "its place is free");
-                tally.must(tally.refusals.get() > 0, "it had no room for some");
-            }
-            Self::Pool => {
-                tally.check_one_to_one();
-                let end = POOL.snapshot();
-                tally.must(end.running == 0 && end.waiting == 0, "its place is free");
-                tally.must(
-                    end.completed == u64::from(values) && end.rejected == u64::from(tally.refusals.get()),
-                    "it counts alike",
-                );
-            }
-            Self::SingleFlight => {
-                let end = FLIGHTS.snapshot();
-                tally.must(end.flights == 0 && end.waiting == 0, "nobody is in the air");
-                tally.must(values > tally.done.get(), "some share");
-            }
-            Self::Cache => {
-                let end = CACHE.snapshot();
-                tally.must(end.fetching == 0 && end.waiting == 0, "nobody fetches");
-                tally.must(values > tally.done.get() && end.hits > 0 && end.len <= 2, "some are kept");
-            }
-            Self::Memoize => {
-                let end = MEMOIZED.snapshot();
-                tally.must(end.fetching == 0 && end.waiting == 0, "nobody calls");
-                tally.must(values > tally.done.get() && end.evicted > 0 && end.len <= 2, "some are kept");
-            }
-            Self::Parallel => tally.must(tally.done.get() >= 4 * values && starts <= 4 * calls, "each item starts, and once"),
-            Self::Waterfall => {
-                tally.must(tally.done.get() >= 3 * values && starts <= 3 * calls, "each step starts, and once");
-                tally.must(tally.failures.get() == tally.broken.get(), "each error is its caller's");
-            }
-            Self::Hedge => {
-                let end = HEDGE.snapshot();
-                tally.must(u64::from(starts) == end.calls + end.hedges && end.hedges > 0, "it counts alike");
-                tally.must(values == tally.done.get(), "each value is its caller's");
-            }
-            Self::Batcher => {
-                let end = BATCHER.snapshot();
-                tally.must(end.waiting == 0 && end.running == 0, "nobody waits");
-                tally.must(starts < calls && values > tally.done.get(), "some go together");
-            }
-            Self::Adaptive => {
-                tally.check_one_to_one();
-                let end = ADAPTIVE.snapshot();
-                tally.must(end.in_flight == 0 && end.waiting == 0, "its places are free");
-            }
-            Self::Pipeline => {
-                let end = (BY_RATE.snapshot(), BY_COUNTER.snapshot(), PLACES.snapshot());
-                tally.must(end.0.opened > 0 && end.0.probes == 0, "no probe is left");
-                tally.must(end.1.waiting == 0 && end.2.running == 0 && end.2.waiting == 0, "its places are free");
-                tally.must(values == tally.done.get() && starts > calls, "each value is its caller's, and some are tried again");
-            }
-            Self::Jobs => {
-                let (end, ended) = (JOBS.snapshot(), tally.done.get() + tally.broken.get());
-                tally.must(end.running == 0 && end.waiting == 0, "its places are free");
-                tally.must(ended == values && RESULTS.load(Ordering::Relaxed) == values, "each job has its result");
-                tally.must(tally.refusals.get() > 0, "it had no room for some");
             }
         }
     }
