@@ -132,6 +132,8 @@ impl<S: Storage> Log<S> {
     /// The number of the first entry for which that holds, as it does for all after it; if for none, how many there are.
     ///
     /// Mostly it is one of the oldest, so that it looks from there, in steps that double.
+    // Out of line: who has its permits does not come by.
+    #[inline(never)]
     fn first_where(&self, holds: impl Fn(Taken) -> bool) -> usize {
         let holds = |index| self.get(index).is_some_and(&holds);
         let (mut first, mut end) = (0, 0);
