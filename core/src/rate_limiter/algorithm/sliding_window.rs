@@ -130,11 +130,21 @@ impl<S: Storage> Log<S> {
     }
 
     /// The number of the first entry for which that holds, as it does for all after it; if for none, how many there are.
+    ///
+    /// Mostly it is one of the oldest, so that it looks from there, in steps that double.
+    // Out of line: who has its permits does not come by.
+    #[inline(never)]
     fn first_where(&self, holds: impl Fn(Taken) -> bool) -> usize {
-        let (mut first, mut end) = (0, self.entries);
+        let holds = |index| self.get(index).is_some_and(&holds);
+        let (mut first, mut end) = (0, 0);
+        while end < self.entries && !holds(end) {
+            first = end.saturating_add(1);
+            end = end.saturating_add(first);
+        }
+        end = end.min(self.entries);
         while first < end {
             let middle = first.midpoint(end);
-            if self.get(middle).is_some_and(&holds) {
+            if holds(middle) {
                 end = middle;
             } else {
                 first = middle.saturating_add(1);
