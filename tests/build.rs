@@ -1,6 +1,6 @@
 //! Writes the examples of the READMEs so that they are compiled as doc tests: each in a function, with what it takes for granted (`readme/given.rs`).
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::{env, fs, io};
 
 /// All but that of the simulation, which is the documentation of its crate.
@@ -16,8 +16,8 @@ const READMES: [&str; 6] = [
 fn main() -> io::Result<()> {
     let variable = |name| env::var_os(name).map(PathBuf::from).unwrap_or_default();
     let (here, out) = (variable("CARGO_MANIFEST_DIR"), variable("OUT_DIR"));
-    let given = here.join("readme/given.rs");
-    println!("cargo::rerun-if-changed={}", given.display());
+    let given = here.join("readme/given.rs").display().to_string();
+    println!("cargo::rerun-if-changed={given}");
     let mut examples = String::new();
     for readme in READMES {
         let path = here.join("..").join(readme);
@@ -33,7 +33,7 @@ fn blocks(readme: &str) -> impl Iterator<Item = &str> {
     opened.filter_map(|block| block.split_once('\n')?.1.split_once("\n```").map(|(block, _)| block))
 }
 
-fn doc_test(block: &str, given: &Path) -> String {
+fn doc_test(block: &str, given: &str) -> String {
     // A test would be left out.
     let block = block.replace("#[test]\n", "");
     // Firmware imports what its drivers are for; the others show it, or are tokio's.

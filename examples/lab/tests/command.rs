@@ -296,7 +296,7 @@ fn row<'o>(out: &'o str, name: &str) -> Vec<&'o str> {
 #[test]
 fn a_shared_limiter_keeps_to_the_quota() {
     let _alone = alone();
-    let shown = (0..5).any(|_| {
+    let shown = (0..10).any(|_| {
         let run = lab(&["quota", "--time", "2s"]);
         let out = told(&run.stdout);
         assert_eq!(run.status.code(), Some(0), "{out}\n{}", told(&run.stderr));
