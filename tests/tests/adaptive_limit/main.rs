@@ -5,3 +5,4 @@ mod calls;
 mod capacity;
 mod overloads;
 mod service;
+mod spread;

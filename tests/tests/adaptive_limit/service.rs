@@ -10,29 +10,53 @@ use aplomb::sync::Semaphore;
 use aplomb::{AdaptiveLimit, Instant};
 use aplomb_sim::{Sim, block_on, now, sleep, sleep_until, spawn};
 
-/// So many at once, in the order in which they come, each for a time that is drawn between a half and one and a half of `takes`. What is too much waits in it.
+/// So many at once, in the order in which they come, each for a time that is drawn: `takes` on average. What is too much waits in it.
 pub(crate) struct Service {
     servers: Semaphore<Sim>,
     takes: Cell<Duration>,
+    spread: Spread,
     random: RefCell<fastrand::Rng>,
     /// How long each call took that has ended since somebody looked.
     took: RefCell<Vec<Duration>>,
 }
 
 impl Service {
-    fn new(capacity: u32, takes: Duration) -> Self {
+    fn new(Phase { capacity, takes, .. }: Phase, spread: Spread) -> Self {
         let random = RefCell::new(fastrand::Rng::with_seed(42));
-        Self { servers: Semaphore::new(capacity), takes: Cell::new(takes), random, took: RefCell::default() }
+        Self { servers: Semaphore::new(capacity), takes: Cell::new(takes), spread, random, took: RefCell::default() }
     }
 
     async fn call(&self) -> Result<(), ()> {
         let began = now();
         let server = self.servers.acquire(1).await.unwrap();
-        let percent = self.random.borrow_mut().u32(50..=150);
-        sleep(self.takes.get() * percent / 100).await;
+        let times = self.spread.draw(&mut self.random.borrow_mut());
+        sleep(self.takes.get().mul_f64(times)).await;
         drop(server);
         self.took.borrow_mut().push(now() - began);
         Ok(())
+    }
+}
+
+/// How much of the average calls take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Spread {
+    /// Between a half and one and a half of it.
+    Even,
+    Exponential,
+    /// Half of it, and one of twenty, ten and a half times as long as the average.
+    TwoKinds,
+    /// Half of it, and one of two hundred, a hundred times as long.
+    Rare,
+}
+
+impl Spread {
+    fn draw(self, random: &mut fastrand::Rng) -> f64 {
+        match self {
+            Self::Even => f64::from(random.u32(50..=150)) / 100.0,
+            Self::Exponential => -(1.0 - random.f64()).ln(),
+            Self::TwoKinds => [0.5, 10.5][usize::from(random.u32(..20) == 0)],
+            Self::Rare => [0.5, 100.0][usize::from(random.u32(..200) == 0)],
+        }
     }
 }
 
@@ -76,8 +100,21 @@ pub(crate) fn play<A>(limit: Option<AdaptiveLimit<Sim, A>>, load: Load, phases: 
 where
     A: Algorithm + 'static,
 {
+    play_spread(limit, load, phases, Spread::Even)
+}
+
+/// The same, of a service whose calls are not alike.
+pub(crate) fn play_spread<A>(
+    limit: Option<AdaptiveLimit<Sim, A>>,
+    load: Load,
+    phases: &[Phase],
+    spread: Spread,
+) -> Vec<Vec<Second>>
+where
+    A: Algorithm + 'static,
+{
     block_on(async {
-        let service = Rc::new(Service::new(phases[0].capacity, phases[0].takes));
+        let service = Rc::new(Service::new(phases[0], spread));
         let (limit, rejected) = (limit.map(Rc::new), Rc::new(Cell::new(0)));
         match load {
             Load::Closed { callers } => {
