@@ -19,7 +19,7 @@ pin_project! {
 /// Lends an operation as [`Lent`](crate::operation::Lent) does, and says of what has ended whether it came to the one within all layers: what did not says nothing of it.
 pub(super) struct Watching<'o, O> {
     pub(super) operation: &'o mut O,
-    /// Of the run that was polled last.
+    /// Of the run that has ended.
     pub(super) has_begun: &'o Cell<bool>,
 }
 
@@ -39,8 +39,12 @@ impl<O: Operation> Drive<(), Watched<O::Run>> for Watching<'_, O> {
         let this = run.project();
         let before = self.operation.begun();
         let polled = self.operation.poll_run(this.run, cx);
-        *this.has_begun |= self.operation.begun() != before;
-        self.has_begun.set(*this.has_begun);
+        let has_begun = *this.has_begun || self.operation.begun() != before;
+        // What ends at once need not remember it.
+        match polled {
+            Poll::Pending => *this.has_begun = has_begun,
+            Poll::Ready(_) => self.has_begun.set(has_begun),
+        }
         polled
     }
 }
