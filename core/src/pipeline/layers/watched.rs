@@ -41,10 +41,9 @@ impl<O: Operation> Drive<(), Watched<O::Run>> for Watching<'_, O> {
         let polled = self.operation.poll_run(this.run, cx);
         let has_begun = *this.has_begun || self.operation.begun() != before;
         // What ends at once need not remember it.
-        if polled.is_pending() {
-            *this.has_begun = has_begun
-        } else {
-            self.has_begun.set(has_begun)
+        match polled {
+            Poll::Pending => *this.has_begun = has_begun,
+            Poll::Ready(_) => self.has_begun.set(has_begun),
         }
         polled
     }
