@@ -143,7 +143,8 @@ impl Pattern {
             }
             Self::Pipeline => {
                 let end = (BY_RATE.snapshot(), BY_COUNTER.snapshot(), PLACES.snapshot());
-                tally.must(end.0.opened > 0 && end.0.probes == 0, "no probe is left");
+                tally.must(end.0.opened > 0, "it was open at times");
+                tally.must(end.0.probes == 0, "no probe is left");
                 tally.must(end.1.waiting == 0 && end.2.running == 0 && end.2.waiting == 0, "its places are free");
                 tally.must(values == tally.done.get() && starts > calls, "each value is its caller's, and some are tried again");
             }

@@ -294,7 +294,7 @@ impl Pattern {
             Self::Contact => {
                 let mut contact = level::Contact::new(wires::Contact, LevelDebouncer::new(ms(20)));
                 let edge = tally.call(contact.edge(), |_| true).await;
-                tally.must(edge.is_none_or(|edge| (edge == Edge::Rise) == wires::Contact::is_closed()), "it tells where it is");
+                tally.must(edge.is_none_or(|edge| wires::Contact::has_been(edge == Edge::Rise)), "it tells where it is");
             }
             Self::Button => {
                 let gestures = Gestures::new(LevelDebouncer::new(ms(20))).long_press(secs(1));

@@ -27,9 +27,10 @@ const BOUNCE: u64 = TICK_HZ / 1_000;
 pub struct Contact;
 
 impl Contact {
-    /// Its level when it does not bounce.
-    pub fn is_closed() -> bool {
-        is_closed(board::time::now())
+    /// Whether that has been its level just now, when it did not bounce. On so slow a core it takes milliseconds to ask.
+    pub fn has_been(closed: bool) -> bool {
+        let now = board::time::now();
+        [now, now.saturating_sub(TICK_HZ / 10)].into_iter().any(|at| is_closed(at) == closed)
     }
 
     fn level() -> bool {
