@@ -63,7 +63,8 @@ impl<F: AsyncFnMut() -> Result<T, E>, T, E> Lend<T, E> for Captured<F> {
     }
 }
 
-/// A block, and no `async fn`: that would keep twice what it is given, as it came and where it is used. What lives across one `await` only lies where others lie meanwhile; all else has a place of its own.
+/// What lives across one `await` only lies where others lie meanwhile; all else has a place of its own.
+#[expect(clippy::manual_async_fn, reason = "an `async fn` keeps twice what it is given: as it came, and where it is used")]
 pub(super) fn run<Q, R, L, T, E>(
     mut session: Session<Q, R, E>,
     mut lend: L,
