@@ -50,8 +50,7 @@ fn those_that_are_ready_share_one_place_and_one_waker() {
     let ready = |items| {
         let run = parallel(0..items, 100, async |item| Ok::<_, ()>(item));
         let mut run = pin!(run.into_future());
-        let made = allocations(|| assert!(run.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()));
-        made
+        allocations(|| assert!(run.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()))
     };
     assert_eq!((ready(1), ready(200)), (9, 9));
 }
