@@ -15,9 +15,10 @@ const fn phase(capacity: u32, seconds: u64) -> Phase {
     Phase { capacity, takes: ms(20), seconds }
 }
 
+/// How many calls were done in a second.
 fn done(settled: &[Second]) -> f64 {
     let done: usize = settled.iter().map(|second| second.done).sum();
-    f64::from(u32::try_from(done).unwrap()) / settled.len() as f64
+    f64::from(u32::try_from(done / settled.len()).unwrap())
 }
 
 /// So much of all that can be done is, five seconds after each change; and the limit is no more than so many times the capacity, and twenty.
