@@ -66,7 +66,7 @@ pub static BY_PERCENTILE: Hedge<Percentile, Inline<1>> = checked!(Hedge::percent
 
 // What a pipeline goes through.
 pub static BY_RATE: CircuitBreaker<LastCalls<1>, Constant, AnyError, Inline<0>> = checked!(
-    CircuitBreaker::with_clock(EmbassyClock, LastCalls::new(20)).failure_rate(percent(60)).min_calls(8).open_for(secs(100))
+    CircuitBreaker::with_clock(EmbassyClock, LastCalls::new(10)).failure_rate(percent(60)).min_calls(6).open_for(secs(100))
 );
 pub static BY_COUNTER: RateLimiter<SlidingCounter, Inline<3>> =
     RateLimiter::with_clock(EmbassyClock, SlidingCounter::new(Rate::per_second(4)));
