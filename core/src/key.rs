@@ -301,7 +301,9 @@ mod tests {
                 let hashes: std::vec::Vec<u64> = (0..2_000_u32).map(|key| hash::<H, _>(seed, &key)).collect();
                 let most = |of: &dyn Fn(u64) -> usize| {
                     let mut counts = std::collections::BTreeMap::<usize, u32>::new();
-                    hashes.iter().for_each(|hash| *counts.entry(of(*hash)).or_default() += 1);
+                    for hash in &hashes {
+                        *counts.entry(of(*hash)).or_default() += 1;
+                    }
                     counts.into_values().max().unwrap_or(0)
                 };
                 let chain = most(&|hash| <core::num::NonZeroU32 as Link>::of_hash(hash).place(2_048));
