@@ -118,7 +118,6 @@ pub mod time;
 pub mod timeout;
 pub mod waterfall;
 mod wide;
-#[cfg(feature = "embedded-hal")]
 mod yielding;
 
 pub use adaptive_limit::{AdaptiveLimit, LimitError};

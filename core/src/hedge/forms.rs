@@ -23,7 +23,7 @@ impl<P: Platform, D: Delay, S: PinnedStorage, J, O: SharedObserver<Event>> Hedge
     ///
     /// # Errors
     ///
-    /// [`HedgeError::Failed`] with the last error when all have failed; [`HedgeError::Fatal`](super::HedgeError::Fatal) at once.
+    /// [`HedgeError::Failed`](super::HedgeError::Failed) with the last error when all have failed; [`HedgeError::Fatal`](super::HedgeError::Fatal) at once.
     ///
     /// # Examples
     ///
