@@ -35,7 +35,8 @@ async fn its_layers_see_the_response() {
     assert_eq!(send(Request::post("/")).await.unwrap().status(), 503);
     assert_eq!(ASKED.swap(0, Ordering::Relaxed), 1, "what may not be sent twice");
     let open = send(Request::get("/")).await.unwrap_err();
-    assert_eq!(open.to_string(), "layer 1 (circuit breaker): rejected: circuit open, next probe in 8.9s");
+    let told = "layer 1 (circuit breaker): rejected: circuit open, next probe in 8.9s; layer 0 (retry) stopped after 2 attempts";
+    assert_eq!(open.to_string(), told);
     assert_eq!(ASKED.load(Ordering::Relaxed), 1, "five failures have opened it, and the retry leaves that alone");
 }
 
