@@ -260,7 +260,9 @@ impl<S: PinnedStorage> Play<'_, S> {
 
 fn play<S: PinnedStorage>(seed: u64, slots: usize) {
     let mut rng = fastrand::Rng::with_seed(seed);
-    let (concurrency, max_queued) = (rng.u32(1..4), rng.u32(0..8));
+    // No more than there is room for, which is refused.
+    let most = u32::try_from(slots.min(7)).unwrap();
+    let (concurrency, max_queued) = (rng.u32(1..4), rng.u32(0..=most));
     let pool: Pool<Sim, S> = Pool::new(concurrency).storage().max_queued(max_queued);
     let model = Model { concurrency: concurrency as usize, max_queued: max_queued as usize, slots, ..Model::default() };
     let mut play = Play { pool: &pool, model, all: Vec::new(), rng, what: String::new() };
