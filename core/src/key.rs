@@ -127,6 +127,14 @@ pub(crate) fn shard_of(hash: u64, shards: usize) -> usize {
     usize::try_from(((hash & 0xffff_ffff) * shards) >> 32).unwrap_or(0)
 }
 
+/// So many waiting callers to a shard, rounded up.
+#[allow(clippy::cast_possible_truncation, reason = "what is larger is the largest")]
+#[inline]
+pub(crate) const fn per_shard<const SHARDS: usize>(waiting: u32) -> u32 {
+    // Known before it runs, so that nothing looks whether it is zero.
+    waiting.div_ceil(const { if SHARDS > u32::MAX as usize { u32::MAX } else { SHARDS as u32 } })
+}
+
 /// The default: foldhash, which is quick and small.
 ///
 /// Where the [platform](crate::Platform::hash_seed) has a seed that is another in each run, so are all hashes, and nobody outside can choose keys that collide. From a seed of zero, as in simulation and on firmware, hashes are the same in each run, and can be chosen.

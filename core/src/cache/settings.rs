@@ -11,7 +11,7 @@ use super::shard::Shard;
 use super::snapshot::Snapshot;
 use super::store;
 use crate::config::ConfigError;
-use crate::key::{FoldHash, KeyHash};
+use crate::key::{FoldHash, KeyHash, per_shard};
 use crate::observe::Silent;
 use crate::platform::{Ambient, Platform};
 use crate::ratio::Ratio;
@@ -502,7 +502,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
     pub(super) fn flight_limits(&self) -> flights::Limits {
         flights::Limits {
             flights: self.settings.max_fetches.unwrap_or(Self::FLIGHT_ROOM).div_ceil(SHARDS).min(F::CAPACITY),
-            waiting: self.settings.max_waiting.div_ceil(u32::try_from(SHARDS).unwrap_or(u32::MAX)),
+            waiting: per_shard::<SHARDS>(self.settings.max_waiting),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::event::Event;
 use super::outcome::Converted;
 use super::run::Run;
 use crate::config::ConfigError;
-use crate::key::{FoldHash, KeyHash, ToKey, hash};
+use crate::key::{FoldHash, KeyHash, ToKey, hash, per_shard};
 use crate::observe::{SharedObserver, Silent};
 use crate::platform::Platform;
 use crate::storage::{DEFAULT_KEYS, Storage, keys, waiting_error};
@@ -296,10 +296,7 @@ impl<P: Platform, K, T, E, W: Succession, S: Storage, H, const SHARDS: usize, O>
     }
 
     pub(super) fn limits(&self) -> Limits {
-        Limits {
-            flights: self.keys().div_ceil(SHARDS).min(S::CAPACITY),
-            waiting: self.max_waiting.div_ceil(u32::try_from(SHARDS).unwrap_or(u32::MAX)),
-        }
+        Limits { flights: self.keys().div_ceil(SHARDS).min(S::CAPACITY), waiting: per_shard::<SHARDS>(self.max_waiting) }
     }
 
     /// How it stands.
