@@ -8,7 +8,7 @@ use aplomb_embassy::circuit_breaker::{AnyError, LastCalls, LastTime};
 use aplomb_embassy::key::FoldHash;
 use aplomb_embassy::prelude::*;
 use aplomb_embassy::rate_limiter::{Algorithm, FixedWindow, SlidingCounter, SlidingWindow, TokenBucket};
-use aplomb_embassy::{EmbassyClock, Semaphore, adaptive_limit, circuit_breaker};
+use aplomb_embassy::{Clock, EmbassyClock, Semaphore, adaptive_limit, circuit_breaker};
 
 use crate::{Fault, Paper, answer, told, unknown, used};
 
@@ -91,7 +91,9 @@ async fn limiter<A: Algorithm>(limiter: &'static RateLimiter<A, Inline<4>>, othe
     let n = unknown();
     told(limiter.run_n(n, answer).await);
     used(limiter.acquire_by(n, deadline(secs(1))).await.is_ok());
-    used(limiter.try_acquire(n).is_ok());
+    if let Ok(permit) = limiter.try_acquire(n) {
+        permit.give_back(EmbassyClock.now());
+    }
     if let Ok(reservation) = limiter.reserve(n) {
         used(reservation.delay());
         reservation.await;
@@ -102,7 +104,9 @@ async fn limiter<A: Algorithm>(limiter: &'static RateLimiter<A, Inline<4>>, othe
 async fn limiters_of<A: Algorithm + Copy>(limiters: &'static Limiters<A>, other: A) {
     let (key, n) = (unknown(), unknown());
     told(limiters.run_n(&key, n, answer).await);
-    used(limiters.try_acquire(&key, n).is_ok());
+    if let Ok(permit) = limiters.try_acquire(&key, n) {
+        Limiters::give_back(permit, &key, EmbassyClock.now());
+    }
     if let Ok(reservation) = limiters.reserve(&key, n) {
         reservation.await;
     }
