@@ -55,7 +55,7 @@
 //!
 //! # What it costs
 //!
-//! What its parts cost. A call is as large as the layers' own state, one within the other, and the operation.
+//! What its parts cost, and some 40 instructions a layer, since each has its state set up and ended within the others': a timeout, a retry, a breaker and a limiter around what is ready take 800, where one by one they take 630. A call is as large as the layers' own state, one within the other, and the operation.
 //!
 //! # How others differ
 //!
