@@ -265,5 +265,8 @@ fn nobody_is_one_too_many_and_nobody_is_forgotten() {
 fn more_callers_than_there_is_room_for_are_refused() {
     let bulkhead = |most| Bulkhead::<Sim, Inline<2>>::max_waiting(Bulkhead::new(1).storage(), most);
     assert!(bulkhead(2).check().is_ok() && bulkhead(u32::MAX).check().is_ok());
-    assert_eq!(bulkhead(3).check().map(drop), Err(ConfigError::WaitingPlaces { value: 3, most: 2 }));
+    let refused = ConfigError::WaitingPlaces { value: 3, most: 2 };
+    assert_eq!(bulkhead(3).check().map(drop), Err(refused));
+    assert_eq!(bulkhead(3).try_acquire().err(), Some(BulkheadError::Config(refused)));
+    assert_eq!(block_on(bulkhead(3).acquire()).err(), Some(BulkheadError::Config(refused)));
 }

@@ -8,7 +8,7 @@ use core::task::{Context, Poll, ready};
 use aplomb::key::KeyHash;
 use aplomb::observe::SharedObserver;
 use aplomb::rate_limiter::{Acquire, Algorithm, Event, Lines, Own, Permit};
-use aplomb::{Clock, Instant, KeyedRateLimiter, Platform, RateLimitError, Storage};
+use aplomb::{KeyedRateLimiter, Platform, RateLimitError, Storage};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
@@ -42,9 +42,7 @@ where
 {
     call: Option<Call<S, Q, L, X, M>>,
     permit: Option<Permit<L>>,
-    /// When that was, if the service was not ready then.
-    taken: Option<Instant>,
-    give_back: fn(Permit<L>, &X::Key, Instant),
+    give_back: fn(Permit<L>, &X::Key),
 }
 
 impl<S, Q, L, X, M> Held<S, Q, L, X, M>
@@ -52,17 +50,12 @@ where
     L: Deref<Target: Lines>,
     X: KeyOf<Q>,
 {
-    /// Waits for the service. Who did not have to held the permit for no time.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>>
     where
         S: Service<Q>,
     {
         let Some(call) = &mut self.call else { return Poll::Pending };
-        let ready = call.service.poll_ready(cx);
-        if ready.is_pending() {
-            self.taken.get_or_insert_with(|| call.limiter.clock().now());
-        }
-        ready
+        call.service.poll_ready(cx)
     }
 
     fn spend(&mut self) -> Option<LetThrough<S, Q, L, X, M>> {
@@ -71,8 +64,7 @@ where
 
     fn give_back(&mut self) -> Option<Call<S, Q, L, X, M>> {
         let (call, permit) = self.spend()?;
-        let taken = self.taken.unwrap_or_else(|| call.limiter.clock().now());
-        (self.give_back)(permit, &call.key(), taken);
+        (self.give_back)(permit, &call.key());
         Some(call)
     }
 }
@@ -182,7 +174,7 @@ where
             stage.set(match permit {
                 Ok(permit) => {
                     let give_back = KeyedRateLimiter::give_back;
-                    Stage::Held { held: Held { call: Some(call), permit: Some(permit), taken: None, give_back } }
+                    Stage::Held { held: Held { call: Some(call), permit: Some(permit), give_back } }
                 }
                 Err(error) => Stage::Guarded { call: Guarded::refused(error.of_operation(), call.mode) },
             });

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use aplomb::observe::SharedObserver;
 use aplomb::rate_limiter::{Acquire, Algorithm, Event, Lines, Permit};
-use aplomb::{Clock, Deadline, Instant, Platform, RateLimitError, RateLimiter, Storage};
+use aplomb::{Clock, Deadline, Platform, RateLimitError, RateLimiter, Storage};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -125,12 +125,11 @@ pub struct RateLimit<S, L: Deref<Target: Lines<Spot = ()>>, M = Typed> {
 /// A permit for a call that may not be made: if it is not, it goes back.
 struct Unspent<L: Deref<Target: Lines<Spot = ()>>> {
     permit: Option<Permit<L>>,
-    taken: Instant,
 }
 
 impl<L: Deref<Target: Lines<Spot = ()>>> Unspent<L> {
-    const fn new(permit: Permit<L>, taken: Instant) -> Self {
-        Self { permit: Some(permit), taken }
+    const fn new(permit: Permit<L>) -> Self {
+        Self { permit: Some(permit) }
     }
 
     fn spend(mut self) -> Option<Permit<L>> {
@@ -141,7 +140,7 @@ impl<L: Deref<Target: Lines<Spot = ()>>> Unspent<L> {
 impl<L: Deref<Target: Lines<Spot = ()>>> Drop for Unspent<L> {
     fn drop(&mut self) {
         if let Some(permit) = self.permit.take() {
-            permit.give_back(self.taken);
+            permit.give_back();
         }
     }
 }
@@ -162,7 +161,7 @@ where
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         let Self { inner, limiter, patience, mode, turn } = self;
-        let keep = |permit| Unspent::new(permit, limiter.clock().now());
+        let keep = Unspent::new;
         if let Patience::None = patience {
             if !matches!(turn, Turn::Granted(_)) {
                 turn.settle(RateLimiter::try_acquire_owned(limiter.clone(), 1).map(keep));

@@ -105,6 +105,9 @@ impl<P: Platform, S: Storage, O: SharedObserver<Event>> Bulkhead<P, S, O> {
     /// Whether one who comes has a place. If not, it is to be waited for.
     #[inline]
     pub(super) fn enter(&self, waits: bool) -> Result<bool, BulkheadError> {
+        if let Some(error) = self.closed_to_all() {
+            return Err(error);
+        }
         if waits {
             self.semaphore.admit(1).map_err(|error| self.refusal(error))
         } else {
@@ -135,10 +138,6 @@ impl<P: Platform, S: Storage, O: SharedObserver<Event>> Bulkhead<P, S, O> {
     /// There never were any, or all were forgotten.
     fn no_places(&self) -> BulkheadError {
         self.built_wrong().map_or(BulkheadError::NoPlaces, BulkheadError::Config)
-    }
-
-    fn queue_full(&self, waiting: u32) -> BulkheadError {
-        self.built_wrong().map_or(BulkheadError::QueueFull { waiting }, BulkheadError::Config)
     }
 }
 
@@ -229,12 +228,17 @@ impl<P: Platform, S: Storage, O: SharedObserver<Event>> Patient for Bulkhead<P, 
         duration(self.max_wait)
     }
 
+    #[inline]
+    fn closed_to_all(&self) -> Option<BulkheadError> {
+        self.queue_error().map(|error| self.rejected(BulkheadError::Config(error)))
+    }
+
     /// Why one who would wait gets no place.
     #[cold]
     fn refusal(&self, refused: AcquireError) -> BulkheadError {
         self.rejected(match refused {
             AcquireError::TooMany { .. } => self.no_places(),
-            AcquireError::QueueFull { waiting } => self.queue_full(waiting),
+            AcquireError::QueueFull { waiting } => BulkheadError::QueueFull { waiting },
             AcquireError::Closed => BulkheadError::Closed,
         })
     }

@@ -267,8 +267,14 @@ impl<P: Platform, S: Storage, O> Bulkhead<P, S, O> {
     pub(super) const fn built_wrong(&self) -> Option<ConfigError> {
         match wrong(self.max_concurrent) {
             Some(error) => Some(error),
-            None => waiting_error(self.semaphore.max_waiting, S::CAPACITY),
+            None => self.queue_error(),
         }
+    }
+
+    /// What is wrong with how many may wait.
+    #[inline]
+    pub(super) const fn queue_error(&self) -> Option<ConfigError> {
+        waiting_error(self.semaphore.max_waiting, S::CAPACITY)
     }
 }
 

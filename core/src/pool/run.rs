@@ -216,6 +216,9 @@ impl<B: AsPool> Stay<B> {
     /// Takes a place, or one in the queue.
     #[inline]
     fn enter(&mut self, priority: i32, waits: bool, waker: &Waker) -> Result<(), PoolError> {
+        if let Some(error) = self.pool.as_pool().queue_error() {
+            return Err(self.rejected(PoolError::Config(error)));
+        }
         // Without a waker first: most find a place.
         if self.pool.as_pool().look(State::start) {
             self.start(priority);
@@ -229,10 +232,7 @@ impl<B: AsPool> Stay<B> {
         let max_queued = waits.then(|| pool.max_queued_jobs());
         let waker = waker.clone();
         // A waker that isn't needed after all comes out of the lock before it is dropped.
-        let (entered, _unused) = match pool.queue_error() {
-            Some(error) => (Err(PoolError::Config(error)), Some(waker)),
-            None => pool.look(|state| state.enter(max_queued, priority, waker)),
-        };
+        let (entered, _unused) = pool.look(|state| state.enter(max_queued, priority, waker));
         match entered {
             Ok(None) => self.start(priority),
             Ok(Some(key)) => {
@@ -241,12 +241,14 @@ impl<B: AsPool> Stay<B> {
                     pool.tell(Event::Waiting { priority, waiting: pool.look(|state| state.now.waiting) });
                 }
             }
-            Err(reason) => {
-                pool.tell(Event::Rejected { reason });
-                return Err(reason);
-            }
+            Err(reason) => return Err(self.rejected(reason)),
         }
         Ok(())
+    }
+
+    fn rejected(&self, reason: PoolError) -> PoolError {
+        self.pool.as_pool().tell(Event::Rejected { reason });
+        reason
     }
 
     fn ask(&mut self, key: Key<LinkOf<B>>, cx: &Context<'_>) -> Poll<Result<(), PoolError>> {

@@ -118,8 +118,8 @@ pin_project! {
 
 /// What came of waiting.
 struct Waited<B: Deref<Target: Lines>> {
-    /// Where the permits were taken, or why they were not.
-    result: Result<SpotOf<B>, RateLimitError>,
+    /// Where the permits were taken, and when; or why they were not.
+    result: Result<(SpotOf<B>, Instant), RateLimitError>,
     /// How long it took, if it did wait and somebody listens.
     time: Option<Duration>,
     /// Who is to be woken.
@@ -129,8 +129,8 @@ struct Waited<B: Deref<Target: Lines>> {
 }
 
 impl<B: Deref<Target: Lines>> Waited<B> {
-    const fn not(result: Result<SpotOf<B>, RateLimitError>) -> Self {
-        Self { result, time: None, next: None, unused: [None, None] }
+    const fn not(error: RateLimitError) -> Self {
+        Self { result: Err(error), time: None, next: None, unused: [None, None] }
     }
 }
 
@@ -186,13 +186,13 @@ where
         if self.place.is_none() && !SMALL {
             // Without a waker first: most find their permits there. Their way is straight, and all else stands aside.
             match self.take(&**lines, now) {
-                Ok((spot, true)) => {
+                Ok((spot, Some(taken))) => {
                     let permits = self.permits;
                     let Some(lines) = self.end() else { return Poll::Pending };
-                    return Poll::Ready(Ok(Permit::new(lines, spot, permits)));
+                    return Poll::Ready(Ok(Permit::new(lines, spot, permits, taken)));
                 }
-                Ok((_, false)) => {}
-                Err(error) => return self.conclude(Waited::not(Err(error))),
+                Ok((_, None)) => {}
+                Err(error) => return self.conclude(Waited::not(error)),
             }
         }
         let waited = ready!(self.as_mut().poll_waiting(now, cx));
@@ -229,8 +229,10 @@ where
     pub fn at_once(mut self) -> Result<Result<Permit<B>, RateLimitError>, Self> {
         let Some(lines) = self.lines.as_ref().filter(|_| self.place.is_none()) else { return Err(self) };
         match self.take(&**lines, lines.clock().now()) {
-            Ok((spot, true)) => self.lines.take().map(|lines| Ok(Permit::new(lines, spot, self.permits))).ok_or(self),
-            Ok((_, false)) => Err(self),
+            Ok((spot, Some(taken))) => {
+                self.lines.take().map(|lines| Ok(Permit::new(lines, spot, self.permits, taken))).ok_or(self)
+            }
+            Ok((_, None)) => Err(self),
             Err(reason) => {
                 lines.observer().observe(&Event::Rejected { reason });
                 Ok(Err(reason))
@@ -238,12 +240,12 @@ where
         }
     }
 
-    /// Takes the permits, if they are there and nobody waits.
+    /// Takes the permits, if they are there and nobody waits. Says as of when.
     #[inline]
-    fn take(&self, lines: &B::Target, now: Instant) -> Result<(SpotOf<B>, bool), RateLimitError> {
+    fn take(&self, lines: &B::Target, now: Instant) -> Result<(SpotOf<B>, Option<Instant>), RateLimitError> {
         let permits = self.permits;
         match self.key.try_take(lines, now, permits) {
-            Some(spot) => Ok((spot, true)),
+            Some((spot, taken)) => Ok((spot, Some(taken))),
             None => self.key.find(lines, now, |desk| desk.takes(permits)),
         }
     }
@@ -260,9 +262,9 @@ where
             drop(unused);
         };
         match result {
-            Ok(spot) => {
+            Ok((spot, taken)) => {
                 // Should what follows panic, they are held already.
-                let permit = Permit::new(lines, spot, *this.permits);
+                let permit = Permit::new(lines, spot, *this.permits, taken);
                 finish();
                 if let Some(waited) = time {
                     permit.lines().observer().observe(&Event::Admitted { waited });
@@ -293,7 +295,7 @@ where
             });
             let (spot, (Asked { turn, unused, next }, prospect)) = match asked {
                 Ok(asked) => asked,
-                Err(error) => return Poll::Ready(Waited::not(Err(error))),
+                Err(error) => return Poll::Ready(Waited::not(error)),
             };
             let result = match turn {
                 Turn::Wait { key, until } => {
@@ -315,7 +317,7 @@ where
                         expired.unwrap_or((RateLimitError::Deadline { retry_after: None }, [None, None]));
                     return Poll::Ready(Waited { result: Err(error), time: None, next, unused: [registered, replaced] });
                 }
-                Turn::Admitted => Ok(spot),
+                Turn::Admitted(taken) => Ok((spot, taken)),
                 Turn::Refused(error) => Err(error),
             };
             let time = this.place.take().filter(|_| listens).map(|place| now.saturating_duration_since(place.since));

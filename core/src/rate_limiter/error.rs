@@ -24,7 +24,7 @@ use crate::config::ConfigError;
 pub enum RateLimitError<E = Infallible> {
     /// The permits are not there now, and this caller does not wait.
     Limited {
-        /// When they will be, if nobody comes before; `None` if that depends on a call that runs.
+        /// When they will be, if nobody comes before; `None` if the rule can't tell, or that depends on a call that runs.
         retry_after: Option<Duration>,
     },
     /// The permits are not there before the deadline.
@@ -149,7 +149,7 @@ impl<E: fmt::Display> fmt::Display for RateLimitError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Limited { retry_after: Some(after) } => write!(f, "rate limited, permits in {after:?}"),
-            Self::Limited { retry_after: None } => f.write_str("rate limited, as many calls run as may"),
+            Self::Limited { retry_after: None } => f.write_str("rate limited, nobody can tell for how long"),
             Self::Deadline { retry_after: Some(after) } => write!(f, "rate limited beyond the deadline, permits in {after:?}"),
             Self::Deadline { retry_after: None } => f.write_str("rate limited beyond the deadline"),
             Self::TooManyPermits { requested, most } => {

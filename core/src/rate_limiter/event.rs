@@ -29,7 +29,7 @@ use super::error::RateLimitError;
 pub enum Event {
     /// A caller waits for permits.
     Waiting {
-        /// How many waited already.
+        /// How many callers waited already. Reservations before it are counted in the time.
         ahead: u32,
         /// How long it waits at least, by the rule, if none of those leaves; zero where the rule can't tell, or a call has to end first.
         at_least: Duration,

@@ -205,7 +205,7 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
     /// Takes `n` permits in advance, behind all who wait (whom it goes through), and says from when on they may be used. [`max_concurrent`](RateLimiter::max_concurrent) does not concern it: if those before it are held up by calls that run,
     /// it keeps the instant that was told, and may then come in one burst with theirs. If some before it leave, it keeps its instant too, as in Go's `x/time/rate`: for those behind it, its permits are taken at that instant, and what a bucket would hold by then beyond its burst is lost to them.
     ///
-    /// Given back, a reservation makes way for those who come later as far as the rule remembers: one that nobody came after was never taken; else a bucket's until later ones rest on it, and by windows only that of the newest window or instant.
+    /// Given back, a reservation makes way for those who come later as far as the rule remembers: one that nobody came after was never taken (by a window, if there was a place in the queue for it); else a bucket's until later ones rest on it, or one that comes later than it could; and by windows only that of the newest window or instant.
     ///
     /// # Errors
     ///
@@ -282,10 +282,10 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
     }
 
     #[inline]
-    pub(super) fn take(&self, n: u32) -> Result<(), RateLimitError> {
+    pub(super) fn take(&self, n: u32) -> Result<Instant, RateLimitError> {
         let read = self.clock.now();
         match self.outside.try_take(&self.algorithm, read, n) {
-            Some(Ok(())) => Ok(()),
+            Some(Ok(())) => Ok(read),
             Some(Err(at)) => {
                 Err(self.rejected(RateLimitError::Limited { retry_after: Some(at.saturating_duration_since(read)) }))
             }
@@ -295,7 +295,7 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
 
     // Kept out of line, so that the short way is short.
     #[inline(never)]
-    fn take_under_lock(&self, read: Instant, n: u32) -> Result<(), RateLimitError> {
+    fn take_under_lock(&self, read: Instant, n: u32) -> Result<Instant, RateLimitError> {
         self.serve(read, |desk| desk.take(n))
             .map_err(|denied| self.rejected(denied.until().unwrap_or_else(|| self.serve(read, |desk| desk.explain(n, &denied)))))
     }
@@ -310,7 +310,7 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
         self.state.with(|state| {
             let now = self.bring_in(state, read);
             let result = act(&mut self.desk(state, now));
-            let only_the_rule_decides = state.crowd.queue.is_empty() && !self.limits.counts_calls();
+            let only_the_rule_decides = state.crowd.queue.is_empty() && self.limits.leave_it_to_the_rule::<S>();
             if only_the_rule_decides && state.changed.is_none() && state.steady.is_the_clocks() {
                 self.outside.set_out(&self.algorithm, &state.taken, now);
             }
@@ -381,8 +381,8 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> Find<RateL
     }
 
     #[inline]
-    fn try_take(&self, lines: &RateLimiter<P, A, S, O>, read: Instant, permits: u32) -> Option<()> {
-        lines.outside.try_take(&lines.algorithm, read, permits)?.ok()
+    fn try_take(&self, lines: &RateLimiter<P, A, S, O>, read: Instant, permits: u32) -> Option<((), Instant)> {
+        lines.outside.try_take(&lines.algorithm, read, permits)?.ok().map(|()| ((), read))
     }
 }
 

@@ -60,9 +60,9 @@ pub trait Find<L: Lines> {
         act: impl FnOnce(&mut Desk<'_, L::Algorithm, L::Storage>) -> R,
     ) -> Result<(L::Spot, R), RateLimitError>;
 
-    /// Takes permits without the lock, if they are there and that can be done.
+    /// Takes permits without the lock, if they are there and that can be done. Says as of when.
     #[doc(hidden)]
-    fn try_take(&self, _lines: &L, _read: Instant, _permits: u32) -> Option<L::Spot> {
+    fn try_take(&self, _lines: &L, _read: Instant, _permits: u32) -> Option<(L::Spot, Instant)> {
         None
     }
 }

@@ -34,6 +34,8 @@ pub struct Permit<B: Deref<Target: Lines>> {
     lines: B,
     spot: SpotOf<B>,
     permits: u32,
+    /// When they were taken, by the line's own time.
+    taken: Instant,
 }
 
 impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimiter<P, A, S, O> {
@@ -44,14 +46,14 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
     /// As [`try_acquire`](RateLimiter::try_acquire).
     #[inline]
     pub fn try_acquire_owned<B: Deref<Target = Self>>(this: B, n: u32) -> Result<Permit<B>, RateLimitError> {
-        this.take(n)?;
-        Ok(Permit::new(this, (), n))
+        let taken = this.take(n)?;
+        Ok(Permit::new(this, (), n, taken))
     }
 }
 
 impl<B: Deref<Target: Lines>> Permit<B> {
-    pub(super) const fn new(lines: B, spot: SpotOf<B>, permits: u32) -> Self {
-        Self { lines, spot, permits }
+    pub(super) const fn new(lines: B, spot: SpotOf<B>, permits: u32, taken: Instant) -> Self {
+        Self { lines, spot, permits, taken }
     }
 
     /// The limiter that they are of.
@@ -65,6 +67,10 @@ impl<B: Deref<Target: Lines>> Permit<B> {
         self.permits
     }
 
+    pub(super) const fn taken(&self) -> Instant {
+        self.taken
+    }
+
     #[inline(never)]
     fn end_call(&self) {
         let waits = self.lines.with_crowd(self.spot, Crowd::end_call);
@@ -76,9 +82,9 @@ impl<B: Deref<Target: Lines>> Permit<B> {
 }
 
 impl<B: Deref<Target: Lines<Spot = ()>>> Permit<B> {
-    /// Gives them back, for a call that is not made after all. `taken` is when they were taken, by the limiter's clock; a moment later does. Of a [`KeyedRateLimiter`](super::KeyedRateLimiter), see [there](super::KeyedRateLimiter::give_back).
+    /// Gives them back, for a call that is not made after all. Of a [`KeyedRateLimiter`](super::KeyedRateLimiter), see [there](super::KeyedRateLimiter::give_back).
     ///
-    /// As much comes back as nobody can rest on by now: of a window, all of them while it lasts; of a bucket, less what has dripped in since `taken`, for which it might have been full. So permits are spent that were held until as many others came.
+    /// As much comes back as nobody can rest on by now: of a window, all of them while it lasts; of a bucket, less what has dripped in since they were taken, for which it might have been full. So permits are spent that were held until as many others came. It takes constant time, but by a [`SlidingWindow`](super::SlidingWindow), which goes through what was taken later.
     ///
     /// # Examples
     ///
@@ -89,16 +95,14 @@ impl<B: Deref<Target: Lines<Spot = ()>>> Permit<B> {
     ///
     /// aplomb_sim::block_on(async {
     ///     let permit = MAILS.acquire(1).await.unwrap();
-    ///     let taken = aplomb_sim::now();
     ///     aplomb_sim::sleep(secs(5)).await; // nobody answers
-    ///     permit.give_back(taken);
+    ///     permit.give_back();
     ///     assert!(MAILS.try_acquire(1).is_ok());
     /// });
     /// ```
-    pub fn give_back(self, taken: Instant) {
-        let (lines, permits) = (&*self.lines, self.permits);
-        let read = lines.clock().now();
-        wake(lines.with((), read, |desk| desk.take_back(permits, read, taken)).flatten());
+    pub fn give_back(self) {
+        let lines = &*self.lines;
+        wake(lines.with((), lines.clock().now(), |desk| desk.take_back(self.permits, self.taken)).flatten());
     }
 }
 

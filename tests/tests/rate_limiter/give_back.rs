@@ -119,7 +119,7 @@ fn a_reservation_that_rests_on_it_keeps_it() {
         let limiter: RateLimiter = RateLimiter::with_burst(Rate::per_second(1), 1);
         let permit = limiter.try_acquire(1).unwrap();
         let next = limiter.reserve(1).unwrap();
-        permit.give_back(aplomb_sim::now());
+        permit.give_back();
         assert_eq!(limiter.try_acquire(1).unwrap_err().retry_after(), Some(secs(2)));
         assert_eq!(next.delay(), secs(1));
     });
@@ -132,13 +132,12 @@ fn it_goes_to_whoever_waits() {
         static LIMITER: RateLimiter = RateLimiter::with_burst(Rate::per_hour(1), 1);
         static USERS: KeyedRateLimiter<u8> = KeyedRateLimiter::with_burst(Rate::per_hour(1), 1);
         let (permit, of_user) = (LIMITER.try_acquire(1).unwrap(), USERS.try_acquire(&7, 1).unwrap());
-        let taken = aplomb_sim::now();
         let waits = aplomb_sim::spawn("waits", async { LIMITER.acquire(1).await.map(|_| aplomb_sim::now()) });
         let of_key = aplomb_sim::spawn("of a key", async { USERS.acquire(&7, 1).await.map(|_| aplomb_sim::now()) });
         aplomb_sim::sleep(secs(1)).await;
         let now = aplomb_sim::now();
-        permit.give_back(taken);
-        KeyedRateLimiter::give_back(of_user, &7, taken);
+        permit.give_back();
+        KeyedRateLimiter::give_back(of_user, &7);
         assert_eq!(waits.await.unwrap().unwrap(), now);
         assert_eq!(of_key.await.unwrap().unwrap(), now);
     });
@@ -151,11 +150,11 @@ fn keys_come_and_go() {
         let users: KeyedRateLimiter<u8> = KeyedRateLimiter::new(Rate::per_day(1)).capacity(1);
         let permit = users.try_acquire(&7, 1).unwrap();
         assert!(users.forget(&7));
-        KeyedRateLimiter::give_back(permit, &7, aplomb_sim::now());
+        KeyedRateLimiter::give_back(permit, &7);
         assert!(users.is_empty());
         let permit = users.try_acquire(&7, 1).unwrap();
         assert!(users.try_acquire(&8, 1).is_err(), "the table is full");
-        KeyedRateLimiter::give_back(permit, &7, aplomb_sim::now());
+        KeyedRateLimiter::give_back(permit, &7);
         assert!(users.try_acquire(&8, 1).is_ok());
     });
 }

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+mod bounds;
 mod cases;
 mod coarse;
 mod configuration;

@@ -88,9 +88,12 @@ impl Model for TokenBucket {
     }
 
     fn put(&mut self, now: u64, at: u64, n: u32) {
-        self.parts = self.parts_at(now) - i128::from(n) * i128::from(self.terms.per);
+        let full = i128::from(self.terms.burst) * i128::from(self.terms.per);
+        let there = self.parts_at(now);
+        // Of a full one, nothing is outstanding.
+        self.given_back = if there == full { 0 } else { (self.given_back - i128::from(n)).max(0) };
+        self.parts = there - i128::from(n) * i128::from(self.terms.per);
         self.now = now;
-        self.given_back = (self.given_back - i128::from(n)).max(0);
         if at > now {
             self.reserved.push((at, self.last()));
         }

@@ -129,6 +129,10 @@ impl Algorithm for FixedWindow {
         }
     }
 
+    fn reserves_late(&self) -> bool {
+        true
+    }
+
     fn most(&self) -> u32 {
         self.rate.permits()
     }

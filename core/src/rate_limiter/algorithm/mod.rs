@@ -87,6 +87,11 @@ pub trait Algorithm {
         now
     }
 
+    /// Whether what is reserved for later is taken only when somebody comes after, so that it costs nothing to give it back before: for a rule whose [`give_back`](Algorithm::give_back) cannot undo it. With none ahead, [`not_before`](Algorithm::not_before) has to be exact then. Default: no, it is taken at once.
+    fn reserves_late(&self) -> bool {
+        false
+    }
+
     /// How many permits are there now.
     fn available(&self, state: &Self::State, now: Instant) -> u32;
 

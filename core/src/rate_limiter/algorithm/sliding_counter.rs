@@ -147,6 +147,10 @@ impl Algorithm for SlidingCounter {
         u32::try_from(u128::from(self.rate.permits()).saturating_sub(taken)).unwrap_or(0)
     }
 
+    fn reserves_late(&self) -> bool {
+        true
+    }
+
     fn most(&self) -> u32 {
         self.rate.permits()
     }

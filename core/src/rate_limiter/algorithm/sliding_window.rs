@@ -275,6 +275,10 @@ impl<S: Storage> Algorithm for SlidingWindow<S> {
         self.rate.permits().saturating_sub(u32::try_from(taken).unwrap_or(u32::MAX))
     }
 
+    fn reserves_late(&self) -> bool {
+        true
+    }
+
     fn most(&self) -> u32 {
         self.rate.permits()
     }

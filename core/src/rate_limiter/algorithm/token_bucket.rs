@@ -57,9 +57,12 @@ pub struct Bucket {
     /// When it is full again, as time since the clock's origin.
     whole: Halves,
     parts: u32,
-    /// Permits that were given back from under reservations that keep their instants.
+    /// Permits that were given back from under reservations that keep their instants; or [`UNKNOWN`].
     given_back: u32,
 }
+
+/// Somebody comes later for his permits than they are there. Who gives back what lies before them does not know whether the bucket is full meanwhile.
+const UNKNOWN: u32 = u32::MAX;
 
 /// Nanoseconds, and a fraction of one: so many parts, of which `permits` are a whole. They are compared in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -230,20 +233,42 @@ impl TokenBucket {
         }
     }
 
-    /// Takes `n` permits that may be used at `latest`, or before, and says when.
+    /// Takes `n` permits that may be used at `latest`, or before, but not before `not_before`, and says when.
     // Kept out of line, so that the short way is short.
     #[cold]
     #[inline(never)]
-    fn take_by(&self, state: &mut Bucket, now: Instant, n: u32, latest: Instant) -> Result<Instant, Refused> {
+    fn take_by(
+        &self,
+        state: &mut Bucket,
+        now: Instant,
+        not_before: Instant,
+        n: u32,
+        latest: Instant,
+    ) -> Result<Instant, Refused> {
         if self.is_never(n) {
             return Err(Refused::Never);
         }
-        let (at, full_at) = self.taking(state, now, u64::from(n));
+        let then = now.max(not_before);
+        let (at, full_at) = self.taking(state, then, u64::from(n));
         if at > latest {
             return Err(Refused::at(at));
         }
-        state.fill_at(full_at, n);
+        let (full_before, drained_at) = (state.full_at(), self.sub(full_at, self.depth).round_up());
+        let given_back = if then > now && (full_before <= Span::at(then) || drained_at < then) {
+            UNKNOWN
+        } else if full_before <= Span::at(now) {
+            0
+        } else {
+            state.given_back_after(n)
+        };
+        *state = Bucket::new(full_at, given_back);
         Ok(at)
+    }
+
+    /// Whether nothing was taken after `n` permits of that instant.
+    fn are_last(&self, state: &Bucket, n: u32, at: Instant) -> bool {
+        let (full_at, drained_at) = (state.full_at(), self.sub(state.full_at(), self.depth).round_up());
+        drained_at == at || full_at == self.add(Span::at(at), self.cost(u64::from(n)))
     }
 }
 
@@ -265,9 +290,9 @@ impl Bucket {
         Span { whole: self.whole.get(), parts: self.parts }
     }
 
-    /// So many more have been taken.
-    fn fill_at(&mut self, full_at: Span, n: u32) {
-        *self = Self::new(full_at, self.given_back.saturating_sub(n));
+    /// Of those that were given back, how many count once so many more have been taken.
+    const fn given_back_after(&self, n: u32) -> u32 {
+        if self.given_back == UNKNOWN { UNKNOWN } else { self.given_back.saturating_sub(n) }
     }
 }
 
@@ -298,20 +323,28 @@ impl Algorithm for TokenBucket {
                 Ok(())
             }
             Some(Err(at)) => Err(Refused::Until(at)),
-            None => self.take_by(state, now, n, now).map(drop),
+            None => self.take_by(state, now, now, n, now).map(drop),
         }
     }
 
     fn reserve(&self, state: &mut Bucket, now: Instant, not_before: Instant, n: u32) -> Option<Instant> {
-        self.take_by(state, now.max(not_before), n, Instant::LAST).ok()
+        self.take_by(state, now, not_before, n, Instant::LAST).ok()
     }
 
     /// As in Go's `x/time/rate`: less what later reservations have taken from behind it. If that was done before, and they are still to come, then only as much that no burst is larger than the bucket.
+    /// Of what lies before one that comes later than it could, nothing.
     /// And less what has dripped in since, for which there would have been no room: nobody knows whether it was full meanwhile.
     fn give_back(&self, state: &mut Bucket, now: Instant, n: u32, at: Instant) {
         let last = self.sub(state.full_at(), self.depth);
         let later = self.permits_until(last, at);
         let room = match later {
+            _ if state.given_back == UNKNOWN => {
+                if self.are_last(state, n, at) {
+                    n
+                } else {
+                    0
+                }
+            }
             0 => n,
             _ => self.burst.saturating_sub(later).saturating_sub(state.given_back.saturating_mul(2)),
         };
@@ -389,7 +422,7 @@ impl Algorithm for TokenBucket {
         let parts = whole_permits.saturating_mul(new_per).saturating_add((rest.saturating_mul(new_per)).div_ceil(old_per.max(1)));
         let whole = u64::try_from(parts / new).unwrap_or(u64::MAX).min(LONGEST);
         let taken = Span { whole, parts: u32::try_from(parts % new).unwrap_or(0) };
-        state.fill_at(self.add(Span::at(now), taken), 0);
+        *state = Bucket::new(self.add(Span::at(now), taken), state.given_back);
     }
 
     fn config_error(&self) -> Option<ConfigError> {

@@ -25,6 +25,9 @@ use crate::rate_limiter::run::Run;
 use crate::storage::Storage;
 use crate::time::{Clock, Instant};
 
+/// Where permits were taken, and as of when; or why they were not.
+type Taken<L> = Result<(Spot<L>, Instant), RateLimitError>;
+
 impl<P, K, A, S, H, O, const SHARDS: usize> KeyedRateLimiter<P, K, A, S, H, SHARDS, O>
 where
     P: Platform,
@@ -248,13 +251,13 @@ where
         Q: Hash + Eq + ToKey<K> + ?Sized,
     {
         match this.take(key, n) {
-            Ok(spot) => Ok(Permit::new(this, spot, n)),
+            Ok((spot, taken)) => Ok(Permit::new(this, spot, n, taken)),
             Err(error) => Err(this.rejected(error)),
         }
     }
 
     #[inline]
-    fn take<Q>(&self, key: &Q, n: u32) -> Result<Spot<S::Link>, RateLimitError>
+    fn take<Q>(&self, key: &Q, n: u32) -> Taken<S::Link>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToKey<K> + ?Sized,
@@ -265,7 +268,7 @@ where
         }
         let (spot, taken) = key.find(self, read, |desk| desk.take(n))?;
         match taken {
-            Ok(()) => Ok(spot),
+            Ok(taken) => Ok((spot, taken)),
             Err(denied) => Err(match denied.until() {
                 Some(error) => error,
                 None => key.find(self, read, |desk| desk.explain(n, &denied))?.1,
@@ -275,7 +278,7 @@ where
 
     /// Takes permits of a key that is known, and that nobody waits for or uses; `None` if that is not how it is, or if there is more to say.
     #[inline]
-    fn take_alone<Q>(&self, key: &Q, read: Instant, n: u32) -> Option<Result<Spot<S::Link>, RateLimitError>>
+    fn take_alone<Q>(&self, key: &Q, read: Instant, n: u32) -> Option<Taken<S::Link>>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
@@ -292,7 +295,7 @@ where
             shard.take_alone(house, place, now, n).map(|taken| (now, taken))
         })?;
         match taken {
-            Ok(()) => Some(Ok(home.spot())),
+            Ok(()) => Some(Ok((home.spot(), now))),
             Err(Refused::Until(at)) => {
                 Some(Err(RateLimitError::Limited { retry_after: Some(at.saturating_duration_since(now)) }))
             }

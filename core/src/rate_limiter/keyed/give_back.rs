@@ -11,7 +11,7 @@ use crate::rate_limiter::event::Event;
 use crate::rate_limiter::lines::wake;
 use crate::rate_limiter::permit::Permit;
 use crate::storage::Storage;
-use crate::time::{Clock, Instant};
+use crate::time::Clock;
 
 impl<P, K, A, S, H, O, const SHARDS: usize> KeyedRateLimiter<P, K, A, S, H, SHARDS, O>
 where
@@ -32,25 +32,24 @@ where
     ///
     /// # aplomb_sim::block_on(async {
     /// let permit = USERS.try_acquire(&7, 1).unwrap();
-    /// let taken = aplomb_sim::now();
     /// aplomb_sim::sleep(secs(5)).await; // nobody answers
-    /// KeyedRateLimiter::give_back(permit, &7, taken);
+    /// KeyedRateLimiter::give_back(permit, &7);
     /// assert_eq!(USERS.snapshot(&7).available, 1);
     /// # });
     /// ```
-    pub fn give_back<B, Q>(permit: Permit<B>, key: &Q, taken: Instant)
+    pub fn give_back<B, Q>(permit: Permit<B>, key: &Q)
     where
         B: Deref<Target = Self>,
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let (lines, permits, hash) = (&**permit.lines(), permit.count(), Self::hash(key));
+        let (lines, hash) = (&**permit.lines(), Self::hash(key));
         let (read, house) = (lines.clock.now(), lines.house());
         let first = lines.shard(hash).and_then(|home| {
             home.shard.with(|shard| {
                 let index = shard.table.find(hash, |known| known.borrow() == key)?;
                 let now = shard.steady.advance(read, &lines.clock);
-                let served = shard.with(house, index, now, |desk| desk.take_back(permits, read, taken))?;
+                let served = shard.with(house, index, now, |desk| desk.take_back(permit.count(), permit.taken()))?;
                 shard.is_renewed_sooner(house, index);
                 served.result
             })

@@ -6,10 +6,14 @@ use crate::time::Instant;
 pub struct Crowd<L> {
     pub(in crate::rate_limiter) queue: Queue<L>,
     pub(super) running: u32,
+    /// How many in the queue are callers.
+    pub(super) callers: u32,
     /// Those for whom the line is kept though they may not stand in its queue: reservations that have not come to an end, and callers that were refused and have not learnt of it.
     pub(super) held: u32,
-    /// Since when the first in the queue waits for its permits, and for nothing else; never, while it waits for a call to end.
+    /// Since when the first in the queue waits for its permits, and for nothing else; never, while it waits for a call to end. Of reservations [alone](Self::is_alone), since when they are.
     pub(super) since: Instant,
+    /// Whether none but reservations are in the queue. While nobody stands behind them, what they take is not worked out; but they take it as of then.
+    pub(super) is_alone: bool,
     /// Permits that those in the queue wait for.
     pub(super) asked: u64,
 }
@@ -22,8 +26,6 @@ pub(in crate::rate_limiter) struct Ask {
     pub(super) by: By,
     /// What a reservation was told, though those before it may leave: its permits are not taken as of any earlier instant.
     pub(super) not_before: Instant,
-    /// Whether its turn has come when nobody stood behind it: its permits are taken as of then, whenever that is done.
-    pub(super) is_alone: bool,
 }
 
 /// Who asks.
@@ -41,24 +43,19 @@ pub(super) enum By {
 
 impl Ask {
     pub(super) const fn of_caller(permits: u32) -> Self {
-        Self { permits, by: By::Caller, not_before: Instant::ORIGIN, is_alone: false }
+        Self { permits, by: By::Caller, not_before: Instant::ORIGIN }
     }
 
     /// How many permits it stands for, where there can be so many at once.
     pub(super) const fn counted(&self, most: u32) -> u32 {
         if self.permits > most { 0 } else { self.permits }
     }
-
-    /// When its permits are taken, if its turn comes now.
-    pub(super) fn as_of(&self, now: Instant) -> Instant {
-        if self.is_alone { self.not_before } else { self.not_before.max(now) }
-    }
 }
 
 impl<L> Crowd<L> {
     /// Nobody.
     pub(in crate::rate_limiter) const NONE: Self =
-        Self { queue: Queue::new(), running: 0, held: 0, since: Instant::ORIGIN, asked: 0 };
+        Self { queue: Queue::new(), running: 0, callers: 0, held: 0, since: Instant::ORIGIN, is_alone: false, asked: 0 };
 
     /// A call has ended. Says whether somebody waits for that.
     pub(in crate::rate_limiter) const fn end_call(&mut self) -> bool {

@@ -20,20 +20,20 @@ pub(in crate::rate_limiter) struct InAdvance<L> {
 impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
     /// Takes the permits of reservations before which nobody stands any more. While nobody stands behind them either, that has time: they may be given back, and then nothing was taken.
     pub(super) fn settle(&mut self, somebody_comes: bool) {
-        let now = self.now;
-        let count = somebody_comes || self.waiters.slab.iter(&self.crowd.queue).any(|ask| ask.by == By::Caller);
+        let has_time = !somebody_comes && self.crowd.callers == 0;
         while let Some(&ask) = self.waiters.slab.front(&self.crowd.queue) {
             match ask.by {
                 By::Caller | By::Refused => return,
-                By::Reservation if !count => {
-                    return self.waiters.slab.for_each(&self.crowd.queue, |ask| {
-                        (ask.not_before, ask.is_alone) = (ask.as_of(now), true);
-                    });
+                By::Reservation if has_time => {
+                    if !self.crowd.is_alone {
+                        (self.crowd.is_alone, self.crowd.since) = (true, self.now);
+                    }
+                    return;
                 }
                 By::Reservation | By::Ended => {}
             }
-            let (permits, as_of) = (self.no_longer_asks(&ask), ask.as_of(now));
-            let is_charged = self.algorithm.reserve(self.taken, now.min(as_of), as_of, permits).is_some();
+            let (permits, as_of) = (self.no_longer_asks(&ask), self.as_of(&ask));
+            let is_charged = self.algorithm.reserve(self.taken, self.now.min(as_of), as_of, permits).is_some();
             if ask.by == By::Ended {
                 _ = self.waiters.slab.pop_front(&mut self.crowd.queue);
                 continue;
@@ -53,9 +53,12 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
         }
         self.settle(true);
         if self.crowd.queue.is_empty() {
+            if let Some(made) = self.reserve_alone(permits) {
+                return Ok(made);
+            }
+            // By the rule, it is taken at once; or there is no place for it.
             let at = self.algorithm.reserve(self.taken, self.now, self.now, permits).ok_or(RateLimitError::Exhausted)?;
-            self.crowd.held = self.crowd.held.saturating_add(1);
-            return Ok(InAdvance { at, key: None });
+            return Ok(self.hold(at, None));
         }
         // What those before it take, and when, is played on a copy.
         let mut taken = self.taken.clone();
@@ -64,27 +67,49 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
         let at = asks.try_fold(self.now, |_, ask| self.reserved(&mut taken, ask));
         drop(asks);
         let at = at.ok_or(RateLimitError::Exhausted)?;
-        match self.push(Ask { permits, by: By::Reservation, not_before: at, is_alone: false }, Waker::noop().clone()) {
-            Ok(key) => {
-                self.crowd.held = self.crowd.held.saturating_add(1);
-                Ok(InAdvance { at, key: Some(key) })
-            }
-            Err(_) => Err(self.full(permits)),
+        match self.queue_up(at, permits) {
+            Some(key) => Ok(self.hold(at, Some(key))),
+            None => Err(self.full(permits)),
         }
     }
 
-    /// Permits come back that were taken at an instant of the clock, and not used. The waker of whoever is first, who may be able to go sooner.
-    pub(in crate::rate_limiter) fn take_back(&mut self, permits: u32, read: Instant, taken: Instant) -> Option<Waker> {
-        // By a clock that was set back meanwhile, nobody knows for how long they were held.
-        let held = read.as_nanos().checked_sub(taken.as_nanos())?;
-        let taken = Instant::from_nanos(self.now.as_nanos().saturating_sub(held));
+    /// Gives a reservation a place, so that its permits are taken only when somebody comes after it; none, if they are there now.
+    fn reserve_alone(&mut self, permits: u32) -> Option<InAdvance<S::Link>> {
+        if !self.algorithm.reserves_late() {
+            return None;
+        }
+        let at = self.algorithm.not_before(self.taken, self.now, 0, permits);
+        if at <= self.now || at.is_never() {
+            return None;
+        }
+        let key = self.queue_up(at, permits)?;
+        self.settle(false);
+        Some(self.hold(at, Some(key)))
+    }
+
+    fn queue_up(&mut self, at: Instant, permits: u32) -> Option<Key<S::Link>> {
+        self.push(Ask { permits, by: By::Reservation, not_before: at }, Waker::noop().clone()).ok()
+    }
+
+    const fn hold(&mut self, at: Instant, key: Option<Key<S::Link>>) -> InAdvance<S::Link> {
+        self.crowd.held = self.crowd.held.saturating_add(1);
+        InAdvance { at, key }
+    }
+
+    /// When the permits of one whose turn comes now are taken.
+    fn as_of(&self, ask: &Ask) -> Instant {
+        ask.not_before.max(if self.crowd.is_alone { self.crowd.since } else { self.now })
+    }
+
+    /// Permits come back that were taken then, and not used. The waker of whoever is first, who may be able to go sooner.
+    pub(in crate::rate_limiter) fn take_back(&mut self, permits: u32, taken: Instant) -> Option<Waker> {
         self.algorithm.give_back(self.taken, self.now, permits, taken);
         self.reconsider()
     }
 
     /// From when on somebody may use permits who takes them after all others.
     pub(super) fn reserved(&self, taken: &mut A::State, ask: &Ask) -> Option<Instant> {
-        let as_of = ask.as_of(self.now);
+        let as_of = self.as_of(ask);
         self.algorithm.reserve(taken, self.now.min(as_of), as_of, ask.counted(self.algorithm.most()))
     }
 

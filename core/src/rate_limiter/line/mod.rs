@@ -45,6 +45,17 @@ impl Limits {
         waiting_error(self.max_waiting, S::CAPACITY)
     }
 
+    /// Whether nothing but the rule decides on permits, unless somebody waits.
+    pub(super) const fn leave_it_to_the_rule<S: Storage>(self) -> bool {
+        !self.counts_calls() && waiting_error(self.max_waiting, S::CAPACITY).is_none()
+    }
+
+    /// Whether another call may run beside so many. By wrong limits, none ever does.
+    #[inline]
+    const fn admit<S: Storage>(self, running: u32) -> bool {
+        running < self.max_concurrent && waiting_error(self.max_waiting, S::CAPACITY).is_none()
+    }
+
     pub(super) const fn counts_calls(self) -> bool {
         self.max_concurrent != u32::MAX
     }
@@ -52,8 +63,8 @@ impl Limits {
 
 /// What somebody who may wait is told.
 pub(super) enum Turn<L> {
-    /// The permits are its own, and it is not in the queue.
-    Admitted,
+    /// The permits are its own, as of that instant, and it is not in the queue.
+    Admitted(Instant),
     /// It has a place in the queue, and looks again at that instant of the clock; if that is never, it is woken.
     Wait { key: Key<L>, until: Instant },
     /// There will never be so many, or not in time, or there is no place; it is not in the queue.
@@ -111,32 +122,33 @@ pub struct Desk<'d, A: Algorithm, S: Storage> {
 }
 
 impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
-    /// Whether somebody who comes has taken permits.
+    /// Takes permits for somebody who comes, if they are there. Says as of when.
     #[inline]
-    pub(super) fn takes(&mut self, permits: u32) -> bool {
-        self.take_now(permits).is_ok()
+    pub(super) fn takes(&mut self, permits: u32) -> Option<Instant> {
+        self.take_now(permits).ok()
     }
 
-    /// Takes permits for somebody who comes and does not wait.
+    /// Takes permits for somebody who comes and does not wait. Says as of when.
     #[inline]
-    pub(super) fn take(&mut self, permits: u32) -> Result<(), Denied> {
+    pub(super) fn take(&mut self, permits: u32) -> Result<Instant, Denied> {
         self.take_now(permits).map_err(|lack| Denied { lack, now: self.now })
     }
 
     #[inline]
-    fn take_now(&mut self, permits: u32) -> Result<(), Lack> {
+    fn take_now(&mut self, permits: u32) -> Result<Instant, Lack> {
         if !self.crowd.queue.is_empty() {
             self.settle(true);
             if !self.crowd.queue.is_empty() {
                 return Err(Lack::Others);
             }
         }
-        self.take_at(permits, self.now)
+        self.take_at(permits, self.now)?;
+        Ok(self.now)
     }
 
     #[inline]
     fn take_at(&mut self, permits: u32, at: Instant) -> Result<(), Lack> {
-        if self.crowd.running >= self.limits.max_concurrent {
+        if !self.limits.admit::<S>(self.crowd.running) {
             return Err(Lack::Running);
         }
         self.algorithm.try_take(self.taken, at, permits).map_err(Lack::Refused)?;
@@ -179,9 +191,11 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
         (earliest > self.now && !earliest.is_never()).then(|| earliest.saturating_duration_since(self.now))
     }
 
-    /// When permits can be there for somebody who comes.
+    /// When permits can be there for somebody who comes: not before those for whoever is first.
     fn earliest(&self, permits: u32) -> Instant {
-        self.algorithm.not_before(self.taken, self.now, self.crowd.asked, permits)
+        let own = self.algorithm.not_before(self.taken, self.now, self.crowd.asked, permits);
+        let first = self.waiters.slab.front(&self.crowd.queue).map(|first| first.counted(self.algorithm.most()));
+        own.max(first.map_or(self.now, |permits| self.algorithm.not_before(self.taken, self.now, 0, permits)))
     }
 
     /// Why no wait can help, if that is clear from the start.
@@ -195,9 +209,9 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
         }
     }
 
-    /// Behind how many somebody would wait who comes, and how long at least.
+    /// Behind how many callers somebody would wait who comes, and how long at least.
     pub(super) fn prospect(&self, permits: u32) -> (u32, Duration) {
-        (self.crowd.queue.len(), self.earliest(permits).saturating_duration_since(self.now))
+        (self.crowd.callers, self.earliest(permits).saturating_duration_since(self.now))
     }
 
     /// Somebody asks who waits in that place, or who comes: takes the permits, or waits for them, if that can end in time.
@@ -218,7 +232,7 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
             }
         }
         let until = match if is_first { self.take_in_turn(permits) } else { Err(Lack::Others) } {
-            Ok(()) => return self.answer(place, waker, Turn::Admitted),
+            Ok(taken) => return self.answer(place, waker, Turn::Admitted(taken)),
             Err(Lack::Refused(Refused::Until(at))) => at,
             Err(Lack::Running | Lack::Others) => Instant::MAX,
             Err(lack @ Lack::Refused(Refused::Never)) => {
@@ -286,14 +300,15 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
         let is_first = self.crowd.queue.is_empty();
         let key = self.waiters.slab.push(&mut self.crowd.queue, ask, waker)?;
         if is_first {
-            self.crowd.since = self.now;
+            (self.crowd.since, self.crowd.is_alone) = (self.now, false);
         }
+        self.crowd.callers = self.crowd.callers.saturating_add(u32::from(ask.by == By::Caller));
         self.crowd.asked = self.crowd.asked.saturating_add(u64::from(ask.permits));
         Ok(key)
     }
 
     /// Takes permits for the first in the queue: as of the instant for which they were due, if a coarse timer has woken it a little late and the rule has it so. Otherwise every wait would be that much longer, and the rate not met.
-    fn take_in_turn(&mut self, permits: u32) -> Result<(), Lack> {
+    fn take_in_turn(&mut self, permits: u32) -> Result<Instant, Lack> {
         let due = if self.lateness > 0 && self.algorithm.counts_late_as_due() { self.due(permits) } else { self.now };
         let taken_at = match self.take_at(permits, due) {
             Ok(()) => due,
@@ -305,7 +320,7 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
             Err(lack) => return Err(lack),
         };
         self.crowd.since = taken_at;
-        Ok(())
+        Ok(taken_at)
     }
 
     /// When the first in the queue could have gone with a timer that is exact. It is now, if that lies further back than a timer is late.
@@ -329,6 +344,7 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
     fn no_longer_asks(&mut self, ask: &Ask) -> u32 {
         let permits = ask.counted(self.algorithm.most());
         self.crowd.asked = self.crowd.asked.saturating_sub(u64::from(permits));
+        self.crowd.callers = self.crowd.callers.saturating_sub(u32::from(ask.by == By::Caller));
         permits
     }
 
@@ -347,7 +363,9 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
 
     /// Something has changed. The waker of whoever is first in the queue: what there is now may do.
     pub(super) fn reconsider(&mut self) -> Option<Waker> {
-        self.crowd.since = self.now;
+        if !self.crowd.is_alone {
+            self.crowd.since = self.now;
+        }
         self.next()
     }
 

@@ -1,5 +1,4 @@
 use super::Desk;
-use super::crowd::By;
 use crate::rate_limiter::algorithm::Algorithm;
 use crate::storage::Storage;
 
@@ -21,7 +20,7 @@ use crate::storage::Storage;
 pub struct Snapshot {
     /// Permits that a newcomer could take: none, while others wait.
     pub available: u32,
-    /// Callers that wait.
+    /// Callers that wait; reservations do not count.
     pub waiting: u32,
     /// Calls that run, where [`max_concurrent`](crate::RateLimiter::max_concurrent) is set.
     pub running: Option<u32>,
@@ -30,7 +29,7 @@ pub struct Snapshot {
 impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
     /// Permits that are left to a newcomer by those in the queue: none, unless they are reservations.
     fn left(&self) -> u32 {
-        if self.waiters.slab.iter(&self.crowd.queue).any(|ask| ask.by == By::Caller) {
+        if self.crowd.callers > 0 {
             return 0;
         }
         let mut taken = self.taken.clone();
@@ -42,6 +41,6 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
 
     pub(in crate::rate_limiter) fn snapshot(&self) -> Snapshot {
         let available = if self.crowd.queue.is_empty() { self.algorithm.available(self.taken, self.now) } else { self.left() };
-        Snapshot { available, waiting: self.crowd.queue.len(), running: self.limits.counts_calls().then_some(self.crowd.running) }
+        Snapshot { available, waiting: self.crowd.callers, running: self.limits.counts_calls().then_some(self.crowd.running) }
     }
 }

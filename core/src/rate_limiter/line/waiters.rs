@@ -18,7 +18,7 @@ impl<S: Storage> Waiters<S> {
     /// There can be so many permits at once from now on. Callers that wait for more leave their queue for good, whatever rule comes next, and keep no more than a slot until they have learnt of it.
     /// Reservations stay, since they keep their instants, and do not count while there can't be so many.
     pub(in crate::rate_limiter) fn refit(&mut self, crowd: &mut Crowd<S::Link>, most: u32) {
-        let (mut asked, held) = (0_u64, &mut crowd.held);
+        let (mut asked, mut callers, held) = (0_u64, 0, &mut crowd.held);
         self.slab.move_where(&mut crowd.queue, &mut self.refused, |ask| {
             let is_refused = ask.by == By::Caller && ask.permits > most;
             if is_refused {
@@ -26,10 +26,11 @@ impl<S: Storage> Waiters<S> {
                 *held = held.saturating_add(1);
             } else {
                 asked = asked.saturating_add(u64::from(ask.counted(most)));
+                callers += u32::from(ask.by == By::Caller);
             }
             is_refused
         });
-        crowd.asked = asked;
+        (crowd.asked, crowd.callers) = (asked, callers);
     }
 
     /// The waker of the next caller that a new rule has turned away. One that has none was woken already, and not polled since.

@@ -25,6 +25,12 @@ pub(crate) trait Patient: Lender {
     /// How long a caller may wait.
     fn patience(&self) -> Duration;
 
+    /// Why nobody is ever admitted, if it is set so.
+    #[inline]
+    fn closed_to_all(&self) -> Option<Self::Error> {
+        None
+    }
+
     /// Whether there were no permits only because nobody had asked yet. There are now, and it is to be asked again.
     fn opens(&self, _refused: AcquireError) -> bool {
         false
@@ -52,6 +58,10 @@ pub(crate) fn poll_patiently<B: Deref<Target: Patient>>(
     alarm: Pin<&mut Alarm<SleepOf<B>>>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<B, <B::Target as Patient>::Error>> {
+    if let Some(error) = permit.lender().and_then(|lender| lender.closed_to_all()) {
+        permit.end();
+        return Poll::Ready(Err(error));
+    }
     let mut taken = permit.poll_taken(cx);
     if let Poll::Ready(Err(refused)) = taken
         && permit.lender().is_some_and(|lender| lender.opens(refused))

@@ -92,7 +92,7 @@ async fn limiter<A: Algorithm>(limiter: &'static RateLimiter<A, Inline<4>>, othe
     told(limiter.run_n(n, answer).await);
     used(limiter.acquire_by(n, deadline(secs(1))).await.is_ok());
     if let Ok(permit) = limiter.try_acquire(n) {
-        permit.give_back(EmbassyClock.now());
+        permit.give_back();
     }
     if let Ok(reservation) = limiter.reserve(n) {
         used(reservation.delay());
@@ -105,7 +105,7 @@ async fn limiters_of<A: Algorithm + Copy>(limiters: &'static Limiters<A>, other:
     let (key, n) = (unknown(), unknown());
     told(limiters.run_n(&key, n, answer).await);
     if let Ok(permit) = limiters.try_acquire(&key, n) {
-        Limiters::give_back(permit, &key, EmbassyClock.now());
+        Limiters::give_back(permit, &key);
     }
     if let Ok(reservation) = limiters.reserve(&key, n) {
         reservation.await;
