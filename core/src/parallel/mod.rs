@@ -18,7 +18,7 @@
 //! - The first error, in time, drops all that is under way, *then* it is returned, with the index of its item; no item is started after it. With [`keep_going`](Parallel::keep_going) each item has its own result.
 //! - An operation that is ready when it is first polled takes no slot and no lock: the next one is polled in the same place, with the same waker, which were made for the first.
 //! - Only those operations are polled that were woken, where the platform has wakers for them ([`children`](crate::children)): then a wake costs the same among ten and among ten thousand.
-//! - Everything runs in the one task that awaits or polls: what operations borrow need not be `'static`, nor `Send`. Awaited, the other tasks have their turn after 256 results that are ready; a stream leaves that to who polls it.
+//! - Everything runs in the one task that awaits or polls: what operations borrow need not be `'static`, nor `Send`. The other tasks have their turn after 256 results that are ready: when it is awaited, and when a stream keeps what comes early. Between those that a stream hands on, that is left to who polls it.
 //! - A panic, of an operation or of what starts it, drops the others and goes on to the caller.
 //!
 //! # When not to use it
@@ -62,6 +62,9 @@ pub use progress::Progress;
 pub use results::{Array, Results};
 pub use run::Run;
 pub use settings::Parallel;
+
+/// How many operations may end at one poll, and nothing be handed on, before the other tasks have their turn.
+pub(crate) const BUDGET: u32 = 256;
 
 /// In which order results come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
