@@ -16,7 +16,7 @@
 //! - Nothing happens in the background. What has ended is no longer served, and lies there until its place is wanted, its key is stored again, it is invalidated, or somebody [purges](Cache::purge_expired).
 //! - A caller may have a [deadline](Get::deadline_at) of its own. Others are not bound by it: if it fetches, the next one does.
 //! - The clock is read once a read, and once more when a fetch has ended; by whoever is told that one has failed, only if there is a value that may answer instead; not at all where nothing gets old, unless for an observer or a deadline.
-//! - If the clock [may be set back](crate::Clock::IS_STEADY), and was by a millisecond or more, nobody knows how much time has passed: of a shard that has seen so, all has ended that has an end, and is fetched anew. Time goes on from there. A shard has seen no more than what its own reads and writes have.
+//! - If the clock [may be set back](crate::Clock::IS_STEADY), and was by a millisecond or more, nobody knows how much time has passed: of a shard that has seen so, all has ended that has an end, and is fetched anew: whoever sees it goes through the shard once, under its lock. Time goes on from there. A shard has seen no more than what its own reads and writes have.
 //!
 //! # Serving what is old
 //!

@@ -87,12 +87,13 @@ const NEVER: u64 = u64::MAX;
 /// The longest TTL: 31 years and eight months.
 const LONGEST: u64 = 1_000_000_000_000_000_000;
 
-/// Of [`Times`]: an error has no grace; what is queued is not queued again; it has no TTL; it was read after that. The other bits are the store's.
+/// Of [`Times`]: an error has no grace; what is queued is not queued again; it has no TTL; it was read after that; all has ended that has an end. The other bits are the store's.
 const ERROR: u8 = 1 << 7;
 const QUEUED: u8 = 1 << 6;
 const ENDLESS: u8 = 1 << 5;
 const PAST: u8 = 1 << 4;
-const OURS: u8 = ERROR | QUEUED | ENDLESS | PAST;
+const ENDED: u8 = 1 << 3;
+const OURS: u8 = ERROR | QUEUED | ENDLESS | PAST | ENDED;
 
 impl Rules {
     pub(super) const NONE: Self = Self {
@@ -141,6 +142,9 @@ impl Rules {
     /// What an entry is good for now. A fetch takes `cost` nanoseconds.
     #[inline(never)]
     pub(super) fn age(&self, times: &Times, now: Instant, cost: u64) -> Age {
+        if times.has_ended() {
+            return self.age_without_end(times);
+        }
         if self.idle.is_some() && now >= self.idle_end(times) {
             return Age::Dead;
         }
@@ -157,6 +161,16 @@ impl Rules {
         }
     }
 
+    /// What an entry is good for whose ends have come.
+    fn age_without_end(&self, times: &Times) -> Age {
+        match () {
+            () if times.is_error() || self.idle.is_some() => Age::Dead,
+            () if self.stale_while_revalidate == NEVER => Age::Stale,
+            () if self.stale_if_error == NEVER => Age::Reserve,
+            () => Age::Dead,
+        }
+    }
+
     fn is_due(&self, end: Instant, now: Instant, cost: u64) -> bool {
         if end.is_never() {
             return false;
@@ -168,22 +182,20 @@ impl Rules {
     /// From this instant on an entry is of no use to anybody.
     #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     pub(super) fn dies_at(&self, times: &Times) -> Instant {
+        if times.has_ended() {
+            return if self.age_without_end(times) == Age::Dead { Instant::ORIGIN } else { Instant::MAX };
+        }
         let grace = if times.is_error() { 0 } else { self.stale_while_revalidate.max(self.stale_if_error) };
         let end = self.end(times).saturating_add_nanos(grace);
         if self.idle.is_some() { end.min(self.idle_end(times)) } else { end }
     }
 
-    /// From this instant on all that is known of an entry by its TTL has come to its end: it is of no use any more, but for what it is good for without an end.
-    pub(super) fn ends_at(&self, times: &Times) -> Instant {
-        let limited = |window| if window == NEVER { 0 } else { window };
-        let grace = limited(self.stale_while_revalidate).max(limited(self.stale_if_error));
-        self.end(times).saturating_add_nanos(if times.is_error() { 0 } else { grace })
-    }
-
-    /// From this instant on that is so of all, if by their TTLs it is from `ends` on, and none was read after `latest`.
-    pub(super) fn all_end_at(&self, ends: Instant, latest: Instant) -> Instant {
-        let idle = latest.saturating_add_nanos(self.time_to_idle);
-        if idle.is_never() { ends } else { idle }
+    /// All has ended that has an end, whatever time it is: but for what an entry is good for without one, it is of no use any more.
+    pub(super) fn end_now(&self, times: &mut Times) {
+        if self.idle.is_some() || times.marks & ENDLESS == 0 {
+            times.marks |= ENDED;
+            times.set_at(Instant::ORIGIN);
+        }
     }
 
     /// The end of its TTL.
@@ -262,6 +274,10 @@ impl Times {
 
     fn keep_end_beside_reading(&mut self, end: Instant, span: u64) {
         self.end = Compact::of(end.as_nanos(), span);
+    }
+
+    const fn has_ended(&self) -> bool {
+        self.marks & ENDED != 0
     }
 
     const fn is_error(&self) -> bool {

@@ -13,8 +13,6 @@ use crate::time::{Clock, Instant, Steady};
 
 pub(super) struct Shard<K, V, E, S: Storage, F: Storage> {
     steady: Steady,
-    /// From when on all has come to its [end](Rules::ends_at) that has one.
-    ends: Instant,
     /// Whether an entry had a TTL of its own: then time matters, whatever the settings say.
     pub(super) has_own_ttls: bool,
     store: Store<K, Result<V, E>, S>,
@@ -122,7 +120,6 @@ pub(super) struct Arrived<K, V, E> {
 impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
     pub(super) const NEW: Self = Self {
         steady: Steady::new(),
-        ends: Instant::ORIGIN,
         has_own_ttls: false,
         store: Store::new(),
         flights: FlightTable::new(),
@@ -134,8 +131,8 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
     /// The present, when the clock was read and said so. If it was set back, nobody knows how much time has passed: what has an end has ended.
     #[inline]
     pub(super) fn advance<C: Clock>(&mut self, rules: &Rules, read: Instant, clock: &C) -> Instant {
-        let Self { steady, ends, .. } = self;
-        steady.advance_past(read, clock, |latest| rules.all_end_at(*ends, latest))
+        let Self { steady, store, .. } = self;
+        steady.advance_telling(read, clock, || store.end_all(rules))
     }
 
     /// Reads what is fresh: most reads, and so by the shortest way. The value is cloned under the lock, since it might be gone after it. Else where it is, if it is there, for [`look`](Self::look).
@@ -345,10 +342,6 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         let is_expired = known.and_then(|link| self.store.get_mut(link)).is_some_and(is_expired);
         let cause = if is_expired { Removal::Expired } else { Removal::Replaced };
         let end = rules.dies_at(&times);
-        let ends = rules.ends_at(&times);
-        if !ends.is_never() {
-            self.ends = self.ends.max(ends);
-        }
         let gone = if u64::from(weight) > limits.max_weight || end <= now {
             // What was there is not its value any more.
             let old = known.and_then(|link| self.store.remove(link));

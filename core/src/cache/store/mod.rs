@@ -190,6 +190,15 @@ impl<K, V, S: Storage> Store<K, V, S> {
         }
     }
 
+    /// All [ends](Rules::end_now), and is found.
+    pub(super) fn end_all(&mut self, rules: &Rules) {
+        let Self { slots, side, .. } = self;
+        for (link, entry) in slots.iter_mut() {
+            rules.end_now(&mut entry.times);
+            side.lower(link.index(), rules.dies_at(&entry.times));
+        }
+    }
+
     /// The last entry before a slot, and its own; or how far there is none, if that is as far as is looked at once. Entries move down only: whoever goes on from there meets all that are there all the time.
     pub(super) fn last_before(&self, slot: usize) -> Option<(usize, Option<S::Link>)> {
         let end = slot.min(self.slots.slots());
@@ -268,10 +277,8 @@ impl<K, V, S: Storage> Store<K, V, S> {
         });
         // Where they lay is in the queue of who is on probation: so all have passed.
         side.end_probation();
-        for link in (0..slots.slots()).filter_map(Link::new) {
-            if let Some(entry) = slots.get_mut(link) {
-                entry.times.set_marks(entry.times.marks() & USES);
-            }
+        for (_, entry) in slots.iter_mut() {
+            entry.times.set_marks(entry.times.marks() & USES);
         }
     }
 
