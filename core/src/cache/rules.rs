@@ -37,7 +37,7 @@ pub(super) struct Idle {
     end: fn(&Times) -> Instant,
     /// Keeps that, beside a reading that is no further from it than this.
     keep_end: fn(&mut Times, Instant, u64),
-    read: fn(&Rules, &mut Times, Instant),
+    read: fn(&Rules, &mut Times, Instant) -> bool,
 }
 
 impl Idle {
@@ -208,22 +208,22 @@ impl Rules {
         times.at().saturating_add_nanos(self.time_to_idle)
     }
 
-    /// It is read, and may be: idleness begins anew.
+    /// It is read, and may be: idleness begins anew. Whether it may be of no use [sooner](Self::dies_at) than before.
     #[inline]
-    pub(super) fn read(&self, times: &mut Times, now: Instant) {
-        if let Some(idle) = self.idle {
-            (idle.read)(self, times, now);
-        }
+    pub(super) fn read(&self, times: &mut Times, now: Instant) -> bool {
+        self.idle.is_some_and(|idle| (idle.read)(self, times, now))
     }
 
-    fn read_beside_end(&self, times: &mut Times, now: Instant) {
+    fn read_beside_end(&self, times: &mut Times, now: Instant) -> bool {
         let end = times.end_beside_reading();
-        if times.marks & PAST == 0 && now >= end {
-            // From now on it is what the readings leave behind, by no more than the time for which it is still served.
+        let is_past = times.marks & PAST == 0 && now >= end;
+        if is_past {
+            // From now on it is what the readings leave behind, by no more than the time for which it is still served; and so it is rounded anew.
             times.marks |= PAST;
             times.keep_end_beside_reading(end, self.stale_while_revalidate);
         }
         times.set_at(now);
+        is_past
     }
 
     /// The shortest TTL that is one for all.

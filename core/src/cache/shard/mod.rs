@@ -177,10 +177,12 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
     {
         let cost = self.cost;
         let mut found = None;
-        if let Some(Entry { value, times, .. }) = known.and_then(|link| self.store.get_mut(link)) {
+        if let Some(link) = known
+            && let Some(Entry { value, times, .. }) = self.store.get_mut(link)
+        {
             let age = rules.age(times, now, cost);
             if age <= Age::Stale {
-                rules.read(times, now);
+                let ends_sooner = rules.read(times, now);
                 count_use(times);
                 let may_ask = match reading {
                     Reading::Queues => !times.is_queued(),
@@ -188,6 +190,9 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
                     Reading::Again => false,
                 };
                 found = Some((value.clone(), age == Age::Stale, age >= Age::Due && may_ask));
+                if ends_sooner {
+                    self.store.ends_sooner(link, rules);
+                }
             }
         }
         if reading != Reading::Again {

@@ -158,6 +158,13 @@ impl<K, V, S: Storage> Store<K, V, S> {
         Some(old)
     }
 
+    /// The end of an entry has moved, and not back only.
+    pub(super) fn ends_sooner(&mut self, link: S::Link, rules: &Rules) {
+        if let Some(entry) = self.slots.get(link) {
+            self.side.lower(link.index(), rules.dies_at(&entry.times));
+        }
+    }
+
     /// Takes an entry out.
     pub(super) fn remove(&mut self, link: S::Link) -> Option<Entry<K, V, S::Link>> {
         let entry = self.slots.take(link)?;
