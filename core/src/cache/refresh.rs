@@ -248,7 +248,7 @@ pin_project! {
     ///
     /// It ends with what the fetch ends with. If that fails, the old value stays for as long as it may.
     ///
-    /// Nobody waits for it before it is polled: whoever needs the value then fetches by himself, in its place among [those that are fetched at once](super::Cache::max_fetches), and what this one brings is its caller's alone.
+    /// Nobody waits for it before it is polled: whoever needs the value then fetches by himself, in its place among [those that are fetched at once](super::Cache::max_fetches), and what this one brings is its caller's alone. It has no such place any more, either, once the key is stored or invalidated.
     ///
     /// # Cancel safety
     ///

@@ -14,7 +14,7 @@ use crate::table::{Entry, Moved, Table};
 
 /// Flights by key, and who waits for each.
 ///
-/// A flight is found by its key as long as it is *listed*; one that is off the list (its key was forgotten) goes on for those who have it. It is over when its leader has landed, or has left and nobody waits. A leader that leaves hands over to who waited longest, with what it had begun, if that is a `W`.
+/// A flight is found by its key as long as it is *listed*; one that is off the list (its key was forgotten) goes on for those who have it, if its leader has been polled. It is over when its leader has landed, or has left and nobody waits. A leader that leaves hands over to who waited longest, with what it had begun, if that is a `W`.
 ///
 /// It lives behind a lock, where no foreign code may run but `Eq` of keys: keys, wakers and values are handed out, to be dropped, woken and cloned outside.
 pub struct FlightTable<K, T, S: Storage, W> {
@@ -298,15 +298,13 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
 
     /// Takes the flight of a key off the list. Its key comes back.
     pub(crate) fn forget(&mut self, hash: u64, is_it: impl FnMut(&K) -> bool) -> Option<K> {
-        let index = self.list.find(hash, is_it)?;
-        let link = self.list.get_mut(index)?.value;
-        self.unlist(link)
+        let link = self.find(hash, is_it)?;
+        self.dismiss(link)
     }
 
-    /// As [`forget`](Self::forget), of a flight whose leader has not been polled: nobody waits, and so it is over.
-    pub(crate) fn take_over(&mut self, hash: u64, mut is_it: impl FnMut(&K) -> bool) -> Option<K> {
-        let index = self.list.find(hash, &mut is_it)?;
-        let link = self.list.get_mut(index)?.value;
+    /// As [`forget`](Self::forget), if its leader has not been polled.
+    pub(crate) fn take_over(&mut self, hash: u64, is_it: impl FnMut(&K) -> bool) -> Option<K> {
+        let link = self.find(hash, is_it)?;
         if self.flights.get_mut(link)?.has_begun { None } else { self.end(link) }
     }
 
@@ -314,11 +312,17 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
     pub(crate) fn forget_from(&mut self, place: usize) -> Option<(Option<K>, usize)> {
         let end = self.flights.places().min(place.saturating_add(AT_ONCE));
         for place in place..end {
-            if let Some(key) = Link::new(place).and_then(|berth| self.unlist(berth)) {
+            if let Some(key) = Link::new(place).and_then(|berth| self.dismiss(berth)) {
                 return Some((Some(key), place + 1));
             }
         }
         (place < end).then_some((None, end))
+    }
+
+    /// Where a flight is that is listed.
+    fn find(&mut self, hash: u64, is_it: impl FnMut(&K) -> bool) -> Option<S::Link> {
+        let index = self.list.find(hash, is_it)?;
+        self.list.get_mut(index).map(|entry| entry.value)
     }
 
     /// A flight that is not over.
@@ -337,6 +341,11 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
         let key = self.unlist(berth);
         self.flights.vacate(berth);
         key
+    }
+
+    /// Takes a flight off the list. If its leader has not been polled, nobody waits, nobody can find it any more to take it over, and so it is over.
+    fn dismiss(&mut self, berth: S::Link) -> Option<K> {
+        if self.flights.get_mut(berth)?.has_begun { self.unlist(berth) } else { self.end(berth) }
     }
 
     fn unlist(&mut self, berth: S::Link) -> Option<K> {

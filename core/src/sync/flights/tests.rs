@@ -237,15 +237,17 @@ impl<S: Storage> Play<S> {
         }
     }
 
-    /// Somebody needs the key of a flight that has not begun: it is over, also for who leads it.
-    fn takes_over(&mut self, caller: usize) {
+    /// Somebody needs the key of a flight that has not begun, or it is forgotten: it is over, also for who leads it.
+    fn ends_unbegun(&mut self, caller: usize, is_forgotten: bool) {
         let Some(Caller { part: Part::Leads(ticket), flight, .. }) = self.callers[caller] else { return };
         let Flown { key, is_listed: true, .. } = self.flights[flight] else { return };
         let begun = self.table.take_over(hash(key), |known| *known == key);
         assert_eq!(begun, None, "it has begun");
         if self.flights[flight].waiting.is_empty() {
             self.table.set_begun(ticket, false);
-            assert_eq!(self.table.take_over(hash(key), |known| *known == key), Some(key));
+            let is_it = |known: &u32| *known == key;
+            let ended = if is_forgotten { self.table.forget(hash(key), is_it) } else { self.table.take_over(hash(key), is_it) };
+            assert_eq!(ended, Some(key));
             (self.flights[flight].is_over, self.flights[flight].is_listed) = (true, false);
             self.callers[caller] = None;
             self.stale.push(ticket);
@@ -317,7 +319,7 @@ impl<S: Storage> Play<S> {
                 3 => self.leaves(caller, sim.chance(1, 2)),
                 4 | 5 => self.asks(caller, sim.chance(1, 3)),
                 6 | 7 => self.lands(caller),
-                8 => self.takes_over(caller),
+                8 => self.ends_unbegun(caller, sim.chance(1, 2)),
                 9 if self.stale.is_empty() => {}
                 9 => self.comes_back(choose(self.stale.len())),
                 _ if sim.chance(1, 8) => self.forgets_all(),
