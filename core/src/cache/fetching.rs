@@ -78,6 +78,20 @@ impl<C: Serve, Fut> Fetching<'_, C, Fut> {
         this.running.set(None);
     }
 
+    /// Is late: leaves, once it has dropped what it would have started. What its call ends with.
+    pub(crate) fn leave<Q: ?Sized>(
+        mut self: Pin<&mut Self>,
+        key: &Q,
+        drop_operation: impl FnOnce(),
+    ) -> Result<C::Value, FlightError<C::Error>>
+    where
+        C: ServeBy<Q>,
+    {
+        clear_at_panic(self.as_mut(), Self::give_up, |_| drop_operation());
+        self.as_mut().give_up();
+        self.cache().instead(key, FlightError::Deadline).map_err(FlightError::of_operation)
+    }
+
     /// Waits for the fetch of another one, if it follows. What that brought; or nothing, if this one leads.
     pub(crate) fn poll_news(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<C::Outcome>> {
         let role = self.project().role;

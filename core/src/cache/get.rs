@@ -256,10 +256,7 @@ where
 
     fn leave(self: Pin<&mut Self>) -> Self::Output {
         let this = self.project();
-        *this.operation = None;
-        let cache = this.fetching.as_ref().cache();
-        this.fetching.give_up();
-        cache.instead(*this.key, FlightError::Deadline).map_err(FlightError::of_operation)
+        this.fetching.leave(*this.key, || *this.operation = None)
     }
 }
 

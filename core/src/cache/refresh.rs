@@ -227,13 +227,8 @@ where
 
     fn leave(self: Pin<&mut Self>) -> Self::Output {
         let this = self.project();
-        *this.operation = None;
-        let cache = this.fetching.as_ref().cache();
-        this.fetching.give_up();
-        cache
-            .instead(*this.key, FlightError::Deadline)
-            .map(|value| Read { value, refresh: None })
-            .map_err(FlightError::of_operation)
+        let left = this.fetching.leave(*this.key, || *this.operation = None);
+        left.map(|value| Read { value, refresh: None })
     }
 }
 

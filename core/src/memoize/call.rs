@@ -117,10 +117,7 @@ where
 
     fn leave(self: Pin<&mut Self>) -> Self::Output {
         let this = self.project();
-        *this.may_start = false;
-        let cache = this.fetching.as_ref().cache();
-        this.fetching.give_up();
-        cache.instead(*this.key, FlightError::Deadline).map_err(FlightError::of_operation)
+        this.fetching.leave(*this.key, || *this.may_start = false)
     }
 }
 

@@ -249,8 +249,10 @@ where
 
     fn leave(self: Pin<&mut Self>) -> Self::Output {
         let this = self.get_mut();
+        let leaves = Aborts(Some(&mut this.role));
+        // Whatever of the caller's code panics as it is dropped, it has left.
         this.operation = None;
-        this.role.give_up();
+        drop(leaves);
         this.role.flights().tell(Event::Rejected { reason: FlightError::Deadline });
         Err(FlightError::Deadline)
     }
