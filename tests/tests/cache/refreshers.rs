@@ -251,6 +251,30 @@ fn a_refresher_finds_no_free_fetch_and_the_next_reader_asks_again() {
     assert_eq!(cache.peek(&1), Some(11));
 }
 
+/// So many in one poll, and then it lets others run.
+#[test]
+fn all_that_is_due_is_fetched_whenever_others_let_it_run() {
+    let cache = Plain::<u32, u32>::new().ttl(secs(9)).refresh_ahead(secs(8));
+    let fetched = Cell::new(0);
+    let mut refresher = Box::pin(cache.run(|_| {
+        fetched.set(fetched.get() + 1);
+        with(0)()
+    }));
+    (0..100).for_each(|key| cache.insert(key, 1));
+    pass(secs(1));
+    (0..100).for_each(|key| assert_eq!(now(cache.get(&key, never)), Ok(1)));
+    let wakes = Arc::<Wakes>::default();
+    let mut polls = 0;
+    loop {
+        assert!(poll_by(&mut refresher, &wakes).is_pending());
+        polls += 1;
+        if wakes.count() < polls {
+            break;
+        }
+    }
+    assert_eq!((fetched.get(), polls), (100, 4));
+}
+
 /// Keys that find no room in the queue are asked for again when they are read.
 #[test]
 fn as_many_are_queued_as_there_is_room_for() {
