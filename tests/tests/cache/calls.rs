@@ -144,12 +144,12 @@ async fn calls_and_refreshes_are_spawned() {
 fn whoever_comes_when_all_that_can_be_counted_are_there_is_kept() {
     type InPlace = OnTokio<u32, u8, Infallible, Inline<65_536>, FoldHash, Inline<2>>;
     static IN_PLACE: InPlace = checked!(OnTokio::new().storage().flight_storage());
+    const REFUSED: Option<ConfigError> = InPlace::with_clock(aplomb_tokio::TokioClock).capacity(65_536).config_error();
     for key in 0..70_000 {
         IN_PLACE.insert(key, 1);
     }
     assert_eq!((IN_PLACE.len(), IN_PLACE.snapshot().evicted), (65_535, 70_000 - 65_535));
     assert_eq!(IN_PLACE.peek(&69_999), Some(1));
-    const REFUSED: Option<ConfigError> = InPlace::with_clock(aplomb_tokio::TokioClock).capacity(65_536).config_error();
     assert_eq!(REFUSED, Some(ConfigError::Capacity { value: 65_536, most: 65_535 }));
 }
 

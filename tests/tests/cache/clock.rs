@@ -198,7 +198,8 @@ fn however_often_the_clock_is_set_back_all_that_has_an_end_has_ended() {
 #[test]
 fn what_has_ended_so_is_found_and_goes_first() {
     let year = secs(365 * 86_400);
-    for cache in [Plain::<u32, u32>::new().ttl(year), Plain::new().time_to_idle(year), Plain::new().ttl(year).stale_if_error(year)] {
+    let by_ttl = Plain::<u32, u32>::new().ttl(year);
+    for cache in [by_ttl, Plain::new().time_to_idle(year), Plain::new().ttl(year).stale_if_error(year)] {
         let cache = cache.capacity(100);
         set_clock(1_000_000);
         (0..100).for_each(|key| cache.insert(key, key));

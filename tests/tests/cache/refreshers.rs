@@ -75,7 +75,8 @@ fn a_refresh_that_is_kept_and_not_polled_leaves_its_place_to_who_needs_the_value
 /// Nobody can need its value any more, and so take its place over.
 #[test]
 fn a_refresh_that_is_kept_and_not_polled_loses_its_place_with_its_key() {
-    let takes_key: [(&str, fn(&Plain)); 5] = [
+    type Act = fn(&Plain);
+    let takes_key: [(&str, Act); 5] = [
         ("invalidate", |cache| _ = cache.invalidate(&1)),
         ("invalidate_if", |cache| _ = cache.invalidate_if(|_, _| true)),
         ("insert", |cache| cache.insert(1, 12)),
