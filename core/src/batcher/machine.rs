@@ -150,11 +150,12 @@ impl<I, T, S: Storage> Machine<I, T, S> {
         self.came = number;
         self.weight = self.weight.saturating_add(weight.into());
         let (news, looks) = match self.due(terms) {
-            Some(cause) if self.has_room(terms) && self.is_one_batch(terms) => {
+            // What was handed back is for the first in the line, who has been told.
+            Some(cause) if cause != Cause::Handover && self.has_room(terms) && self.is_one_batch(terms) => {
                 let started = self.start(terms, key, cause);
                 (started.map_or(News::Waits, News::Starts), None)
             }
-            // It is in none of the batches that could start: the first in the line is in the next one.
+            // It starts none itself: the first in the line does, of the next batch.
             Some(_) if self.has_room(terms) => (News::Waits, self.first_waker()),
             None if waiting == 0 => (News::Looks, None),
             Some(_) | None => (News::Waits, None),

@@ -343,6 +343,31 @@ fn what_may_go_twice_does_though_its_leader_may_not() {
     assert!(at_rest(&batcher));
 }
 
+/// Who comes before the first in the line has had its turn goes with it.
+#[test]
+fn what_is_handed_over_is_led_by_who_has_waited_longest() {
+    let batcher = Names::new(3).max_wait(secs(1));
+    let started = RefCell::new(vec![]);
+    let (batcher, noted) = (&batcher, &started);
+    let call = |item| {
+        let load = move |items: Vec<u32>| {
+            noted.borrow_mut().push((item, items.clone()));
+            slow(items)
+        };
+        Box::pin(batcher.call(item, load))
+    };
+    let (mut one, mut two, mut leads, mut late) = (call(1), call(2), call(3), call(4));
+    block_on(async {
+        assert!(poll_once(one.as_mut()).is_pending() && poll_once(two.as_mut()).is_pending());
+        assert!(poll_once(leads.as_mut()).is_pending());
+        drop(leads);
+        assert!(poll_once(late.as_mut()).is_pending());
+        assert_eq!(one.await, Ok(1));
+        assert_eq!((two.await, late.await), (Ok(2), Ok(4)));
+    });
+    assert_eq!(*started.borrow(), [(3, vec![1, 2, 3]), (1, vec![1, 2, 4])]);
+}
+
 /// Clones are made only for those who might have to start again.
 #[test]
 fn items_of_one_alone_are_not_cloned() {

@@ -141,7 +141,7 @@ impl Model {
             return;
         }
         self.line.push(Waiting { id, since: self.now, flushed: false, again: false });
-        let by_size = self.cause().filter(|cause| *cause != Cause::Time);
+        let by_size = self.cause().filter(|cause| !matches!(cause, Cause::Time | Cause::Handover));
         if let Some(cause) = by_size.filter(|_| self.has_room() && self.prefix() == self.line.len()) {
             self.start(id, cause);
         }

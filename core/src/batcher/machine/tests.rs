@@ -238,6 +238,15 @@ fn what_may_go_but_once_is_not_handed_back() {
 }
 
 #[test]
+fn a_newcomer_does_not_take_what_was_handed_back() {
+    let mut desk = Desk::new(TERMS);
+    desk.come(&[1, 2, 3]);
+    assert_eq!(desk.hand_back(3), 2);
+    assert_eq!(desk.enter(4, 1, 0), "waits");
+    assert_eq!(desk.ask(1), "starts [1, 2, 4]: Handover");
+}
+
+#[test]
 fn what_is_given_up_ends_for_all_who_are_in_it() {
     let mut desk = Desk::new(TERMS);
     desk.come(&[1, 2, 3]);
