@@ -137,6 +137,36 @@ impl<P: Platform, T: Trip, B: Backoff<State: Copy>, J, S: Storage, O> CircuitBre
         self.snapshot().state
     }
 
+    /// Whether a call that came now would go through. Looking changes nothing, and keeps no place for a probe: by the time of the call, another may have it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let api: CircuitBreaker = CircuitBreaker::consecutive(1).open_for(secs(5));
+    ///     api.permit()?.failure();
+    ///     assert!(!api.lets_through());
+    ///     aplomb_sim::sleep(secs(5)).await;
+    ///     assert!(api.lets_through(), "a probe");
+    ///     let _probe = api.permit()?;
+    ///     assert!(!api.lets_through(), "one at once");
+    ///     Ok::<_, BreakerError>(())
+    /// }).unwrap();
+    /// ```
+    pub fn lets_through(&self) -> bool {
+        if self.gate.pass().is_some() {
+            return true;
+        }
+        let now = self.snapshot();
+        match now.state {
+            State::Closed | State::Disabled => self.terms.config_error().is_none(),
+            State::HalfOpen => now.probes < self.terms.half_open.calls,
+            State::Open | State::ForcedOpen => false,
+        }
+    }
+
     /// How it stands: for a page that shows it, not for decisions.
     ///
     /// # Examples
@@ -241,6 +271,26 @@ where
     /// As [`run`](CircuitBreaker::run).
     pub fn permit_owned<C: core::ops::Deref<Target = Self>>(this: C) -> Result<Permit<C>, BreakerError> {
         Permit::of(this)
+    }
+
+    /// Turns a call away, though it might go through by now: for code that cannot make it any more. It is counted and told as every rejection is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let api: CircuitBreaker = CircuitBreaker::consecutive(5);
+    ///     assert_eq!(api.turn_away(), BreakerError::Open { retry_after: Some(secs(0)) });
+    ///     assert_eq!(api.snapshot().rejected, 1);
+    /// });
+    /// ```
+    pub fn turn_away(&self) -> BreakerError {
+        match self.terms.config_error() {
+            Some(error) => BreakerError::Config(error),
+            None => self.rejected(self.act(None, |machine, terms, time| machine.turn_away(terms, time.now()))),
+        }
     }
 
     /// Rejects all calls from now on, until it is told otherwise.
@@ -355,11 +405,14 @@ where
                 None => self.admit_or_change(read),
             },
         };
-        admitted.map_err(|rejected| {
-            let error = BreakerError::from(rejected);
-            self.observer.observe(&Event::Rejected { retry_after: error.retry_after() });
-            error
-        })
+        admitted.map_err(|rejected| self.rejected(rejected))
+    }
+
+    #[inline]
+    fn rejected(&self, rejected: Rejected) -> BreakerError {
+        let error = BreakerError::from(rejected);
+        self.observer.observe(&Event::Rejected { retry_after: error.retry_after() });
+        error
     }
 
     fn reject(&self, read: Instant) -> Option<Rejected> {

@@ -370,6 +370,27 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
         }
     }
 
+    /// How many probes are under way. Those of a time that is over don't count any more.
+    fn probes(&self, terms: &Terms<T, B>, now: Instant) -> u32 {
+        match self.phase {
+            Phase::HalfOpen { running, .. } if now < self.probes_until(terms) => running,
+            Phase::Closed | Phase::Open { .. } | Phase::HalfOpen { .. } | Phase::ForcedOpen | Phase::Disabled => 0,
+        }
+    }
+
+    /// A call is turned away, whether it would go through or not. With what it is told, which is that of a call that comes now; one that would go through may come again at once.
+    pub(super) fn turn_away(&mut self, terms: &Terms<T, B>, now: Instant) -> Rejected {
+        self.rejected = self.rejected.saturating_add(1);
+        match self.outlook(terms, now) {
+            (State::Open, until) if !until.is_never() => Rejected::Open { left: until.as_nanos().saturating_sub(now.as_nanos()) },
+            (State::Open | State::ForcedOpen, _) => Rejected::Open { left: u64::MAX },
+            (State::HalfOpen, _) if self.probes(terms, now) >= terms.half_open.calls => {
+                Rejected::HalfOpen { left: self.probes_left(terms, || now) }
+            }
+            (State::Closed | State::HalfOpen | State::Disabled, _) => Rejected::Open { left: 0 },
+        }
+    }
+
     /// What is on record.
     pub(super) fn tally(&self, terms: &Terms<T, B>, now: Instant) -> Tally {
         terms.trip.tally(&self.record, now)
@@ -377,16 +398,11 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
 
     pub(super) fn snapshot(&self, terms: &Terms<T, B>, now: Instant) -> Snapshot {
         let (state, until) = self.outlook(terms, now);
-        let probes = match self.phase {
-            // Those of a time that is over don't count any more.
-            Phase::HalfOpen { running, .. } if now < self.probes_until(terms) => running,
-            Phase::Closed | Phase::Open { .. } | Phase::HalfOpen { .. } | Phase::ForcedOpen | Phase::Disabled => 0,
-        };
         Snapshot {
             state,
             retry_after: (state == State::Open && !until.is_never()).then(|| until - now),
             tally: self.tally(terms, now),
-            probes,
+            probes: self.probes(terms, now),
             opened: self.opened,
             rejected: self.rejected,
         }
