@@ -86,6 +86,13 @@ pub(crate) trait Drive<S, R> {
     fn start(&mut self, seed: S) -> R;
 
     fn poll_run(&mut self, run: Pin<&mut R>, cx: &mut Context<'_>) -> Poll<Self::Output>;
+
+    /// Whether what has been started only waits to be let in, for all that is known: a layer within may have it wait. Default: no.
+    #[inline]
+    fn waits(&self, run: &R) -> bool {
+        let _ = run;
+        false
+    }
 }
 
 /// The future has its operation itself, and makes a future of it.

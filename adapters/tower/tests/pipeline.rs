@@ -9,7 +9,7 @@ use aplomb::pipeline::TimeoutLayer;
 use aplomb_tokio::adaptive_limit::Aimd;
 use aplomb_tokio::{Tokio, prelude::*};
 use aplomb_tower::http::{GrpcStatus, HttpStatus, Idempotent, ServerErrors, Transient};
-use aplomb_tower::{BulkheadLayer, PipelineLayer};
+use aplomb_tower::{BulkheadLayer, PipelineLayer, RateLimitLayer};
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
@@ -149,6 +149,34 @@ async fn what_timed_out_before_the_service_was_ready_is_nothing() {
     drop(held);
     assert!(service.oneshot(()).await.unwrap_err().is_timeout());
     assert_eq!((CALLED.load(Ordering::Relaxed), BREAKER.state(), LIMIT.limit()), (1, State::Open, 9), "it was called");
+}
+
+/// Nor does that wait make a call slow, or count as latency.
+#[tokio::test(start_paused = true)]
+async fn the_time_of_a_call_counts_from_when_the_service_is_called() {
+    static QUOTA: RateLimiter = checked!(RateLimiter::with_burst(Rate::per_second(1), 1));
+    static BREAKER: CircuitBreaker<LastCalls> =
+        checked!(CircuitBreaker::last_calls(4).min_calls(1).slow_calls(ms(500), percent(50)));
+    static LIMIT: AdaptiveLimit<Aimd> =
+        checked!(AdaptiveLimit::new().algorithm(Aimd::new(ms(500))).initial_limit(4).window(ms(0)).min_calls(1));
+    type Layers = layers![&'static CircuitBreaker<LastCalls>, &'static AdaptiveLimit<Aimd>];
+    static GUARDED: Pipeline<Layers> = Pipeline::new().circuit_breaker(&BREAKER).adaptive_limit(&LIMIT);
+    let service =
+        PipelineLayer::new(&GUARDED).layer(RateLimitLayer::new(&QUOTA).layer(service_fn(async |takes: std::time::Duration| {
+            sleep(takes).await;
+            Ok::<_, Infallible>(())
+        })));
+    let began = Instant::now();
+    for call in [0; 4].map(|_| tokio::spawn(service.clone().oneshot(ms(10)))) {
+        call.await.unwrap().unwrap();
+    }
+    assert_eq!(began.elapsed(), ms(3_010));
+    assert_eq!(BREAKER.state(), State::Closed);
+    assert!(LIMIT.limit() >= 4);
+    for _ in 0..2 {
+        service.clone().oneshot(ms(600)).await.unwrap();
+    }
+    assert_eq!(BREAKER.state(), State::Open, "two of four were slow");
 }
 
 /// A start that never came to the service has cost nothing.

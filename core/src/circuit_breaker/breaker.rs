@@ -483,6 +483,11 @@ where
     }
 
     #[inline]
+    fn begin(&self, ticket: Ticket) -> Ticket {
+        self.terms.stamp(ticket.epoch, &self.clock)
+    }
+
+    #[inline]
     fn settle(&self, ticket: Ticket, failed: bool) {
         if failed || self.terms.times_calls() || !self.gate.is_calm(ticket.epoch) {
             self.record(ticket, failed);

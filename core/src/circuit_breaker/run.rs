@@ -97,6 +97,11 @@ impl<C: Circuit, F, Fut> Run<C, F, Fut> {
                 return Poll::Ready(Err(rejected.of_operation()));
             }
             this.stage.set(Stage::Running { operation: drive.start(operation) });
+        } else if let StageProjection::Running { operation } = this.stage.as_mut().project()
+            && drive.waits(&operation)
+        {
+            // What it waits for is none of the service's time.
+            this.permit.begin();
         }
         let StageProjection::Running { operation } = this.stage.as_mut().project() else { return Poll::Pending };
         let outcome = ready!(drive.poll_run(operation, cx));

@@ -13,7 +13,7 @@
 //!
 //! - The outermost layer is written first. Each layer sees what is within as one operation, and what is started again is started through all layers within.
 //! - One flat error, [`PipelineError`], whatever the layers are: how the last attempt ended, which layer said so, and which ended the call.
-//! - Layers know each other's errors: a retry leaves what a layer within has rejected, a breaker takes a timeout within for a failure and a rejection for nothing, and neither needs a predicate for that. What timed out before it came to the operation, in a queue within, is nothing too: the service has not been asked.
+//! - Layers know each other's errors: a retry leaves what a layer within has rejected, a breaker takes a timeout within for a failure and a rejection for nothing, and neither needs a predicate for that. What timed out before it came to the operation, in a queue within, is nothing too: the service has not been asked. Nor does that wait make a call slow for a breaker, or count as latency for an adaptive limit.
 //! - Nothing is boxed or allocated, and the operation need not be cloned: it lies in the outermost future, once, and is lent to the layers. The call is `Send` where its parts are.
 //! - A call that is dropped gives back all it holds, the innermost first.
 //!

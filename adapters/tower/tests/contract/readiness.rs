@@ -164,6 +164,32 @@ async fn who_cannot_be_a_probe_does_not_wait_for_the_service_within() {
     assert_eq!(PLACES.snapshot().running, 1);
 }
 
+/// What the service within has a call wait for says nothing of how quick it is.
+#[tokio::test(start_paused = true)]
+async fn waiting_for_the_service_within_makes_no_call_slow() {
+    static QUOTA: RateLimiter = checked!(RateLimiter::with_burst(Rate::per_second(1), 1));
+    const fn rule() -> CircuitBreaker<LastCalls> {
+        CircuitBreaker::last_calls(4).min_calls(1).slow_calls(ms(500), percent(50))
+    }
+    static BREAKER: CircuitBreaker<LastCalls> = rule();
+    static HOSTS: KeyedCircuitBreaker<u8, LastCalls> = KeyedCircuitBreaker::new(rule());
+    let within = RateLimitLayer::new(&QUOTA).layer(service_fn(async |takes| {
+        tokio::time::sleep(takes).await;
+        Ok::<_, Infallible>(())
+    }));
+    let one = CircuitBreakerLayer::new(&BREAKER).layer(within.clone());
+    let keyed = KeyedCircuitBreakerLayer::new(&HOSTS, |_: &std::time::Duration| 7).layer(within);
+    let ask = |takes| [tokio::spawn(one.clone().oneshot(takes)), tokio::spawn(keyed.clone().oneshot(takes))];
+    for call in ask(ms(10)).into_iter().chain(ask(ms(500))) {
+        call.await.unwrap().unwrap();
+    }
+    assert_eq!((BREAKER.state(), HOSTS.state(&7)), (State::Closed, State::Closed));
+    for call in ask(ms(501)).into_iter().chain(ask(ms(501))) {
+        call.await.unwrap().unwrap();
+    }
+    assert_eq!((BREAKER.state(), HOSTS.state(&7)), (State::Open, State::Open));
+}
+
 /// Also one that comes when the circuit would let it through again, and could not be made.
 #[tokio::test(start_paused = true)]
 async fn each_rejection_is_counted_and_told() {
