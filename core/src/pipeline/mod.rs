@@ -44,7 +44,7 @@
 //! | `timeout(t).retry(R)` with `t` below the first delay of the backoff, or below one attempt | there is never a second attempt |
 //! | `timeout(2 s).timeout(10 s)` | the inner one never fires |
 //! | `retry(R).retry(R)` | the attempts multiply: 3 and 3 are 9 |
-//! | two limiters alike, two breakers alike | the outer one never has anything to say |
+//! | two limiters alike, two breakers alike | the inner one never has anything to say: what the outer one lets through, it would |
 //! | `circuit_breaker(B).retry(R)` | see above |
 //! | `rate_limiter(L).retry(R)` in front of a quota that the service counts | retries go beyond it |
 //!
