@@ -57,8 +57,10 @@ impl<K, V, S: Storage> Table<K, V, S> {
     #[inline]
     pub(crate) fn find(&self, hash: u64, mut is_it: impl FnMut(&K) -> bool) -> Option<usize> {
         let (tag, slots) = (tag(hash), self.slots.as_slice());
-        for (start, window) in self.windows(tag) {
-            for index in window.marked(Mark::of(tag.get())).map(|behind| start + behind) {
+        let mut walk = self.walk(tag)?;
+        loop {
+            let window = walk.window();
+            for index in window.marked(Mark::of(tag.get())).map(|behind| walk.start + behind) {
                 if let Some(Some(entry)) = slots.get(index)
                     && entry.tag == tag
                     && is_it(&entry.key)
@@ -69,25 +71,15 @@ impl<K, V, S: Storage> Table<K, V, S> {
             if window.vacant().is_some() {
                 return None;
             }
+            walk.go_on()?;
         }
-        None
     }
 
-    /// The marks from where that tag belongs, with the slot of each first one, until each has been seen.
+    /// From where that tag belongs; nowhere, if there are no slots.
     #[inline]
-    fn windows(&self, tag: NonZeroU32) -> impl Iterator<Item = (usize, Window)> {
+    fn walk(&self, tag: NonZeroU32) -> Option<Walk<'_, S>> {
         let slots = self.slots();
-        let (mut start, mut seen) = (home(tag, slots).unwrap_or(0), 0);
-        core::iter::from_fn(move || {
-            if seen >= slots {
-                return None;
-            }
-            let shown = start;
-            let count = Window::LEN.min(slots - start);
-            seen += count;
-            start = if start + count < slots { start + count } else { 0 };
-            Some((shown, self.marks.window(shown)))
-        })
+        home(tag, slots).map(|start| Walk { marks: &self.marks, start, left: slots })
     }
 
     #[inline]
@@ -108,7 +100,7 @@ impl<K, V, S: Storage> Table<K, V, S> {
 
     /// Puts an entry into the first vacant slot from its home on.
     fn put(&mut self, entry: Entry<K, V>) -> Result<usize, Entry<K, V>> {
-        let vacant = self.windows(entry.tag).find_map(|(start, window)| window.vacant().map(|behind| start + behind));
+        let vacant = self.walk(entry.tag).and_then(Walk::vacant);
         let Some((index, slot)) = vacant.and_then(|index| Some((index, self.slots.as_mut_slice().get_mut(index)?))) else {
             return Err(entry);
         };
@@ -148,7 +140,7 @@ impl<K, V, S: Storage> Table<K, V, S> {
 
     /// Adds vacant slots until there are so many.
     fn add_vacant(&mut self, slots: usize) {
-        self.marks.add_vacant(slots);
+        self.marks.make(slots);
         self.slots.reserve(slots);
         while self.slots.as_slice().len() < slots && self.slots.try_push(None).is_ok() {}
     }
@@ -180,6 +172,42 @@ impl<K, V, S: Storage> Table<K, V, S> {
         }
         self.marks.vacate(gap);
         Some(removed)
+    }
+}
+
+/// A way past all marks, a window at a time.
+struct Walk<'t, S: Storage> {
+    marks: &'t Marks<S>,
+    /// Where the window begins.
+    start: usize,
+    /// How many slots have not been passed, those in the window included.
+    left: usize,
+}
+
+impl<S: Storage> Walk<'_, S> {
+    #[inline]
+    fn window(&self) -> Window {
+        self.marks.window(self.start)
+    }
+
+    /// To the next window, unless all slots have been seen.
+    #[inline]
+    fn go_on(&mut self) -> Option<()> {
+        let slots = self.marks.len();
+        let end = slots.min(self.start + Window::LEN);
+        self.left = self.left.checked_sub(end - self.start).filter(|left| *left > 0)?;
+        self.start = if end < slots { end } else { 0 };
+        Some(())
+    }
+
+    /// The first slot that is vacant.
+    fn vacant(mut self) -> Option<usize> {
+        loop {
+            if let Some(behind) = self.window().vacant() {
+                return Some(self.start + behind);
+            }
+            self.go_on()?;
+        }
     }
 }
 
