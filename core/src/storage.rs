@@ -13,6 +13,9 @@ pub trait Storage {
     /// A table of `T`.
     type Slots<T>: Slots<T>;
 
+    /// Some entries side by side, of which a table by key is made: one, or as many as fill lines of the processor's cache.
+    type Row<T: Default>: Default + AsRef<[T]> + AsMut<[T]>;
+
     /// How many entries a table can have.
     const CAPACITY: usize;
 }
@@ -99,6 +102,7 @@ pub struct Inline<const N: usize>;
 impl<const N: usize> Storage for Inline<N> {
     type Link = NonZeroU16;
     type Slots<T> = heapless::Vec<T, N>;
+    type Row<T: Default> = [T; 1];
 
     const CAPACITY: usize = N;
 }
@@ -128,6 +132,7 @@ pub struct Heap;
 impl Storage for Heap {
     type Link = NonZeroU32;
     type Slots<T> = alloc::vec::Vec<T>;
+    type Row<T: Default> = CacheLines<T>;
 
     const CAPACITY: usize = usize::MAX;
 }
@@ -151,6 +156,28 @@ impl<T> Slots<T> for alloc::vec::Vec<T> {
 
     fn reserve(&mut self, more: usize) {
         self.reserve_exact(more);
+    }
+}
+
+/// Sixteen entries, the first one at the beginning of a line of the cache, the last one up to the end of one: of those that divide a line, none lies across two. Where each has a multiple of four bytes, none are lost.
+#[cfg(feature = "alloc")]
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub struct CacheLines<T>([T; 16]);
+
+#[cfg(feature = "alloc")]
+impl<T> AsRef<[T]> for CacheLines<T> {
+    #[inline]
+    fn as_ref(&self) -> &[T] {
+        &self.0
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl<T> AsMut<[T]> for CacheLines<T> {
+    #[inline]
+    fn as_mut(&mut self) -> &mut [T] {
+        &mut self.0
     }
 }
 
