@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 
 use super::event::Event;
 use super::fetching::Fetching;
-use super::serve::{Entered, Serve, ServeBy};
+use super::serve::{Serve, ServeBy, Served};
 use super::settings::Cache;
 use super::shard::Reading;
 use crate::deadline::Deadline;
@@ -178,8 +178,8 @@ where
                 return Poll::Pending;
             }
             let cache = this.fetching.cache();
-            match cache.enter(*this.key, cx.waker(), Reading::Fetches) {
-                Ok(Entered::Served { outcome, hash, is_due }) => {
+            match this.fetching.as_mut().enter(*this.key, cx.waker(), Reading::Fetches) {
+                Ok(Some(Served { outcome, hash, is_due })) => {
                     let operation = this.operation.take();
                     // Made first: whatever of the caller's code panics, nobody leads yet.
                     let key = (is_due && cache.asks_for_keys()).then(|| cache.to_key(*this.key));
@@ -194,7 +194,7 @@ where
                         Err(error) => Err(FlightError::Failed(error)),
                     });
                 }
-                Ok(Entered::Flies { hash, stands }) => this.fetching.as_mut().take(hash, stands),
+                Ok(None) => {}
                 Err(error) => {
                     *this.operation = None;
                     return Poll::Ready(Err(error.of_operation()));

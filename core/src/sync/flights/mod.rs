@@ -10,7 +10,7 @@ pub(crate) use self::role::{Aborts, Ended, News, Role, Stands};
 pub use self::role::{Board, Flights};
 use crate::storage::{Link, Storage};
 use crate::sync::wait_list::{Asked, Key, Queue, Removed, Slab, Turn};
-use crate::table::{Entry, Moved, Table};
+use crate::table::{Moved, Table};
 
 /// Flights by key, and who waits for each.
 ///
@@ -51,7 +51,7 @@ pub struct Ticket<L> {
 
 /// Where a follower waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place<L> {
+pub(crate) struct Place<L> {
     flight: L,
     key: Key<L>,
 }
@@ -66,20 +66,18 @@ pub(crate) struct Limits {
 /// How many places are looked through at once, at most.
 const AT_ONCE: usize = 128;
 
-pub(crate) enum Followed<L> {
-    Waits(Place<L>),
-    /// There is no such flight. The waker comes back.
-    Unlisted(Waker),
-    /// All waiting places are taken. The waker comes back.
-    Full(Waker, u32),
-}
-
-pub(crate) enum Led<K, L> {
+/// What becomes of one who comes.
+pub(crate) enum Boarded<L> {
+    /// There is such a flight, and it waits.
+    Follows(Place<L>),
+    /// There was none: it begins one.
     Leads(Ticket<L>),
-    /// There is such a flight already. The key comes back.
-    Listed(K),
-    /// There are as many flights as may be. The key comes back.
-    Full(K),
+    /// There is none, nor a key for one.
+    Unlisted,
+    /// All waiting places are taken: so many.
+    QueueFull(u32),
+    /// There are as many flights as may be.
+    Full,
 }
 
 /// What a follower learns.
@@ -127,48 +125,47 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
         self.flight(ticket).is_some_and(|flight| flight.listed.is_some())
     }
 
-    /// Takes a seat on a listed flight.
+    /// Takes a seat on a listed flight; or begins one, if its key is at hand. Of key and waker, what is not needed stays where it is.
     #[inline]
-    pub(crate) fn follow(&mut self, hash: u64, is_it: impl FnMut(&K) -> bool, waker: Waker, limits: Limits) -> Followed<S::Link> {
-        let listed = self.list.find(hash, is_it).and_then(|index| self.list.get_mut(index));
-        let Some(link) = listed.map(|entry| entry.value) else { return Followed::Unlisted(waker) };
-        let Some(flight) = self.flights.get_mut(link) else { return Followed::Unlisted(waker) };
+    pub(crate) fn board(
+        &mut self,
+        hash: u64,
+        key: &mut Option<K>,
+        is_it: impl FnMut(&K) -> bool,
+        waker: &mut Option<Waker>,
+        limits: Limits,
+    ) -> Boarded<S::Link> {
+        let listed = if self.list.len() > 0 { self.list.find(hash, is_it) } else { None };
+        let Some(link) = listed.and_then(|index| self.list.get_mut(index)).map(|entry| entry.value) else {
+            return match key {
+                Some(_) => self.begin(hash, key, limits).map_or(Boarded::Full, Boarded::Leads),
+                None => Boarded::Unlisted,
+            };
+        };
         if self.waiting >= limits.waiting {
-            return Followed::Full(waker, self.waiting);
+            return Boarded::QueueFull(self.waiting);
         }
-        match self.seats.push(&mut flight.followers, Seat::Nothing, waker) {
+        // Whoever is listed is under way, and whoever comes has a waker.
+        let (Some(flight), Some(given)) = (self.flights.get_mut(link), waker.take()) else { return Boarded::Unlisted };
+        match self.seats.push(&mut flight.followers, Seat::Nothing, given) {
             Ok(key) => {
                 self.waiting += 1;
-                Followed::Waits(Place { flight: link, key })
+                Boarded::Follows(Place { flight: link, key })
             }
-            Err(full) => Followed::Full(full.0, self.seats.places()),
+            Err(full) => {
+                *waker = Some(full.0);
+                Boarded::QueueFull(self.seats.places())
+            }
         }
     }
 
-    /// Begins a flight, unless it is listed.
-    pub(crate) fn lead(&mut self, hash: u64, key: K, is_it: impl FnMut(&K) -> bool, limits: Limits) -> Led<K, S::Link> {
-        if self.is_listed(hash, is_it) {
-            return Led::Listed(key);
-        }
-        match self.begin(hash, key, limits) {
-            Ok(ticket) => Led::Leads(ticket),
-            Err(key) => Led::Full(key),
-        }
-    }
-
-    /// Begins a flight for a key that is not listed.
-    ///
-    /// # Errors
-    ///
-    /// The key comes back if there are as many as may be.
-    pub(crate) fn begin(&mut self, hash: u64, key: K, limits: Limits) -> Result<Ticket<S::Link>, K> {
-        if self.flights.len() >= limits.flights {
-            return Err(key);
+    /// Begins a flight for a key that is not listed. The key stays where it is if there are as many as may be.
+    pub(crate) fn begin(&mut self, hash: u64, key: &mut Option<K>, limits: Limits) -> Option<Ticket<S::Link>> {
+        if key.is_none() || self.flights.len() >= limits.flights {
+            return None;
         }
         let stamp = self.stamp.wrapping_add(1);
-        let Some(link) = self.flights.take(Flight { followers: Queue::new(), listed: None, has_begun: true, stamp }) else {
-            return Err(key);
-        };
+        let link = self.flights.take(Flight { followers: Queue::new(), listed: None, has_begun: true, stamp })?;
         self.stamp = stamp;
         if self.list.grow(limits.flights) {
             for (index, entry) in self.list.iter_mut() {
@@ -177,16 +174,17 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
                 }
             }
         }
-        match self.list.insert(hash, key, link, limits.flights) {
+        match self.list.insert(hash, key.take()?, link, limits.flights) {
             Ok(index) => {
                 if let Some(flight) = self.flights.get_mut(link) {
                     flight.listed = Some(index);
                 }
-                Ok(Ticket { berth: link, stamp })
+                Some(Ticket { berth: link, stamp })
             }
-            Err(Entry { key, .. }) => {
+            Err(unlisted) => {
+                *key = Some(unlisted.key);
                 self.flights.vacate(link);
-                Err(key)
+                None
             }
         }
     }
