@@ -2,6 +2,7 @@
 
 use core::borrow::Borrow;
 use core::hash::Hash;
+use core::mem::needs_drop;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
@@ -58,7 +59,8 @@ where
             return Err(FlightError::Config(error));
         }
         let mut waker = Some(waker.clone());
-        let mut new = None;
+        // A key that owns nothing costs nothing: it is there if this caller is to lead, and the lock is taken once.
+        let mut new = if needs_drop::<K>() { None } else { Some(key.to_key()) };
         loop {
             let board = |table: &mut TableOf<K, T, E, W, S>| {
                 table.board(hash, &mut new, |known| known.borrow() == key, &mut waker, limits)
