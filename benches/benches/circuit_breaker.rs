@@ -23,6 +23,7 @@ static LAST_TIME: CircuitBreaker<LastTime> = checked!(CircuitBreaker::last_time(
 static SLOW_CALLS: CircuitBreaker<LastCalls> = checked!(CircuitBreaker::last_calls(100).slow_calls(secs(1), percent(50)));
 static KEYED: KeyedCircuitBreaker<u32> = checked!(KeyedCircuitBreaker::new(CircuitBreaker::consecutive(5)));
 static OPEN: CircuitBreaker = checked!(CircuitBreaker::consecutive(1).open_for(secs(100_000)));
+static FORCED: CircuitBreaker = checked!(CircuitBreaker::consecutive(1));
 static RECLOSER: LazyLock<AsyncRecloser> = LazyLock::new(|| AsyncRecloser::from(Recloser::custom().closed_len(100).build()));
 static RECLOSER_OPEN: LazyLock<AsyncRecloser> = LazyLock::new(|| {
     let recloser = Recloser::custom().closed_len(1).error_rate(0.1).open_wait(secs(100_000)).build();
@@ -100,12 +101,27 @@ fn windows() {
 
 fn open() {
     OPEN.permit().expect("it is closed").failure();
+    FORCED.force_open();
+    for _ in 0..5 {
+        KEYED.permit(&8).expect("it is closed").failure();
+    }
     let failsafe = failsafe_consecutive();
     for _ in 0..5 {
         let _ = poll_to_end(failsafe.call(ready(Err::<u32, u32>(1))));
     }
+    Group::new("breaker, open, in line")
+        .member("aplomb", || OPEN.run(has_succeeded))
+        .member("aplomb, a permit by hand", || ready(black_box(OPEN.permit().is_err())))
+        .member("recloser", || RECLOSER_OPEN.call(has_succeeded()))
+        .member("failsafe", {
+            let failsafe = failsafe.clone();
+            move || failsafe.call(has_succeeded())
+        })
+        .run();
     Group::new("breaker, open")
         .member("aplomb", || OPEN.run(succeeds))
+        .member("aplomb, forced open", || FORCED.run(succeeds))
+        .member("aplomb, by key", || KEYED.run(&8, succeeds))
         .member("aplomb's clock on tokio", || ready(black_box(aplomb_tokio::Clock::now(&aplomb_tokio::TokioClock))))
         .member("the system's clock", || ready(black_box(Instant::now())))
         .member("recloser", || RECLOSER_OPEN.call(succeeds()))
@@ -114,6 +130,11 @@ fn open() {
 }
 
 /// As `succeeds`, of another type: what is compiled for that is in line there.
+fn has_succeeded() -> impl Future<Output = Result<u32, u8>> {
+    ready(Ok(black_box(7)))
+}
+
+/// And of yet another.
 async fn answers() -> Outcome {
     succeeds().await
 }
@@ -121,6 +142,10 @@ async fn answers() -> Outcome {
 fn two_threads() {
     let (failsafe, tower) = (failsafe_consecutive(), CircuitBreakerLayer::builder().build().expect("defaults"));
     let tower = tower.layer(service_fn(|()| answers()));
+    in_two_threads(
+        "breaker, open, called by two threads",
+        &[("aplomb", &|| _ = OPEN.permit().is_err()), ("recloser", &|| drop(poll_to_end(RECLOSER_OPEN.call(answers()))))],
+    );
     in_two_threads(
         "breaker, closed, called by two threads",
         &[
