@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use aplomb_tokio::circuit_breaker::Permit;
 use aplomb_tokio::prelude::*;
-use benches::{Group, YieldOnce, in_two_threads, poll_to_end};
+use aplomb_tower::CircuitBreakerLayer;
+use benches::{Group, YieldOnce, call, in_two_threads, poll_to_end};
 use failsafe::futures::CircuitBreaker as _;
 use recloser::{AsyncRecloser, Recloser};
-use tower::{Layer, Service, service_fn};
-use tower_resilience_circuitbreaker::CircuitBreakerLayer;
+use tower::{Layer, service_fn};
 
 type Outcome = Result<u32, u32>;
 
@@ -23,6 +23,7 @@ static LAST_TIME: CircuitBreaker<LastTime> = checked!(CircuitBreaker::last_time(
 static SLOW_CALLS: CircuitBreaker<LastCalls> = checked!(CircuitBreaker::last_calls(100).slow_calls(secs(1), percent(50)));
 static KEYED: KeyedCircuitBreaker<u32> = checked!(KeyedCircuitBreaker::new(CircuitBreaker::consecutive(5)));
 static OPEN: CircuitBreaker = checked!(CircuitBreaker::consecutive(1).open_for(secs(100_000)));
+static FORCED: CircuitBreaker = checked!(CircuitBreaker::consecutive(1));
 static RECLOSER: LazyLock<AsyncRecloser> = LazyLock::new(|| AsyncRecloser::from(Recloser::custom().closed_len(100).build()));
 static RECLOSER_OPEN: LazyLock<AsyncRecloser> = LazyLock::new(|| {
     let recloser = Recloser::custom().closed_len(1).error_rate(0.1).open_wait(secs(100_000)).build();
@@ -47,6 +48,11 @@ fn failsafe_rate() -> impl failsafe::futures::CircuitBreaker + Clone + Send + Sy
     failsafe::Config::new().failure_policy(policy).build()
 }
 
+/// That of tower-resilience, which trips by the last 100 calls.
+fn resilience() -> tower_resilience_circuitbreaker::CircuitBreakerLayer {
+    tower_resilience_circuitbreaker::CircuitBreakerLayer::builder().build().expect("defaults")
+}
+
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let _entered = runtime.enter();
@@ -58,7 +64,9 @@ fn main() {
 
 fn closed() {
     let (failsafe, other) = (failsafe_consecutive(), failsafe_consecutive());
-    let mut tower = CircuitBreakerLayer::builder().build().expect("defaults").layer(service_fn(|()| succeeds()));
+    let service = service_fn(|()| succeeds());
+    let mut tower = CircuitBreakerLayer::new(&LAST_CALLS).layer(service);
+    let mut resilience = resilience().layer(service);
     Group::new("breaker, closed, an operation that is ready")
         .member("aplomb, consecutive", || CONSECUTIVE.run(succeeds))
         .member("bare operation", succeeds)
@@ -66,7 +74,8 @@ fn closed() {
         .member("aplomb, consecutive, by key", || KEYED.run(&7, succeeds))
         .member("recloser, last 100 calls", || RECLOSER.call(succeeds()))
         .member("failsafe, consecutive", move || failsafe.call(succeeds()))
-        .member("tower-resilience, last 100 calls", move || tower.call(()))
+        .member("aplomb-tower, last 100 calls", move || call(&mut tower))
+        .member("tower-resilience, last 100 calls", move || call(&mut resilience))
         .run();
     Group::new("breaker, closed, an operation that yields once")
         .member("aplomb, consecutive", || CONSECUTIVE.run(YieldOnce::new))
@@ -100,12 +109,29 @@ fn windows() {
 
 fn open() {
     OPEN.permit().expect("it is closed").failure();
+    FORCED.force_open();
+    for _ in 0..5 {
+        KEYED.permit(&8).expect("it is closed").failure();
+    }
     let failsafe = failsafe_consecutive();
     for _ in 0..5 {
         let _ = poll_to_end(failsafe.call(ready(Err::<u32, u32>(1))));
     }
+    let mut tower = CircuitBreakerLayer::new(&OPEN).layer(service_fn(|()| succeeds()));
+    Group::new("breaker, open, in line")
+        .member("aplomb", || OPEN.run(has_succeeded))
+        .member("aplomb, a permit by hand", || ready(black_box(OPEN.permit().is_err())))
+        .member("recloser", || RECLOSER_OPEN.call(has_succeeded()))
+        .member("failsafe", {
+            let failsafe = failsafe.clone();
+            move || failsafe.call(has_succeeded())
+        })
+        .run();
     Group::new("breaker, open")
         .member("aplomb", || OPEN.run(succeeds))
+        .member("aplomb, forced open", || FORCED.run(succeeds))
+        .member("aplomb, by key", || KEYED.run(&8, succeeds))
+        .member("aplomb-tower", move || call(&mut tower))
         .member("aplomb's clock on tokio", || ready(black_box(aplomb_tokio::Clock::now(&aplomb_tokio::TokioClock))))
         .member("the system's clock", || ready(black_box(Instant::now())))
         .member("recloser", || RECLOSER_OPEN.call(succeeds()))
@@ -114,13 +140,22 @@ fn open() {
 }
 
 /// As `succeeds`, of another type: what is compiled for that is in line there.
+fn has_succeeded() -> impl Future<Output = Result<u32, u8>> {
+    ready(Ok(black_box(7)))
+}
+
+/// And of yet another.
 async fn answers() -> Outcome {
     succeeds().await
 }
 
 fn two_threads() {
-    let (failsafe, tower) = (failsafe_consecutive(), CircuitBreakerLayer::builder().build().expect("defaults"));
-    let tower = tower.layer(service_fn(|()| answers()));
+    let (failsafe, service) = (failsafe_consecutive(), service_fn(|()| answers()));
+    let (tower, resilience) = (CircuitBreakerLayer::new(&LAST_CALLS).layer(service), resilience().layer(service));
+    in_two_threads(
+        "breaker, open, called by two threads",
+        &[("aplomb", &|| _ = OPEN.permit().is_err()), ("recloser", &|| drop(poll_to_end(RECLOSER_OPEN.call(answers()))))],
+    );
     in_two_threads(
         "breaker, closed, called by two threads",
         &[
@@ -130,7 +165,8 @@ fn two_threads() {
             ("aplomb, consecutive, by one key", &|| _ = poll_to_end(KEYED.run(&7, answers))),
             ("recloser, last 100 calls", &|| drop(poll_to_end(RECLOSER.call(answers())))),
             ("failsafe, consecutive", &|| drop(poll_to_end(failsafe.call(answers())))),
-            ("tower-resilience, a clone each call", &|| drop(poll_to_end(tower.clone().call(())))),
+            ("aplomb-tower, a clone each call", &|| _ = poll_to_end(call(&mut tower.clone()))),
+            ("tower-resilience, a clone each call", &|| drop(poll_to_end(call(&mut resilience.clone())))),
         ],
     );
 }

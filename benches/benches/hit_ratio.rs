@@ -1,4 +1,4 @@
-//! How much of what is asked for is there: beside `quick_cache` and moka, on traces of which nobody knows what comes. Prints hundredths; the same in each run, but for moka's seed.
+//! How much of what is asked for is there: beside `quick_cache` and moka, on traces of which nobody knows what comes. Prints hundredths; the same in each run, but for the seeds by which moka, and our cache on a server, hash.
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::ready;

@@ -15,6 +15,7 @@ use std::thread;
 use std::time::Instant;
 
 pub use allocations::allocations;
+use tower_service::Service;
 
 /// Calls of a member in one measurement, and measurements.
 const BATCH: u32 = 20_000;
@@ -161,6 +162,17 @@ pub fn poll_to_end<F: Future>(future: F) -> F::Output {
             return output;
         }
     }
+}
+
+/// Calls a service as its contract asks for: when it is ready.
+///
+/// # Panics
+///
+/// If it is not ready at once.
+pub fn call<S: Service<()>>(service: &mut S) -> S::Future {
+    let ready = service.poll_ready(&mut Context::from_waker(Waker::noop()));
+    assert!(ready.is_ready(), "it has to wait for nothing");
+    service.call(())
 }
 
 /// Pending once, then ready.

@@ -7,6 +7,8 @@ use core::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
+use crate::platform::SMALL;
+
 /// Work that can be started, and started again: every `FnMut() -> impl Future` is one.
 ///
 /// What has been started is a [`Run`](Operation::Run) that lies apart from the operation, and is lent it whenever it is polled. So a pattern that wraps an operation is an operation itself, however often it starts what it wraps: patterns nest
@@ -86,6 +88,13 @@ pub(crate) trait Drive<S, R> {
     fn start(&mut self, seed: S) -> R;
 
     fn poll_run(&mut self, run: Pin<&mut R>, cx: &mut Context<'_>) -> Poll<Self::Output>;
+
+    /// Whether what has been started only waits to be let in, for all that is known: a layer within may have it wait. Default: no.
+    #[inline]
+    fn waits(&self, run: &R) -> bool {
+        let _ = run;
+        false
+    }
 }
 
 /// The future has its operation itself, and makes a future of it.
@@ -148,6 +157,25 @@ impl<O: Operation> Operation for Lent<'_, O> {
     #[inline]
     fn begun(&self) -> Option<u32> {
         self.0.begun()
+    }
+}
+
+/// Does what is to be done at the end of a call, and makes its error that of a pattern. For a value that is done apart, whose way is straight then: it would carry the room of all errors along, through every layer.
+#[inline]
+pub(crate) fn end<T, E, F>(outcome: Result<T, E>, act: impl FnOnce(Result<&T, &E>), wrap: impl FnOnce(E) -> F) -> Result<T, F> {
+    if SMALL {
+        act(outcome.as_ref());
+        return outcome.map_err(wrap);
+    }
+    match outcome {
+        Ok(value) => {
+            act(Ok(&value));
+            Ok(value)
+        }
+        Err(error) => {
+            act(Err(&error));
+            Err(wrap(error))
+        }
     }
 }
 

@@ -13,7 +13,10 @@ pub trait Storage {
     /// A table of `T`.
     type Slots<T>: Slots<T>;
 
-    /// How many entries a table can have.
+    /// Some entries side by side, of which a table by key is made: one, or as many as fill lines of the processor's cache.
+    type Row<T: Default>: Default + AsRef<[T]> + AsMut<[T]>;
+
+    /// How many entries a table can have: no more than its links can count.
     const CAPACITY: usize;
 }
 
@@ -81,7 +84,7 @@ pub trait Link: Copy + Eq + Debug + Send + Sync + Unpin {
     fn place(self, places: usize) -> usize;
 }
 
-/// Up to `N` entries in the owner itself; `N` at most 65,535.
+/// Up to `N` entries in the owner itself, and no more than 65,535: so far its links count. Settings that ask for more are refused.
 ///
 /// # Examples
 ///
@@ -96,11 +99,15 @@ pub trait Link: Copy + Eq + Debug + Send + Sync + Unpin {
 #[derive(Debug, Clone, Copy)]
 pub struct Inline<const N: usize>;
 
+/// How far links of 16 bits count, of which zero is none.
+const MOST_INLINE: usize = u16::MAX as usize;
+
 impl<const N: usize> Storage for Inline<N> {
     type Link = NonZeroU16;
     type Slots<T> = heapless::Vec<T, N>;
+    type Row<T: Default> = [T; 1];
 
-    const CAPACITY: usize = N;
+    const CAPACITY: usize = if N < MOST_INLINE { N } else { MOST_INLINE };
 }
 
 impl<T, const N: usize> Slots<T> for heapless::Vec<T, N> {
@@ -128,6 +135,7 @@ pub struct Heap;
 impl Storage for Heap {
     type Link = NonZeroU32;
     type Slots<T> = alloc::vec::Vec<T>;
+    type Row<T: Default> = CacheLines<T>;
 
     const CAPACITY: usize = usize::MAX;
 }
@@ -151,6 +159,28 @@ impl<T> Slots<T> for alloc::vec::Vec<T> {
 
     fn reserve(&mut self, more: usize) {
         self.reserve_exact(more);
+    }
+}
+
+/// Sixteen entries, the first one at the beginning of a line of the cache, the last one up to the end of one: of those that divide a line, none lies across two. Where each has a multiple of four bytes, none are lost.
+#[cfg(feature = "alloc")]
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub struct CacheLines<T>([T; 16]);
+
+#[cfg(feature = "alloc")]
+impl<T> AsRef<[T]> for CacheLines<T> {
+    #[inline]
+    fn as_ref(&self) -> &[T] {
+        &self.0
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl<T> AsMut<[T]> for CacheLines<T> {
+    #[inline]
+    fn as_mut(&mut self) -> &mut [T] {
+        &mut self.0
     }
 }
 
@@ -195,6 +225,13 @@ mod tests {
         assert_eq!(<NonZeroU16 as Link>::new(65_535), None);
         assert_eq!(<NonZeroU32 as Link>::new(65_535).map(Link::index), Some(65_535));
         assert_eq!(size_of::<Option<NonZeroU16>>(), 2);
+    }
+
+    #[test]
+    fn there_is_room_for_no_more_than_links_can_count() {
+        assert_eq!((Inline::<0>::CAPACITY, Inline::<65_535>::CAPACITY), (0, 65_535));
+        assert_eq!((Inline::<65_536>::CAPACITY, Inline::<100_000>::CAPACITY), (65_535, 65_535));
+        assert!(<NonZeroU16 as Link>::new(Inline::<65_536>::CAPACITY - 1).is_some());
     }
 
     #[test]

@@ -43,7 +43,7 @@ const LEFT_OUT: [(Reason, usize); 5] = [
     (Reason::Unplayable(Unplayable::Jump), 8),
     (Reason::Unplayable(Unplayable::Order), 9),
     (Reason::Allocator, 17),
-    (Reason::Panics, 15),
+    (Reason::Panics, 20),
 ];
 
 /// What became of a scenario.

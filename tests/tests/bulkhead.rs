@@ -270,3 +270,22 @@ fn more_callers_than_there_is_room_for_are_refused() {
     assert_eq!(bulkhead(3).try_acquire().err(), Some(BulkheadError::Config(refused)));
     assert_eq!(block_on(bulkhead(3).acquire()).err(), Some(BulkheadError::Config(refused)));
 }
+
+/// It would take minutes if each of them went through those who are still there.
+#[test]
+fn any_number_of_callers_leave_one_by_one() {
+    let bulkhead: Bulkhead<Sim> = Bulkhead::new(1);
+    block_on(async {
+        let held = bulkhead.try_acquire().unwrap();
+        let mut callers: Vec<_> = (0..100_000).map(|_| Box::pin(bulkhead.acquire())).collect();
+        for caller in &mut callers {
+            assert!(caller.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        }
+        fastrand::Rng::with_seed(7).shuffle(&mut callers);
+        let last = callers.pop().unwrap();
+        drop(callers);
+        assert_eq!(bulkhead.snapshot().waiting, 1);
+        drop(held);
+        drop(last.await.unwrap());
+    });
+}

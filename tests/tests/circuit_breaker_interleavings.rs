@@ -5,17 +5,30 @@ mod checkers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-use aplomb::circuit_breaker::{Permit, State};
+use aplomb::circuit_breaker::{Consecutive, Permit, State};
 use aplomb::{CircuitBreaker, Platform};
 use checkers::{Loom, Shuttle, Still, forgets, is_found_by};
 
 type Breaker<P> = CircuitBreaker<P>;
 
 fn breaker<P: Platform<Clock = Still>>(failures: u32) -> &'static Breaker<P> {
-    use aplomb::circuit_breaker::Consecutive;
     // The checkers' locks are not unwound, so that nothing has to be.
-    Box::leak(Box::new(CircuitBreaker::with_clock(Still, Consecutive::new(failures)).open_for(std::time::Duration::ZERO)))
+    Box::leak(Box::new(CircuitBreaker::with_clock(Still, Consecutive::new(failures)).open_for(Duration::ZERO)))
+}
+
+/// One that has opened, for as long as this lasts.
+fn open<P: Platform<Clock = Still>>() -> &'static Breaker<P> {
+    let breaker = CircuitBreaker::with_clock(Still, Consecutive::new(1)).open_for(Duration::from_secs(1));
+    let breaker: &'static Breaker<P> = Box::leak(Box::new(breaker));
+    breaker.permit().unwrap().failure();
+    breaker
+}
+
+/// Calls so often, and says how often it was rejected.
+fn calls<P: Platform<Clock = Still>>(breaker: &'static Breaker<P>, times: u32) -> u64 {
+    (0..times).map(|_| u64::from(breaker.permit().is_err())).sum()
 }
 
 /// Ends without a word; or, as the bug that all this is about, is forgotten with its place.
@@ -74,6 +87,55 @@ fn a_success_that_changes_nothing_comes_before_or_after() {
         assert!(failures <= 1);
         breaker.permit().unwrap().failure();
         assert_eq!(breaker.snapshot().opened, failures, "two in a row, if the success came before them");
+    });
+}
+
+/// Two are rejected past the lock while somebody looks, for which their count is brought in: none is counted twice or lost. Every interleaving with three preemptions.
+#[test]
+fn each_rejection_is_counted_once() {
+    let mut few = loom::model::Builder::new();
+    few.preemption_bound = Some(3);
+    few.check(|| {
+        let breaker = open::<Loom<Still>>();
+        let others = [(); 2].map(|()| loom::thread::spawn(|| calls(breaker, 1)));
+        let seen = breaker.snapshot().rejected;
+        let rejected: u64 = others.into_iter().map(|other| other.join().unwrap()).sum();
+        assert_eq!(breaker.snapshot().rejected, rejected);
+        assert!(seen <= rejected && rejected == 2);
+    });
+}
+
+#[test]
+fn loom_finds_a_rejection_that_was_forgotten() {
+    is_found_by("each_rejection_is_counted_once");
+}
+
+/// It is forced about while somebody calls: who is rejected came before it was closed, or after it was open again.
+#[test]
+fn a_rejection_comes_before_a_change_or_after() {
+    let mut few = loom::model::Builder::new();
+    few.preemption_bound = Some(3);
+    few.check(|| {
+        let breaker = open::<Loom<Still>>();
+        let other = loom::thread::spawn(|| calls(breaker, 2));
+        breaker.force_closed();
+        assert!(breaker.permit().is_ok());
+        breaker.force_open();
+        let rejected = other.join().unwrap();
+        assert_eq!(breaker.snapshot().rejected, rejected);
+    });
+}
+
+/// Whom it rejects as it is made new has come before, and is not counted after.
+#[test]
+fn nobody_is_rejected_by_what_was_before_a_reset() {
+    loom::model(|| {
+        let breaker = open::<Loom<Still>>();
+        let other = loom::thread::spawn(|| calls(breaker, 2));
+        breaker.reset();
+        assert!(breaker.permit().is_ok());
+        other.join().unwrap();
+        assert_eq!((breaker.state(), breaker.snapshot().rejected), (State::Closed, 0));
     });
 }
 

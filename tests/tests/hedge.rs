@@ -274,6 +274,25 @@ fn who_has_lost_is_dropped_before_the_value_is_returned() {
     });
 }
 
+/// Of starts that end at one instant, one that succeeds wins, and none comes in place of one before it.
+#[test]
+fn what_fails_while_another_succeeds_has_nothing_start() {
+    let events = RefCell::default();
+    let note = |event: &Event| RefCell::<Vec<Event>>::borrow_mut(&events).push(*event);
+    let hedge = Hedge::<Sim>::after(ms(10)).storage::<Inline<3>>().max_hedges(3).burst(5).observed_by(&note);
+    let started = Cell::new(0);
+    let operation = |number: u32| {
+        started.set(number);
+        async move {
+            sleep(ms(if number == 1 { 15 } else { 5 })).await;
+            if number == 1 { Err("down") } else { Ok(number) }
+        }
+    };
+    assert_eq!(aplomb_sim::block_on(hedge.run_numbered(operation)), Ok(2));
+    assert_eq!(*events.borrow(), [Event::Hedged { start: 2, cause: Cause::Late }, Event::Won { start: 2 }]);
+    assert_eq!((started.get(), hedge.snapshot().hedges), (2, 1));
+}
+
 /// It has a bit for each of them.
 #[test]
 fn there_are_no_more_than_thirty_two_hedges() {

@@ -7,7 +7,9 @@ use std::future::{Future, pending, poll_fn, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 
 use aplomb::children::PinnedStorage;
 use aplomb::edge::{DriveError, Stream};
@@ -16,6 +18,16 @@ use aplomb::time::ms;
 use aplomb::{ConfigError, Heap, Inline, JobSet, OwnWakers, ParentWaker, Platform, PoolError};
 use aplomb_sim::{Sim, SimClock, SimRawMutex, sleep};
 use futures_lite::StreamExt;
+
+/// Whether its waker was woken.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 /// As the simulation, and its children are woken as on embassy.
 struct Plain;
@@ -129,6 +141,28 @@ fn results_come_in_order_of_adding_or_as_they_end() {
             assert_eq!(set.counts(), [0, 0, 3, 0, 0]);
             assert!(results.next().await.is_none());
         });
+    }
+}
+
+/// Results that come before their turn do not keep the other tasks waiting.
+#[test]
+fn a_slow_head_leaves_the_others_their_turn() {
+    let (started, woken) = (Cell::new(0), Arc::new(Woken::default()));
+    let set: JobSet<Sim, Job<'_>> = JobSet::new(1_000);
+    set.add(Box::pin(pending())).unwrap();
+    for n in 1..1_000 {
+        let started = &started;
+        set.add(Box::pin(async move {
+            started.set(started.get() + 1);
+            Ok(n)
+        }))
+        .unwrap();
+    }
+    let mut results = pin!(set.results().unwrap());
+    let waker = Waker::from(Arc::clone(&woken));
+    for (most, again) in [(256, true), (512, true), (768, true), (999, false)] {
+        assert!(results.as_mut().poll_next(&mut Context::from_waker(&waker)).is_pending());
+        assert_eq!((started.get(), woken.0.swap(false, Ordering::Relaxed)), (most, again));
     }
 }
 

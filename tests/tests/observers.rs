@@ -140,27 +140,24 @@ fn a_batcher_tells_which_batches_start_and_how_they_end() {
         let flushed = zip(call(1), async { batcher.flush() }).await;
         assert_eq!((flushed, seen.take()), ((Ok(1), true), vec![started(1, Flush), Completed { items: 1 }]));
         let stuck = async |_: Vec<u32>| pending::<Result<[u32; 2], u32>>().await;
-        for again in [true, false] {
-            let mut follows = pin!(call(1));
-            assert!(poll(follows.as_mut()).is_pending());
-            if again {
-                let mut leads = Box::pin(batcher.call(2, stuck));
-                assert!(poll(leads.as_mut()).is_pending());
-                drop(leads);
-                assert!(follows.await.is_ok());
-                let handed = [started(2, Count), HandedOver { items: 1 }, started(1, Handover), Completed { items: 1 }];
-                assert_eq!(seen.take(), handed);
-            } else {
-                let mut leads = Box::pin(batcher.call_once(2, stuck));
-                assert!(poll(leads.as_mut()).is_pending());
-                let (mut third, mut fourth) = (pin!(call(3)), pin!(call(4)));
-                assert!(poll(third.as_mut()).is_pending() && poll(fourth.as_mut()).is_pending());
-                assert!(call(5).await.is_err_and(|error| error.is_rejected()));
-                drop(leads);
-                assert!(follows.await.is_err());
-                assert_eq!(seen.take(), [started(2, Count), Rejected { waiting: 2 }, Abandoned { items: 1 }]);
-            }
-        }
+        let mut follows = pin!(call(1));
+        assert!(poll(follows.as_mut()).is_pending());
+        let mut leads = Box::pin(batcher.call(2, stuck));
+        assert!(poll(leads.as_mut()).is_pending());
+        drop(leads);
+        assert!(follows.await.is_ok());
+        let handed = [started(2, Count), HandedOver { items: 1 }, started(1, Handover), Completed { items: 1 }];
+        assert_eq!(seen.take(), handed);
+        let mut follows = pin!(batcher.call_once(1, stuck));
+        assert!(poll(follows.as_mut()).is_pending());
+        let mut leads = Box::pin(batcher.call(2, stuck));
+        assert!(poll(leads.as_mut()).is_pending());
+        let (mut third, mut fourth) = (pin!(call(3)), pin!(call(4)));
+        assert!(poll(third.as_mut()).is_pending() && poll(fourth.as_mut()).is_pending());
+        assert!(call(5).await.is_err_and(|error| error.is_rejected()));
+        drop(leads);
+        assert!(follows.await.is_err());
+        assert_eq!(seen.take(), [started(2, Count), Rejected { waiting: 2 }, Abandoned { items: 1 }]);
     });
 }
 

@@ -7,8 +7,16 @@ use std::future::{Future, IntoFuture};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use aplomb_sim::prelude::*;
+use aplomb::children::PinnedStorage;
+use aplomb::parallel::{Array, Parallel};
+use aplomb::{Inline, Platform};
+use aplomb_embassy::Embassy;
+use aplomb_sim::{Sim, parallel};
+use aplomb_smol::Smol;
+use aplomb_tokio::Tokio;
 use counting::allocations;
+// A program has one time driver.
+use embassy_host as _;
 use futures_lite::future::yield_now;
 
 fn run_to_end<const LARGE: usize>(items: u32, limit: usize) {
@@ -43,6 +51,24 @@ fn it_allocates_by_the_slot_and_not_by_the_item() {
         assert!(small <= wakers + limit / 8 + limit % 8 + tables, "{limit} at once: {small}");
         assert!(large <= wakers + limit + tables, "{limit} large ones at once: {large}");
     }
+}
+
+/// In place, only wakers are left, where the platform has its own.
+#[test]
+fn in_place_it_allocates_for_wakers_only() {
+    fn made<P: Platform, S: PinnedStorage, const N: usize>(limit: usize) -> u64 {
+        let operation = async |item| {
+            yield_now().await;
+            Ok::<u32, ()>(item)
+        };
+        let run = Parallel::<P, _, _, _, _, _, _, Array<N>>::of_array([7; N], limit, operation).stored_in::<S>();
+        let mut run = pin!(run.into_future());
+        allocations(|| while run.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {})
+    }
+
+    assert_eq!((made::<Sim, Inline<2>, 4>(2), made::<Sim, Inline<16>, 20>(16)), (2 + 5, 16 + 5));
+    assert_eq!((made::<Tokio, Inline<2>, 4>(2), made::<Smol, Inline<2>, 4>(2)), (2 + 5, 2 + 5));
+    assert_eq!((made::<Embassy, Inline<2>, 4>(2), made::<Embassy, Inline<16>, 20>(16)), (0, 0));
 }
 
 #[test]

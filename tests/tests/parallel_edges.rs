@@ -6,7 +6,9 @@ use std::convert::Infallible;
 use std::future::{Future, IntoFuture, poll_fn, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use aplomb::edge::Stream;
@@ -18,6 +20,16 @@ use aplomb_tokio::Tokio;
 // A program has one time driver.
 use embassy_host as _;
 use futures_lite::StreamExt;
+
+/// A waker that counts.
+#[derive(Default)]
+struct Wakes(AtomicU32);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
 
 /// Dropped with it, at the latest.
 struct Guard<'d>(&'d Cell<u32>);
@@ -108,6 +120,34 @@ fn items_without_end_leave_the_others_their_turn() {
         assert!(run.as_mut().poll(&mut cx).is_pending());
         assert_eq!(started.get(), 256 * polls);
     }
+}
+
+/// Nor do results that come before their turn keep the others waiting.
+#[test]
+fn a_slow_head_leaves_the_others_their_turn() {
+    let (started, head) = (Cell::new(0), RefCell::new(None));
+    let operation = |item: u32| {
+        started.set(started.get() + 1);
+        let (head, mut waits) = (&head, item == 0);
+        poll_fn(move |cx| {
+            if std::mem::take(&mut waits) {
+                *head.borrow_mut() = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            Poll::Ready(Ok::<u32, ()>(item))
+        })
+    };
+    let mut results = Box::pin(Parallel::<Sim, _, _, _>::of_items(0..1_000, 1_000, operation));
+    let told = Arc::new(Wakes::default());
+    let waker = Waker::from(Arc::clone(&told));
+    for (most, again) in [(257, 1), (513, 1), (769, 1), (1_000, 0)] {
+        assert!(results.as_mut().poll_next(&mut Context::from_waker(&waker)).is_pending());
+        assert_eq!((started.get(), told.0.swap(0, Ordering::Relaxed)), (most, again));
+    }
+    let head = head.take().unwrap();
+    head.wake();
+    let all = aplomb_sim::block_on(results.map(Result::unwrap).collect::<Vec<_>>());
+    assert!(all.into_iter().eq(0..1_000));
 }
 
 #[test]

@@ -402,3 +402,25 @@ fn a_call_can_be_pinned_where_it_stands() {
     let call = pin!(pool.run(|| ready(Ok::<u32, u32>(7))));
     assert_eq!(at_once(call), Ok(7));
 }
+
+/// It would take minutes if each of them went through those who are still there.
+#[test]
+fn any_number_of_jobs_leave_one_by_one() {
+    // All alike, and of a few priorities.
+    for lanes in [1, 5] {
+        let pool: Pool<Sim> = Pool::new(1);
+        let (runs, _) = pending_job(&pool, pending());
+        let mut jobs: Vec<_> =
+            (0..100_000).map(|n| Box::pin(pool.run(|| ready(Ok::<u32, u32>(7))).priority(n % lanes))).collect();
+        let wakes = Arc::default();
+        for job in &mut jobs {
+            assert!(poll(job, &wakes).is_pending());
+        }
+        fastrand::Rng::with_seed(7).shuffle(&mut jobs);
+        let mut last = jobs.pop().unwrap();
+        drop(jobs);
+        assert_eq!((pool.snapshot().waiting, pool.snapshot().cancelled), (1, 99_999));
+        drop(runs);
+        assert_eq!(poll(&mut last, &wakes), Poll::Ready(Ok(7)));
+    }
+}

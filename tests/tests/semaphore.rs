@@ -296,3 +296,17 @@ fn a_panic_in_a_waker_leaves_it_usable() {
     drop(behind);
     assert_eq!(semaphore.available(), 2);
 }
+
+/// It would take minutes if each of them went through those who are still there.
+#[test]
+fn any_number_of_waiters_leave_one_by_one() {
+    let semaphore: Semaphore<Sim> = Semaphore::new(1);
+    let held = semaphore.try_acquire(1).unwrap();
+    let mut waiters: Vec<_> = (0..100_000).map(|_| waiter(&semaphore, 1).0).collect();
+    fastrand::Rng::with_seed(7).shuffle(&mut waiters);
+    let mut last = waiters.pop().unwrap();
+    drop(waiters);
+    assert_eq!(semaphore.waiting(), 1);
+    drop(held);
+    assert!(poll(&mut last, &Arc::default()).is_ready());
+}

@@ -12,6 +12,7 @@ use aplomb::pool::{AsPool, Run, Spawn};
 use aplomb::{Pool, PoolError};
 use aplomb_smol::{OnExecutor, Smol};
 use aplomb_tokio::{OnRuntime, Tokio};
+use futures_lite::future::{poll_once, yield_now};
 
 /// Counts those that run at once, and notes where they do.
 #[derive(Default)]
@@ -30,7 +31,7 @@ impl Seen {
         self.order.lock().unwrap().push(n);
         for _ in 0..3 {
             self.threads.lock().unwrap().insert(thread::current().id());
-            futures_lite::future::yield_now().await;
+            yield_now().await;
         }
         self.running.fetch_sub(1, Ordering::SeqCst);
         if n % 10 == 9 { Err(n) } else { Ok(n) }
@@ -93,6 +94,34 @@ async fn ends<B: AsPool + Clone + Send + 'static>(pool: B, executor: &impl Spawn
     assert!(now.is_idle() && (now.cancelled, now.completed, now.rejected) == (3, 1, 1), "{now:?}");
 }
 
+/// The job of a dropped handle is out of the way at once, whenever the executor drops it. All on one thread, so that nothing happens between.
+async fn makes_way<B: AsPool + Clone + Send + 'static>(pool: B, executor: &impl Spawn) {
+    let now = || pool.as_pool().snapshot();
+    let forever = || Run::new(pool.clone(), pending::<Result<(), ()>>);
+    let mut held = Box::pin(forever());
+    assert!(poll_once(held.as_mut()).await.is_none());
+    let (waits, called) = (forever().spawn_on(executor), forever().spawn_on(executor));
+    yield_now().await;
+    assert_eq!((now().running, now().waiting), (1, 2));
+    drop(waits);
+    assert_eq!((now().running, now().waiting, now().cancelled), (1, 1, 1));
+    drop(held);
+    assert_eq!((now().running, now().waiting), (1, 0), "it has been called");
+    drop(called);
+    assert_eq!((now().running, now().cancelled), (0, 3));
+    // A handle's key is of no use to anybody once its job has started.
+    let mut held = Box::pin(forever());
+    assert!(poll_once(held.as_mut()).await.is_none());
+    let started = forever().spawn_on(executor);
+    drop(held);
+    yield_now().await;
+    let mut behind = Box::pin(Run::new(pool.clone(), async || Ok::<_, ()>(7)));
+    assert!(poll_once(behind.as_mut()).await.is_none(), "at the slot that the other had");
+    drop(started);
+    assert_eq!(behind.await, Ok(7));
+    assert!(now().is_idle() && (now().cancelled, now().completed) == (5, 1), "{:?}", now());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_tokio() {
     static POOL: Pool<Tokio> = Pool::new(8);
@@ -100,6 +129,17 @@ async fn on_tokio() {
     spread(Arc::new(Pool::<Tokio>::new(3)), &OnRuntime(tokio::runtime::Handle::current()), 3).await;
     in_order(Arc::new(Pool::<Tokio>::new(1)), &Tokio).await;
     ends(Arc::new(Pool::<Tokio>::new(1)), &Tokio).await;
+}
+
+#[tokio::test]
+async fn on_one_thread_of_tokio() {
+    makes_way(Arc::new(Pool::<Tokio>::new(1)), &Tokio).await;
+}
+
+#[test]
+fn on_one_thread_of_smol() {
+    static EXECUTOR: async_executor::Executor<'static> = async_executor::Executor::new();
+    async_io::block_on(EXECUTOR.run(makes_way(Arc::new(Pool::<Smol>::new(1)), &OnExecutor(&EXECUTOR))));
 }
 
 #[test]
@@ -127,6 +167,11 @@ fn a_runtime_that_ends_cancels_its_jobs() {
     runtime.shutdown_timeout(Duration::from_secs(5));
     assert_eq!(async_io::block_on(job), Err(PoolError::Cancelled));
     assert!(POOL.snapshot().is_idle());
+}
+
+#[test]
+fn on_one_thread_of_a_simulation() {
+    aplomb_sim::block_on(makes_way(Arc::new(Pool::<aplomb_sim::Sim>::new(1)), &aplomb_sim::Sim));
 }
 
 /// Jobs stay in the world that spawned them, under any schedule.

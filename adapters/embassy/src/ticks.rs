@@ -1,4 +1,4 @@
-//! Between nanoseconds and ticks, at any tick rate. From nanoseconds, without a division.
+//! Between nanoseconds and ticks, at any tick rate, and without a division.
 
 use core::num::NonZeroU64;
 use core::time::Duration;
@@ -15,9 +15,12 @@ pub(crate) type Driver = Ticks<TICK_HZ>;
 pub(crate) struct Ticks<const HZ: u64>;
 
 impl<const HZ: u64> Ticks<HZ> {
-    /// A tick lasts `NANOS / TICKS` nanoseconds, in lowest terms. `TICKS` is 1 for all decimal rates, and a power of two for 32,768 Hz.
+    /// A tick lasts `NANOS / TICKS` nanoseconds, in lowest terms. `TICKS` is 1 for all decimal rates, a power of two for 32,768 Hz, and 3 for 12 MHz.
     const NANOS: u64 = NANOS_PER_SECOND / gcd(NANOS_PER_SECOND, HZ);
     const TICKS: u64 = HZ / gcd(NANOS_PER_SECOND, HZ);
+
+    /// What `1 / TICKS` is in units of `2^-64`, rounded down; used only if it is less than one.
+    const PER_TICKS: u64 = u64::MAX / Self::TICKS;
 
     /// What a tick lasts, rounded up.
     pub(crate) const TICK: Duration = Duration::from_nanos(NANOS_PER_SECOND.div_ceil(HZ));
@@ -32,12 +35,24 @@ impl<const HZ: u64> Ticks<HZ> {
     #[cfg_attr(target_pointer_width = "64", inline)]
     #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     pub(crate) const fn instant(ticks: u64) -> Instant {
-        let whole = ticks / Self::TICKS;
+        let (whole, rest) = Self::divided(ticks);
         if whole > u64::MAX / Self::NANOS {
             return Instant::MAX;
         }
-        let rest = (ticks % Self::TICKS) * Self::NANOS / Self::TICKS;
+        let (rest, _) = Self::divided(rest * Self::NANOS);
         Instant::from_nanos((whole * Self::NANOS).saturating_add(rest))
+    }
+
+    /// By `TICKS`, and what is left.
+    #[inline]
+    const fn divided(number: u64) -> (u64, u64) {
+        if Self::TICKS.is_power_of_two() {
+            return (number / Self::TICKS, number % Self::TICKS);
+        }
+        // Too few by one at most, since all is rounded down.
+        let quotient = high_half(number, Self::PER_TICKS);
+        let rest = number - quotient * Self::TICKS;
+        if rest < Self::TICKS { (quotient, rest) } else { (quotient + 1, rest - Self::TICKS) }
     }
 
     /// The tick with which a sleep until `at` is over: the one after the first that is not before it. The instant may have been counted from any time within a tick, of which the clock told the beginning.
@@ -112,6 +127,27 @@ mod tests {
             assert!(took >= lasts, "{HZ} Hz: {lasts} ns from {began} ns on take {took} ns");
             assert!(took <= lasts + begins(2) + 1, "{HZ} Hz: {lasts} ns from {began} ns on take {took} ns");
         }
+    }
+
+    fn check_readings<const HZ: u64>() {
+        let mut rng = Rng::with_seed(HZ);
+        for ticks in (0..20_000).map(|_| rng.u64(..) >> rng.u32(..64)).chain([0, HZ - 1, HZ, HZ + 1, u64::MAX - 1, u64::MAX]) {
+            let nanos = u128::from(ticks) * u128::from(NANOS_PER_SECOND) / u128::from(HZ);
+            let exact = u64::try_from(nanos).unwrap_or(u64::MAX);
+            assert_eq!(Ticks::<HZ>::instant(ticks).as_nanos(), exact, "{HZ} Hz: {ticks} ticks");
+        }
+    }
+
+    #[test]
+    fn a_tick_has_its_instant_to_the_nanosecond() {
+        check_readings::<100>();
+        check_readings::<32_768>();
+        check_readings::<12_000_000>();
+        check_readings::<96_000_000>();
+        check_readings::<14_745_600>();
+        check_readings::<999_999_937>();
+        check_readings::<5_242_880_000>();
+        check_readings::<7>();
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::when_ready::WhenReady;
 ///
 /// | setting | default |
 /// | --- | --- |
-/// | [`once`](BatchLayer::once) | requests are clones: if the caller that leads a batch is dropped, it is sent again for the others |
+/// | [`once`](BatchLayer::once) | requests are clones: if the caller that leads a batch is dropped, they are sent again for the others |
 /// | [`respond`](BatchLayer::respond) | the error is [`BatchError`] |
 ///
 /// # Readiness
@@ -59,7 +59,7 @@ impl<L> BatchLayer<L> {
 }
 
 impl<L, M> BatchLayer<L, Again, M> {
-    /// Sends nothing twice, for what must not be done twice, or has no clone: if the caller that leads a batch is dropped while it is under way, the others end with [`BatchError::Abandoned`].
+    /// Sends none of its requests twice, for what must not be done twice, or has no clone: if the caller that leads a batch is dropped while it is under way, they end with [`BatchError::Abandoned`].
     pub fn once(self) -> BatchLayer<L, Once, M> {
         BatchLayer { batcher: self.batcher, mode: self.mode, keep: PhantomData }
     }
@@ -119,7 +119,7 @@ where
     E: Clone,
     W: Storage,
     O: SharedObserver<Event>,
-    K: Keep<I, W>,
+    K: Keep<I>,
     M: Mode<T, BatchError<E>> + Clone,
 {
     type Response = T;

@@ -1,7 +1,6 @@
 use core::mem::replace;
 use core::ops::Deref;
 use core::task::{Context, Poll};
-use core::time::Duration;
 
 use aplomb::circuit_breaker::{Event, Permit, Trip, Verdict};
 use aplomb::observe::SharedObserver;
@@ -14,11 +13,13 @@ use crate::mode::{Mode, Respond, Typed};
 
 /// Lets calls through until too many of them fail, and then none for a while. All clones of its services share that breaker.
 ///
-/// What is a failure is the breaker's [`Judge`]'s to say, who sees the response: by default, only an error of the service is one. For HTTP, see `http::ServerErrors`.
+/// What is a failure is the breaker's [`Judge`]'s to say, who sees the response: by default, only an error of the service is one. For HTTP, see `http::ServerErrors`. What a layer right below has rejected is an error of the service, as far as a judge can tell, unless it is within [`LetThrough`](crate::LetThrough).
 ///
 /// # Readiness
 ///
-/// While the circuit is open, it is ready at once, whether the service within is or not: a call is not to wait for what it will not reach. The call itself is let through, or not, when it is made: so a clone that is ready, and never called, keeps no probe from being sent. What the service within holds for a call that is rejected, as a place of a bulkhead, goes to others at once: a fresh clone of it takes its place.
+/// While no call would go through, it is ready at once, whether the service within is or not: a call is not to wait for what it will not reach. The call itself is let through, or not, when it is made: so a clone that is ready, and never called, keeps no probe from being sent. What the service within holds for a call that is rejected, as a place of a bulkhead, goes to others at once: a fresh clone of it takes its place.
+///
+/// A clone that waits for the service within already is not called off by a circuit that opens meanwhile: it is rejected when it is asked again, or made its call.
 ///
 /// # Examples
 ///
@@ -77,7 +78,7 @@ pub struct CircuitBreaker<S, L, M = Typed> {
     within: Within,
 }
 
-/// What is known of the service within. While the circuit is open, it is not asked.
+/// What is known of the service within. While no call would go through, it is not asked.
 #[derive(Debug, PartialEq, Eq)]
 enum Within {
     Untouched,
@@ -113,7 +114,7 @@ where
     type Future = Guarded<S::Future, Permit<L>, BreakerError<S::Error>, M>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        if self.breaker.state().is_open() {
+        if !self.breaker.lets_through() {
             self.let_go();
             return Poll::Ready(Ok(()));
         }
@@ -124,25 +125,21 @@ where
 
     fn call(&mut self, request: Q) -> Self::Future {
         let mode = self.mode.clone();
-        // It was open when it was asked. If that is over, a permit would be a probe's, and none can be sent: who comes again waits for what is within.
-        let over = || BreakerError::Open { retry_after: Some(Duration::ZERO) };
-        let is_ready = self.within == Within::Ready;
-        let admitted = if is_ready || self.breaker.state().is_open() {
-            Breaker::permit_owned(self.breaker.clone()).map_err(BreakerError::of_operation)
-        } else {
-            Err(over())
+        let admitted = match self.within {
+            Within::Ready => Breaker::permit_owned(self.breaker.clone()),
+            // It was refused when it was asked. A permit by now would be a probe's, and none can be sent: who comes again waits for what is within.
+            Within::Untouched | Within::Asked => Err(self.breaker.turn_away()),
         };
-        let error = match admitted {
-            Ok(permit) if is_ready => {
+        match admitted {
+            Ok(permit) => {
                 self.within = Within::Untouched;
-                return Guarded::running(self.inner.call(request), permit, mode);
+                Guarded::running(self.inner.call(request), permit, mode)
             }
-            // Just now.
-            Ok(_unused) => over(),
-            Err(error) => error,
-        };
-        self.let_go();
-        Guarded::refused(error, mode)
+            Err(error) => {
+                self.let_go();
+                Guarded::refused(error.of_operation(), mode)
+            }
+        }
     }
 }
 

@@ -111,6 +111,14 @@ impl<F, G, X, M> Guarded<F, G, X, M> {
     pub(crate) const fn refused(error: X, mode: M) -> Self {
         Self { stage: Stage::Refused { error: Some(error) }, mode }
     }
+
+    /// What a call that runs holds, if it is such.
+    pub(crate) fn guard_if(self: Pin<&mut Self>, is_such: impl FnOnce(&F) -> bool) -> Option<&mut G> {
+        match self.project().stage.project() {
+            StageProjection::Running { call, guard } if is_such(&call) => guard.as_mut(),
+            StageProjection::Running { .. } | StageProjection::Refused { .. } | StageProjection::Ended => None,
+        }
+    }
 }
 
 impl<F, G, X, M, T, E> Future for Guarded<F, G, X, M>

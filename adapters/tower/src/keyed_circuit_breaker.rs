@@ -1,11 +1,15 @@
+use core::fmt;
+use core::future::Future;
 use core::hash::Hash;
 use core::ops::Deref;
+use core::pin::Pin;
 use core::task::{Context, Poll};
 
-use aplomb::circuit_breaker::{KeyedEvent, OfOwnedKey, Permit, Trip, Verdict};
+use aplomb::circuit_breaker::{Circuit, KeyedEvent, OfOwnedKey, Permit, Trip, Verdict};
 use aplomb::key::KeyHash;
 use aplomb::observe::SharedObserver;
 use aplomb::{Backoff, BreakerError, Judge, KeyedCircuitBreaker as Breakers, Platform, Storage};
+use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -18,7 +22,7 @@ use crate::when_ready::WhenReady;
 ///
 /// # Readiness
 ///
-/// It is ready at once: which breaker decides is known when there is a request. A call that is let through waits in its future until the service within is ready, and that is part of what the breaker measures; one that is rejected does not.
+/// It is ready at once: which breaker decides is known when there is a request. A call that is let through waits in its future until the service within is ready, which makes it no slower for the breaker; one that is rejected does not.
 ///
 /// # Examples
 ///
@@ -94,7 +98,7 @@ where
 {
     type Response = S::Response;
     type Error = M::Error;
-    type Future = Guarded<WhenReady<S, Q>, Permit<OfOwnedKey<L, K>>, BreakerError<S::Error>, M>;
+    type Future = InCircuit<S, Q, OfOwnedKey<L, K>, M>;
 
     fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))
@@ -102,9 +106,50 @@ where
 
     fn call(&mut self, request: Q) -> Self::Future {
         let mode = self.mode.clone();
-        match Breakers::permit_owned(self.breakers.clone(), self.key_of.key(&request)) {
+        let call = match Breakers::permit_owned(self.breakers.clone(), self.key_of.key(&request)) {
             Ok(permit) => Guarded::running(WhenReady::new(self.inner.clone(), request), permit, mode),
             Err(error) => Guarded::refused(error.of_operation(), mode),
+        };
+        InCircuit { call }
+    }
+}
+
+pin_project! {
+    /// A call that a breaker has let through, and that waits for the service, or was refused; made by [`KeyedCircuitBreaker`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops the call, or the service with its place in whatever queue that has, and counts as nothing; so does a panic in the call, at once. Polled after its end, it is pending for ever.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct InCircuit<S, Q, C, M>
+    where
+        S: Service<Q>,
+        C: Circuit,
+    {
+        #[pin]
+        call: Guarded<WhenReady<S, Q>, Permit<C>, BreakerError<S::Error>, M>,
+    }
+}
+
+impl<S, Q, C, M> Future for InCircuit<S, Q, C, M>
+where
+    S: Service<Q>,
+    C: Circuit<Judge: Judge<S::Response, S::Error, Verdict>>,
+    M: Mode<S::Response, BreakerError<S::Error>>,
+{
+    type Output = Result<S::Response, M::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut call = self.project().call;
+        if let Some(permit) = call.as_mut().guard_if(|call| !call.is_called()) {
+            permit.begin();
         }
+        call.poll(cx)
+    }
+}
+
+impl<S: Service<Q>, Q, C: Circuit, M> fmt::Debug for InCircuit<S, Q, C, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.call.fmt(f)
     }
 }

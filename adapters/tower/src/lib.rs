@@ -15,6 +15,7 @@ mod in_turn;
 mod key;
 mod keyed_circuit_breaker;
 mod keyed_rate_limit;
+mod let_through;
 mod mode;
 #[cfg(feature = "tonic")]
 mod named;
@@ -38,6 +39,7 @@ pub use hedge::HedgeLayer;
 pub use key::KeyOf;
 pub use keyed_circuit_breaker::KeyedCircuitBreakerLayer;
 pub use keyed_rate_limit::KeyedRateLimitLayer;
+pub use let_through::LetThrough;
 pub use mode::{Mode, Respond, Responder, Typed};
 pub use pipeline::PipelineLayer;
 pub use rate_limit::RateLimitLayer;

@@ -19,12 +19,27 @@ pub trait Refusal: Sized {
     /// Whether the pattern has turned the call away, for the sake of what it guards.
     fn is_rejected(&self) -> bool;
 
+    /// The error of the service within, if it was that.
+    fn inner(&self) -> Option<&Self::Inner>;
+
+    /// As [`inner`](Refusal::inner), taken out.
+    fn into_inner(self) -> Option<Self::Inner>;
+
+    /// Why the pattern has ended the call; if it was the service within, it says nothing.
+    fn reason(&self) -> Reason;
+
+    /// How long to wait before it is worth another try, where that is known.
+    fn retry_after(&self) -> Option<Duration>;
+
     /// What the pattern has decided.
     ///
     /// # Errors
     ///
     /// That of the service within, if it was that.
-    fn rejection(self) -> Result<Rejection, Self::Inner>;
+    fn rejection(self) -> Result<Rejection, Self::Inner> {
+        let rejection = Rejection { reason: self.reason(), retry_after: self.retry_after() };
+        self.into_inner().map_or(Ok(rejection), Err)
+    }
 }
 
 /// Why a call has no response of the service's: what a [`Responder`](crate::Responder) makes a response of.
@@ -105,120 +120,69 @@ impl fmt::Display for Rejection {
     }
 }
 
-/// Of a pattern's error that is `Failed`, `Config`, or one of its own: which reasons these are.
+/// Of a pattern's error: how it is made of the service's, and which reasons its own variants are.
 macro_rules! refusals {
-    ($($error:ident: $($own:pat => $why:expr),+;)+) => { $(
+    ($($error:ident, $inner:ident => $failed:expr, { $($own:pat => $why:expr),+ };)+) => { $(
         impl<E> Refusal for $error<E> {
             type Inner = E;
 
-            fn failed(inner: E) -> Self {
-                Self::Failed(inner)
+            fn failed($inner: E) -> Self {
+                $failed
             }
 
             fn is_rejected(&self) -> bool {
                 self.is_rejected()
             }
 
-            fn rejection(self) -> Result<Rejection, E> {
-                let retry_after = self.retry_after();
-                let reason = match self {
-                    Self::Failed(error) => return Err(error),
-                    Self::Config(_) => Reason::Misconfigured,
+            fn inner(&self) -> Option<&E> {
+                self.inner()
+            }
+
+            fn into_inner(self) -> Option<E> {
+                self.into_inner()
+            }
+
+            fn reason(&self) -> Reason {
+                match self {
                     $($own => $why),+
-                };
-                Ok(Rejection { reason, retry_after })
+                }
+            }
+
+            fn retry_after(&self) -> Option<Duration> {
+                self.retry_after()
             }
         }
     )+ };
 }
 
+// A retry and a hedge hand the last error of the service on as it was, and a pipeline tells how the last attempt ended, whichever layer gave up then.
 refusals! {
-    RateLimitError: Self::TableFull { .. } => Reason::Overloaded, _ => Reason::RateLimited;
-    BreakerError: Self::TableFull { .. } => Reason::Overloaded, _ => Reason::CircuitOpen;
-    BulkheadError: _ => Reason::Overloaded;
-    LimitError: _ => Reason::Overloaded;
-    BatchError: Self::QueueFull { .. } => Reason::Overloaded, _ => Reason::Lost;
+    RateLimitError, error => Self::Failed(error), {
+        Self::Config(_) => Reason::Misconfigured, Self::TableFull { .. } => Reason::Overloaded, _ => Reason::RateLimited
+    };
+    BreakerError, error => Self::Failed(error), {
+        Self::Config(_) => Reason::Misconfigured, Self::TableFull { .. } => Reason::Overloaded, _ => Reason::CircuitOpen
+    };
+    BulkheadError, error => Self::Failed(error), { Self::Config(_) => Reason::Misconfigured, _ => Reason::Overloaded };
+    LimitError, error => Self::Failed(error), { Self::Config(_) => Reason::Misconfigured, _ => Reason::Overloaded };
+    BatchError, error => Self::Failed(error), {
+        Self::Config(_) => Reason::Misconfigured, Self::QueueFull { .. } => Reason::Overloaded, _ => Reason::Lost
+    };
+    TimeoutError, error => Self::Failed(error), { _ => Reason::TimedOut };
+    RetryError, error => Self::Refused { attempts: 0, error }, { Self::Config(_) => Reason::Misconfigured, _ => Reason::TimedOut };
+    HedgeError, error => Self::Fatal { attempts: 0, error }, { _ => Reason::Misconfigured };
+    PipelineError, error => Self::failed(error), { error => reason_of(error.cause()) };
 }
 
-impl<E> Refusal for TimeoutError<E> {
-    type Inner = E;
-
-    fn failed(inner: E) -> Self {
-        Self::Failed(inner)
-    }
-
-    fn is_rejected(&self) -> bool {
-        self.is_rejected()
-    }
-
-    fn rejection(self) -> Result<Rejection, E> {
-        match self {
-            Self::Failed(error) => Err(error),
-            Self::TimedOut { .. } => Ok(Rejection { reason: Reason::TimedOut, retry_after: None }),
-        }
-    }
-}
-
-/// The last error of the service is handed on as it was; a rejection is what remains where there is none.
-impl<E> Refusal for RetryError<E> {
-    type Inner = E;
-
-    fn failed(inner: E) -> Self {
-        Self::Refused { attempts: 0, error: inner }
-    }
-
-    fn is_rejected(&self) -> bool {
-        self.is_rejected()
-    }
-
-    fn rejection(self) -> Result<Rejection, E> {
-        let reason = if matches!(self, Self::Config(_)) { Reason::Misconfigured } else { Reason::TimedOut };
-        self.into_inner().map_or(Ok(Rejection { reason, retry_after: None }), Err)
-    }
-}
-
-/// The last error of the service is handed on as it was; a configuration that makes no sense is what remains.
-impl<E> Refusal for HedgeError<E> {
-    type Inner = E;
-
-    fn failed(inner: E) -> Self {
-        Self::Fatal { attempts: 0, error: inner }
-    }
-
-    fn is_rejected(&self) -> bool {
-        self.is_rejected()
-    }
-
-    fn rejection(self) -> Result<Rejection, E> {
-        self.into_inner().map_or(Ok(Rejection { reason: Reason::Misconfigured, retry_after: None }), Err)
-    }
-}
-
-/// By how the last attempt ended, whichever layer gave up then.
-impl<E> Refusal for PipelineError<E> {
-    type Inner = E;
-
-    fn failed(inner: E) -> Self {
-        Self::failed(inner)
-    }
-
-    fn is_rejected(&self) -> bool {
-        self.is_rejected()
-    }
-
-    fn rejection(self) -> Result<Rejection, E> {
-        let retry_after = self.retry_after();
-        let of_layer = match self.into_cause() {
-            Cause::Failed(error) => return Err(error),
-            Cause::RateLimiter(error) => error.rejection(),
-            Cause::CircuitBreaker(error) => error.rejection(),
-            Cause::Bulkhead(error) => error.rejection(),
-            Cause::AdaptiveLimit(error) => error.rejection(),
-            Cause::TimedOut { .. } => Ok(Rejection { reason: Reason::TimedOut, retry_after }),
-            Cause::Config(_) => Ok(Rejection { reason: Reason::Misconfigured, retry_after }),
-            // A layer of one's own.
-            _ => Ok(Rejection { reason: Reason::Overloaded, retry_after }),
-        };
-        of_layer.map_err(|never| match never {})
+fn reason_of<E>(cause: &Cause<E>) -> Reason {
+    match cause {
+        Cause::RateLimiter(error) => error.reason(),
+        Cause::CircuitBreaker(error) => error.reason(),
+        Cause::Bulkhead(error) => error.reason(),
+        Cause::AdaptiveLimit(error) => error.reason(),
+        Cause::TimedOut { .. } => Reason::TimedOut,
+        Cause::Config(_) => Reason::Misconfigured,
+        // A layer of one's own.
+        _ => Reason::Overloaded,
     }
 }

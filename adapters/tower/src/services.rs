@@ -8,7 +8,7 @@ pub use crate::fallback::{Fallback, WithFallback};
 pub use crate::future::{Concluded, Guard, Guarded};
 pub use crate::hedge::Hedge;
 pub use crate::in_turn::InTurn;
-pub use crate::keyed_circuit_breaker::KeyedCircuitBreaker;
+pub use crate::keyed_circuit_breaker::{InCircuit, KeyedCircuitBreaker};
 pub use crate::keyed_rate_limit::KeyedRateLimit;
 pub use crate::pipeline::Pipeline;
 pub use crate::rate_limit::RateLimit;

@@ -3,11 +3,13 @@
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use aplomb::circuit_breaker::State;
 use aplomb::layers;
 use aplomb::pipeline::TimeoutLayer;
+use aplomb_tokio::adaptive_limit::Aimd;
 use aplomb_tokio::{Tokio, prelude::*};
-use aplomb_tower::PipelineLayer;
 use aplomb_tower::http::{GrpcStatus, HttpStatus, Idempotent, ServerErrors, Transient};
+use aplomb_tower::{BulkheadLayer, PipelineLayer, RateLimitLayer};
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
@@ -119,4 +121,76 @@ async fn a_call_that_is_dropped_gives_all_back() {
     runs.abort();
     assert!(runs.await.unwrap_err().is_cancelled());
     assert_eq!(PLACES.snapshot().running, 0);
+}
+
+/// What has waited for the service within to be ready, and was not called, says nothing of it.
+#[tokio::test(start_paused = true)]
+async fn what_timed_out_before_the_service_was_ready_is_nothing() {
+    static PLACES: Bulkhead = Bulkhead::new(1);
+    static BREAKER: CircuitBreaker = CircuitBreaker::consecutive(1);
+    static LIMIT: AdaptiveLimit<Aimd> = checked!(
+        AdaptiveLimit::new()
+            .algorithm(Aimd::new(secs(9)))
+            .initial_limit(10)
+            .window(ms(0))
+            .min_calls(1)
+            .overload_tolerance(percent(0))
+    );
+    type Layers = layers![&'static CircuitBreaker, &'static AdaptiveLimit<Aimd>, TimeLimit];
+    static GUARDED: Pipeline<Layers> = Pipeline::new().circuit_breaker(&BREAKER).adaptive_limit(&LIMIT).timeout(secs(1));
+    static CALLED: AtomicU32 = AtomicU32::new(0);
+    let service = PipelineLayer::new(&GUARDED).layer(BulkheadLayer::new(&PLACES).layer(service_fn(async |()| {
+        CALLED.fetch_add(1, Ordering::Relaxed);
+        std::future::pending::<Result<(), Infallible>>().await
+    })));
+    let held = PLACES.try_acquire().unwrap();
+    assert!(service.clone().oneshot(()).await.unwrap_err().is_timeout());
+    assert_eq!((CALLED.load(Ordering::Relaxed), BREAKER.state(), LIMIT.limit()), (0, State::Closed, 10));
+    drop(held);
+    assert!(service.oneshot(()).await.unwrap_err().is_timeout());
+    assert_eq!((CALLED.load(Ordering::Relaxed), BREAKER.state(), LIMIT.limit()), (1, State::Open, 9), "it was called");
+}
+
+/// Nor does that wait make a call slow, or count as latency.
+#[tokio::test(start_paused = true)]
+async fn the_time_of_a_call_counts_from_when_the_service_is_called() {
+    static QUOTA: RateLimiter = checked!(RateLimiter::with_burst(Rate::per_second(1), 1));
+    static BREAKER: CircuitBreaker<LastCalls> =
+        checked!(CircuitBreaker::last_calls(4).min_calls(1).slow_calls(ms(500), percent(50)));
+    static LIMIT: AdaptiveLimit<Aimd> =
+        checked!(AdaptiveLimit::new().algorithm(Aimd::new(ms(500))).initial_limit(4).window(ms(0)).min_calls(1));
+    type Layers = layers![&'static CircuitBreaker<LastCalls>, &'static AdaptiveLimit<Aimd>];
+    static GUARDED: Pipeline<Layers> = Pipeline::new().circuit_breaker(&BREAKER).adaptive_limit(&LIMIT);
+    let service =
+        PipelineLayer::new(&GUARDED).layer(RateLimitLayer::new(&QUOTA).layer(service_fn(async |takes: std::time::Duration| {
+            sleep(takes).await;
+            Ok::<_, Infallible>(())
+        })));
+    let began = Instant::now();
+    for call in [0; 4].map(|_| tokio::spawn(service.clone().oneshot(ms(10)))) {
+        call.await.unwrap().unwrap();
+    }
+    assert_eq!(began.elapsed(), ms(3_010));
+    assert_eq!(BREAKER.state(), State::Closed);
+    assert!(LIMIT.limit() >= 4);
+    for _ in 0..2 {
+        service.clone().oneshot(ms(600)).await.unwrap();
+    }
+    assert_eq!(BREAKER.state(), State::Open, "two of four were slow");
+}
+
+/// A start that never came to the service has cost nothing.
+#[tokio::test(start_paused = true)]
+async fn a_hedge_that_waits_within_to_the_end_is_paid_back() {
+    static HEDGE: Hedge = Hedge::after(ms(50)).burst(1);
+    static PLACES: Bulkhead = Bulkhead::new(1);
+    static GUARDED: Pipeline<layers![&'static Hedge]> = Pipeline::new().hedge(&HEDGE);
+    let service = PipelineLayer::new(&GUARDED).layer(BulkheadLayer::new(&PLACES).layer(service_fn(async |()| {
+        sleep(ms(100)).await;
+        Ok::<_, Infallible>("done")
+    })));
+    for hedges in 1..=3 {
+        assert_eq!(service.clone().oneshot(()).await.unwrap(), "done");
+        assert_eq!((HEDGE.snapshot().hedges, HEDGE.snapshot().denied), (hedges, 0));
+    }
 }

@@ -161,8 +161,8 @@ impl<A: Algorithm> Machine<A> {
             // So no call outweighs all others; and what all take longer for counts whole within a few windows.
             self.longest = latency.clamp(1, u64::MAX / OUTLIER) * OUTLIER;
             let next = terms.algorithm.measured(&mut self.state, limit, &Sample::new(latency, measured, in_flight));
-            // How long calls take says nothing of a limit that most of is not in use.
-            if in_flight < admitted.div_ceil(2) { limit } else { next }
+            // How long calls take does not say that there might be more than are made.
+            if in_flight < admitted.div_ceil(2) { next.min(limit) } else { next }
         };
         self.limit = next.min(terms.max).max(terms.min);
         self.admitted(terms)
@@ -218,6 +218,15 @@ mod tests {
     fn it_grows_only_if_half_of_it_is_in_use() {
         assert_eq!(play(&AIMD, 10, &[(4, 0, 1), (5, 1, 2), (5, 2, 3), (6, 3, 4)]), [10, 11, 11, 12]);
         assert_eq!(play(&AIMD, 2, &[(1, 0, 1), (1, 1, 2), (2, 2, 3)]), [3, 3, 4], "half of 3 is 2 calls");
+    }
+
+    #[test]
+    fn it_shrinks_however_few_are_under_way() {
+        let terms = terms(Gradient::new(), 1, 1_000);
+        let mut machine = begun(&terms, 100);
+        let calls = [(0, 10), (10, 20), (20, 30), (30, 70)];
+        let limits = calls.map(|(began, ended)| machine.record(&terms, 100, 10, call(at(began), at(ended))));
+        assert_eq!(limits, [100, 100, 100, 94]);
     }
 
     #[test]

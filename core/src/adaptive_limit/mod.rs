@@ -16,7 +16,7 @@
 //! # What it promises
 //!
 //! - Never more than the limit start. It is always from [`min_limit`](AdaptiveLimit::min_limit) to [`max_limit`](AdaptiveLimit::max_limit). When it shrinks, nobody is disturbed: what runs ends, and nobody starts before enough have.
-//! - It never grows while less than half of it is in use, nor after an overload: latency says nothing of calls that were not made.
+//! - It never grows while less than half of it is in use, nor after an overload: latency says nothing of calls that were not made. It may shrink at any time.
 //! - First come, first served, as in a [bulkhead](crate::bulkhead): a queue with an end, a limit to the time in it, room at once when somebody leaves. A place is free as soon as its operation has ended, was dropped, or has panicked.
 //! - A call is measured from its start to its end, by one reading of the clock at each. How long it waited for its place is not in it. A call that is dropped or panics, and by default one that fails, counts as nothing.
 //! - One overload is answered once: calls that had begun before the limit last gave way don't make it give way again, however many of them fail.
@@ -36,8 +36,8 @@
 //! | [`Vegas`] | `C` and a few; up to `2 C` where calls are not alike | average latency, against that without a queue | lowest latency |
 //! | [`Aimd`] | where calls take `max_latency` | overload only | when what is too slow is known; errors that tell |
 //!
-//! Gradient and Vegas let in half as many as the limit, for two windows, when it has been reached in two, and then once in a hundred in which it is: there is no other way to tell a service that has become slower from a queue of one's own. It costs about a hundredth of the throughput, when callers are
-//! kept waiting anyway. The limit itself is not touched: an overload, or a lack of calls, ends it, and all of it is there again, less what the overload costs. Or a rule of one's own: [`Algorithm`].
+//! Gradient and Vegas let in half as many, for two windows, when half of the limit was in use in two; then once in a hundred in which all of it is; and when not all of it is, but calls have taken half as long again as before in five in a row, no more often either. There is no other way to tell a service that has become slower from a queue of one's own. It costs about a
+//! hundredth of the throughput, when callers are kept waiting anyway. The limit itself is not touched: an overload, or a lack of calls, ends it, and all of it is there again, less what the overload costs. Or a rule of one's own: [`Algorithm`].
 //!
 //! # What is a sign of overload
 //!

@@ -99,6 +99,12 @@ where
         D: Drive<F, Fut, Output = Result<T, E>>,
     {
         let mut stage = self.project().stage;
+        if let StageProjection::Running { operation, permit } = stage.as_mut().project()
+            && drive.waits(&operation)
+        {
+            // What it waits for is none of the service's time.
+            permit.begin();
+        }
         if let StageProjection::Start { limit, waits, operation } = stage.as_mut().project() {
             let (Some(limit), Some(operation)) = (limit.take(), operation.take()) else { return Poll::Pending };
             match limit.enter(*waits) {

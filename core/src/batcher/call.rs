@@ -1,5 +1,6 @@
 use core::fmt;
 use core::future::Future;
+use core::marker::PhantomData;
 use core::ops::Deref;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
@@ -22,7 +23,7 @@ use crate::time::Clock;
 impl<P: Platform, I, T, E, S: Storage, O: SharedObserver<Event>> Batcher<P, I, T, E, S, O> {
     /// Brings an item, and ends with its result. If this caller comes to lead its batch, it calls the operation, with the items of all; it ends with as many results, in the same order, or with an error for all.
     ///
-    /// If the caller that leads is dropped while its operation runs, that is dropped, and the items of the others are started again, by the one that has waited longest with its own operation: for what may be done twice, as whatever reads. [`call_once`](Batcher::call_once) is for the rest.
+    /// If the caller that leads is dropped while its operation runs, that is dropped, and this item is started again, with those of others, by the one that has waited longest with its own operation: for what may be done twice, as whatever reads. [`call_once`](Batcher::call_once) is for the rest.
     ///
     /// Results are values, or each a `Result` of its own: see [`Answer`].
     ///
@@ -63,7 +64,7 @@ impl<P: Platform, I, T, E, S: Storage, O: SharedObserver<Event>> Batcher<P, I, T
         Call::new(self, item, operation)
     }
 
-    /// As [`call`](Batcher::call), for what must not be done twice, and for items that cannot be cloned: if this caller leads and is dropped while its operation runs, the others end with [`BatchError::Abandoned`].
+    /// As [`call`](Batcher::call), for what must not be done twice, and for items that cannot be cloned: if the caller that leads is dropped while its operation runs, this one ends with [`BatchError::Abandoned`]. Both may meet in one batch.
     ///
     /// # Errors
     ///
@@ -105,7 +106,7 @@ impl<P: Platform, I, T, E, S: Storage, O: SharedObserver<Event>> Batcher<P, I, T
     pub const fn call_operation<B, K, F, R, X>(this: B, item: I, operation: F) -> Call<B, P, I, T, E, S, O, K, F, F::Future>
     where
         B: Deref<Target = Self>,
-        K: Keep<I, S>,
+        K: Keep<I>,
         F: BatchOperation<S::Slots<I>, Future: Future<Output = Result<R, E>>>,
         R: AsRef<[X]> + IntoIterator<Item = X>,
         X: Answer<T, E>,
@@ -164,7 +165,7 @@ pin_project! {
     ///
     /// # Cancel safety
     ///
-    /// Dropping it before its batch has started takes its item out of it. Dropping it later drops its result, or, if it leads, the operation; then the items of the others are started again, or [end](BatchError::Abandoned), by how it was made. If the operation panics, the others
+    /// Dropping it before its batch has started takes its item out of it. Dropping it later drops its result, or, if it leads, the operation; then the items of the others are started again, or [end](BatchError::Abandoned), by how each was brought. If the operation panics, the others
     /// end. Polled after its end, it is pending for ever.
     #[must_use = "futures do nothing unless polled"]
     pub struct Call<B, P, I, T, E, S, O, K, F, Fut>
@@ -173,7 +174,7 @@ pin_project! {
         P: Platform,
         S: Storage,
         O: SharedObserver<Event>,
-        K: Keep<I, S>,
+        K: Keep<I>,
     {
         // None once it waits, or has ended.
         item: Option<I>,
@@ -183,8 +184,9 @@ pin_project! {
         running: Option<Fut>,
         #[pin]
         alarm: Alarm<<P::Clock as Clock>::Sleep>,
+        keep: PhantomData<fn() -> K>,
         // The last to be dropped: whoever is woken by that finds what this held free.
-        role: Role<B, P, I, T, E, S, O, K>,
+        role: Role<B, P, I, T, E, S, O>,
     }
 }
 
@@ -194,11 +196,11 @@ where
     P: Platform,
     S: Storage,
     O: SharedObserver<Event>,
-    K: Keep<I, S>,
+    K: Keep<I>,
 {
     const fn new(batcher: B, item: I, operation: F) -> Self {
         let role = Role::new(batcher);
-        Self { item: Some(item), operation: Some(operation), running: None, alarm: Alarm::new(), role }
+        Self { item: Some(item), operation: Some(operation), running: None, alarm: Alarm::new(), keep: PhantomData, role }
     }
 
     fn give_up(self: Pin<&mut Self>) {
@@ -216,7 +218,7 @@ where
     P: Platform,
     S: Storage,
     O: SharedObserver<Event>,
-    K: Keep<I, S>,
+    K: Keep<I>,
     F: BatchOperation<S::Slots<I>, Future = Fut>,
     Fut: Future<Output = Result<R, E>>,
     R: AsRef<[X]> + IntoIterator<Item = X>,
@@ -232,7 +234,7 @@ where
                 if this.operation.is_none() {
                     return Poll::Pending;
                 }
-                let turn = ready!(this.role.poll_turn(this.item, this.alarm.as_mut(), cx));
+                let turn = ready!(this.role.poll_turn(this.item, K::CLONE, this.alarm.as_mut(), cx));
                 let Some(operation) = this.operation.take() else { return Poll::Pending };
                 this.alarm.disarm();
                 match turn {
@@ -257,7 +259,7 @@ where
     P: Platform,
     S: Storage,
     O: SharedObserver<Event>,
-    K: Keep<I, S>,
+    K: Keep<I>,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Call").field("stage", &self.role.stage()).finish_non_exhaustive()

@@ -35,7 +35,7 @@ pub enum BatchError<E = Infallible> {
         /// How many results.
         results: usize,
     },
-    /// The batch was given up after it had started, by another caller: its operation has panicked, or it was dropped, and [may not be started again](crate::Batcher::call_once). What has become of the item is not known.
+    /// The batch was given up after it had started, by another caller: its operation has panicked, or it was dropped, and the item [may not be started again](crate::Batcher::call_once). What has become of the item is not known.
     Abandoned,
     /// It was in a batch that failed, or failed alone.
     Failed(E),

@@ -39,12 +39,12 @@ pub enum Event {
         /// How many items it has.
         items: u32,
     },
-    /// The caller that led a batch has left, and the items of the others wait to be started again.
+    /// The caller that led a batch has left, and those of the others' items that may be started again wait for that.
     HandedOver {
         /// How many these are.
         items: u32,
     },
-    /// A batch was given up: its operation has panicked, or may not be started again. The others end with [`Abandoned`](super::BatchError::Abandoned).
+    /// Of a batch that was given up, these may not be started again: its operation has panicked, or they may go but once. They end with [`Abandoned`](super::BatchError::Abandoned).
     Abandoned {
         /// How many these are.
         items: u32,

@@ -1,74 +1,25 @@
-use crate::storage::{Slots, Storage};
+/// Makes a clone of an item.
+pub(super) type CloneOf<I> = fn(&I) -> I;
 
-/// Whether the items of a batch are kept while it runs: [`Again`], or [`Once`].
-pub trait Keep<I, S: Storage> {
-    /// What is kept.
+/// Whether an item may be started again, when who led its batch was dropped: [`Again`], or [`Once`].
+pub trait Keep<I> {
+    /// What makes the clones from which it is.
     #[doc(hidden)]
-    type Kept;
-
-    /// Nothing yet.
-    #[doc(hidden)]
-    const NOTHING: Self::Kept;
-
-    /// Keeps the items of a batch.
-    #[doc(hidden)]
-    fn keep(kept: &mut Self::Kept, items: &S::Slots<I>);
-
-    /// Takes an item out again, if they are kept.
-    #[doc(hidden)]
-    fn take(kept: &mut Self::Kept, index: u32) -> Option<I>;
-
-    /// Whether any are.
-    #[doc(hidden)]
-    fn is_kept(kept: &Self::Kept) -> bool;
+    const CLONE: Option<CloneOf<I>>;
 }
 
-/// Of a call: if it leads and is dropped, the others' items are started [again](super::Batcher::call).
+/// Of a call: if who leads its batch is dropped, its item is started [again](super::Batcher::call).
 #[derive(Debug, Clone, Copy)]
 pub struct Again;
 
-/// Of a call: if it leads and is dropped, [nothing starts twice](super::Batcher::call_once).
+/// Of a call: its item is [never started twice](super::Batcher::call_once).
 #[derive(Debug, Clone, Copy)]
 pub struct Once;
 
-impl<I: Clone, S: Storage> Keep<I, S> for Again {
-    type Kept = S::Slots<Option<I>>;
-
-    const NOTHING: Self::Kept = <S::Slots<Option<I>> as Slots<Option<I>>>::EMPTY;
-
-    fn keep(kept: &mut Self::Kept, items: &S::Slots<I>) {
-        let items = items.as_slice();
-        // Of one alone, nobody else waits.
-        if let [_, _, ..] = items {
-            kept.reserve(items.len());
-            for item in items {
-                // There is as much room as for the items themselves.
-                let _full = kept.try_push(Some(item.clone()));
-            }
-        }
-    }
-
-    fn take(kept: &mut Self::Kept, index: u32) -> Option<I> {
-        kept.as_mut_slice().get_mut(usize::try_from(index).ok()?)?.take()
-    }
-
-    fn is_kept(kept: &Self::Kept) -> bool {
-        !kept.as_slice().is_empty()
-    }
+impl<I: Clone> Keep<I> for Again {
+    const CLONE: Option<CloneOf<I>> = Some(I::clone);
 }
 
-impl<I, S: Storage> Keep<I, S> for Once {
-    type Kept = ();
-
-    const NOTHING: () = ();
-
-    fn keep((): &mut (), _items: &S::Slots<I>) {}
-
-    fn take((): &mut (), _index: u32) -> Option<I> {
-        None
-    }
-
-    fn is_kept((): &()) -> bool {
-        false
-    }
+impl<I> Keep<I> for Once {
+    const CLONE: Option<CloneOf<I>> = None;
 }

@@ -1,6 +1,7 @@
 use core::task::Waker;
 
 use super::event::Cause;
+use super::keep::CloneOf;
 use crate::storage::{Slots, Storage};
 use crate::sync::flights::Berths;
 use crate::sync::wait_list::{Key, Queue, Removed, Slab, Turn};
@@ -41,6 +42,7 @@ enum Seat<I, T, L> {
         batch: L,
         index: u32,
         weight: u32,
+        clone: Option<CloneOf<I>>,
     },
     Ended(T),
 }
@@ -49,6 +51,8 @@ struct Waiting<I> {
     /// It is always there, between one lock and the next.
     item: Option<I>,
     weight: u32,
+    /// If it may be started again.
+    clone: Option<CloneOf<I>>,
     arrival: Arrival,
 }
 
@@ -72,17 +76,19 @@ pub(super) struct Ticket<L> {
 }
 
 /// A batch that has started.
-pub(super) struct Started<B, L> {
+pub(super) struct Started<I, B, L> {
     pub(super) ticket: Ticket<L>,
     pub(super) items: B,
+    /// If one that is not the leader's may be started again.
+    pub(super) clone: Option<CloneOf<I>>,
     pub(super) cause: Cause,
     /// The leader's own, to be dropped outside the lock.
     _unused: Option<Waker>,
 }
 
 /// What a caller is told.
-pub(super) enum News<T, B, L> {
-    Starts(Started<B, L>),
+pub(super) enum News<I, T, B, L> {
+    Starts(Started<I, B, L>),
     /// It looks at the time.
     Looks,
     /// It is woken.
@@ -96,13 +102,14 @@ pub(super) struct Left<I, T, L> {
     _rest: Option<Removed<Seat<I, T, L>>>,
 }
 
-type NewsOf<I, T, S> = News<T, <S as Storage>::Slots<I>, <S as Storage>::Link>;
+type NewsOf<I, T, S> = News<I, T, <S as Storage>::Slots<I>, <S as Storage>::Link>;
+type StartedOf<I, S> = Started<I, <S as Storage>::Slots<I>, <S as Storage>::Link>;
 
 /// A caller that has come: where it sits, what it is told, and who is to be woken.
 pub(super) type Entered<I, T, S> = (Key<<S as Storage>::Link>, NewsOf<I, T, S>, Option<Waker>);
 
 /// When to look again, or the batch that has started.
-type Looked<I, S> = Result<Instant, Started<<S as Storage>::Slots<I>, <S as Storage>::Link>>;
+type Looked<I, S> = Result<Instant, StartedOf<I, S>>;
 
 /// There is no place, and so many wait, or have all that there are. The waker comes back.
 pub(super) struct Full(pub(super) u32, pub(super) Waker);
@@ -123,6 +130,7 @@ impl<I, T, S: Storage> Machine<I, T, S> {
         terms: &Terms,
         item: &mut Option<I>,
         weight: u32,
+        clone: Option<CloneOf<I>>,
         since: Instant,
         waker: Waker,
     ) -> Result<Entered<I, T, S>, Full> {
@@ -131,7 +139,7 @@ impl<I, T, S: Storage> Machine<I, T, S> {
             return Err(Full(waiting, waker));
         }
         let number = self.came.wrapping_add(1);
-        let waits = Seat::Waits(Waiting { item: None, weight, arrival: Arrival::New { number, since } });
+        let waits = Seat::Waits(Waiting { item: None, weight, clone, arrival: Arrival::New { number, since } });
         let key = match self.seats.push(&mut self.line, waits, waker) {
             Ok(key) => key,
             Err(full) => return Err(Full(self.seats.places(), full.0)),
@@ -142,11 +150,12 @@ impl<I, T, S: Storage> Machine<I, T, S> {
         self.came = number;
         self.weight = self.weight.saturating_add(weight.into());
         let (news, looks) = match self.due(terms) {
-            Some(cause) if self.has_room(terms) && self.is_one_batch(terms) => {
+            // What was handed back is for the first in the line, who has been told.
+            Some(cause) if cause != Cause::Handover && self.has_room(terms) && self.is_one_batch(terms) => {
                 let started = self.start(terms, key, cause);
                 (started.map_or(News::Waits, News::Starts), None)
             }
-            // It is in none of the batches that could start: the first in the line is in the next one.
+            // It starts none itself: the first in the line does, of the next batch.
             Some(_) if self.has_room(terms) => (News::Waits, self.first_waker()),
             None if waiting == 0 => (News::Looks, None),
             Some(_) | None => (News::Waits, None),
@@ -244,32 +253,21 @@ impl<I, T, S: Storage> Machine<I, T, S> {
         }
     }
 
-    /// A batch is over, and all have their results. Who is to look at the line now.
-    pub(super) fn end(&mut self, terms: &Terms, ticket: Ticket<S::Link>) -> Option<Waker> {
-        let was_full = !self.has_room(terms);
-        self.running.vacate(ticket.batch);
-        if was_full { self.first_waker() } else { None }
-    }
-
-    /// A leader leaves before its batch has ended, and hands the items back: those who still wait for them come first in the line, and go at once. How many there are, and who is to look at the line now.
-    pub(super) fn hand_back(
-        &mut self,
-        terms: &Terms,
-        ticket: Ticket<S::Link>,
-        mut take: impl FnMut(u32) -> Option<I>,
-    ) -> (u32, Option<Waker>) {
-        let Some(members) = self.running.get_mut(ticket.batch).copied() else { return (0, None) };
-        let mut more: u64 = 0;
-        self.seats.for_each(&members, |seat| {
-            if let Seat::Runs { index, weight, .. } = *seat {
-                more = more.saturating_add(weight.into());
-                *seat = Seat::Waits(Waiting { item: take(index), weight, arrival: Arrival::Again });
-            }
+    /// A leader leaves before its batch has ended, and hands back the items that it has kept and that may be started again: those who still wait for them come first in the line, and go at once. How many there are.
+    pub(super) fn hand_back(&mut self, ticket: Ticket<S::Link>, mut take: impl FnMut(u32) -> Option<I>) -> u32 {
+        let Some(members) = self.running.get_mut(ticket.batch) else { return 0 };
+        let (mut again, mut more) = (Queue::new(), 0_u64);
+        self.seats.move_where(members, &mut again, |seat| {
+            let Seat::Runs { index, weight, clone: clone @ Some(_), .. } = *seat else { return false };
+            let item @ Some(_) = take(index) else { return false };
+            more = more.saturating_add(weight.into());
+            *seat = Seat::Waits(Waiting { item, weight, clone, arrival: Arrival::Again });
+            true
         });
         self.weight = self.weight.saturating_add(more);
-        self.seats.prepend(&mut self.line, members);
-        let looks = self.end(terms, ticket);
-        (members.len(), if members.is_empty() { looks } else { looks.or_else(|| self.first_waker()) })
+        let items = again.len();
+        self.seats.prepend(&mut self.line, again);
+        items
     }
 
     /// Who of a batch has no result yet.
@@ -283,6 +281,13 @@ impl<I, T, S: Storage> Machine<I, T, S> {
         let Some(seat) = self.seats.front_mut(members) else { return (None, Some(outcome)) };
         *seat = Seat::Ended(outcome);
         (self.seats.grant_front(members), None)
+    }
+
+    /// A batch is over, and nobody is in it any more. Who is to look at the line now.
+    pub(super) fn end(&mut self, terms: &Terms, ticket: Ticket<S::Link>) -> Option<Waker> {
+        let was_full = !self.has_room(terms);
+        self.running.vacate(ticket.batch);
+        if was_full || self.due(terms) == Some(Cause::Handover) { self.first_waker() } else { None }
     }
 
     /// Why the first in the line may start, whatever the time.
@@ -313,14 +318,14 @@ impl<I, T, S: Storage> Machine<I, T, S> {
     }
 
     /// Takes as many as go into one batch from the front of the line. One of them leads.
-    fn start(&mut self, terms: &Terms, leader: Key<S::Link>, cause: Cause) -> Option<Started<S::Slots<I>, S::Link>> {
+    fn start(&mut self, terms: &Terms, leader: Key<S::Link>, cause: Cause) -> Option<StartedOf<I, S>> {
         let batch = self.running.take(Queue::new())?;
-        let (mut members, mut unused) = (Queue::new(), None);
+        let (mut members, mut unused, mut any_clone) = (Queue::new(), None, None);
         let mut ticket = Ticket { batch, index: 0, items: 0 };
         let (mut items, mut heavy) = (<S::Slots<I> as Slots<I>>::EMPTY, 0_u64);
         items.reserve(usize::try_from(self.line.len().min(terms.max_items)).unwrap_or(0));
         while let Some(Seat::Waits(first)) = self.seats.front_mut(&self.line) {
-            let (weight, is_full) = (first.weight, ticket.items >= terms.max_items);
+            let (weight, clone, is_full) = (first.weight, first.clone, ticket.items >= terms.max_items);
             heavy = heavy.saturating_add(weight.into());
             if ticket.items > 0 && (is_full || heavy > terms.max_weight) {
                 break;
@@ -334,14 +339,15 @@ impl<I, T, S: Storage> Machine<I, T, S> {
                 ticket.index = index;
                 unused = self.seats.pop_front(&mut self.line).and_then(|removed| removed.waker);
             } else if let Some(first) = self.seats.front_mut(&self.line) {
-                *first = Seat::Runs { batch, index, weight };
+                *first = Seat::Runs { batch, index, weight, clone };
+                any_clone = any_clone.or(clone);
                 self.seats.move_front(&mut self.line, &mut members);
             }
         }
         if let Some(place) = self.running.get_mut(batch) {
             *place = members;
         }
-        Some(Started { ticket, items, cause, _unused: unused })
+        Some(Started { ticket, items, clone: any_clone, cause, _unused: unused })
     }
 }
 

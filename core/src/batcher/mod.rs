@@ -17,7 +17,7 @@
 //! - Without `max_wait`, a batch has what comes in the same turn of the executor: the first caller yields once.
 //! - Each caller has its own result, moved, in the order of the items. An item may [fail for itself](Answer), and an operation for all, with clones of its error. Where there are not as many results as items, all end with [`BatchError::WrongLength`]: which one is whose cannot be told.
 //! - A caller that is dropped before the start takes its item with it. One that is dropped later, and does not lead, drops its result, and harms nobody.
-//! - A leader that is dropped while its operation runs hands the items of the others back: they are first in the line, and the one that has waited longest starts them again, at once, with its own operation. Of [`call_once`](Batcher::call_once) nothing starts twice: the others end with [`BatchError::Abandoned`].
+//! - A leader that is dropped while its operation runs hands the items of the others back: they are first in the line, and the one that has waited longest starts them again, at once, with its own operation. What came by [`call_once`](Batcher::call_once) is not among them: it ends with [`BatchError::Abandoned`]. Whether an item may go twice is for its own caller to say, whoever leads.
 //! - If an operation panics, it does so for its leader; the others end with `Abandoned`. Items that make an operation panic would else do so for one caller after another.
 //! - With [`max_concurrent`](Batcher::max_concurrent), no more batches are under way at once; what comes meanwhile is collected, up to [`max_waiting`](Batcher::max_waiting), and those after that are turned away at once.
 //! - [`flush`](Batcher::flush) starts what waits.
@@ -35,7 +35,7 @@
 //!
 //! # What it costs
 //!
-//! A call takes the lock when it comes and when it has its result, reads the clock once if there is a time to wait, and is polled twice. The first in the line has the one timer. On the heap, a batch allocates its items, once, and clones of them with [`call`](Batcher::call); a call of itself nothing. In place, a batch lies in its caller's future, and all that wait or are
+//! A call takes the lock when it comes and when it has its result, reads the clock once if there is a time to wait, and is polled twice. The first in the line has the one timer. On the heap, a batch allocates its items, once, and clones of them if any but its leader's came by [`call`](Batcher::call); a call of itself nothing. In place, a batch and its clones lie in its leader's future, and all that wait or are
 //! under way, without those who lead, share the `N` places of `Inline<N>`.
 //!
 //! # How others differ

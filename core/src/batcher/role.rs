@@ -6,30 +6,29 @@ use core::task::{Context, Poll, Waker, ready};
 use super::answer::Answer;
 use super::error::BatchError;
 use super::event::Event;
-use super::keep::Keep;
+use super::keep::CloneOf;
 use super::machine::{Full, Left, News, Started, Ticket};
 use super::settings::Batcher;
 use crate::alarm::Alarm;
 use crate::observe::SharedObserver;
 use crate::panicking::wake_all;
 use crate::platform::Platform;
-use crate::storage::Storage;
+use crate::storage::{Slots, Storage};
 use crate::sync::wait_list::Key;
 use crate::time::{Clock, Instant};
 
 /// What a caller is to the batcher, which is given up when this is dropped.
-pub(super) struct Role<B, P, I, T, E, S, O, K>
+pub(super) struct Role<B, P, I, T, E, S, O>
 where
     B: Deref<Target = Batcher<P, I, T, E, S, O>>,
     P: Platform,
     S: Storage,
     O: SharedObserver<Event>,
-    K: Keep<I, S>,
 {
     batcher: B,
     stands: Stands<S::Link>,
-    /// Of a leader: the items of its batch.
-    kept: K::Kept,
+    /// Of a leader: clones of the items of its batch, without its own, if any may be started again.
+    kept: Kept<I, S>,
 }
 
 #[derive(Clone, Copy)]
@@ -46,19 +45,21 @@ pub(super) enum Turn<B, T, E> {
     Ended(Result<T, BatchError<E>>),
 }
 
-type NewsOf<I, T, E, S> = News<Result<T, BatchError<E>>, <S as Storage>::Slots<I>, <S as Storage>::Link>;
+type Kept<I, S> = <S as Storage>::Slots<Option<I>>;
+type NewsOf<I, T, E, S> = News<I, Result<T, BatchError<E>>, <S as Storage>::Slots<I>, <S as Storage>::Link>;
 type PolledTurn<I, T, E, S> = Poll<Turn<<S as Storage>::Slots<I>, T, E>>;
 
-impl<B, P, I, T, E, S, O, K> Role<B, P, I, T, E, S, O, K>
+impl<B, P, I, T, E, S, O> Role<B, P, I, T, E, S, O>
 where
     B: Deref<Target = Batcher<P, I, T, E, S, O>>,
     P: Platform,
     S: Storage,
     O: SharedObserver<Event>,
-    K: Keep<I, S>,
 {
+    const NOTHING: Kept<I, S> = <Kept<I, S> as Slots<Option<I>>>::EMPTY;
+
     pub(super) const fn new(batcher: B) -> Self {
-        Self { batcher, stands: Stands::Outside, kept: K::NOTHING }
+        Self { batcher, stands: Stands::Outside, kept: Self::NOTHING }
     }
 
     /// For `Debug`.
@@ -70,17 +71,18 @@ where
         }
     }
 
-    /// Waits for its turn to lead, or for its result.
+    /// Waits for its turn to lead, or for its result. If the item may be started again, `clone` makes clones of it.
     pub(super) fn poll_turn(
         &mut self,
         item: &mut Option<I>,
+        clone: Option<CloneOf<I>>,
         alarm: Pin<&mut Alarm<<P::Clock as Clock>::Sleep>>,
         cx: &mut Context<'_>,
     ) -> PolledTurn<I, T, E, S> {
         let Batcher { terms, state, .. } = &*self.batcher;
         match self.stands {
             Stands::Leads(_) => Poll::Pending,
-            Stands::Outside => self.enter(item, alarm, cx),
+            Stands::Outside => self.enter(item, clone, alarm, cx),
             Stands::Waits(key) => {
                 let waker = cx.waker().clone();
                 let (news, _unused, looks) = state.with(|machine| machine.ask(terms, key, waker));
@@ -94,6 +96,7 @@ where
     fn enter(
         &mut self,
         item: &mut Option<I>,
+        clone: Option<CloneOf<I>>,
         alarm: Pin<&mut Alarm<<P::Clock as Clock>::Sleep>>,
         cx: &mut Context<'_>,
     ) -> PolledTurn<I, T, E, S> {
@@ -104,7 +107,7 @@ where
         let weight = weigh_by.zip(item.as_ref()).map_or(1, |(weigh, item)| weigh(item));
         let is_timed = terms.max_wait > 0 && terms.max_wait < u64::MAX;
         let (now, waker) = (if is_timed { clock.now() } else { Instant::ORIGIN }, cx.waker().clone());
-        match state.with(|machine| machine.enter(terms, item, weight, now, waker)) {
+        match state.with(|machine| machine.enter(terms, item, weight, clone, now, waker)) {
             Ok((key, news, looks)) => {
                 self.stands = Stands::Waits(key);
                 wake(looks);
@@ -156,11 +159,17 @@ where
         }
     }
 
-    fn lead(&mut self, started: Started<S::Slots<I>, S::Link>) -> S::Slots<I> {
-        let Started { ticket, items, cause, .. } = started;
+    fn lead(&mut self, started: Started<I, S::Slots<I>, S::Link>) -> S::Slots<I> {
+        let Started { ticket, items, clone, cause, .. } = started;
         self.stands = Stands::Leads(ticket);
         self.batcher.observer.observe(&Event::Started { items: ticket.items, cause });
-        K::keep(&mut self.kept, &items);
+        if let Some(clone) = clone {
+            self.kept.reserve(items.as_slice().len());
+            for (index, item) in (0..).zip(items.as_slice()) {
+                // There is as much room as for the items themselves.
+                let _full = self.kept.try_push((index != ticket.index).then(|| clone(item)));
+            }
+        }
         items
     }
 
@@ -172,7 +181,7 @@ where
         E: Clone,
     {
         let Stands::Leads(ticket) = self.stands else { return Err(BatchError::Abandoned) };
-        self.kept = K::NOTHING;
+        self.kept = Self::NOTHING;
         let items = ticket.items;
         let (own, event) = match output {
             Ok(results) => {
@@ -250,12 +259,12 @@ where
 
     /// Something of the caller's has panicked: whoever is in the batch ends.
     pub(super) fn abandon(&mut self) {
-        self.kept = K::NOTHING;
+        self.kept = Self::NOTHING;
         self.give_up();
     }
 
     fn give_up(&mut self) {
-        let Batcher { terms, state, .. } = &*self.batcher;
+        let Batcher { state, .. } = &*self.batcher;
         match self.stands {
             Stands::Outside => {}
             Stands::Waits(key) => {
@@ -263,37 +272,33 @@ where
                 let Left { looks, .. } = state.with(|machine| machine.leave(key));
                 wake(looks);
             }
-            Stands::Leads(ticket) if K::is_kept(&self.kept) => {
-                self.stands = Stands::Outside;
-                let mut kept = replace(&mut self.kept, K::NOTHING);
-                let (items, looks) = state.with(|machine| machine.hand_back(terms, ticket, |index| K::take(&mut kept, index)));
-                wake(looks);
-                if items > 0 {
-                    self.batcher.observer.observe(&Event::HandedOver { items });
-                }
-            }
             Stands::Leads(ticket) => {
-                let items = state.with(|machine| machine.remaining(ticket));
-                for _ in 0..items {
+                let mut kept = replace(&mut self.kept, Self::NOTHING);
+                let take = |index| kept.as_mut_slice().get_mut(usize::try_from(index).ok()?)?.take();
+                let again = state.with(|machine| machine.hand_back(ticket, take));
+                let given_up = state.with(|machine| machine.remaining(ticket));
+                for _ in 0..given_up {
                     let (waker, _unused) = state.with(|machine| machine.give_up(ticket, Err(BatchError::Abandoned)));
                     wake(waker);
                 }
                 self.end(ticket);
-                if items > 0 {
-                    self.batcher.observer.observe(&Event::Abandoned { items });
+                if again > 0 {
+                    self.batcher.observer.observe(&Event::HandedOver { items: again });
+                }
+                if given_up > 0 {
+                    self.batcher.observer.observe(&Event::Abandoned { items: given_up });
                 }
             }
         }
     }
 }
 
-impl<B, P, I, T, E, S, O, K> Drop for Role<B, P, I, T, E, S, O, K>
+impl<B, P, I, T, E, S, O> Drop for Role<B, P, I, T, E, S, O>
 where
     B: Deref<Target = Batcher<P, I, T, E, S, O>>,
     P: Platform,
     S: Storage,
     O: SharedObserver<Event>,
-    K: Keep<I, S>,
 {
     fn drop(&mut self) {
         self.give_up();

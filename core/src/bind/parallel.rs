@@ -52,7 +52,7 @@ macro_rules! bind_parallel {
             Parallel::of_items(items, limit, operation)
         }
 
-        /// As [`parallel`](fn@parallel), for an array: the values make an array too, and nothing else is allocated for them.
+        /// As [`parallel`](fn@parallel), for an array: the values make an array too, for which nothing is allocated.
         ///
         /// # Errors
         ///

@@ -8,16 +8,16 @@ use core::task::Waker;
 use core::time::Duration;
 
 use super::event::{Event, Removal};
-use super::serve::{Arrival, Entered, Serve, ServeBy, WaitKey};
+use super::serve::{Arrival, Serve, ServeBy, Served, WaitKey};
 use super::settings::Cache;
-use super::shard::{Arrived, Look, New, Reading, Shard, Terms};
+use super::shard::{Arrived, Gone, Look, New, Reading, Shard, Terms};
 use super::store::Displaced;
 use crate::key::{KeyHash, ToKey, hash, shard_of};
 use crate::observe::SharedObserver;
 use crate::platform::Platform;
 use crate::single_flight::FlightError;
 use crate::storage::Storage;
-use crate::sync::flights::{FlightTable, Flights, Followed, Role, Stands, Ticket};
+use crate::sync::flights::{Boarded, FlightTable, Flights, Role, Stands, Ticket};
 use crate::time::{Clock, Instant, nanos};
 
 impl<P, K, V, E, S, H, F, const SHARDS: usize, O> Cache<P, K, V, E, S, H, F, SHARDS, O>
@@ -104,9 +104,12 @@ where
         self.observer.observe(&Event::Removed { key, value: outcome.as_ref().ok(), cause });
     }
 
+    /// Drops what has been displaced, when it has been told.
     #[inline]
-    pub(super) fn tell_displaced(&self, Displaced { entry: (key, outcome), cause }: &Displaced<K, Result<V, E>>) {
-        self.tell_removed(key, outcome, *cause);
+    pub(super) fn tell_displaced(&self, gone: &mut Gone<K, V, E>) {
+        if let Some(Displaced { entry: (key, outcome), cause }) = gone.displaced.take() {
+            self.tell_removed(&key, &outcome, cause);
+        }
     }
 }
 
@@ -208,36 +211,36 @@ where
         let keeps = outcome.is_ok() || rules.error_ttl > 0;
         let mut new = if keeps { self.new_entry(key.as_ref(), outcome.clone(), None) } else { None };
         let has_failed = outcome.is_err();
-        let mut arrive = |shard: &mut Shard<K, V, E, S, F>| {
+        let mut gone = Gone::NOTHING;
+        let mut arrive = |shard: &mut Shard<K, V, E, S, F>, gone: &mut Gone<K, V, E>| {
             let terms = Terms { rules, limits, now: self.now(shard, read) };
-            match (&key, &new) {
-                (Some(key), Some(new)) if shard.flights.is_kept(ticket) => {
-                    if let Some(displaced) = shard.make_room(terms, hash, key, new) {
-                        return Err(displaced);
-                    }
+            if let (Some(key), Some(new)) = (&key, &new)
+                && shard.flights.is_kept(ticket)
+            {
+                shard.make_room(terms, hash, key, new, gone);
+                if gone.displaced.is_some() {
+                    return None;
                 }
-                _ => {}
             }
             if let Some(cost) = cost {
                 let ttl = new.as_ref().filter(|_| !has_failed).map_or(rules.ttl, |new| new.ttl);
                 shard.learn_cost(cost, ttl);
             }
-            Ok(shard.arrive(terms, hash, ticket, has_failed, new.take()))
+            Some(shard.arrive(terms, hash, ticket, has_failed, new.take(), gone))
         };
         // What makes room is dropped outside the lock, one by one.
-        let arrived = loop {
-            match self.with_shard(hash, &mut arrive) {
-                Some(Err(displaced)) => self.tell_displaced(&displaced),
-                Some(Ok(arrived)) => break arrived,
+        let Arrived { reserve, is_stale, awaited } = loop {
+            match self.with_shard(hash, |shard| arrive(shard, &mut gone)) {
+                Some(Some(arrived)) => break arrived,
+                Some(None) => self.tell_displaced(&mut gone),
                 None => return Arrival { outcome, instead: None, is_shared: false },
             }
         };
-        let Arrived { reserve, is_stale, awaited, gone } = arrived;
         let instead = reserve.map(Ok);
         let is_shared = role.hand_out(ticket, instead.as_ref().unwrap_or(&outcome), awaited);
         if Self::listens() {
             let took = read.saturating_duration_since(began);
-            gone.displaced.iter().for_each(|displaced| self.tell_displaced(displaced));
+            self.tell_displaced(&mut gone);
             self.observer.observe(&if has_failed { Event::Failed { took } } else { Event::Fetched { took } });
             if is_stale {
                 self.observer.observe(&Event::StaleIfError);
@@ -260,7 +263,13 @@ where
     Q: Hash + Eq + ToKey<K> + ?Sized,
 {
     #[inline(never)]
-    fn enter(&self, key: &Q, waker: &Waker, reading: Reading) -> Result<Entered<Result<V, E>, F::Link>, FlightError> {
+    fn enter(
+        &self,
+        key: &Q,
+        waker: &Waker,
+        reading: Reading,
+        role: &mut Role<'_, Self>,
+    ) -> Result<Option<Served<Result<V, E>>>, FlightError> {
         // The clock first: its reading waits for all before it, and lets nothing behind it begin.
         let (read, hash, rules) = (self.read(), Self::hash(key), &self.settings.rules);
         // A key that owns nothing costs nothing: it is there if this caller is to fetch, and the lock is taken once.
@@ -269,32 +278,31 @@ where
             let now = self.now(shard, read);
             match shard.hit(rules, hash, |known| known.borrow() == key, now) {
                 Ok(outcome) => Look::Served { outcome, is_stale: false, is_due: false },
-                Err(known) => self.look(shard, hash, known, key, &mut new, now, reading),
+                Err(known) => self.look(shard, hash, known, key, &mut new, now, reading, role),
             }
         });
         let instead = |error| {
             let outcome = Ok(self.instead(key, error)?);
-            Ok(Entered::Served { outcome, hash, is_due: false })
+            Ok(Some(Served { outcome, hash, is_due: false }))
         };
         match looked {
-            Some(Look::Leads(ticket)) => Ok(Entered::Flies { hash, stands: Stands::Leads(ticket) }),
+            Some(Look::Leads) => Ok(None),
             Some(Look::Served { outcome, is_stale, is_due }) => {
                 self.observer.observe(&if is_stale { Event::Stale } else { Event::Hit });
-                Ok(Entered::Served { outcome, hash, is_due })
+                Ok(Some(Served { outcome, hash, is_due }))
             }
-            Some(Look::Fetched) => self.join(key, hash, read, waker, true).or_else(instead),
-            Some(Look::Absent) => self.join(key, hash, read, waker, false).or_else(instead),
+            Some(Look::Fetched) => self.join(key, hash, read, waker, true, role).or_else(instead),
+            Some(Look::Absent) => self.join(key, hash, read, waker, false, role).or_else(instead),
             Some(Look::Full) | None => instead(FlightError::Full { capacity: self.flight_limits().flights }),
         }
     }
 
     fn lead_due(&self, hash: u64, key: &Q, begins: bool) -> Option<Ticket<F::Link>> {
-        let (new, limits) = (key.to_key(), self.flight_limits());
-        let led = self.with_shard(hash, |shard| {
-            let led = shard.lead_if_nobody(hash, new, |known| known.borrow() == key, limits);
+        let (mut new, limits) = (Some(key.to_key()), self.flight_limits());
+        self.with_shard(hash, |shard| {
+            let led = shard.lead_if_nobody(hash, &mut new, |known| known.borrow() == key, limits);
             led.inspect(|ticket| shard.flights.set_begun(*ticket, begins))
-        });
-        led?.ok()
+        })?
     }
 
     fn queue(&self, hash: u64, key: &Q) {
@@ -356,7 +364,7 @@ where
     H: KeyHash,
     O: for<'e> SharedObserver<Event<'e, K, V>>,
 {
-    /// Reads what is not plainly fresh, or not there; and begins its fetch if nobody does, where its key is at hand.
+    /// Reads what is not plainly fresh, or not there; and begins its fetch if nobody does, where its key is at hand: that is its role from now on.
     #[inline(never)]
     #[allow(clippy::too_many_arguments, reason = "it goes on where the short way ends")]
     fn look<Q>(
@@ -368,23 +376,19 @@ where
         new: &mut Option<K>,
         now: Instant,
         reading: Reading,
-    ) -> Look<V, E, Ticket<F::Link>>
+        role: &mut Role<'_, Self>,
+    ) -> Look<V, E>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
         let look = shard.look(&self.settings.rules, hash, known, |known| known.borrow() == key, now, reading);
-        if !matches!(look, Look::Absent) || self.checked().is_err() {
+        if !matches!(look, Look::Absent) || new.is_none() || self.checked().is_err() {
             return look;
         }
-        let Some(led) = new.take().map(|new| shard.lead(hash, new, self.flight_limits())) else { return look };
-        led.map_or_else(
-            |unused| {
-                *new = Some(unused);
-                Look::Full
-            },
-            Look::Leads,
-        )
+        let Some(ticket) = shard.lead(hash, new, self.flight_limits()) else { return Look::Full };
+        role.take(hash, Stands::Leads(ticket));
+        Look::Leads
     }
 
     /// Joins who fetches a key, or fetches it.
@@ -397,7 +401,8 @@ where
         read: Instant,
         waker: &Waker,
         mut is_fetched: bool,
-    ) -> Result<Entered<Result<V, E>, F::Link>, FlightError>
+        role: &mut Role<'_, Self>,
+    ) -> Result<Option<Served<Result<V, E>>>, FlightError>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToKey<K> + ?Sized,
@@ -407,31 +412,34 @@ where
         self.checked().map_err(FlightError::Config)?;
         loop {
             if is_fetched {
-                let waker = waker.clone();
-                let followed = self.with_table(hash, |table| {
+                let mut waker = Some(waker.clone());
+                let boarded = self.with_table(hash, |table| {
                     // Who leads may never poll it, and nobody waits for that.
                     let forgotten = table.take_over(hash, |known| known.borrow() == key);
-                    (table.follow(hash, |known| known.borrow() == key, waker, limits), forgotten)
+                    (table.board(hash, &mut None, |known| known.borrow() == key, &mut waker, limits), forgotten)
                 });
-                let (followed, _forgotten) = followed.ok_or(full)?;
-                match followed {
-                    Followed::Waits(place) => return Ok(Entered::Flies { hash, stands: Stands::Follows(place) }),
-                    Followed::Full(_unused, waiting) => return Err(FlightError::QueueFull { waiting }),
-                    // It has arrived just now, or is taken over.
-                    Followed::Unlisted(_unused) => {}
+                let (boarded, _forgotten) = boarded.ok_or(full)?;
+                match boarded {
+                    Boarded::Follows(place) => {
+                        role.take(hash, Stands::Follows(place));
+                        return Ok(None);
+                    }
+                    Boarded::QueueFull(waiting) => return Err(FlightError::QueueFull { waiting }),
+                    // It has arrived just now, or is taken over. Without a key, none is begun.
+                    Boarded::Unlisted | Boarded::Leads(_) | Boarded::Full => {}
                 }
             }
             // What was not there a moment ago may be there now.
             let mut new = Some(key.to_key());
             let looked = self.with_shard(hash, |shard| {
                 let (now, known) = (self.now(shard, read), shard.find(hash, |known| known.borrow() == key));
-                self.look(shard, hash, known, key, &mut new, now, Reading::Again)
+                self.look(shard, hash, known, key, &mut new, now, Reading::Again, role)
             });
             match looked {
-                Some(Look::Leads(ticket)) => return Ok(Entered::Flies { hash, stands: Stands::Leads(ticket) }),
+                Some(Look::Leads) => return Ok(None),
                 Some(Look::Served { outcome, .. }) => {
                     self.tell_of_miss(false);
-                    return Ok(Entered::Served { outcome, hash, is_due: false });
+                    return Ok(Some(Served { outcome, hash, is_due: false }));
                 }
                 Some(Look::Fetched) => is_fetched = true,
                 Some(Look::Absent | Look::Full) | None => return Err(full),

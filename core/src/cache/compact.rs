@@ -1,6 +1,6 @@
 /// An instant in three bytes, for whoever knows another one that is not far from it, and which of them is the earlier one: as much of it as tells the difference. It is rounded down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Compact([u8; 3]);
+pub(super) struct Compact(pub(super) [u8; 3]);
 
 /// So many bits are kept, and how many there are below them.
 const KEPT: u32 = 18;

@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use super::event::{Event, Removal};
 use super::settings::Cache;
-use super::shard::{Shard, Terms};
+use super::shard::{Gone, Shard, Terms};
 use super::store::{Entry, Sought};
 use crate::key::KeyHash;
 use crate::observe::SharedObserver;
@@ -78,28 +78,21 @@ where
         }
         let (hash, read, rules, limits) = (Self::hash(&key), self.read(), &self.settings.rules, self.limits());
         let Some(new) = self.new_entry(Some(&key), Ok(value), ttl) else { return };
-        let mut entry = Some((key, new));
-        let mut put = |shard: &mut Shard<K, V, E, S, F>| {
+        let (mut entry, mut gone) = (Some((key, new)), Gone::NOTHING);
+        let mut put = |shard: &mut Shard<K, V, E, S, F>, gone: &mut Gone<K, V, E>| {
             shard.has_own_ttls |= ttl.is_some();
-            let now = self.now(shard, read);
-            let (key, new) = entry.as_ref()?;
-            let terms = Terms { rules, limits, now };
-            if let Some(displaced) = shard.make_room(terms, hash, key, new) {
-                return Some(Err(displaced));
-            }
-            let (key, new) = entry.take()?;
-            Some(Ok(shard.put(terms, hash, key, new)))
+            let terms = Terms { rules, limits, now: self.now(shard, read) };
+            let (key, new) = entry.take_if(|(key, new)| {
+                shard.make_room(terms, hash, key, new, gone);
+                gone.displaced.is_none()
+            })?;
+            Some(shard.put(terms, hash, key, new, gone))
         };
         // What makes room is dropped outside the lock, one by one.
-        while let Some(Some(put)) = self.with_shard(hash, &mut put) {
-            match put {
-                Err(displaced) => self.tell_displaced(&displaced),
-                Ok((gone, _forgotten)) => {
-                    gone.displaced.iter().for_each(|displaced| self.tell_displaced(displaced));
-                    break;
-                }
-            }
+        while let Some(None) = self.with_shard(hash, |shard| put(shard, &mut gone)) {
+            self.tell_displaced(&mut gone);
         }
+        self.tell_displaced(&mut gone);
     }
 
     /// Takes a value out; it comes back, whether it had ended or not. A fetch that is under way still answers its callers; what it brings is not kept.

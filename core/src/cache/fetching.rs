@@ -1,11 +1,12 @@
 use core::future::Future;
 use core::mem::forget;
 use core::pin::Pin;
-use core::task::{Context, Poll, ready};
+use core::task::{Context, Poll, Waker, ready};
 
 use pin_project_lite::pin_project;
 
-use super::serve::{Arrival, Serve, ServeBy};
+use super::serve::{Arrival, Serve, ServeBy, Served};
+use super::shard::Reading;
 use crate::panicking::clear_at_panic;
 use crate::single_flight::{FlightError, Outcome};
 use crate::storage::Storage;
@@ -51,14 +52,28 @@ impl<C: Serve, Fut> Fetching<'_, C, Fut> {
         matches!(self.role.stands(), Stands::Outside)
     }
 
-    pub(crate) fn take(self: Pin<&mut Self>, hash: u64, stands: Stands<<C::Storage as Storage>::Link>) {
-        let this = self.project();
-        this.role.take(hash, stands);
-        let cache = this.role.flights();
-        // Where the observer panics, the next one leads.
-        let aborts = Aborts(Some(this.role));
-        cache.tell_of_miss(matches!(stands, Stands::Leads(_)));
-        forget(aborts);
+    /// Reads: what is served at once; or nothing, and this one fetches, or follows who does.
+    #[inline]
+    pub(crate) fn enter<Q: ?Sized>(
+        self: Pin<&mut Self>,
+        key: &Q,
+        waker: &Waker,
+        reading: Reading,
+    ) -> Result<Option<Served<C::Outcome>>, FlightError>
+    where
+        C: ServeBy<Q>,
+    {
+        let role = self.project().role;
+        let cache = role.flights();
+        let served = cache.enter(key, waker, reading, role)?;
+        if served.is_none() {
+            let fetches = matches!(role.stands(), Stands::Leads(_));
+            // Where the observer panics, the next one leads.
+            let aborts = Aborts(Some(role));
+            cache.tell_of_miss(fetches);
+            forget(aborts);
+        }
+        Ok(served)
     }
 
     /// Is polled for the first time: from now on, others wait for it.
@@ -76,6 +91,20 @@ impl<C: Serve, Fut> Fetching<'_, C, Fut> {
         let _aborts = Aborts(Some(this.role));
         *this.key = None;
         this.running.set(None);
+    }
+
+    /// Is late: leaves, once it has dropped what it would have started. What its call ends with.
+    pub(crate) fn leave<Q: ?Sized>(
+        mut self: Pin<&mut Self>,
+        key: &Q,
+        drop_operation: impl FnOnce(),
+    ) -> Result<C::Value, FlightError<C::Error>>
+    where
+        C: ServeBy<Q>,
+    {
+        clear_at_panic(self.as_mut(), Self::give_up, |_| drop_operation());
+        self.as_mut().give_up();
+        self.cache().instead(key, FlightError::Deadline).map_err(FlightError::of_operation)
     }
 
     /// Waits for the fetch of another one, if it follows. What that brought; or nothing, if this one leads.

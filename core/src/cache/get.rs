@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 
 use super::event::Event;
 use super::fetching::Fetching;
-use super::serve::{Entered, Serve, ServeBy};
+use super::serve::{Serve, ServeBy, Served};
 use super::settings::Cache;
 use super::shard::Reading;
 use crate::alarm::Alarm;
@@ -207,16 +207,15 @@ where
             if this.operation.is_none() {
                 return Poll::Pending;
             }
-            let cache = this.fetching.cache();
-            match cache.enter(*this.key, cx.waker(), Reading::Queues) {
-                Ok(Entered::Served { outcome, hash, is_due }) => {
+            match this.fetching.as_mut().enter(*this.key, cx.waker(), Reading::Queues) {
+                Ok(Some(Served { outcome, hash, is_due })) => {
                     *this.operation = None;
                     if is_due {
-                        cache.queue(hash, *this.key);
+                        this.fetching.cache().queue(hash, *this.key);
                     }
                     return Poll::Ready(outcome.map_err(FlightError::Failed));
                 }
-                Ok(Entered::Flies { hash, stands }) => this.fetching.as_mut().take(hash, stands),
+                Ok(None) => {}
                 Err(error) => {
                     *this.operation = None;
                     return Poll::Ready(Err(error.of_operation()));
@@ -256,10 +255,7 @@ where
 
     fn leave(self: Pin<&mut Self>) -> Self::Output {
         let this = self.project();
-        *this.operation = None;
-        let cache = this.fetching.as_ref().cache();
-        this.fetching.give_up();
-        cache.instead(*this.key, FlightError::Deadline).map_err(FlightError::of_operation)
+        this.fetching.leave(*this.key, || *this.operation = None)
     }
 }
 

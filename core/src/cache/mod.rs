@@ -16,7 +16,7 @@
 //! - Nothing happens in the background. What has ended is no longer served, and lies there until its place is wanted, its key is stored again, it is invalidated, or somebody [purges](Cache::purge_expired).
 //! - A caller may have a [deadline](Get::deadline_at) of its own. Others are not bound by it: if it fetches, the next one does.
 //! - The clock is read once a read, and once more when a fetch has ended; by whoever is told that one has failed, only if there is a value that may answer instead; not at all where nothing gets old, unless for an observer or a deadline.
-//! - If the clock [may be set back](crate::Clock::IS_STEADY), and was by a millisecond or more, nobody knows how much time has passed: of a shard that has seen so, all has ended that has an end, and is fetched anew. Time goes on from there. A shard has seen no more than what its own reads and writes have.
+//! - If the clock [may be set back](crate::Clock::IS_STEADY), and was by a millisecond or more, nobody knows how much time has passed: of a shard that has seen so, all has ended that has an end, and is fetched anew: whoever sees it goes through the shard once, under its lock. Time goes on from there. A shard has seen no more than what its own reads and writes have.
 //!
 //! # Serving what is old
 //!
@@ -38,7 +38,7 @@
 //!
 //! # What it takes
 //!
-//! In place, an entry takes its key, its value and 24 bytes, where these leave no gaps and fetches cannot fail. Where they can, it is a `Result` that is kept in the value's place: with a `u64` and an error of two bytes, 32. On the heap, tables grow by doubling, up to the capacity; then nothing is allocated any more.
+//! In place, an entry takes its key, its value and 24 bytes, where these leave no gaps and fetches cannot fail. Where they can, it is a `Result` that is kept in the value's place: with a `u64` and an error of two bytes, 32. On the heap, tables grow by doubling, up to the capacity; then nothing is allocated any more. The insert that has them grow puts all entries of its shard in order anew, under its lock: with half a million that takes some tens of milliseconds, which shards divide among them.
 //!
 //! # When not to use it
 //!
@@ -46,7 +46,7 @@
 //!
 //! # How others differ
 //!
-//! *The end of a TTL is its end*: moka and others let go of an entry some time after it. *Waiting callers do not fetch one after the other*: here a failed fetch is shared. *A scan does not empty it*, as it does an LRU. The windows are those of RFC 5861, `refresh_ahead` is Caffeine's `refreshAfterWrite`, counted from the end, early refreshes are `XFetch`.
+//! *Waiting callers do not fetch one after the other*: here a failed fetch is shared. *A scan does not empty it*, as it does an LRU. The windows are those of RFC 5861, `refresh_ahead` is Caffeine's `refreshAfterWrite`, counted from the end, early refreshes are `XFetch`.
 
 mod answers;
 mod compact;
@@ -72,7 +72,7 @@ pub use self::get::Get;
 pub use self::iter::Iter;
 pub use self::refresh::{GetWithRefresh, Read, Refresh};
 pub use self::refresher::Refresher;
-pub(crate) use self::serve::Entered;
+pub(crate) use self::serve::Served;
 pub use self::serve::{Serve, ServeBy};
 pub use self::settings::Cache;
 pub(crate) use self::shard::Reading;

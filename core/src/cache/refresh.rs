@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 
 use super::event::Event;
 use super::fetching::Fetching;
-use super::serve::{Entered, Serve, ServeBy};
+use super::serve::{Serve, ServeBy, Served};
 use super::settings::Cache;
 use super::shard::Reading;
 use crate::deadline::Deadline;
@@ -178,8 +178,8 @@ where
                 return Poll::Pending;
             }
             let cache = this.fetching.cache();
-            match cache.enter(*this.key, cx.waker(), Reading::Fetches) {
-                Ok(Entered::Served { outcome, hash, is_due }) => {
+            match this.fetching.as_mut().enter(*this.key, cx.waker(), Reading::Fetches) {
+                Ok(Some(Served { outcome, hash, is_due })) => {
                     let operation = this.operation.take();
                     // Made first: whatever of the caller's code panics, nobody leads yet.
                     let key = (is_due && cache.asks_for_keys()).then(|| cache.to_key(*this.key));
@@ -194,7 +194,7 @@ where
                         Err(error) => Err(FlightError::Failed(error)),
                     });
                 }
-                Ok(Entered::Flies { hash, stands }) => this.fetching.as_mut().take(hash, stands),
+                Ok(None) => {}
                 Err(error) => {
                     *this.operation = None;
                     return Poll::Ready(Err(error.of_operation()));
@@ -227,13 +227,8 @@ where
 
     fn leave(self: Pin<&mut Self>) -> Self::Output {
         let this = self.project();
-        *this.operation = None;
-        let cache = this.fetching.as_ref().cache();
-        this.fetching.give_up();
-        cache
-            .instead(*this.key, FlightError::Deadline)
-            .map(|value| Read { value, refresh: None })
-            .map_err(FlightError::of_operation)
+        let left = this.fetching.leave(*this.key, || *this.operation = None);
+        left.map(|value| Read { value, refresh: None })
     }
 }
 
@@ -248,7 +243,7 @@ pin_project! {
     ///
     /// It ends with what the fetch ends with. If that fails, the old value stays for as long as it may.
     ///
-    /// Nobody waits for it before it is polled: whoever needs the value then fetches by himself, in its place among [those that are fetched at once](super::Cache::max_fetches), and what this one brings is its caller's alone.
+    /// Nobody waits for it before it is polled: whoever needs the value then fetches by himself, in its place among [those that are fetched at once](super::Cache::max_fetches), and what this one brings is its caller's alone. It has no such place any more, either, once the key is stored or invalidated.
     ///
     /// # Cancel safety
     ///

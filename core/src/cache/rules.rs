@@ -33,16 +33,16 @@ pub(super) struct Rules {
 /// How the times of entries are told and kept that may idle for so long only.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Idle {
+    /// Of one that is read now, by the end of its TTL, which is no further away than this; with its marks.
+    times: fn(Instant, Instant, u64, u8) -> Times,
     /// The end of its TTL.
     end: fn(&Times) -> Instant,
-    /// Keeps that, beside a reading that is no further from it than this.
-    keep_end: fn(&mut Times, Instant, u64),
-    read: fn(&Rules, &mut Times, Instant),
+    read: fn(&Rules, &mut Times, Instant) -> bool,
 }
 
 impl Idle {
     pub(super) const KEPT: Self =
-        Self { end: Times::end_beside_reading, keep_end: Times::keep_end_beside_reading, read: Rules::read_beside_end };
+        Self { times: Times::beside_reading, end: Times::end_beside_reading, read: Rules::read_beside_end };
 }
 
 /// A TTL, less a random share of it. Down only: it is a promise.
@@ -64,9 +64,8 @@ pub(super) fn is_early<P: Platform>(rules: &Rules, left: u64, cost: u64) -> bool
 pub(super) struct Times {
     /// The end of its TTL; where it may idle for so long only, when it was read last. As bytes, so that nothing is lost between them and what follows.
     at: [u8; 8],
-    /// The end of its TTL beside that: not before it, or not after it if it is past.
-    end: Compact,
-    marks: u8,
+    /// The end of its TTL beside that: not before it, or not after it if it is past. And its marks. In one, since parts that have just been stored are slow to load as a whole, and so it is copied.
+    end_and_marks: [u8; 4],
 }
 
 /// What an entry is good for: less and less.
@@ -87,12 +86,13 @@ const NEVER: u64 = u64::MAX;
 /// The longest TTL: 31 years and eight months.
 const LONGEST: u64 = 1_000_000_000_000_000_000;
 
-/// Of [`Times`]: an error has no grace; what is queued is not queued again; it has no TTL; it was read after that. The other bits are the store's.
+/// Of [`Times`]: an error has no grace; what is queued is not queued again; it has no TTL; it was read after that; all has ended that has an end. The other bits are the store's.
 const ERROR: u8 = 1 << 7;
 const QUEUED: u8 = 1 << 6;
 const ENDLESS: u8 = 1 << 5;
 const PAST: u8 = 1 << 4;
-const OURS: u8 = ERROR | QUEUED | ENDLESS | PAST;
+const ENDED: u8 = 1 << 3;
+const OURS: u8 = ERROR | QUEUED | ENDLESS | PAST | ENDED;
 
 impl Rules {
     pub(super) const NONE: Self = Self {
@@ -121,15 +121,10 @@ impl Rules {
     pub(super) fn times(&self, now: Instant, ttl: u64, is_error: bool) -> Times {
         let end = if ttl >= LONGEST { Instant::MAX } else { now.saturating_add_nanos(ttl) };
         let marks = if is_error { ERROR } else { 0 } | if end.is_never() { ENDLESS } else { 0 };
-        let mut times = Times { at: [0; 8], end: Compact::ZERO, marks };
         match self.idle {
-            Some(idle) => {
-                times.set_at(now);
-                (idle.keep_end)(&mut times, end, ttl);
-            }
-            None => times.set_at(end),
+            Some(idle) => (idle.times)(now, end, ttl, marks),
+            None => Times::new(end, Compact::ZERO, marks),
         }
-        times
     }
 
     /// Whether an entry is fresh, where little is to be asked. If not, [`age`](Self::age) says what it is.
@@ -141,6 +136,9 @@ impl Rules {
     /// What an entry is good for now. A fetch takes `cost` nanoseconds.
     #[inline(never)]
     pub(super) fn age(&self, times: &Times, now: Instant, cost: u64) -> Age {
+        if times.has_ended() {
+            return self.age_without_end(times);
+        }
         if self.idle.is_some() && now >= self.idle_end(times) {
             return Age::Dead;
         }
@@ -157,6 +155,16 @@ impl Rules {
         }
     }
 
+    /// What an entry is good for whose ends have come.
+    fn age_without_end(&self, times: &Times) -> Age {
+        match () {
+            () if times.is_error() || self.idle.is_some() => Age::Dead,
+            () if self.stale_while_revalidate == NEVER => Age::Stale,
+            () if self.stale_if_error == NEVER => Age::Reserve,
+            () => Age::Dead,
+        }
+    }
+
     fn is_due(&self, end: Instant, now: Instant, cost: u64) -> bool {
         if end.is_never() {
             return false;
@@ -168,22 +176,20 @@ impl Rules {
     /// From this instant on an entry is of no use to anybody.
     #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     pub(super) fn dies_at(&self, times: &Times) -> Instant {
+        if times.has_ended() {
+            return if self.age_without_end(times) == Age::Dead { Instant::ORIGIN } else { Instant::MAX };
+        }
         let grace = if times.is_error() { 0 } else { self.stale_while_revalidate.max(self.stale_if_error) };
         let end = self.end(times).saturating_add_nanos(grace);
         if self.idle.is_some() { end.min(self.idle_end(times)) } else { end }
     }
 
-    /// From this instant on all that is known of an entry by its TTL has come to its end: it is of no use any more, but for what it is good for without an end.
-    pub(super) fn ends_at(&self, times: &Times) -> Instant {
-        let limited = |window| if window == NEVER { 0 } else { window };
-        let grace = limited(self.stale_while_revalidate).max(limited(self.stale_if_error));
-        self.end(times).saturating_add_nanos(if times.is_error() { 0 } else { grace })
-    }
-
-    /// From this instant on that is so of all, if by their TTLs it is from `ends` on, and none was read after `latest`.
-    pub(super) fn all_end_at(&self, ends: Instant, latest: Instant) -> Instant {
-        let idle = latest.saturating_add_nanos(self.time_to_idle);
-        if idle.is_never() { ends } else { idle }
+    /// All has ended that has an end, whatever time it is: but for what an entry is good for without one, it is of no use any more.
+    pub(super) fn end_now(&self, times: &mut Times) {
+        if self.idle.is_some() || times.all_marks() & ENDLESS == 0 {
+            times.set_where(ENDED, ENDED);
+            times.set_at(Instant::ORIGIN);
+        }
     }
 
     /// The end of its TTL.
@@ -196,22 +202,21 @@ impl Rules {
         times.at().saturating_add_nanos(self.time_to_idle)
     }
 
-    /// It is read, and may be: idleness begins anew.
+    /// It is read, and may be: idleness begins anew. Whether it may be of no use [sooner](Self::dies_at) than before.
     #[inline]
-    pub(super) fn read(&self, times: &mut Times, now: Instant) {
-        if let Some(idle) = self.idle {
-            (idle.read)(self, times, now);
-        }
+    pub(super) fn read(&self, times: &mut Times, now: Instant) -> bool {
+        self.idle.is_some_and(|idle| (idle.read)(self, times, now))
     }
 
-    fn read_beside_end(&self, times: &mut Times, now: Instant) {
+    fn read_beside_end(&self, times: &mut Times, now: Instant) -> bool {
         let end = times.end_beside_reading();
-        if times.marks & PAST == 0 && now >= end {
-            // From now on it is what the readings leave behind, by no more than the time for which it is still served.
-            times.marks |= PAST;
-            times.keep_end_beside_reading(end, self.stale_while_revalidate);
+        let is_past = times.all_marks() & PAST == 0 && now >= end;
+        if is_past {
+            // From now on it is what the readings leave behind, by no more than the time for which it is still served; and so it is rounded anew.
+            *times = Times::new(now, Compact::of(end.as_nanos(), self.stale_while_revalidate), times.all_marks() | PAST);
         }
         times.set_at(now);
+        is_past
     }
 
     /// The shortest TTL that is one for all.
@@ -243,6 +248,15 @@ impl Rules {
 }
 
 impl Times {
+    const fn new(at: Instant, end: Compact, marks: u8) -> Self {
+        let Compact([a, b, c]) = end;
+        Self { at: at.as_nanos().to_ne_bytes(), end_and_marks: [a, b, c, marks] }
+    }
+
+    fn beside_reading(read: Instant, end: Instant, span: u64, marks: u8) -> Self {
+        Self::new(read, Compact::of(end.as_nanos(), span), marks)
+    }
+
     const fn at(&self) -> Instant {
         Instant::from_nanos(u64::from_ne_bytes(self.at))
     }
@@ -253,37 +267,49 @@ impl Times {
 
     fn end_beside_reading(&self) -> Instant {
         let read = self.at().as_nanos();
-        match self.marks & (ENDLESS | PAST) {
-            0 => Instant::from_nanos(self.end.from(read)),
-            PAST => Instant::from_nanos(self.end.until(read)),
+        let [a, b, c, marks] = self.end_and_marks;
+        let end = Compact([a, b, c]);
+        match marks & (ENDLESS | PAST) {
+            0 => Instant::from_nanos(end.from(read)),
+            PAST => Instant::from_nanos(end.until(read)),
             _ => Instant::MAX,
         }
     }
 
-    fn keep_end_beside_reading(&mut self, end: Instant, span: u64) {
-        self.end = Compact::of(end.as_nanos(), span);
+    const fn all_marks(&self) -> u8 {
+        let [.., marks] = self.end_and_marks;
+        marks
+    }
+
+    const fn set_where(&mut self, mask: u8, marks: u8) {
+        let [.., all] = &mut self.end_and_marks;
+        *all = *all & !mask | marks & mask;
+    }
+
+    const fn has_ended(&self) -> bool {
+        self.all_marks() & ENDED != 0
     }
 
     const fn is_error(&self) -> bool {
-        self.marks & ERROR != 0
+        self.all_marks() & ERROR != 0
     }
 
     pub(super) const fn is_queued(&self) -> bool {
-        self.marks & QUEUED != 0
+        self.all_marks() & QUEUED != 0
     }
 
     pub(super) const fn set_queued(&mut self, is_queued: bool) {
-        self.marks = self.marks & !QUEUED | if is_queued { QUEUED } else { 0 };
+        self.set_where(QUEUED, if is_queued { QUEUED } else { 0 });
     }
 
     /// The store's bits.
     #[inline]
     pub(super) const fn marks(&self) -> u8 {
-        self.marks & !OURS
+        self.all_marks() & !OURS
     }
 
     #[inline]
     pub(super) const fn set_marks(&mut self, marks: u8) {
-        self.marks = self.marks & OURS | marks & !OURS;
+        self.set_where(!OURS, marks);
     }
 }

@@ -5,7 +5,7 @@ use core::task::Waker;
 use super::shard::Reading;
 use crate::single_flight::FlightError;
 use crate::storage::Storage;
-use crate::sync::flights::{Flights, Role, Stands, Ticket};
+use crate::sync::flights::{Flights, Role, Ticket};
 use crate::sync::wait_list::Key;
 use crate::time::Instant;
 
@@ -57,8 +57,15 @@ pub trait Serve: Flights<Outcome = Result<Self::Value, Self::Error>> {
 
 /// A cache that is asked by `Q`.
 pub trait ServeBy<Q: ?Sized>: Serve {
+    /// What is served at once; or nothing, and its caller has another role from now on: it fetches, or has what another one does.
     #[doc(hidden)]
-    fn enter(&self, key: &Q, waker: &Waker, reading: Reading) -> Result<Entered<Self::Outcome, LinkOf<Self>>, FlightError>;
+    fn enter(
+        &self,
+        key: &Q,
+        waker: &Waker,
+        reading: Reading,
+        role: &mut Role<'_, Self>,
+    ) -> Result<Option<Served<Self::Outcome>>, FlightError>;
 
     /// Leads the fetch of what is due, if nobody does; and whether that begins at once, or is handed out.
     #[doc(hidden)]
@@ -83,9 +90,12 @@ pub trait ServeBy<Q: ?Sized>: Serve {
 pub(super) type LinkOf<F> = <<F as Flights>::Storage as Storage>::Link;
 pub(super) type WaitKey<F> = Key<LinkOf<F>>;
 
-pub enum Entered<T, L> {
-    Served { outcome: T, hash: u64, is_due: bool },
-    Flies { hash: u64, stands: Stands<L> },
+/// What a read is answered with at once.
+pub struct Served<T> {
+    pub(crate) outcome: T,
+    pub(super) hash: u64,
+    /// Whether its caller is to see to it that it is fetched anew.
+    pub(super) is_due: bool,
 }
 
 /// What came of a fetch.

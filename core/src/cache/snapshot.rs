@@ -29,7 +29,7 @@ pub struct Snapshot {
     pub errors: u64,
     /// Fetches that failed, calls that were late, and reads for which there was no room to fetch or to wait, in whose place a value past its end answered. The last are misses too.
     pub stale_if_error: u64,
-    /// Entries that were taken out, or replaced, after their end.
+    /// Entries that were purged, replaced, or made room, after their end. What was invalidated then is not counted.
     pub expired: u64,
     /// Entries that had to make room.
     pub evicted: u64,

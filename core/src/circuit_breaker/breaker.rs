@@ -6,6 +6,7 @@ use super::error::BreakerError;
 use super::gate::Gate;
 use super::judge::AnyError;
 use super::machine::{Epoch, Forced, Machine, Rejected, Terms};
+use super::outside::Outside;
 use super::permit::Permit;
 use super::run::Run;
 use super::state::{Change, Event, Snapshot, State};
@@ -14,7 +15,7 @@ use super::trip::{Consecutive, Trip};
 use crate::backoff::{Backoff, Constant};
 use crate::observe::{SharedObserver, Silent};
 use crate::panicking::wake_all;
-use crate::platform::{Platform, SMALL};
+use crate::platform::Platform;
 use crate::storage::Storage;
 use crate::sync::{Shared, WaitList};
 use crate::time::{Clock, Instant, Steady};
@@ -61,8 +62,9 @@ pub struct CircuitBreaker<
     B::State: Copy,
 {
     gate: Gate,
+    outside: Outside<P::Word>,
     pub(super) terms: Terms<T, B>,
-    pub(super) shared: Shared<P::RawMutex, Inner<T, B, S>>,
+    shared: Shared<P::RawMutex, Inner<T, B, S>>,
     pub(super) clock: P::Clock,
     pub(super) judge: J,
     pub(super) observer: O,
@@ -78,7 +80,17 @@ pub(super) struct Inner<T: Trip, B: Backoff, S: Storage> {
 impl<P: Platform, T: Trip, B: Backoff<State: Copy>, J, S: Storage, O> CircuitBreaker<P, T, B, J, S, O> {
     pub(super) const fn made(clock: P::Clock, terms: Terms<T, B>, judge: J, observer: O) -> Self {
         let inner = Inner { machine: Machine::NEW, steady: Steady::new(), waiters: WaitList::new() };
-        Self { gate: Gate::new(), terms, shared: Shared::new(inner), clock, judge, observer }
+        Self { gate: Gate::new(), outside: Outside::NOTHING, terms, shared: Shared::new(inner), clock, judge, observer }
+    }
+
+    /// Does something with all that is known, under the lock.
+    pub(super) fn with<R>(&self, act: impl FnOnce(&mut Inner<T, B, S>) -> R) -> R {
+        self.shared.with(|inner| {
+            self.outside.bring_in(&mut inner.machine, &mut inner.steady);
+            let result = act(inner);
+            self.outside.set_out(&inner.machine, &inner.steady);
+            result
+        })
     }
 
     /// Waits until it is in another state than at this future's first poll, and ends with that.
@@ -137,6 +149,36 @@ impl<P: Platform, T: Trip, B: Backoff<State: Copy>, J, S: Storage, O> CircuitBre
         self.snapshot().state
     }
 
+    /// Whether a call that came now would go through. Looking changes nothing, and keeps no place for a probe: by the time of the call, another may have it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let api: CircuitBreaker = CircuitBreaker::consecutive(1).open_for(secs(5));
+    ///     api.permit()?.failure();
+    ///     assert!(!api.lets_through());
+    ///     aplomb_sim::sleep(secs(5)).await;
+    ///     assert!(api.lets_through(), "a probe");
+    ///     let _probe = api.permit()?;
+    ///     assert!(!api.lets_through(), "one at once");
+    ///     Ok::<_, BreakerError>(())
+    /// }).unwrap();
+    /// ```
+    pub fn lets_through(&self) -> bool {
+        if self.gate.pass().is_some() {
+            return true;
+        }
+        let now = self.snapshot();
+        match now.state {
+            State::Closed | State::Disabled => self.terms.config_error().is_none(),
+            State::HalfOpen => now.probes < self.terms.half_open.calls,
+            State::Open | State::ForcedOpen => false,
+        }
+    }
+
     /// How it stands: for a page that shows it, not for decisions.
     ///
     /// # Examples
@@ -153,7 +195,7 @@ impl<P: Platform, T: Trip, B: Backoff<State: Copy>, J, S: Storage, O> CircuitBre
     /// ```
     pub fn snapshot(&self) -> Snapshot {
         let read = self.clock.now();
-        self.shared.with(|inner| {
+        self.with(|inner| {
             let now = inner.steady.advance(read, &self.clock);
             inner.machine.snapshot(&self.terms, now)
         })
@@ -243,6 +285,26 @@ where
         Permit::of(this)
     }
 
+    /// Turns a call away, though it might go through by now: for code that cannot make it any more. It is counted and told as every rejection is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let api: CircuitBreaker = CircuitBreaker::consecutive(5);
+    ///     assert_eq!(api.turn_away(), BreakerError::Open { retry_after: Some(secs(0)) });
+    ///     assert_eq!(api.snapshot().rejected, 1);
+    /// });
+    /// ```
+    pub fn turn_away(&self) -> BreakerError {
+        match self.terms.config_error() {
+            Some(error) => BreakerError::Config(error),
+            None => self.rejected(self.act(None, |machine, terms, time| machine.turn_away(terms, time.now()))),
+        }
+    }
+
     /// Rejects all calls from now on, until it is told otherwise.
     ///
     /// The calls under way don't count, nor do they after any other of these verbs.
@@ -304,7 +366,7 @@ where
         read: Option<Instant>,
         act: impl FnOnce(&mut Machine<T, B>, &Terms<T, B>, &mut Time<'_, P::Clock>) -> R,
     ) -> (R, Change) {
-        self.shared.with(|Inner { machine, steady, .. }| {
+        self.with(|Inner { machine, steady, .. }| {
             let from = machine.gone_to();
             let result = act(machine, &self.terms, &mut Time { steady, clock: &self.clock, read });
             (result, self.note(machine, from))
@@ -343,32 +405,21 @@ where
         self.observer.observe(&Event::Changed { from, to });
     }
 
+    // Kept out of line, so that the way through a closed one is short.
     #[inline(never)]
     fn admit_or_reject(&self) -> Result<Ticket, BreakerError> {
-        let read = self.clock.now();
-        // To ask for no more than a rejection is quicker, and the machine gives the same answer.
-        let rejected = if SMALL { None } else { self.reject(read) };
-        let admitted = match rejected {
-            Some(rejected) => Err(rejected),
-            None => match self.terms.config_error() {
-                Some(error) => return Err(BreakerError::Config(error)),
-                None => self.admit_or_change(read),
-            },
-        };
-        admitted.map_err(|rejected| {
-            let error = BreakerError::from(rejected);
-            self.observer.observe(&Event::Rejected { retry_after: error.retry_after() });
-            error
-        })
-    }
-
-    fn reject(&self, read: Instant) -> Option<Rejected> {
-        self.shared.with(|Inner { machine, steady, .. }| machine.reject(steady.advance(read, &self.clock)))
+        match self.outside.reject(&self.clock) {
+            Some(rejected) => Err(self.rejected(rejected)),
+            None => self.admit_under_lock(),
+        }
     }
 
     #[cold]
-    fn admit_or_change(&self, read: Instant) -> Result<Ticket, Rejected> {
-        let mut next = None;
+    fn admit_under_lock(&self) -> Result<Ticket, BreakerError> {
+        if let Some(error) = self.terms.config_error() {
+            return Err(BreakerError::Config(error));
+        }
+        let (read, mut next) = (self.clock.now(), None);
         loop {
             let (admitted, change) = self.change(Some(read), |machine, terms, time| machine.admit(terms, || time.now(), next));
             match admitted {
@@ -379,7 +430,7 @@ where
                 }
                 Ok(Err(rejected)) => {
                     self.tell(change);
-                    return Err(rejected);
+                    return Err(self.rejected(rejected));
                 }
                 Err(last) => {
                     self.tell(change);
@@ -387,6 +438,13 @@ where
                 }
             }
         }
+    }
+
+    #[inline]
+    fn rejected(&self, rejected: Rejected) -> BreakerError {
+        let error = BreakerError::from(rejected);
+        self.observer.observe(&Event::Rejected { retry_after: error.retry_after() });
+        error
     }
 
     #[inline(never)]
@@ -427,6 +485,11 @@ where
             Some(epoch) => Ok(self.terms.stamp(epoch, &self.clock)),
             None => self.admit_or_reject(),
         }
+    }
+
+    #[inline]
+    fn begin(&self, ticket: Ticket) -> Ticket {
+        self.terms.stamp(ticket.epoch, &self.clock)
     }
 
     #[inline]

@@ -69,7 +69,7 @@ impl<P: Platform, T: Trip, B: Backoff<State: Copy>, J, S: Storage, O> Watch<'_, 
     /// Looks at the breaker, and waits there to be woken if it is the same still. With wakers to be dropped outside the lock.
     fn look(&mut self, read: Instant, waker: Waker) -> (Look, [Option<Waker>; 2]) {
         let Self { breaker, from, key, .. } = self;
-        breaker.shared.with(|Inner { steady, machine, waiters }| {
+        breaker.with(|Inner { steady, machine, waiters }| {
             let now = steady.advance(read, &breaker.clock);
             let (state, until) = machine.outlook(&breaker.terms, now);
             if *from.get_or_insert(state) != state {
@@ -131,7 +131,7 @@ impl<P: Platform, T: Trip, B: Backoff<State: Copy>, J, S: Storage, O> Future for
 impl<P: Platform, T: Trip, B: Backoff<State: Copy>, J, S: Storage, O> Drop for Watch<'_, P, T, B, J, S, O> {
     fn drop(&mut self) {
         if let Some(key) = self.key.take() {
-            drop(self.breaker.shared.with(|inner| inner.waiters.remove(key)));
+            drop(self.breaker.with(|inner| inner.waiters.remove(key)));
         }
     }
 }

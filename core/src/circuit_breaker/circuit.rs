@@ -19,6 +19,10 @@ pub trait Circuit {
     /// It does not go through.
     fn admit(&self) -> Result<Ticket, BreakerError>;
 
+    /// A call that went through begins now, and not when it came.
+    #[must_use]
+    fn begin(&self, ticket: Ticket) -> Ticket;
+
     /// A call that went through has ended.
     fn settle(&self, ticket: Ticket, failed: bool);
 
@@ -46,6 +50,11 @@ impl<C: Deref<Target: Circuit>> Circuit for C {
     #[inline]
     fn admit(&self) -> Result<Ticket, BreakerError> {
         (**self).admit()
+    }
+
+    #[inline]
+    fn begin(&self, ticket: Ticket) -> Ticket {
+        (**self).begin(ticket)
     }
 
     #[inline]

@@ -133,6 +133,7 @@ impl BreakerError {
 }
 
 impl From<Rejected> for BreakerError {
+    #[inline]
     fn from(rejected: Rejected) -> Self {
         let known = |left| (left != u64::MAX).then(|| duration(left));
         match rejected {

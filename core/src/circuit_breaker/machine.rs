@@ -96,6 +96,11 @@ impl Epoch {
         self.0.get() & Self::MASK
     }
 
+    /// As a number, which is not zero.
+    pub(super) const fn number(self) -> u32 {
+        self.0.get()
+    }
+
     const fn next(self) -> Self {
         Self::from_bits(self.bits().wrapping_add(1))
     }
@@ -159,14 +164,17 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
         let admitted = match &mut self.phase {
             Phase::Closed | Phase::Disabled => Ok(self.epoch),
             Phase::ForcedOpen => Err(Rejected::Open { left: u64::MAX }),
-            Phase::Open { .. } => {
-                let now = now();
-                if let Some(rejected) = self.reject(now) {
-                    return Ok(Err(rejected));
+            Phase::Open { until } => {
+                let (now, until) = (now(), *until);
+                if now >= until {
+                    self.take(next)?;
+                    self.enter(Phase::HalfOpen { since: now, running: 1, successes: 0 });
+                    Ok(self.epoch)
+                } else if until.is_never() {
+                    Err(Rejected::Open { left: u64::MAX })
+                } else {
+                    Err(Rejected::Open { left: until.nanos_since(now) })
                 }
-                self.take(next)?;
-                self.enter(Phase::HalfOpen { since: now, running: 1, successes: 0 });
-                Ok(self.epoch)
             }
             Phase::HalfOpen { running, .. } if *running < terms.half_open.calls => {
                 *running += 1;
@@ -178,16 +186,9 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
         Ok(admitted)
     }
 
-    /// A call has come. It is rejected, if the breaker is open and nothing changes that: the short way of what most calls find then.
-    #[inline]
-    pub(super) fn reject(&mut self, now: Instant) -> Option<Rejected> {
-        let Phase::Open { until } = self.phase else { return None };
-        if now >= until {
-            return None;
-        }
-        self.rejected = self.rejected.saturating_add(1);
-        let left = if until.is_never() { u64::MAX } else { until.as_nanos().saturating_sub(now.as_nanos()) };
-        Some(Rejected::Open { left })
+    /// So many calls have been rejected, by what [it said](Machine::rejects_until).
+    pub(super) const fn count_rejected(&mut self, calls: u64) {
+        self.rejected = self.rejected.saturating_add(calls);
     }
 
     /// A call has ended. If it began before the last change of state, it is none of the present one's.
@@ -321,6 +322,16 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
         }
     }
 
+    /// Until when no call goes through, if that is so whatever calls do; never, if somebody has to say so.
+    #[inline]
+    pub(super) const fn rejects_until(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Open { until } => Some(until),
+            Phase::ForcedOpen => Some(Instant::MAX),
+            Phase::Closed | Phase::HalfOpen { .. } | Phase::Disabled => None,
+        }
+    }
+
     /// Whether a success changes nothing.
     #[inline]
     pub(super) fn is_calm(&self, terms: &Terms<T, B>) -> bool {
@@ -370,6 +381,27 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
         }
     }
 
+    /// How many probes are under way. Those of a time that is over don't count any more.
+    fn probes(&self, terms: &Terms<T, B>, now: Instant) -> u32 {
+        match self.phase {
+            Phase::HalfOpen { running, .. } if now < self.probes_until(terms) => running,
+            Phase::Closed | Phase::Open { .. } | Phase::HalfOpen { .. } | Phase::ForcedOpen | Phase::Disabled => 0,
+        }
+    }
+
+    /// A call is turned away, whether it would go through or not. With what it is told, which is that of a call that comes now; one that would go through may come again at once.
+    pub(super) fn turn_away(&mut self, terms: &Terms<T, B>, now: Instant) -> Rejected {
+        self.rejected = self.rejected.saturating_add(1);
+        match self.outlook(terms, now) {
+            (State::Open, until) if !until.is_never() => Rejected::Open { left: until.as_nanos().saturating_sub(now.as_nanos()) },
+            (State::Open | State::ForcedOpen, _) => Rejected::Open { left: u64::MAX },
+            (State::HalfOpen, _) if self.probes(terms, now) >= terms.half_open.calls => {
+                Rejected::HalfOpen { left: self.probes_left(terms, || now) }
+            }
+            (State::Closed | State::HalfOpen | State::Disabled, _) => Rejected::Open { left: 0 },
+        }
+    }
+
     /// What is on record.
     pub(super) fn tally(&self, terms: &Terms<T, B>, now: Instant) -> Tally {
         terms.trip.tally(&self.record, now)
@@ -377,16 +409,11 @@ impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
 
     pub(super) fn snapshot(&self, terms: &Terms<T, B>, now: Instant) -> Snapshot {
         let (state, until) = self.outlook(terms, now);
-        let probes = match self.phase {
-            // Those of a time that is over don't count any more.
-            Phase::HalfOpen { running, .. } if now < self.probes_until(terms) => running,
-            Phase::Closed | Phase::Open { .. } | Phase::HalfOpen { .. } | Phase::ForcedOpen | Phase::Disabled => 0,
-        };
         Snapshot {
             state,
             retry_after: (state == State::Open && !until.is_never()).then(|| until - now),
             tally: self.tally(terms, now),
-            probes,
+            probes: self.probes(terms, now),
             opened: self.opened,
             rejected: self.rejected,
         }

@@ -49,8 +49,8 @@
 //!
 //! # What it costs
 //!
-//! Beside its lock lies a word that says whether calls go through, and whether another success would change anything. So a call costs two loads as long as no failure is on record (and, for [`LastCalls`], the window is full); otherwise the lock once, when it has ended. A call that is
-//! rejected costs a reading of the clock and the lock. Nothing is allocated.
+//! Beside its lock lies a word that says whether calls go through, and whether another success would change anything. So a call costs two loads as long as no failure is on record (and, for [`LastCalls`], the window is full); otherwise the lock once, when it has ended. A call that an
+//! open one rejects costs a reading of the clock and the exchange of a word, and one that is forced open not even the clock; where the platform has [no such words](crate::sync::Word), the lock. Nothing is allocated.
 //!
 //! # How others differ
 //!
@@ -70,6 +70,7 @@ mod gate;
 mod judge;
 mod keyed;
 mod machine;
+mod outside;
 mod permit;
 mod run;
 mod settings;

@@ -60,6 +60,28 @@ impl<C: Circuit> Permit<C> {
         Ok(())
     }
 
+    /// The call begins now. For a permit that was there before its call: what it has been kept for makes no call [slow](super::CircuitBreaker::slow_calls).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static API: CircuitBreaker<LastCalls> = checked!(CircuitBreaker::last_calls(1).min_calls(1).slow_calls(ms(500), percent(50)));
+    ///
+    /// # aplomb_sim::block_on(async {
+    /// let mut permit = API.permit()?;
+    /// aplomb_sim::sleep(secs(1)).await; // nobody calls yet
+    /// permit.begin();
+    /// permit.success();
+    /// assert!(!API.state().is_open(), "it was a quick one");
+    /// # Ok::<_, BreakerError>(()) }).unwrap();
+    /// ```
+    #[inline]
+    pub fn begin(&mut self) {
+        self.ticket = self.ticket.map(|ticket| self.circuit.begin(ticket));
+    }
+
     /// The call has done what it was to.
     #[inline]
     pub fn success(mut self) {

@@ -10,7 +10,7 @@ use super::error::BreakerError;
 use super::judge::Verdict;
 use super::permit::Permit;
 use crate::judge::Judge;
-use crate::operation::{Drive, Held};
+use crate::operation::{Drive, Held, end};
 use crate::panicking::clear_at_panic;
 
 pin_project! {
@@ -55,24 +55,11 @@ where
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.poll_driven(&mut Held, Judge::judge, cx)
+        clear_at_panic(self, Self::give_up, |run| run.poll_driven(&mut Held, Judge::judge, cx))
     }
 }
 
 impl<C: Circuit, F, Fut> Run<C, F, Fut> {
-    #[inline]
-    pub(crate) fn poll_driven<D, T, E>(
-        self: Pin<&mut Self>,
-        drive: &mut D,
-        verdict: impl FnOnce(&C::Judge, Result<&T, &E>) -> Verdict,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<T, BreakerError<E>>>
-    where
-        D: Drive<F, Fut, Output = Result<T, E>>,
-    {
-        clear_at_panic(self, Self::give_up, |run| run.poll_result(drive, verdict, cx))
-    }
-
     /// The operation is gone, and counts as nothing.
     fn give_up(self: Pin<&mut Self>) {
         let mut this = self.project();
@@ -80,8 +67,9 @@ impl<C: Circuit, F, Fut> Run<C, F, Fut> {
         this.permit.abandon();
     }
 
+    /// Whoever polls it so drops it if that panics.
     #[inline]
-    fn poll_result<D, T, E>(
+    pub(crate) fn poll_driven<D, T, E>(
         self: Pin<&mut Self>,
         drive: &mut D,
         verdict: impl FnOnce(&C::Judge, Result<&T, &E>) -> Verdict,
@@ -97,13 +85,20 @@ impl<C: Circuit, F, Fut> Run<C, F, Fut> {
                 return Poll::Ready(Err(rejected.of_operation()));
             }
             this.stage.set(Stage::Running { operation: drive.start(operation) });
+        } else if let StageProjection::Running { operation } = this.stage.as_mut().project()
+            && drive.waits(&operation)
+        {
+            // What it waits for is none of the service's time.
+            this.permit.begin();
         }
         let StageProjection::Running { operation } = this.stage.as_mut().project() else { return Poll::Pending };
         let outcome = ready!(drive.poll_run(operation, cx));
-        let verdict = verdict(this.permit.judge(), outcome.as_ref());
-        this.permit.settle_as(verdict);
-        this.stage.set(Stage::Ended);
-        Poll::Ready(outcome.map_err(BreakerError::Failed))
+        let settle = |outcome: Result<&T, &E>| {
+            let verdict = verdict(this.permit.judge(), outcome);
+            this.permit.settle_as(verdict);
+            this.stage.set(Stage::Ended);
+        };
+        Poll::Ready(end(outcome, settle, BreakerError::Failed))
     }
 }
 

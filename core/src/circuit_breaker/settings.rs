@@ -206,7 +206,7 @@ impl<P: Platform, W: Window, B: Backoff<State: Copy>, J, S: Storage, O> CircuitB
         self
     }
 
-    /// Trips by slowness too: when such a share of the calls took longer than `longer_than`, whether they failed or not. A slow probe counts as a failure. Default: no call is slow, and none is timed.
+    /// Trips by slowness too: when such a share of the calls took longer than `longer_than`, whether they failed or not. A slow probe counts as a failure. In a pipeline, what a call waits for in a queue within, before it comes to the operation, is no part of its time. Default: no call is slow, and none is timed.
     #[must_use]
     pub const fn slow_calls(mut self, longer_than: Duration, share: Ratio) -> Self {
         (self.terms.trip.slow_after, self.terms.trip.slow_rate) = (longer_than, share);

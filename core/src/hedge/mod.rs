@@ -14,7 +14,7 @@
 //!
 //! - What succeeds first is the call's value. All other starts are dropped at once, before it is returned.
 //! - The delay counts from the poll that has found the first start pending, and from each later start for the next: with `after(50 ms)` and three hedges, starts come at 0, 50, 100 and 150 ms. A start that succeeds at the very instant at which it would be late wins, and nothing starts.
-//! - A start that fails has another take its place at once, instead of after the delay, which begins anew then. The call fails when nothing runs any more and nothing may start: with the error of the one that failed last. An error that is
+//! - A start that fails has another take its place at once, instead of after the delay, which begins anew then; but if one of the others has succeeded by then, nothing starts. The call fails when nothing runs any more and nothing may start: with the error of the one that failed last. An error that is
 //!   [fatal](Hedge::fatal_if) ends it at once. So it is in gRPC (gRFC A6).
 //! - There are never more hedges than the [budget](Hedge::budget) bears, whatever they start for: a share of all calls, and a [burst](Hedge::burst) beyond. A call for which it is empty starts no more, and waits for what runs. It is told by nobody but the observer and the snapshot: hedges are a
 //!   favour.

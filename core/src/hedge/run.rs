@@ -1,6 +1,6 @@
 use core::fmt;
 use core::future::Future;
-use core::ops::Deref;
+use core::ops::{ControlFlow, Deref};
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
@@ -246,7 +246,10 @@ where
             this.count.stage = Stage::Ended;
             return Some(outcome.map_err(|error| HedgeError::Fatal { attempts: 1, error }));
         }
-        self.failed(0, outcome, verdict_of_first, operation)
+        match self.as_mut().failed(0, outcome, verdict_of_first, operation) {
+            ControlFlow::Break(ended) => Some(ended),
+            ControlFlow::Continue(places) => self.fill(places, operation),
+        }
     }
 
     /// Polls what runs, in the order of starts and from that one on; then whether the newest is late.
@@ -261,6 +264,7 @@ where
         F: Operation<Run = R, Output = Result<T, E>>,
     {
         loop {
+            let mut places: u32 = 0;
             while next < self.count.started {
                 if let Poll::Ready(outcome) = self.as_mut().poll_start(next, operation, cx) {
                     let verdict = verdict(&self.hedge.judge, outcome.as_ref());
@@ -269,11 +273,19 @@ where
                         self.won_by(next);
                         return Poll::Ready(outcome.map_err(|error| HedgeError::Fatal { attempts, error }));
                     }
-                    if let Some(ended) = self.as_mut().failed(next, outcome, verdict, operation) {
-                        return Poll::Ready(ended);
+                    match self.as_mut().failed(next, outcome, verdict, operation) {
+                        ControlFlow::Break(ended) => return Poll::Ready(ended),
+                        ControlFlow::Continue(more) => places = places.saturating_add(more),
                     }
                 }
                 next = next.saturating_add(1);
+            }
+            // Not before all have been asked: one of them may have succeeded.
+            if places > 0 {
+                match self.as_mut().fill(places, operation) {
+                    Some(ended) => return Poll::Ready(ended),
+                    None => continue,
+                }
             }
             if self.as_mut().poll_late(cx).is_pending() {
                 return Poll::Pending;
@@ -322,7 +334,7 @@ where
         }
     }
 
-    /// A start has not succeeded: another takes its place at once, if it may. Or the call ends, if nothing runs any more.
+    /// A start has not succeeded. The call ends by that, or so many are to take its place.
     #[cold]
     fn failed<F>(
         mut self: Pin<&mut Self>,
@@ -330,38 +342,53 @@ where
         outcome: Result<T, E>,
         verdict: Option<Verdict>,
         operation: &mut F,
-    ) -> Option<Result<T, HedgeError<E>>>
+    ) -> ControlFlow<Result<T, HedgeError<E>>, u32>
     where
         F: Operation<Run = R>,
     {
-        let attempts = self.count.started;
-        match verdict {
-            Some(Verdict::Success | Verdict::Fatal) => {}
-            Some(Verdict::Failure) => self.as_mut().start_another(Cause::Failed, operation),
+        let this = self.as_mut().project();
+        let attempts = this.count.started;
+        let failed = match verdict {
+            Some(Verdict::Failure) => {
+                *this.failed = Some(outcome);
+                return ControlFlow::Continue(1);
+            }
+            Some(Verdict::Success | Verdict::Fatal) => None,
             None => {
-                let this = self.as_mut().project();
                 this.count.left = 0;
                 if start > 0 && operation.begun().is_none() {
                     this.hedge.pay_back(1);
                 }
+                if this.count.running > 0 {
+                    return ControlFlow::Continue(0);
+                }
+                // What came of the operation says more than that another start was turned away.
+                this.failed.take()
             }
+        };
+        self.end();
+        ControlFlow::Break(match failed {
+            Some(failed) => failed.map_err(|error| HedgeError::Failed { attempts, error }),
+            None => outcome.map_err(|error| HedgeError::Fatal { attempts, error }),
+        })
+    }
+
+    /// So many have failed, and others take their places at once, if they may. The call ends if nothing runs any more.
+    #[cold]
+    fn fill<F>(mut self: Pin<&mut Self>, places: u32, operation: &mut F) -> Option<Result<T, HedgeError<E>>>
+    where
+        F: Operation<Run = R>,
+    {
+        for _ in 0..places {
+            self.as_mut().start_another(Cause::Failed, operation);
         }
         let this = self.as_mut().project();
-        let goes_on = matches!(verdict, Some(Verdict::Failure) | None) && this.count.running > 0;
-        if goes_on {
-            if verdict.is_some() {
-                *this.failed = Some(outcome);
-            }
+        if this.count.running > 0 {
             return None;
         }
-        let failed = this.failed.take();
+        let (attempts, failed) = (this.count.started, this.failed.take());
         self.end();
-        Some(match (verdict, failed) {
-            (Some(Verdict::Failure), _) => outcome.map_err(|error| HedgeError::Failed { attempts, error }),
-            // What came of the operation says more than that another start was turned away.
-            (None, Some(failed)) => failed.map_err(|error| HedgeError::Failed { attempts, error }),
-            _ => outcome.map_err(|error| HedgeError::Fatal { attempts, error }),
-        })
+        failed.map(|failed| failed.map_err(|error| HedgeError::Failed { attempts, error }))
     }
 
     /// Starts it once more, if it may, and if the budget bears it.

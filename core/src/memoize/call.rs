@@ -5,7 +5,7 @@ use core::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use crate::cache::{Entered, Fetching, Reading, Serve, ServeBy};
+use crate::cache::{Fetching, Reading, Serve, ServeBy, Served};
 use crate::deadline::Deadline;
 use crate::single_flight::{AsIs, FlightError, Late, Timed, WithDeadline};
 use crate::sync::flights::Flights;
@@ -86,9 +86,9 @@ where
             if !*this.may_start {
                 return Poll::Pending;
             }
-            match this.fetching.cache().enter(*this.key, cx.waker(), Reading::Queues) {
-                Ok(Entered::Flies { hash, stands }) => this.fetching.as_mut().take(hash, stands),
-                Ok(Entered::Served { outcome, .. }) => {
+            match this.fetching.as_mut().enter(*this.key, cx.waker(), Reading::Queues) {
+                Ok(None) => {}
+                Ok(Some(Served { outcome, .. })) => {
                     *this.may_start = false;
                     return Poll::Ready(outcome.map_err(FlightError::Failed));
                 }
@@ -117,10 +117,7 @@ where
 
     fn leave(self: Pin<&mut Self>) -> Self::Output {
         let this = self.project();
-        *this.may_start = false;
-        let cache = this.fetching.as_ref().cache();
-        this.fetching.give_up();
-        cache.instead(*this.key, FlightError::Deadline).map_err(FlightError::of_operation)
+        this.fetching.leave(*this.key, || *this.may_start = false)
     }
 }
 

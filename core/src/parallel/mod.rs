@@ -18,7 +18,7 @@
 //! - The first error, in time, drops all that is under way, *then* it is returned, with the index of its item; no item is started after it. With [`keep_going`](Parallel::keep_going) each item has its own result.
 //! - An operation that is ready when it is first polled takes no slot and no lock: the next one is polled in the same place, with the same waker, which were made for the first.
 //! - Only those operations are polled that were woken, where the platform has wakers for them ([`children`](crate::children)): then a wake costs the same among ten and among ten thousand.
-//! - Everything runs in the one task that awaits or polls: what operations borrow need not be `'static`, nor `Send`. Awaited, the other tasks have their turn after 256 results that are ready; a stream leaves that to who polls it.
+//! - Everything runs in the one task that awaits or polls: what operations borrow need not be `'static`, nor `Send`. The other tasks have their turn after 256 results that are ready: when it is awaited, and when a stream keeps what comes early. Between those that a stream hands on, that is left to who polls it.
 //! - A panic, of an operation or of what starts it, drops the others and goes on to the caller.
 //!
 //! # When not to use it
@@ -35,8 +35,8 @@
 //! On the heap, for each slot that is really used, an allocation for its waker, and an eighth for its operation: eight lie in one, as far as the limit is a multiple of eight; those beyond that, and operations of more than a kilobyte, have one each, so that it is two a slot then. Beside that ten for tables, and
 //! six more whenever the slots outgrow 16, 32, 64 and so on: 1,168 in all with a limit of 1,000. None for an item: what is ready at once costs nine in all, however many there are. An operation that is ready takes some 8 ns, one that yields once some 20 ns.
 //!
-//! Without an allocator, [`stored_in`](Parallel::stored_in) an `Inline<N>`, all lies in the future itself: an operation and 16 bytes for each of the `N` places (on 64 bits), the items that were not started, and for each result twice its size, since it may come before others; some
-//! 200 bytes else. [`parallel_array`](Parallel::of_array) makes an array of an array. Every operation is polled at every poll there: right for limits up to some sixteen.
+//! [`stored_in`](Parallel::stored_in) an `Inline<N>`, all but wakers lies in the future itself: an operation and 16 bytes for each of the `N` places (on 64 bits), the items that were not started, and for each result twice its size, since it may come before others; some
+//! 200 bytes else. [`parallel_array`](Parallel::of_array) makes an array of an array. Where the platform has none of its own, as on embassy, nothing is allocated then, and every operation is polled at every poll: right for limits up to some sixteen. Where it has, they lie on the heap all the same: an allocation for each slot that is really used, and five for tables of up to 16.
 //!
 //! # How others do it
 //!
@@ -62,6 +62,9 @@ pub use progress::Progress;
 pub use results::{Array, Results};
 pub use run::Run;
 pub use settings::Parallel;
+
+/// How many operations may end at one poll, and nothing be handed on, before the other tasks have their turn.
+pub(crate) const BUDGET: u32 = 256;
 
 /// In which order results come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,15 +11,12 @@ use pin_project_lite::pin_project;
 use super::engine::Engine;
 use super::on_error::OnError;
 use super::results::{Gathered, Results};
-use super::{Order, ParallelError, Progress};
+use super::{BUDGET, Order, ParallelError, Progress};
 use crate::children::PinnedStorage;
 use crate::observe::Observer;
 use crate::operation::Fallible;
 use crate::platform::Platform;
 use crate::storage::Storage;
-
-/// How many items may end at one poll before the other tasks have their turn.
-const BUDGET: u32 = 256;
 
 /// What is gathered of each item.
 type Of<Fut, M> =

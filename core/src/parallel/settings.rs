@@ -181,7 +181,7 @@ where
         Parallel::of(self.engine.rebuilt(|_| observer), self.order)
     }
 
-    /// Keeps the operations that are under way in `T`: with `Inline<N>`, in itself, at most `N` of them. Default: in the platform's storage.
+    /// Keeps the operations that are under way in `T`: with `Inline<N>`, in itself, at most `N` of them. The wakers of its slots are allocated all the same, where the platform has [wakers of its own](crate::children); on embassy nothing is. Default: in the platform's storage.
     ///
     /// # Examples
     ///

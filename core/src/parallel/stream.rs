@@ -9,7 +9,7 @@ use futures_core::stream::FusedStream;
 use super::on_error::OnError;
 use super::settings::Parallel;
 use super::window::Window;
-use super::{Order, ParallelError, Progress};
+use super::{BUDGET, Order, ParallelError, Progress};
 use crate::children::PinnedStorage;
 use crate::observe::Observer;
 use crate::operation::Fallible;
@@ -44,21 +44,30 @@ where
         let (index, outcome) = if let Some(outcome) = early.take_next() {
             (*next, outcome)
         } else {
+            let mut budget = BUDGET;
             let polled = this.engine.as_mut().poll_outcomes(until, cx, |index, outcome| {
                 let ahead = if order == Order::Input { index.saturating_sub(*next) } else { 0 };
                 if ahead == 0 || (M::FAILS_FAST && outcome.is_err()) {
                     early.step();
-                    return ControlFlow::Break((index, outcome));
+                    return ControlFlow::Break(Some((index, outcome)));
                 }
                 // There is room: no more items are started than there are places.
                 let _kept = early.keep(ahead, outcome);
-                ControlFlow::Continue(())
+                budget -= 1;
+                if budget == 0 { ControlFlow::Break(None) } else { ControlFlow::Continue(()) }
             });
-            let Some(outcome) = ready!(polled) else {
-                this.engine.end();
-                return Poll::Ready(None);
-            };
-            outcome
+            match ready!(polled) {
+                Some(Some(outcome)) => outcome,
+                // The others' turn.
+                Some(None) => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                None => {
+                    this.engine.end();
+                    return Poll::Ready(None);
+                }
+            }
         };
         *next = next.saturating_add(1);
         if M::FAILS_FAST && outcome.is_err() {

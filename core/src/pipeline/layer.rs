@@ -145,6 +145,7 @@ pub struct Layered<L, O> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Innermost<O> {
     operation: O,
+    /// How often it has been started: what that comes to, where it does not count itself.
     begun: u32,
 }
 
@@ -179,6 +180,6 @@ where
 
     #[inline]
     fn begun(&self) -> Option<u32> {
-        Some(self.begun)
+        self.operation.begun().or(Some(self.begun))
     }
 }

@@ -13,7 +13,7 @@
 //!
 //! - The outermost layer is written first. Each layer sees what is within as one operation, and what is started again is started through all layers within.
 //! - One flat error, [`PipelineError`], whatever the layers are: how the last attempt ended, which layer said so, and which ended the call.
-//! - Layers know each other's errors: a retry leaves what a layer within has rejected, a breaker takes a timeout within for a failure and a rejection for nothing, and neither needs a predicate for that. What timed out before it came to the operation, in a queue within, is nothing too: the service has not been asked.
+//! - Layers know each other's errors: a retry leaves what a layer within has rejected, a breaker takes a timeout within for a failure and a rejection for nothing, and neither needs a predicate for that. What timed out before it came to the operation, in a queue within, is nothing too: the service has not been asked. Nor does that wait make a call slow for a breaker, or count as latency for an adaptive limit.
 //! - Nothing is boxed or allocated, and the operation need not be cloned: it lies in the outermost future, once, and is lent to the layers. The call is `Send` where its parts are.
 //! - A call that is dropped gives back all it holds, the innermost first.
 //!
@@ -44,7 +44,7 @@
 //! | `timeout(t).retry(R)` with `t` below the first delay of the backoff, or below one attempt | there is never a second attempt |
 //! | `timeout(2 s).timeout(10 s)` | the inner one never fires |
 //! | `retry(R).retry(R)` | the attempts multiply: 3 and 3 are 9 |
-//! | two limiters alike, two breakers alike | the outer one never has anything to say |
+//! | two limiters alike, two breakers alike | the inner one never has anything to say: what the outer one lets through, it would |
 //! | `circuit_breaker(B).retry(R)` | see above |
 //! | `rate_limiter(L).retry(R)` in front of a quota that the service counts | retries go beyond it |
 //!
@@ -55,7 +55,7 @@
 //!
 //! # What it costs
 //!
-//! What its parts cost, and some 40 instructions a layer, since each has its state set up and ended within the others': a timeout, a retry, a breaker and a limiter around what is ready take 800, where one by one they take 630. A call is as large as the layers' own state, one within the other, and the operation.
+//! What its parts cost. Around what is ready, a timeout, a retry, a breaker and a limiter take 10 to 15 % more instructions than one by one, since each has its state set up and ended within the others', and no more time. A call is as large as the layers' own state, one within the other, and the operation.
 //!
 //! # How others differ
 //!

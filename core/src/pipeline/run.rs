@@ -5,7 +5,7 @@ use core::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use crate::operation::Operation;
+use crate::operation::{Operation, end};
 use crate::panicking::clear_at_panic;
 
 pin_project! {
@@ -38,7 +38,7 @@ impl<O: Operation> Run<O> {
     }
 }
 
-impl<O: Operation> Future for Run<O> {
+impl<O: Operation<Output = Result<T, E>>, T, E> Future for Run<O> {
     type Output = O::Output;
 
     #[inline]
@@ -59,8 +59,7 @@ impl<O: Operation> Future for Run<O> {
                 }
             }
         ));
-        stage.set(Stage::Ended);
-        Poll::Ready(outcome)
+        Poll::Ready(end(outcome, |_| stage.set(Stage::Ended), |error| error))
     }
 }
 

@@ -5,6 +5,7 @@ use core::task::Waker;
 
 use super::drained::Drained;
 use super::event::Event;
+use super::line::Key;
 use super::run::Run;
 use super::state::{Snapshot, State};
 use crate::config::ConfigError;
@@ -367,6 +368,13 @@ impl<P: Platform, S: Storage, O: SharedObserver<Event>> Pool<P, S, O> {
     /// ```
     pub fn snapshot(&self) -> Snapshot {
         self.state.with(|state| state.now)
+    }
+
+    /// A job leaves the queue, or the place to which it was called, if it has not left before.
+    pub(super) fn leave(&self, key: Key<S::Link>) {
+        if self.change(|state| state.leave(key)).map(drop).is_some() {
+            self.tell(Event::Cancelled);
+        }
     }
 
     #[inline]

@@ -5,9 +5,9 @@ use core::task::{Context, Poll};
 
 use super::as_pool::AsPool;
 use super::error::PoolError;
+use super::line::Key;
 use super::state::Turn;
 use crate::storage::Storage;
-use crate::sync::wait_list::Key;
 
 /// Waits until a pool has nothing to do; made by [`Pool::drained`](super::Pool::drained).
 ///

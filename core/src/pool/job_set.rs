@@ -144,7 +144,7 @@ impl<P: Platform, J> JobSet<P, J> {
 
 /// Settings that change its type. Of a set that has been used already, no more than its settings is kept: what it held is leaked.
 impl<P: Platform, J, S: PinnedStorage, O: Copy> JobSet<P, J, S, O> {
-    /// Keeps jobs in `T`: in [`Inline<N>`](crate::storage::Inline), at most `N` that wait, and `N` that run. Default: the platform's storage.
+    /// Keeps jobs in `T`: in [`Inline<N>`](crate::storage::Inline), at most `N` that wait, and `N` that run. The wakers of those that run are allocated all the same, where the platform has [wakers of its own](crate::children). Default: the platform's storage.
     ///
     /// # Examples
     ///

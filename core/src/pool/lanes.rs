@@ -57,7 +57,7 @@ pub(super) struct Slot<T, L> {
     pub(super) previous: Option<L>,
     /// The lanes below the one that this leads.
     pub(super) lower: Lower<L>,
-    pub(super) generation: u16,
+    pub(super) generation: u32,
     pub(super) standing: Standing,
 }
 

@@ -3,7 +3,13 @@
 use super::called::Called;
 use super::lanes::{Lanes, Place, Rank, Slot, Standing};
 use crate::storage::{Link, Slots, Storage};
-use crate::sync::wait_list::Key;
+
+/// Names an entry of a line, and finds nobody once that has been removed. Its generation is wide, since the handle of a spawned job keeps it while the job runs, and others wait at its slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Key<L> {
+    link: L,
+    generation: u32,
+}
 
 /// Who waits, in a slab: lanes of one rank each, in a tree of which the highest is the root.
 ///
@@ -245,6 +251,6 @@ mod tests {
     fn one_who_waits_takes_what_the_docs_say() {
         use core::task::Waker;
         let slot = size_of::<Slot<Waker, <Inline<4> as Storage>::Link>>();
-        assert_eq!(slot, if cfg!(target_pointer_width = "64") { 40 } else { 28 });
+        assert_eq!(slot, if cfg!(target_pointer_width = "64") { 40 } else { 32 });
     }
 }

@@ -14,8 +14,8 @@ use crate::children::{FutureGroup, PinnedStorage, Turn};
 use crate::observe::{SharedObserver, Silent};
 use crate::operation::Fallible;
 use crate::panicking::clear_at_panic;
-use crate::parallel::Order;
 use crate::parallel::window::Window;
+use crate::parallel::{BUDGET, Order};
 use crate::platform::Platform;
 
 /// What a job ends with; nothing if it panicked.
@@ -125,7 +125,7 @@ where
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut turn = Turn::new();
-        loop {
+        for _ in 0..BUDGET {
             let outcome = if let Some(outcome) = self.as_mut().take_early() {
                 outcome
             } else {
@@ -140,6 +140,9 @@ where
                 return Poll::Ready(Some(result));
             }
         }
+        // The others' turn.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 

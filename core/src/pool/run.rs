@@ -9,15 +9,15 @@ use super::as_pool::AsPool;
 use super::error::PoolError;
 use super::event::Event;
 use super::lanes::Rank;
-use super::spawn::{Spawn, Spawned};
+use super::line::Key;
+use super::spawn::{Queued, Spawn, Spawned};
 use super::state::{End, State, Turn};
 use crate::observe::SharedObserver;
 use crate::panicking::clear_at_panic;
 use crate::storage::Storage;
-use crate::sync::wait_list::Key;
 
 /// What a pool's entries are linked by.
-type LinkOf<B> = <<B as AsPool>::Storage as Storage>::Link;
+pub(super) type LinkOf<B> = <<B as AsPool>::Storage as Storage>::Link;
 
 pin_project! {
     /// A job in a pool; made by [`Pool::run`](super::Pool::run), or by [`new`](Run::new) with a pool that it owns.
@@ -102,7 +102,7 @@ where
     ///
     /// One that found a place has started by then, whenever the executor polls it for the first time: a [pause](super::Pool::pause) does not hold it any more. One that was called out of the queue starts when it is polled.
     ///
-    /// The pool outlives the task: it is in a `static`, or [owned](Run::new). `executor` is what the adapter provides: `Tokio` and `OnRuntime`, `OnExecutor`, `Sim`.
+    /// The pool outlives the task: it is in a `static`, or [owned](Run::new) through a pointer that can be cloned. `executor` is what the adapter provides: `Tokio` and `OnRuntime`, `OnExecutor`, `Sim`.
     ///
     /// # Errors
     ///
@@ -127,16 +127,19 @@ where
     ///     Ok::<_, PoolError<std::io::Error>>(())
     /// }).unwrap();
     /// ```
-    pub fn spawn_on<X: Spawn>(mut self, executor: &X) -> Spawned<X::Task<Result<T, PoolError<E>>>>
+    pub fn spawn_on<X: Spawn>(mut self, executor: &X) -> Spawned<X::Task<Result<T, PoolError<E>>>, B>
     where
+        B: Clone,
         Self: Send + 'static,
         T: Send + 'static,
         E: Send + 'static,
     {
         // Without a waker: the task asks when it is polled for the first time.
-        match self.stay.enter(self.priority, self.waits, Waker::noop()) {
-            Ok(()) => Spawned::new(executor.spawn(self)),
-            Err(refused) => Spawned::refused(refused),
+        let entered = self.stay.enter(self.priority, self.waits, Waker::noop());
+        let queued = Queued { pool: self.stay.pool.clone(), key: self.stay.key() };
+        match entered {
+            Ok(()) => Spawned::new(executor.spawn(self), queued),
+            Err(refused) => Spawned::refused(refused, queued),
         }
     }
 }
@@ -283,15 +286,21 @@ impl<B: AsPool> Stay<B> {
         pool.tell(end.event());
     }
 
+    /// Of its place in the queue, while it is there.
+    const fn key(&self) -> Option<Key<LinkOf<B>>> {
+        match self.progress {
+            Progress::Waiting(key) => Some(key),
+            Progress::Outside | Progress::Running => None,
+        }
+    }
+
     fn give_up(&mut self) {
         match self.progress {
             Progress::Outside => {}
             Progress::Running => self.end(End::Cancelled),
             Progress::Waiting(key) => {
                 self.progress = Progress::Outside;
-                let pool = self.pool.as_pool();
-                drop(pool.change(|state| state.leave(key)));
-                pool.tell(Event::Cancelled);
+                self.pool.as_pool().leave(key);
             }
         }
     }

@@ -4,10 +4,9 @@ use core::task::Waker;
 use super::error::PoolError;
 use super::event::Event;
 use super::lanes::Rank;
-use super::line::Line;
+use super::line::{Key, Line};
 use crate::config::ConfigError;
 use crate::storage::Storage;
-use crate::sync::wait_list::Key;
 
 /// What a pool does at one moment, and what it has done so far.
 ///

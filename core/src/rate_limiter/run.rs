@@ -10,7 +10,7 @@ use super::acquire::Acquire;
 use super::error::RateLimitError;
 use super::lines::{Find, Lines};
 use super::permit::Permit;
-use crate::operation::{Drive, Held};
+use crate::operation::{Drive, Held, end};
 use crate::panicking::clear_at_panic;
 
 pin_project! {
@@ -61,7 +61,7 @@ where
     type Output = Result<T, RateLimitError<E>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.poll_driven(&mut Held, cx)
+        clear_at_panic(self, Self::give_up, |run| run.poll_driven(&mut Held, cx))
     }
 }
 
@@ -70,6 +70,12 @@ where
     B: Deref<Target: Lines>,
     K: Find<B::Target>,
 {
+    /// Whatever it has is gone: its operation, or its place in the queue.
+    fn give_up(self: Pin<&mut Self>) {
+        self.project().stage.set(Stage::Ended);
+    }
+
+    /// Whoever polls it so drops it if that panics.
     #[inline]
     pub(crate) fn poll_driven<D, T, E>(
         self: Pin<&mut Self>,
@@ -88,17 +94,10 @@ where
                 Err(error) => return Poll::Ready(Err(error.of_operation())),
             }
         }
-        let outcome = ready!(clear_at_panic(
-            stage.as_mut(),
-            |mut stage| stage.set(Stage::Ended),
-            |stage| match stage.project() {
-                StageProjection::Running { operation, .. } => drive.poll_run(operation, cx),
-                StageProjection::Wait { .. } | StageProjection::Ended => Poll::Pending,
-            }
-        ));
+        let StageProjection::Running { operation, .. } = stage.as_mut().project() else { return Poll::Pending };
+        let outcome = ready!(drive.poll_run(operation, cx));
         // The next one has its turn before the caller goes on.
-        stage.set(Stage::Ended);
-        Poll::Ready(outcome.map_err(RateLimitError::Failed))
+        Poll::Ready(end(outcome, |_| stage.set(Stage::Ended), RateLimitError::Failed))
     }
 }
 

@@ -224,7 +224,8 @@ impl<'b, P: Platform, B: Backoff, R> Retry<'b, P, B, R> {
             session.note_start();
             let outcome = operation().map_err(TimeoutError::Failed);
             match session.settle(outcome, true) {
-                Step::End(result) => return result,
+                Step::Success(value) => return Ok(value),
+                Step::Failure(error) => return Err(error),
                 Step::Pause(pause) if pause.is_none() => {}
                 Step::Pause(pause) => sleep(pause.delay()),
             }

@@ -11,7 +11,7 @@ use super::policy::AsPolicy;
 use super::rules::Rules;
 use super::session::{Session, Step};
 use crate::alarm::Alarm;
-use crate::operation::Fallible;
+use crate::operation::{Fallible, end};
 use crate::panicking::clear_at_panic;
 use crate::platform::Platform;
 use crate::time::{Clock, Instant};
@@ -88,7 +88,7 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        this.progress.poll_call(this.call, cx)
+        clear_at_panic(this.progress, Progress::give_up, |progress| progress.poll_call(this.call, cx))
     }
 }
 
@@ -96,27 +96,6 @@ impl<Q: AsPolicy, R, E, A, B: Future<Output = ()>> Progress<Q, R, E, A, B> {
     #[inline]
     pub(crate) fn new(policy: Q, rules: R) -> Self {
         Self { session: Session::new(policy, rules), stage: Stage::Start, alarm: Alarm::new() }
-    }
-
-    /// Goes on with the call, which is the same at each poll.
-    #[inline]
-    pub(crate) fn poll_call<S, K, T>(
-        self: Pin<&mut Self>,
-        call: &mut Call<S, K>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<T, RetryError<E>>>
-    where
-        R: Rules<T, E>,
-        S: Start<Output = Result<T, E>, Run = A>,
-        K: Between<E, Future = B>,
-    {
-        clear_at_panic(self, Self::give_up, |mut progress| {
-            let polled = progress.as_mut().poll_result(call, cx);
-            if polled.is_ready() {
-                progress.project().alarm.disarm();
-            }
-            polled
-        })
     }
 
     /// Nothing starts any more, and what was paid for that goes back.
@@ -127,9 +106,10 @@ impl<Q: AsPolicy, R, E, A, B: Future<Output = ()>> Progress<Q, R, E, A, B> {
         this.session.give_up();
     }
 
+    /// Goes on with the call, which is the same at each poll. Whoever polls it so drops it if that panics.
     // The way of a first attempt that succeeds is straight, and all else stands aside: most calls go no other.
     #[inline]
-    fn poll_result<S, K, T>(
+    pub(crate) fn poll_call<S, K, T>(
         mut self: Pin<&mut Self>,
         call: &mut Call<S, K>,
         cx: &mut Context<'_>,
@@ -143,6 +123,7 @@ impl<Q: AsPolicy, R, E, A, B: Future<Output = ()>> Progress<Q, R, E, A, B> {
             if !matches!(self.stage, Stage::Start | Stage::Attempt { .. })
                 && let Err(error) = ready!(self.as_mut().poll_pause(&mut call.between, cx))
             {
+                self.project().alarm.disarm();
                 return Poll::Ready(Err(error));
             }
             let mut this = self.as_mut().project();
@@ -159,9 +140,16 @@ impl<Q: AsPolicy, R, E, A, B: Future<Output = ()>> Progress<Q, R, E, A, B> {
             let poll_attempt = |cx: &mut Context<'_>| call.operation.poll_run(attempt, cx);
             let outcome = ready!(this.session.poll_attempt(poll_attempt, this.alarm.as_mut(), cx));
             // What the attempt holds is free before anything else happens.
-            this.stage.set(Stage::Ended);
+            let outcome = end(outcome, |_| this.stage.set(Stage::Ended), |error| error);
             match this.session.settle(outcome, call.operation.may_repeat()) {
-                Step::End(result) => return Poll::Ready(result),
+                Step::Success(value) => {
+                    this.alarm.disarm();
+                    return Poll::Ready(Ok(value));
+                }
+                Step::Failure(error) => {
+                    this.alarm.disarm();
+                    return Poll::Ready(Err(error));
+                }
                 Step::Pause(pause) => {
                     // No timer for nothing; but the other tasks have their turn, also when the pause is over already.
                     if pause.is_none() || this.alarm.poll_until(this.session.clock(), pause.at, cx).is_ready() {

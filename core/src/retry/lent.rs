@@ -85,7 +85,8 @@ where
                 poll_fn(|cx| session.poll_attempt(|cx| attempt.as_mut().poll(cx), alarm.as_mut(), cx)).await
             };
             let pause = match session.settle(outcome, repetition == Repetition::Allowed) {
-                Step::End(result) => return result,
+                Step::Success(value) => return Ok(value),
+                Step::Failure(error) => return Err(error),
                 Step::Pause(pause) => pause,
             };
             {

@@ -29,7 +29,8 @@ pub(super) struct Session<Q: AsPolicy, R, E> {
 
 /// What follows an attempt.
 pub(super) enum Step<T, E> {
-    End(Result<T, RetryError<E>>),
+    Success(T),
+    Failure(RetryError<E>),
     Pause(Pause),
 }
 
@@ -107,28 +108,23 @@ impl<Q: AsPolicy, R, E> Session<Q, R, E> {
     where
         R: Rules<T, E>,
     {
-        let outcome = match outcome {
-            Ok(value) => Ok(value),
-            Err(TimeoutError::Failed(error)) => Err(error),
-            Err(timed_out @ TimeoutError::TimedOut { .. }) => return self.cut_off(timed_out, may_repeat),
-        };
-        if self.rules.retries(outcome.as_ref()) {
-            return self.failed(outcome, may_repeat);
-        }
-        let attempts = self.attempts.attempt();
-        Step::End(match outcome {
+        match outcome {
+            Ok(value) if self.rules.retries(Ok(&value)) => self.failed(Ok(value), may_repeat),
             Ok(value) => {
                 if let Some(budget) = self.policy.policy().budget {
                     budget.deposit();
                 }
-                self.rules.observe(&Event::Succeeded { attempts });
-                Ok(value)
+                self.rules.observe(&Event::Succeeded { attempts: self.attempts.attempt() });
+                Step::Success(value)
             }
-            Err(error) => {
+            Err(TimeoutError::Failed(error)) if self.rules.retries(Err(&error)) => self.failed(Err(error), may_repeat),
+            Err(TimeoutError::Failed(error)) => {
+                let attempts = self.attempts.attempt();
                 self.rules.observe(&Event::Stopped { attempts, reason: StopReason::Refused });
-                Err(RetryError::Refused { attempts, error })
+                Step::Failure(RetryError::Refused { attempts, error })
             }
-        })
+            Err(timed_out @ TimeoutError::TimedOut { .. }) => self.cut_off(timed_out, may_repeat),
+        }
     }
 
     #[cold]
@@ -154,7 +150,7 @@ impl<Q: AsPolicy, R, E> Session<Q, R, E> {
         let limits = &self.policy.policy().terms.limits;
         let fired = self.attempts.cut_off(limits, || Instant::ORIGIN);
         if self.clock().now().max(fired) >= self.attempts.deadline(limits) {
-            return Step::End(Err(self.past_deadline::<T>()));
+            return Step::Failure(self.past_deadline::<T>());
         }
         let pause = self.decide(fired, None, may_repeat);
         self.retry_or_stop(pause, Failure::Error(timed_out))
@@ -180,11 +176,11 @@ impl<Q: AsPolicy, R, E> Session<Q, R, E> {
             }
             Err(stop) => {
                 self.rules.observe(&Event::Stopped { attempts: attempt, reason: stop.into() });
-                Step::End(match failure {
+                match failure {
                     // The last value is the answer, as it is.
-                    Failure::Value(value) => Ok(value),
-                    Failure::Error(last) => Err(RetryError::stopped(stop, attempt, last)),
-                })
+                    Failure::Value(value) => Step::Success(value),
+                    Failure::Error(last) => Step::Failure(RetryError::stopped(stop, attempt, last)),
+                }
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use core::borrow::Borrow;
 use core::hash::Hash;
+use core::mem::needs_drop;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
@@ -14,7 +15,7 @@ use crate::key::{KeyHash, ToKey, hash, shard_of};
 use crate::observe::SharedObserver;
 use crate::platform::{Ambient, Platform};
 use crate::storage::Storage;
-use crate::sync::flights::{Board, Flights, Followed, Led, Stands};
+use crate::sync::flights::{Board, Boarded, Flights, Role, Stands};
 use crate::time::{Clock, Instant};
 
 impl<P, K, T, E, W, S, H, const SHARDS: usize, O> Flights for SingleFlight<P, K, T, E, W, S, H, SHARDS, O>
@@ -52,26 +53,29 @@ where
     Q: Hash + Eq + ToKey<K> + ?Sized,
 {
     #[inline]
-    fn board(&self, key: &Q, waker: &Waker) -> Result<(u64, Stands<S::Link>), FlightError> {
+    fn board(&self, key: &Q, waker: &Waker, role: &mut Role<'_, Self>) -> Result<(), FlightError> {
         let (hash, limits) = (hash::<H, Q>(P::hash_seed(), key), self.limits());
-        let full = FlightError::Full { capacity: limits.flights };
-        let mut waker = waker.clone();
+        if let Some(error) = self.settings_error() {
+            return Err(FlightError::Config(error));
+        }
+        let mut waker = Some(waker.clone());
+        // A key that owns nothing costs nothing: it is there if this caller is to lead, and the lock is taken once.
+        let mut new = if needs_drop::<K>() { None } else { Some(key.to_key()) };
         loop {
-            match self.with_table(hash, |table| table.follow(hash, |known| known.borrow() == key, waker, limits)).ok_or(full)? {
-                Followed::Waits(place) => return Ok((hash, Stands::Follows(place))),
-                Followed::Full(_unused, waiting) => return Err(FlightError::QueueFull { waiting }),
-                Followed::Unlisted(unused) => waker = unused,
+            let board = |table: &mut TableOf<K, T, E, W, S>| {
+                table.board(hash, &mut new, |known| known.borrow() == key, &mut waker, limits)
+            };
+            match self.with_table(hash, board) {
+                Some(Boarded::Follows(place)) => role.take(hash, Stands::Follows(place)),
+                Some(Boarded::Leads(ticket)) => role.take(hash, Stands::Leads(ticket)),
+                Some(Boarded::Unlisted) => {
+                    new = Some(key.to_key());
+                    continue;
+                }
+                Some(Boarded::QueueFull(waiting)) => return Err(FlightError::QueueFull { waiting }),
+                Some(Boarded::Full) | None => return Err(FlightError::Full { capacity: limits.flights }),
             }
-            if let Some(error) = self.settings_error() {
-                return Err(FlightError::Config(error));
-            }
-            let new = key.to_key();
-            match self.with_table(hash, |table| table.lead(hash, new, |known| known.borrow() == key, limits)).ok_or(full)? {
-                Led::Leads(ticket) => return Ok((hash, Stands::Leads(ticket))),
-                Led::Full(_key) => return Err(full),
-                // Another caller was quicker.
-                Led::Listed(_key) => {}
-            }
+            return Ok(());
         }
     }
 

@@ -16,7 +16,7 @@
 //! - A caller learns whether its result was shared: [`with_shared`](Run::with_shared).
 //! - A caller may have a [deadline](Run::deadline_at) of its own. Others are not bound by it: if it leads, the next one does.
 //! - Results that cannot be cloned are shared through an `Arc`: [`run_into`](SingleFlight::run_into).
-//! - Keys are asked for by anything they can be [borrowed](core::borrow::Borrow) as, and made only by the caller that leads. It hashes, clones, and drops outside its lock; `Eq` of keys is called within, and must not call back in.
+//! - Keys are asked for by anything they can be [borrowed](core::borrow::Borrow) as, and made only by the caller that leads, unless they own nothing. It hashes, clones, and drops outside its lock; `Eq` of keys is called within, and must not call back in.
 //! - Waiting costs nothing: no timer is set, and who waits is polled when it comes and when it has its result.
 //!
 //! # When not to use it

@@ -114,14 +114,11 @@ where
             if matches!(this.role.stands(), Stands::Outside) && this.operation.is_none() {
                 return Poll::Pending;
             }
-            let ticket = match ready!(this.role.poll_ticket(*this.key, cx)) {
-                Ok(ticket) => ticket,
-                Err(ended) => {
-                    *this.operation = None;
-                    *this.is_shared = matches!(ended, Ended::Landed(_));
-                    return Poll::Ready(ended.into_result());
-                }
-            };
+            if let Err(ended) = ready!(this.role.poll_lead(*this.key, cx)) {
+                *this.operation = None;
+                *this.is_shared = matches!(ended, Ended::Landed(_));
+                return Poll::Ready(ended.into_result());
+            }
             let flights = this.role.flights();
             if let Some(operation) = this.operation.take() {
                 flights.tell(Event::Started);
@@ -131,7 +128,7 @@ where
             let ended = ready!(running.poll(cx));
             this.running.set(None);
             let outcome = C::of(ended);
-            *this.is_shared = this.role.land(ticket, &outcome);
+            *this.is_shared = this.role.land(&outcome);
             flights.tell(Event::of(&outcome, *this.is_shared));
             Poll::Ready(outcome.map_err(FlightError::Failed))
         })

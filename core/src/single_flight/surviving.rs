@@ -194,14 +194,11 @@ where
         if matches!(this.role.stands(), Stands::Outside) && this.operation.is_none() {
             return Poll::Pending;
         }
-        let ticket = match ready!(this.role.poll_ticket(this.key, cx)) {
-            Ok(ticket) => ticket,
-            Err(ended) => {
-                this.operation = None;
-                this.is_shared = matches!(ended, Ended::Landed(_));
-                return Poll::Ready(ended.into_result());
-            }
-        };
+        if let Err(ended) = ready!(this.role.poll_lead(this.key, cx)) {
+            this.operation = None;
+            this.is_shared = matches!(ended, Ended::Landed(_));
+            return Poll::Ready(ended.into_result());
+        }
         let flights = this.role.flights();
         // What panics is not handed over: the next one starts anew.
         let work = this.role.work.take();
@@ -224,7 +221,7 @@ where
         };
         drop(work);
         if let Some(role) = &mut aborts.0 {
-            this.is_shared = role.land(ticket, &outcome);
+            this.is_shared = role.land(&outcome);
         }
         drop(aborts);
         flights.tell(Event::of(&outcome, this.is_shared));
@@ -249,8 +246,10 @@ where
 
     fn leave(self: Pin<&mut Self>) -> Self::Output {
         let this = self.get_mut();
+        let leaves = Aborts(Some(&mut this.role));
+        // Whatever of the caller's code panics as it is dropped, it has left.
         this.operation = None;
-        this.role.give_up();
+        drop(leaves);
         this.role.flights().tell(Event::Rejected { reason: FlightError::Deadline });
         Err(FlightError::Deadline)
     }

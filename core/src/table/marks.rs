@@ -61,28 +61,36 @@ fn bytes_of(mut bits: usize) -> impl Iterator<Item = usize> {
 }
 
 impl<S: Storage> Marks<S> {
+    /// How many bytes lie behind the last slot, as if it were taken, so that there is a whole word from each on. In place there is no room for them.
+    const BEHIND: usize = if S::CAPACITY < usize::MAX { 0 } else { WORD - 1 };
+
     pub(super) const fn new() -> Self {
         Self { bytes: S::Slots::EMPTY }
     }
 
-    /// Adds vacant slots until there are so many.
-    pub(super) fn add_vacant(&mut self, slots: usize) {
-        self.bytes.reserve(slots);
-        while self.bytes.as_slice().len() < slots && self.bytes.try_push(VACANT).is_ok() {}
+    /// Makes so many slots, which are vacant, where there were none.
+    pub(super) fn make(&mut self, slots: usize) {
+        let bytes = slots.saturating_add(Self::BEHIND);
+        self.bytes.reserve(bytes);
+        for byte in 0..bytes {
+            if self.bytes.try_push(if byte < slots { VACANT } else { TAKEN }).is_err() {
+                return;
+            }
+        }
     }
 
     /// How many slots there are.
     #[inline]
     pub(super) fn len(&self) -> usize {
-        self.bytes.as_slice().len()
+        self.bytes.as_slice().len().saturating_sub(Self::BEHIND)
     }
 
     /// What is in the slots from `start` on. Behind the last one, all looks taken.
     #[inline]
     pub(super) fn window(&self, start: usize) -> Window {
-        let marks = self.bytes.as_slice().get(start..).unwrap_or_default();
-        let bytes = marks.first_chunk().copied().unwrap_or_else(|| last(marks));
-        Window { word: usize::from_le_bytes(bytes) }
+        let marks = self.bytes.as_slice();
+        let word = marks.get(start..start.wrapping_add(WORD)).and_then(|bytes| bytes.first_chunk());
+        Window { word: usize::from_le_bytes(word.copied().unwrap_or_else(|| last(marks, start))) }
     }
 
     pub(super) fn take(&mut self, slot: usize, Mark(mark): Mark) {
@@ -101,9 +109,9 @@ impl<S: Storage> Marks<S> {
 }
 
 #[cold]
-fn last(marks: &[u8]) -> [u8; WORD] {
+fn last(marks: &[u8], start: usize) -> [u8; WORD] {
     let mut bytes = [TAKEN; WORD];
-    for (byte, mark) in bytes.iter_mut().zip(marks) {
+    for (byte, mark) in bytes.iter_mut().zip(marks.iter().skip(start)) {
         *byte = *mark;
     }
     bytes

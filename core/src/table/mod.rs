@@ -2,23 +2,27 @@
 
 mod earliest;
 mod marks;
+mod rows;
 
 use core::num::NonZeroU32;
 
-use crate::storage::{Slots, Storage};
+use crate::storage::Storage;
 
 pub(crate) use self::earliest::{BLOCK, Earliest};
 use self::marks::{Mark, Marks, Window};
+use self::rows::Rows;
 
 /// A hash table with open addressing: an entry is found where its hash points, or a little behind. A look-up goes by a byte of each hash, and so mostly touches one entry.
 ///
 /// It is given hashes and asks for equality; it calls nothing else of the keys. Entries move when one before them is taken out, and whoever keeps an index is told. On the heap it grows with its entries, by a quarter, so that it is neither crowded nor large: what is looked up lies in a cache or it does not. Then all of them move.
 pub(crate) struct Table<K, V, S: Storage> {
-    slots: S::Slots<Option<Entry<K, V>>>,
+    slots: Slots<K, V, S>,
     /// Of the slots.
     marks: Marks<S>,
     len: usize,
 }
+
+type Slots<K, V, S> = Rows<Option<Entry<K, V>>, S>;
 
 pub(crate) struct Entry<K, V> {
     pub(crate) key: K,
@@ -36,7 +40,7 @@ pub(crate) struct Moved {
 impl<K, V, S: Storage> Table<K, V, S> {
     /// A table without entries, which allocates nothing.
     pub(crate) const fn new() -> Self {
-        Self { slots: S::Slots::EMPTY, marks: Marks::new(), len: 0 }
+        Self { slots: Rows::new(), marks: Marks::new(), len: 0 }
     }
 
     pub(crate) const fn len(&self) -> usize {
@@ -56,10 +60,12 @@ impl<K, V, S: Storage> Table<K, V, S> {
     /// The entry with that hash whose key is the one.
     #[inline]
     pub(crate) fn find(&self, hash: u64, mut is_it: impl FnMut(&K) -> bool) -> Option<usize> {
-        let (tag, slots) = (tag(hash), self.slots.as_slice());
-        for (start, window) in self.windows(tag) {
-            for index in window.marked(Mark::of(tag.get())).map(|behind| start + behind) {
-                if let Some(Some(entry)) = slots.get(index)
+        let tag = tag(hash);
+        let mut walk = self.walk(tag)?;
+        loop {
+            let window = walk.window();
+            for index in window.marked(Mark::of(tag.get())).map(|behind| walk.start + behind) {
+                if let Some(Some(entry)) = self.slots.get(index)
                     && entry.tag == tag
                     && is_it(&entry.key)
                 {
@@ -69,30 +75,20 @@ impl<K, V, S: Storage> Table<K, V, S> {
             if window.vacant().is_some() {
                 return None;
             }
+            walk.go_on()?;
         }
-        None
     }
 
-    /// The marks from where that tag belongs, with the slot of each first one, until each has been seen.
+    /// From where that tag belongs on; `None` if there are no slots.
     #[inline]
-    fn windows(&self, tag: NonZeroU32) -> impl Iterator<Item = (usize, Window)> {
+    fn walk(&self, tag: NonZeroU32) -> Option<Walk<'_, S>> {
         let slots = self.slots();
-        let (mut start, mut seen) = (home(tag, slots).unwrap_or(0), 0);
-        core::iter::from_fn(move || {
-            if seen >= slots {
-                return None;
-            }
-            let shown = start;
-            let count = Window::LEN.min(slots - start);
-            seen += count;
-            start = if start + count < slots { start + count } else { 0 };
-            Some((shown, self.marks.window(shown)))
-        })
+        home(tag, slots).map(|start| Walk { marks: &self.marks, start, left: slots })
     }
 
     #[inline]
     pub(crate) fn get_mut(&mut self, index: usize) -> Option<&mut Entry<K, V>> {
-        self.slots.as_mut_slice().get_mut(index)?.as_mut()
+        self.slots.get_mut(index)?.as_mut()
     }
 
     /// Adds an entry of a key that is not there, to a table of at most `capacity`. It comes back if there is no room.
@@ -108,8 +104,8 @@ impl<K, V, S: Storage> Table<K, V, S> {
 
     /// Puts an entry into the first vacant slot from its home on.
     fn put(&mut self, entry: Entry<K, V>) -> Result<usize, Entry<K, V>> {
-        let vacant = self.windows(entry.tag).find_map(|(start, window)| window.vacant().map(|behind| start + behind));
-        let Some((index, slot)) = vacant.and_then(|index| Some((index, self.slots.as_mut_slice().get_mut(index)?))) else {
+        let vacant = self.walk(entry.tag).and_then(Walk::vacant);
+        let Some((index, slot)) = vacant.and_then(|index| Some((index, self.slots.get_mut(index)?))) else {
             return Err(entry);
         };
         self.marks.take(index, Mark::of(entry.tag.get()));
@@ -124,18 +120,22 @@ impl<K, V, S: Storage> Table<K, V, S> {
             return false;
         }
         // In place, all the room is there from the start.
-        let wanted = if S::CAPACITY < usize::MAX { S::CAPACITY } else { slots.saturating_add(slots / 4).max(16).min(most) };
+        let wanted = if S::CAPACITY < usize::MAX {
+            S::CAPACITY
+        } else {
+            Slots::<K, V, S>::filled(slots.saturating_add(slots / 4).max(16).min(most))
+        };
         if wanted <= slots {
             return false;
         }
         // In place, it is there before the first entry comes, and nothing is moved.
         if S::CAPACITY < usize::MAX {
-            self.add_vacant(wanted);
+            self.make(wanted);
             return true;
         }
         let mut larger = Self::new();
-        larger.add_vacant(wanted);
-        for slot in self.slots.as_mut_slice() {
+        larger.make(wanted);
+        for slot in self.slots.iter_mut() {
             if let Some(entry) = slot.take() {
                 // There is room for more than there are.
                 let _moved = larger.put(entry);
@@ -146,25 +146,23 @@ impl<K, V, S: Storage> Table<K, V, S> {
         true
     }
 
-    /// Adds vacant slots until there are so many.
-    fn add_vacant(&mut self, slots: usize) {
-        self.marks.add_vacant(slots);
-        self.slots.reserve(slots);
-        while self.slots.as_slice().len() < slots && self.slots.try_push(None).is_ok() {}
+    /// Makes so many slots, where there were none.
+    fn make(&mut self, slots: usize) {
+        self.marks.make(slots);
+        self.slots.make(slots);
     }
 
     /// All entries, and where they are.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut Entry<K, V>)> {
-        let slots = self.slots.as_mut_slice().iter_mut().enumerate();
+        let slots = self.slots.iter_mut().enumerate();
         slots.filter_map(|(index, slot)| slot.as_mut().map(|entry| (index, entry)))
     }
 
     /// Takes an entry out, and closes the gap: each entry behind it that may stand there moves.
     pub(crate) fn remove(&mut self, index: usize, mut moved: impl FnMut(Moved, &V)) -> Option<Entry<K, V>> {
-        let slots = self.slots.as_mut_slice();
-        let removed = slots.get_mut(index)?.take()?;
+        let removed = self.slots.get_mut(index)?.take()?;
         self.len = self.len.saturating_sub(1);
-        let count = slots.len();
+        let (slots, count) = (&mut self.slots, self.marks.len());
         let (mut gap, mut next) = (index, after(index, count));
         for _ in 1..count {
             let Some(Some(entry)) = slots.get(next) else { break };
@@ -180,6 +178,42 @@ impl<K, V, S: Storage> Table<K, V, S> {
         }
         self.marks.vacate(gap);
         Some(removed)
+    }
+}
+
+/// A way past all marks, a window at a time.
+struct Walk<'t, S: Storage> {
+    marks: &'t Marks<S>,
+    /// Where the window begins.
+    start: usize,
+    /// How many slots have not been passed, those in the window included.
+    left: usize,
+}
+
+impl<S: Storage> Walk<'_, S> {
+    #[inline]
+    fn window(&self) -> Window {
+        self.marks.window(self.start)
+    }
+
+    /// To the next window, unless all slots have been seen.
+    #[inline]
+    fn go_on(&mut self) -> Option<()> {
+        let slots = self.marks.len();
+        let end = slots.min(self.start + Window::LEN);
+        self.left = self.left.checked_sub(end - self.start).filter(|left| *left > 0)?;
+        self.start = if end < slots { end } else { 0 };
+        Some(())
+    }
+
+    /// The first slot that is vacant.
+    fn vacant(mut self) -> Option<usize> {
+        loop {
+            if let Some(behind) = self.window().vacant() {
+                return Some(self.start + behind);
+            }
+            self.go_on()?;
+        }
     }
 }
 
@@ -265,6 +299,24 @@ mod tests {
             let occupied: Vec<usize> = (0..table.slots()).filter(|index| table.get_mut(*index).is_some()).collect();
             assert_eq!(occupied.len(), model.len());
         }
+    }
+
+    #[cfg(feature = "alloc")]
+    #[test]
+    fn entries_that_divide_a_line_lie_in_one() {
+        /// How many entries lie across two lines, and how large each is.
+        fn across<K, V>() -> (usize, usize) {
+            let mut table = Table::<K, V, crate::storage::Heap>::new();
+            table.make(1_024);
+            let size = size_of::<Option<Entry<K, V>>>();
+            let across = (0..1_024).filter(|index| {
+                let at = core::ptr::from_ref(table.slots.get(*index).unwrap()).addr();
+                at / 64 != (at + size - 1) / 64
+            });
+            (across.count(), size)
+        }
+        assert_eq!(across::<u64, [u32; 5]>(), (0, 32));
+        assert_eq!(across::<u64, u32>(), (0, 16));
     }
 
     #[test]

@@ -43,19 +43,19 @@ impl Steady {
     /// The present, when the clock was read and said so.
     #[inline]
     pub fn advance<C: Clock>(&mut self, read: Instant, clock: &C) -> Instant {
-        self.advance_past(read, clock, |latest| latest)
+        self.advance_telling(read, clock, || {})
     }
 
-    /// As [`advance`](Self::advance), for whoever must not take it for no time: where the clock was set back, it goes on from what is made of the newest present that is known.
+    /// As [`advance`](Self::advance), for whoever must not take it for no time: it is told where the clock was set back.
     // Kept out of line on small machines: all that is shared goes through it.
     #[cfg_attr(target_pointer_width = "64", inline)]
     #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
-    pub(crate) fn advance_past<C: Clock>(&mut self, read: Instant, clock: &C, past: impl FnOnce(Instant) -> Instant) -> Instant {
+    pub(crate) fn advance_telling<C: Clock>(&mut self, read: Instant, clock: &C, was_set_back: impl FnOnce()) -> Instant {
         let now = if C::IS_STEADY { read } else { read.saturating_add_nanos(self.lag) };
         if now >= self.latest {
             self.latest = now;
         } else if !C::IS_STEADY && self.latest.as_nanos() - now.as_nanos() >= LATE_READING {
-            self.set_back(clock, past);
+            self.set_back(clock, was_set_back);
         }
         self.latest
     }
@@ -83,10 +83,10 @@ impl Steady {
     }
 
     #[cold]
-    fn set_back<C: Clock>(&mut self, clock: &C, past: impl FnOnce(Instant) -> Instant) {
+    fn set_back<C: Clock>(&mut self, clock: &C, was_set_back: impl FnOnce()) {
         let now = clock.now().saturating_add_nanos(self.lag);
         if self.latest.nanos_since(now) >= LATE_READING {
-            self.latest = self.latest.max(past(self.latest));
+            was_set_back();
         }
         self.lag = self.lag.saturating_add(self.latest.as_nanos().saturating_sub(now.as_nanos()));
         self.latest = self.latest.max(now);

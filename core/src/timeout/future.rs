@@ -9,7 +9,7 @@ use pin_project_lite::pin_project;
 use super::TimeoutError;
 use crate::alarm::Alarm;
 use crate::deadline::Deadline;
-use crate::operation::Fallible;
+use crate::operation::{Fallible, end};
 use crate::platform::SMALL;
 use crate::time::{Clock, Instant, duration, nanos};
 
@@ -99,9 +99,11 @@ impl<O, C: Clock> Timeout<O, C> {
         let mut this = self.project();
         let Some(operation) = this.operation.as_mut().as_pin_mut() else { return Poll::Pending };
         if let Poll::Ready(outcome) = poll(operation, cx) {
-            this.alarm.disarm();
-            this.operation.set(None);
-            return Poll::Ready(outcome.map_err(TimeoutError::Failed));
+            let free = |_: Result<&T, &E>| {
+                this.alarm.disarm();
+                this.operation.set(None);
+            };
+            return Poll::Ready(end(outcome, free, TimeoutError::Failed));
         }
         let fired = match this.alarm.at() {
             // Set to nothing yet.

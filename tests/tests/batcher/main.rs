@@ -3,7 +3,7 @@
 
 mod model;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, pending, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
@@ -220,7 +220,7 @@ fn no_lock_is_held_where_items_are_cloned_and_dropped() {
         drop(follows);
         drop(leads);
     }
-    assert_eq!(LOOKS.load(Ordering::Relaxed), 7, "two of three items are cloned, and all are dropped");
+    assert_eq!(LOOKS.load(Ordering::Relaxed), 5, "one of three items is cloned, the other's of the batch, and all are dropped");
 }
 
 struct Counts(AtomicU32);
@@ -306,6 +306,68 @@ fn one_handover_after_another_loses_nobody() {
     assert!(at_rest(&batcher));
 }
 
+/// Whether an item goes twice is for its own caller to say, whoever leads.
+#[test]
+fn what_must_not_go_twice_does_not_though_its_leader_may() {
+    let batcher = Names::new(3).max_wait(secs(1));
+    let (once, again) = (batcher.call_once(1, slow), batcher.call(2, slow));
+    let (mut once, mut again, mut leads) = (Box::pin(once), Box::pin(again), Box::pin(batcher.call(3, slow)));
+    block_on(async {
+        assert!(poll_once(once.as_mut()).is_pending() && poll_once(again.as_mut()).is_pending());
+        assert!(poll_once(leads.as_mut()).is_pending());
+        drop(leads);
+        assert_eq!(once.await, Err(BatchError::Abandoned));
+        assert_eq!(again.await, Ok(2));
+    });
+    assert!(at_rest(&batcher));
+}
+
+#[test]
+fn what_may_go_twice_does_though_its_leader_may_not() {
+    let batcher = Names::new(3).max_wait(secs(1));
+    let started = RefCell::new(vec![]);
+    let load = |items: Vec<u32>| {
+        started.borrow_mut().push(items.clone());
+        slow(items)
+    };
+    let (once, again) = (batcher.call_once(1, load), batcher.call(2, load));
+    let (mut once, mut again, mut leads) = (Box::pin(once), Box::pin(again), Box::pin(batcher.call_once(3, load)));
+    block_on(async {
+        assert!(poll_once(once.as_mut()).is_pending() && poll_once(again.as_mut()).is_pending());
+        assert!(poll_once(leads.as_mut()).is_pending());
+        drop(leads);
+        assert_eq!(again.await, Ok(2));
+        assert_eq!(once.await, Err(BatchError::Abandoned));
+    });
+    assert_eq!(*started.borrow(), [vec![1, 2, 3], vec![2]]);
+    assert!(at_rest(&batcher));
+}
+
+/// Who comes before the first in the line has had its turn goes with it.
+#[test]
+fn what_is_handed_over_is_led_by_who_has_waited_longest() {
+    let batcher = Names::new(3).max_wait(secs(1));
+    let started = RefCell::new(vec![]);
+    let (batcher, noted) = (&batcher, &started);
+    let call = |item| {
+        let load = move |items: Vec<u32>| {
+            noted.borrow_mut().push((item, items.clone()));
+            slow(items)
+        };
+        Box::pin(batcher.call(item, load))
+    };
+    let (mut one, mut two, mut leads, mut late) = (call(1), call(2), call(3), call(4));
+    block_on(async {
+        assert!(poll_once(one.as_mut()).is_pending() && poll_once(two.as_mut()).is_pending());
+        assert!(poll_once(leads.as_mut()).is_pending());
+        drop(leads);
+        assert!(poll_once(late.as_mut()).is_pending());
+        assert_eq!(one.await, Ok(1));
+        assert_eq!((two.await, late.await), (Ok(2), Ok(4)));
+    });
+    assert_eq!(*started.borrow(), [(3, vec![1, 2, 3]), (1, vec![1, 2, 4])]);
+}
+
 /// Clones are made only for those who might have to start again.
 #[test]
 fn items_of_one_alone_are_not_cloned() {
@@ -324,7 +386,7 @@ fn items_of_one_alone_are_not_cloned() {
         assert_eq!(call().await, Ok(()));
         assert_eq!(clones.get(), 0);
         let both = futures_lite::future::zip(call(), call()).await;
-        assert_eq!((both, clones.get()), ((Ok(()), Ok(())), 2));
+        assert_eq!((both, clones.get()), ((Ok(()), Ok(())), 1), "nor is a leader's own");
     });
 }
 

@@ -57,7 +57,6 @@ struct Waiting {
 
 struct Running {
     leader: u32,
-    once: bool,
     items: Vec<u32>,
     /// Those of them whose callers are there, without the leader.
     followers: Vec<u32>,
@@ -119,7 +118,7 @@ impl Model {
         self.line.drain(..first);
         let followers = items.iter().copied().filter(|id| *id != leader).collect();
         self.brought.starts.push((leader, items.clone(), cause));
-        self.running.push(Running { leader, once: self.once.contains(&leader), items, followers });
+        self.running.push(Running { leader, items, followers });
     }
 
     fn settle(&mut self) {
@@ -142,7 +141,7 @@ impl Model {
             return;
         }
         self.line.push(Waiting { id, since: self.now, flushed: false, again: false });
-        let by_size = self.cause().filter(|cause| *cause != Cause::Time);
+        let by_size = self.cause().filter(|cause| !matches!(cause, Cause::Time | Cause::Handover));
         if let Some(cause) = by_size.filter(|_| self.has_room() && self.prefix() == self.line.len()) {
             self.start(id, cause);
         }
@@ -155,12 +154,10 @@ impl Model {
         }
         let Some(at) = self.running.iter().position(|batch| batch.leader == id) else { return };
         let batch = self.running.remove(at);
-        let again = |id: &u32| Waiting { id: *id, since: self.now, flushed: false, again: true };
-        if batch.once {
-            self.brought.ends.extend(batch.followers.iter().map(|id| (*id, Err(BatchError::Abandoned))));
-        } else {
-            self.line.splice(..0, batch.followers.iter().map(again));
-        }
+        let (once, again): (Vec<u32>, Vec<u32>) = batch.followers.iter().partition(|id| self.once.contains(id));
+        self.brought.ends.extend(once.iter().map(|id| (*id, Err(BatchError::Abandoned))));
+        let waiting = |id| Waiting { id, since: self.now, flushed: false, again: true };
+        self.line.splice(..0, again.into_iter().map(waiting));
     }
 
     fn end(&mut self, leader: u32, outcome: &Result<Vec<Result<u32, &'static str>>, &'static str>) {

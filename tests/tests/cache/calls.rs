@@ -1,6 +1,7 @@
 //! How a cache is called: by what its keys can be borrowed as, with what cannot be cloned, in tasks.
 
 use std::cell::Cell;
+use std::convert::Infallible;
 use std::future::{pending, poll_fn};
 use std::io;
 use std::rc::Rc;
@@ -10,7 +11,7 @@ use std::task::Poll;
 use aplomb::key::FoldHash;
 use aplomb::single_flight::Shared;
 use aplomb::time::secs;
-use aplomb::{Cache, FlightError, Heap};
+use aplomb::{Cache, ConfigError, FlightError, Heap, Inline};
 use aplomb_tokio::Tokio;
 use aplomb_tokio::prelude::{Cache as OnTokio, checked};
 
@@ -136,6 +137,20 @@ async fn calls_and_refreshes_are_spawned() {
     let read = tokio::spawn(async { USERS.get_with_refresh("user 1", || async { Err(1) }).await.unwrap().value });
     assert_eq!(&*read.await.unwrap(), "USER 1");
     refresher.abort();
+}
+
+/// By its type there is room for one more than links of 16 bits count.
+#[test]
+fn whoever_comes_when_all_that_can_be_counted_are_there_is_kept() {
+    type InPlace = OnTokio<u32, u8, Infallible, Inline<65_536>, FoldHash, Inline<2>>;
+    static IN_PLACE: InPlace = checked!(OnTokio::new().storage().flight_storage());
+    const REFUSED: Option<ConfigError> = InPlace::with_clock(aplomb_tokio::TokioClock).capacity(65_536).config_error();
+    for key in 0..70_000 {
+        IN_PLACE.insert(key, 1);
+    }
+    assert_eq!((IN_PLACE.len(), IN_PLACE.snapshot().evicted), (65_535, 70_000 - 65_535));
+    assert_eq!(IN_PLACE.peek(&69_999), Some(1));
+    assert_eq!(REFUSED, Some(ConfigError::Capacity { value: 65_536, most: 65_535 }));
 }
 
 /// Threads read, fetch, put in, invalidate and clear: whoever has a value has one of its key, and there are never more than there is room for.

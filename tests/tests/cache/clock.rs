@@ -7,8 +7,8 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use aplomb::FlightError;
 use aplomb::time::{ms, secs};
+use aplomb::{FlightError, Ratio};
 
 use crate::hand::{Plain, fails, never, now, pass, poll, readings, set_clock, with};
 
@@ -170,6 +170,52 @@ fn what_may_idle_has_idled_too_long_when_the_clock_was_set_back() {
     assert_eq!(now(cache.get(&1, never)), Ok(10));
     set_clock(1_000_000);
     assert_eq!(cache.peek(&1), None);
+}
+
+/// Time is not used up by it, however long what is kept may live.
+#[test]
+fn however_often_the_clock_is_set_back_all_that_has_an_end_has_ended() {
+    let year = secs(365 * 86_400);
+    let kept = [
+        Plain::<u32, u32>::new().ttl(ms(100)),
+        Plain::new().ttl(ms(100)).stale_while_revalidate(year * 100),
+        Plain::new().ttl(ms(100)).stale_if_error(year * 500),
+        Plain::new().ttl(year * 31),
+        Plain::new().ttl(year * 31).ttl_jitter(Ratio::new(1, 2)),
+        Plain::new().time_to_idle(year * 100),
+        Plain::new().ttl(year * 31).time_to_idle(year * 500).stale_while_revalidate(year * 500),
+    ];
+    for (n, cache) in kept.into_iter().enumerate() {
+        for times in 0..1_000 {
+            set_clock(10_000_000 - u64::from(times) * 2);
+            assert_eq!(now(cache.get(&1, with(times))), Ok(times), "{n}");
+            assert_eq!(now(cache.get(&1, never)), Ok(times), "{n}: time goes on from there");
+        }
+    }
+}
+
+/// It is purged, and makes way; but for what is good for something without an end.
+#[test]
+fn what_has_ended_so_is_found_and_goes_first() {
+    let year = secs(365 * 86_400);
+    let by_ttl = Plain::<u32, u32>::new().ttl(year);
+    for cache in [by_ttl, Plain::new().time_to_idle(year), Plain::new().ttl(year).stale_if_error(year)] {
+        let cache = cache.capacity(100);
+        set_clock(1_000_000);
+        (0..100).for_each(|key| cache.insert(key, key));
+        set_clock(0);
+        (100..150).for_each(|key| cache.insert(key, key));
+        let snapshot = cache.snapshot();
+        assert_eq!((snapshot.len, snapshot.evicted, snapshot.expired), (100, 0, 50));
+        assert_eq!((cache.purge_expired(), cache.len()), (50, 50));
+        assert!((100..150).all(|key| cache.peek(&key) == Some(key)));
+    }
+    let endless = Plain::<u32, u32>::new().ttl(secs(1)).stale_while_revalidate(year).stale_if_error(Duration::MAX);
+    set_clock(1_000_000);
+    endless.insert(1, 10);
+    set_clock(0);
+    assert_eq!((endless.peek(&1), endless.purge_expired()), (None, 0), "what is endless does not end");
+    assert_eq!(now(endless.get(&1, fails)), Ok(10));
 }
 
 /// A reading that was taken before another's may come after it.

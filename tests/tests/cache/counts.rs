@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::future::pending;
+use std::task::Poll;
 
 use aplomb::cache::{Cache, Snapshot};
 use aplomb::key::FoldHash;
 use aplomb::time::{ms, secs};
-use aplomb::{Heap, Inline, Storage};
+use aplomb::{FlightError, Heap, Inline, Storage};
 
 use crate::hand::{Hand, Plain, fails, never, now, pass, poll, with};
 
@@ -31,6 +32,58 @@ fn what_has_ended_goes_before_what_has_not() {
         check::<Heap>(entries, entries - 1);
     }
     check::<Inline<1_000>>(1_000, 200);
+}
+
+/// Of those who are read, by whatever way, and of those who come once.
+#[test]
+fn what_is_read_stays_though_many_come_once() {
+    let caches = [
+        Plain::<u32, u32>::new(),
+        Plain::new().time_to_idle(secs(1_000)),
+        Plain::new().ttl(secs(1_000)).refresh_ahead(secs(999)),
+        Plain::new().ttl(secs(1)).stale_while_revalidate(secs(1_000)),
+    ];
+    for (n, cache) in caches.into_iter().enumerate() {
+        let cache = cache.capacity(100);
+        (0..100).for_each(|key| cache.insert(key, key));
+        pass(secs(10));
+        for round in 0..50 {
+            for key in 0..50 {
+                assert_eq!(now(cache.get(&key, never)), Ok(key), "{n}, in round {round}");
+            }
+            for once in 0..200 {
+                cache.insert(1_000 + round * 200 + once, 0);
+            }
+        }
+    }
+}
+
+#[test]
+fn limits_are_shared_out_among_shards() {
+    let cache: Plain<u32, u32, 4> = Cache::new().shards().max_fetches(8).max_waiting(4);
+    let keys: Vec<u32> = (0..200).collect();
+    let mut lead: Vec<_> = keys.iter().map(|key| Box::pin(cache.get(key, pending))).collect();
+    let (fetching, refused): (Vec<_>, Vec<_>) = lead.iter_mut().map(poll).partition(Poll::is_pending);
+    assert_eq!((fetching.len(), refused.len()), (8, 192));
+    assert!(refused.iter().all(|refused| *refused == Poll::Ready(Err(FlightError::Full { capacity: 2 }))));
+    let mut follow: Vec<_> = keys.iter().chain(&keys).map(|key| Box::pin(cache.get(key, never))).collect();
+    let waiting = follow.iter_mut().map(poll).filter(Poll::is_pending).count();
+    assert_eq!((waiting, cache.snapshot().fetching, cache.snapshot().waiting), (4, 8, 4));
+}
+
+/// It is not kept, and so needs no room.
+#[test]
+fn what_was_invalidated_while_it_was_fetched_drives_nobody_out() {
+    let cache = Plain::<u32, u32>::new().max_weight(10).weigh_by(|_, value| *value);
+    cache.insert(2, 8);
+    let fetched = std::cell::Cell::new(false);
+    let fetch = || std::future::poll_fn(|_| if fetched.get() { Poll::Ready(Ok(5)) } else { Poll::Pending });
+    let mut leads = Box::pin(cache.get(&1, fetch));
+    assert!(poll(&mut leads).is_pending());
+    cache.invalidate(&1);
+    fetched.set(true);
+    assert_eq!(poll(&mut leads), Poll::Ready(Ok(5)));
+    assert_eq!((cache.peek(&1), cache.peek(&2), cache.snapshot().evicted), (None, Some(8), 0));
 }
 
 #[test]

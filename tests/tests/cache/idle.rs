@@ -6,7 +6,7 @@ use aplomb::time::{ms, secs};
 use aplomb::{Cache, Instant};
 use aplomb_sim::{Sim, sleep};
 
-use crate::hand::{Plain, never, now, pass, present, with};
+use crate::hand::{Plain, never, now, pass, present, set_clock, with};
 
 const DAY: u64 = 86_400;
 const YEAR: u64 = 365 * DAY;
@@ -62,6 +62,32 @@ fn what_is_stale_stays_so_and_ends() {
     }
     pass(secs(5));
     assert_eq!(now(cache.get(&1, with(11))), Ok(11));
+}
+
+/// Reading it stale rounds its end, which is sooner then.
+#[test]
+fn what_was_read_stale_is_found_and_goes_first_as_soon_as_it_has_ended() {
+    for millis in [0, 7_000, 33_000, 41_000] {
+        let ended = || {
+            let cache = Plain::<u32, u32>::new().ttl(secs(10)).time_to_idle(secs(YEAR)).stale_while_revalidate(secs(30 * DAY));
+            let cache = cache.capacity(2);
+            set_clock(millis);
+            cache.insert(1, 10);
+            pass(secs(11));
+            assert_eq!(now(cache.get(&1, never)), Ok(10));
+            pass(secs(30 * DAY - 60));
+            while cache.peek(&1).is_some() {
+                pass(secs(1));
+            }
+            cache
+        };
+        assert_eq!(ended().purge_expired(), 1, "from {millis}");
+        let cache = ended();
+        cache.insert(2, 20);
+        cache.insert(3, 30);
+        assert_eq!((cache.peek(&2), cache.peek(&3)), (Some(20), Some(30)), "from {millis}");
+        assert_eq!((cache.snapshot().expired, cache.snapshot().evicted), (1, 0), "from {millis}");
+    }
 }
 
 #[test]

@@ -106,8 +106,8 @@ pub(crate) enum Listed {
     Found,
     /// No more; it goes on for those who have it.
     Forgotten,
-    /// Nor has it a place: somebody needed the key before its leader was polled.
-    TakenOver,
+    /// Nor has it a place: somebody needed the key, or it was forgotten, before its leader was polled.
+    Over,
 }
 
 /// Who leads is a caller, or the refresher.
@@ -261,7 +261,7 @@ impl Model {
                 return Called::Follows;
             }
             // Nobody waits for what may never be polled.
-            Some(flight) => flight.listed = Listed::TakenOver,
+            Some(flight) => flight.listed = Listed::Over,
             None => {}
         }
         self.lead(key, id, true);
@@ -270,7 +270,9 @@ impl Model {
 
     pub(crate) fn unlist(&mut self, which: impl Fn(u8) -> bool) {
         let listed = self.flights.iter_mut().filter(|flight| flight.listed == Listed::Found);
-        listed.filter(|flight| which(flight.key)).for_each(|flight| flight.listed = Listed::Forgotten);
+        for flight in listed.filter(|flight| which(flight.key)) {
+            flight.listed = if flight.has_begun { Listed::Forgotten } else { Listed::Over };
+        }
     }
 
     pub(crate) fn put(&mut self, key: u8, outcome: Outcome, own: Option<u64>) {

@@ -36,6 +36,35 @@ fn observed<F: Fn(&Event<'_, u32, u32>)>(
     cache.observed_by(tell)
 }
 
+/// It is stored while a caller makes a key to fetch it by.
+#[test]
+fn a_read_that_finds_what_has_come_meanwhile_is_told_of_as_shared() {
+    thread_local!(static MEANWHILE: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) });
+
+    #[derive(Debug, PartialEq, Eq, Hash)]
+    struct Slow(String);
+
+    impl Clone for Slow {
+        fn clone(&self) -> Self {
+            if let Some(act) = MEANWHILE.take() {
+                act();
+            }
+            Self(self.0.clone())
+        }
+    }
+
+    let told = Rc::new(RefCell::new(Vec::new()));
+    let tell = Rc::clone(&told);
+    let cache = Plain::<Slow, u32>::new().observed_by(move |event: &Event<'_, Slow, u32>| {
+        tell.borrow_mut().push(format!("{event:?}"));
+    });
+    let (cache, key) = (Rc::new(cache), Slow("ann".into()));
+    let other = Rc::clone(&cache);
+    MEANWHILE.set(Some(Box::new(move || other.insert(Slow("ann".into()), 10))));
+    assert_eq!(now(cache.get(&key, never)), Ok(10));
+    assert_eq!(told.take(), ["Shared"]);
+}
+
 #[test]
 fn of_each_read_it_tells_how_it_was_served() {
     let told = Told::default();

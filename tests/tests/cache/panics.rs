@@ -7,8 +7,10 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-use aplomb::FlightError;
 use aplomb::time::{ms, secs};
+use aplomb::{Cache, FlightError};
+use aplomb_sim::prelude::deadline;
+use aplomb_sim::{Sim, block_on, sleep};
 
 use crate::hand::{Plain, fails, never, now, panics, pass, poll, with};
 
@@ -92,6 +94,47 @@ fn a_fetch_that_panics() {
             })
         },
     );
+}
+
+/// It panics as it is dropped, if it is the one that was told to.
+struct Bomb(bool);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(!self.0, "as it was told");
+    }
+}
+
+/// It has been in the line, and leaves it though the future is kept.
+#[test]
+fn an_operation_that_panics_as_it_is_dropped_at_a_deadline() {
+    async fn the_last_one_leads<C, D>(cache: &Cache<Sim, u32, u32>, late: impl FnOnce(Bomb) -> D)
+    where
+        D: Future<Output = C>,
+    {
+        let mut leads = Box::pin(cache.get(&1, pending));
+        let mut late = Box::pin(late(Bomb(true)));
+        let mut last = Box::pin(cache.get(&1, || ready(Ok(3))));
+        assert!(poll(&mut leads).is_pending() && poll(&mut late).is_pending() && poll(&mut last).is_pending());
+        sleep(ms(50)).await;
+        assert!(panics(|| _ = poll(&mut late)));
+        drop(leads);
+        assert_eq!(poll(&mut last), Poll::Ready(Ok(3)));
+        assert_eq!((cache.snapshot().fetching, cache.snapshot().waiting), (0, 0));
+        assert!(poll(&mut late).is_ready(), "it is late all the same");
+    }
+    let fetch = |bomb: Bomb| {
+        move || {
+            let _bomb = bomb;
+            ready(Ok(2))
+        }
+    };
+    block_on(async {
+        let cache = Cache::<Sim, u32, u32>::new();
+        the_last_one_leads(&cache, |bomb| cache.get(&1, fetch(bomb)).deadline_at(deadline(ms(50)))).await;
+        cache.clear();
+        the_last_one_leads(&cache, |bomb| cache.get_with_refresh(&1, fetch(bomb)).deadline_at(deadline(ms(50)))).await;
+    });
 }
 
 #[test]

@@ -72,6 +72,37 @@ fn a_refresh_that_is_kept_and_not_polled_leaves_its_place_to_who_needs_the_value
     assert_eq!(poll(&mut follows), Poll::Ready(Ok(14)));
 }
 
+/// Nobody can need its value any more, and so take its place over.
+#[test]
+fn a_refresh_that_is_kept_and_not_polled_loses_its_place_with_its_key() {
+    type Act = fn(&Plain);
+    let takes_key: [(&str, Act); 5] = [
+        ("invalidate", |cache| _ = cache.invalidate(&1)),
+        ("invalidate_if", |cache| _ = cache.invalidate_if(|_, _| true)),
+        ("insert", |cache| cache.insert(1, 12)),
+        ("insert of what is over", |cache| cache.insert_with_ttl(1, 12, secs(0))),
+        ("clear", Plain::clear),
+    ];
+    for (how, take_key) in takes_key {
+        let cache = due().max_fetches(1);
+        let mut held = Box::pin(now(cache.get_with_refresh(&1, with(11))).unwrap().refresh.unwrap());
+        assert_eq!(cache.snapshot().fetching, 1, "{how}");
+        take_key(&cache);
+        assert_eq!(cache.snapshot().fetching, 0, "{how}");
+        pass(secs(60));
+        let mut leads = Box::pin(cache.get(&1, pending));
+        assert!(poll(&mut leads).is_pending(), "{how}");
+        assert_eq!(poll(&mut held), Poll::Ready(Ok(11)), "{how}: its caller has what it brings");
+        assert_eq!((cache.peek(&1), cache.snapshot().fetching), (None, 1), "{how}: and nobody else");
+    }
+    // One that has begun is waited for, and has its place as long as it is under way.
+    let cache = due().max_fetches(1);
+    let mut held = Box::pin(now(cache.get_with_refresh(&1, pending)).unwrap().refresh.unwrap());
+    assert!(poll(&mut held).is_pending());
+    cache.clear();
+    assert_eq!(now(cache.get(&1, never)), Err(FlightError::Full { capacity: 1 }));
+}
+
 #[test]
 fn a_refresh_that_is_dropped_is_handed_to_the_next_reader() {
     let cache = due();
@@ -219,6 +250,30 @@ fn a_refresher_finds_no_free_fetch_and_the_next_reader_asks_again() {
     assert_eq!(now(cache.get(&1, never)), Ok(10));
     assert!(poll(&mut refresher).is_pending());
     assert_eq!(cache.peek(&1), Some(11));
+}
+
+/// So many in one poll, and then it lets others run.
+#[test]
+fn all_that_is_due_is_fetched_whenever_others_let_it_run() {
+    let cache = Plain::<u32, u32>::new().ttl(secs(9)).refresh_ahead(secs(8));
+    let fetched = Cell::new(0);
+    let mut refresher = Box::pin(cache.run(|_| {
+        fetched.set(fetched.get() + 1);
+        with(0)()
+    }));
+    (0..100).for_each(|key| cache.insert(key, 1));
+    pass(secs(1));
+    (0..100).for_each(|key| assert_eq!(now(cache.get(&key, never)), Ok(1)));
+    let wakes = Arc::<Wakes>::default();
+    let mut polls = 0;
+    loop {
+        assert!(poll_by(&mut refresher, &wakes).is_pending());
+        polls += 1;
+        if wakes.count() < polls {
+            break;
+        }
+    }
+    assert_eq!((fetched.get(), polls), (100, 4));
 }
 
 /// Keys that find no room in the queue are asked for again when they are read.

@@ -272,7 +272,7 @@ impl<'c, S: Storage, F: Storage, const SHARDS: usize> Play<'c, S, F, SHARDS> {
         found.sort_unstable();
         let live: Vec<(u8, u32)> = (0..KEYS).filter_map(|key| Some((key, model.peek(key)?))).collect();
         assert_eq!(found, live);
-        assert_eq!(told.fetching, model.flights.iter().filter(|flight| flight.listed != Listed::TakenOver).count());
+        assert_eq!(told.fetching, model.flights.iter().filter(|flight| flight.listed != Listed::Over).count());
         assert_eq!(told.waiting as usize, model.flights.iter().map(|flight| flight.followers.len()).sum::<usize>());
         for caller in &self.callers {
             assert_eq!(caller.wakes.count() > caller.seen, model.is_called(caller.id), "who has news was woken: {}", caller.id);

@@ -7,9 +7,12 @@ mod changed;
 mod clock;
 mod cockatiel;
 mod keyed;
+#[path = "../locks/mod.rs"]
+mod locks;
 mod model;
 mod opening;
 mod others;
+mod outside;
 
 /// So many seeds, or the one of `APLOMB_SEED`.
 fn seeds(number: u64) -> Range<u64> {

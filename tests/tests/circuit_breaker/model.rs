@@ -220,16 +220,26 @@ fn play<T: Trip + Copy + 'static>(
         clock.set(at(now));
         let told = || format!("seed {seed}, step {step} at {now}: {settings:?}");
         match random.u8(0..24) {
-            0..10 => match (breaker.permit(), model.admit(now)) {
-                (Ok(permit), Some(epoch)) => under_way.push((permit, epoch)),
-                (Err(error), None) => {
-                    // While it is half-open, no longer than a probe that fails now would take.
-                    let most = if model.state == State::HalfOpen { model.pause() } else { u64::MAX };
-                    let left = model.until.map(|until| ms((until - now).min(most)));
-                    assert_eq!(error.retry_after(), left, "{}", told());
+            0..10 => {
+                // What is said before changes nothing of it, and agrees.
+                let (goes_through, rejected) = (breaker.lets_through(), breaker.snapshot().rejected);
+                let turned_away = breaker.turn_away();
+                assert_eq!(breaker.snapshot().rejected, rejected + 1, "{}", told());
+                match (breaker.permit(), model.admit(now)) {
+                    (Ok(permit), Some(epoch)) => {
+                        assert_eq!((goes_through, turned_away.retry_after()), (true, Some(ms(0))), "{}", told());
+                        under_way.push((permit, epoch));
+                    }
+                    (Err(error), None) => {
+                        assert_eq!((goes_through, turned_away), (false, error), "{}", told());
+                        // While it is half-open, no longer than a probe that fails now would take.
+                        let most = if model.state == State::HalfOpen { model.pause() } else { u64::MAX };
+                        let left = model.until.map(|until| ms((until - now).min(most)));
+                        assert_eq!(error.retry_after(), left, "{}", told());
+                    }
+                    (permit, expected) => panic!("{permit:?} instead of {expected:?}: {}", told()),
                 }
-                (permit, expected) => panic!("{permit:?} instead of {expected:?}: {}", told()),
-            },
+            }
             10..22 if !under_way.is_empty() => {
                 let (permit, epoch) = under_way.swap_remove(random.usize(0..under_way.len()));
                 let end = [Some(true), Some(true), Some(false), Some(false), None][random.usize(0..5)];

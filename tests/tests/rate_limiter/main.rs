@@ -11,6 +11,8 @@ mod decisions;
 mod give_back;
 mod golang;
 mod governor;
+#[path = "../locks/mod.rs"]
+mod locks;
 mod models;
 mod originals;
 mod outside;

@@ -1,77 +1,20 @@
 //! Past the lock and under it: the same is decided, and who need not wait takes no lock.
 
-use std::cell::Cell;
 use std::fmt::Write as _;
 use std::future::Future;
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
+use aplomb::Instant;
 use aplomb::rate_limiter::{Acquire, Rate, RateLimiter, Reservation, TokenBucket};
-use aplomb::sync::{AtomicWord, ConstInit, LocalRawMutex, NoWord, ScopedRawMutex, Word};
+use aplomb::sync::{AtomicWord, NoWord, Word};
 use aplomb::time::{ms, secs};
-use aplomb::{Inline, Instant, ParentWaker, Platform};
 use aplomb_sim::ManualClock;
 
+use super::locks::{ByHand, clock, locked};
 use super::seeds;
 
-/// A lock that counts how often it is taken, with all others of its thread.
-struct CountingLock(LocalRawMutex);
-
-thread_local! {
-    static LOCKED: Cell<u32> = const { Cell::new(0) };
-}
-
-impl ConstInit for CountingLock {
-    #[allow(clippy::declare_interior_mutable_const, reason = "each use of it is a new lock")]
-    const INIT: Self = Self(LocalRawMutex::INIT);
-}
-
-// SAFETY: it is the lock in it.
-unsafe impl ScopedRawMutex for CountingLock {
-    fn try_with_lock<R>(&self, f: impl FnOnce() -> R) -> Option<R> {
-        LOCKED.set(LOCKED.get() + 1);
-        self.0.try_with_lock(f)
-    }
-
-    fn with_lock<R>(&self, f: impl FnOnce() -> R) -> R {
-        LOCKED.set(LOCKED.get() + 1);
-        self.0.with_lock(f)
-    }
-
-    fn is_locked(&self) -> bool {
-        self.0.is_locked()
-    }
-}
-
-struct ByHand<W>(PhantomData<W>);
-
-impl<W: Word> Platform for ByHand<W> {
-    type Clock = &'static ManualClock<1>;
-    type RawMutex = CountingLock;
-    type Word = W;
-    type Storage = Inline<8>;
-    type Children = ParentWaker;
-
-    fn random() -> u64 {
-        0
-    }
-}
-
 type Limiter<W> = RateLimiter<ByHand<W>>;
-
-/// How often the lock is taken meanwhile.
-fn locked<R>(act: impl FnOnce() -> R) -> (R, u32) {
-    LOCKED.set(0);
-    let result = act();
-    (result, LOCKED.get())
-}
-
-fn clock() -> &'static ManualClock<1> {
-    let clock: &'static ManualClock<1> = Box::leak(Box::new(ManualClock::new()));
-    clock.set(Instant::ORIGIN + secs(1));
-    clock
-}
 
 fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))

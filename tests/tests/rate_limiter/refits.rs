@@ -206,6 +206,7 @@ struct Table<T>(Vec<T>);
 impl Storage for Counted {
     type Link = NonZeroU32;
     type Slots<T> = Table<T>;
+    type Row<T: Default> = [T; 1];
     const CAPACITY: usize = usize::MAX;
 }
 

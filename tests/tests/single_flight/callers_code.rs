@@ -103,9 +103,9 @@ fn an_operation_may_ask_for_another_key_and_leave_it() {
     assert!(at_rest(&flight));
 }
 
-/// What can be asked for, and counts how often a key is made of it.
+/// What can be asked for, and counts how often a key is made of it, which owns something.
 #[derive(PartialEq, Eq, Hash)]
-struct Counted(u32);
+struct Counted(Box<u32>);
 
 thread_local! {
     static KEYS_MADE: Cell<u32> = const { Cell::new(0) };
@@ -120,20 +120,21 @@ impl Borrow<Counted> for (Counted,) {
 impl ToKey<(Counted,)> for Counted {
     fn to_key(&self) -> (Counted,) {
         KEYS_MADE.set(KEYS_MADE.get() + 1);
-        (Counted(self.0),)
+        (Counted(self.0.clone()),)
     }
 }
 
 #[test]
 fn a_key_is_made_by_the_caller_that_leads_only() {
     let flight = SingleFlight::<Sim, (Counted,), u32, u32>::new();
-    let mut leads = Box::pin(flight.run(&Counted(1), pending));
+    let key = Counted(Box::new(1));
+    let mut leads = Box::pin(flight.run(&key, pending));
     assert!(poll_once(leads.as_mut()).is_pending());
-    let mut follows: Vec<_> = (0..5).map(|_| Box::pin(flight.run(&Counted(1), || ready(Ok(1))))).collect();
+    let mut follows: Vec<_> = (0..5).map(|_| Box::pin(flight.run(&key, || ready(Ok(1))))).collect();
     assert!(follows.iter_mut().all(|call| poll_once(call.as_mut()).is_pending()));
     drop(leads);
     assert!(follows.iter_mut().all(|call| poll_once(call.as_mut()).is_ready()));
-    assert!(!flight.forget(&Counted(1)));
+    assert!(!flight.forget(&key));
     assert_eq!(KEYS_MADE.get(), 1, "a hand-over keeps the key");
 }
 

@@ -83,6 +83,49 @@ fn an_operation_that_survives_and_panics_is_started_anew() {
     }
 }
 
+/// It panics as it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("as it is dropped");
+    }
+}
+
+/// It has been in the line, and leaves it though the future is kept.
+#[test]
+fn an_operation_that_panics_as_it_is_dropped_at_a_deadline_leads_no_more() {
+    let bomb = || {
+        let bomb = Bomb;
+        move || {
+            let _bomb = bomb;
+            ready(Ok(2))
+        }
+    };
+    aplomb_sim::block_on(async {
+        let (flight, by) = (Flight::new(), aplomb_sim::prelude::deadline(aplomb::time::ms(50)));
+        let mut leads = Box::pin(flight.run(&1, pending));
+        let mut late = Box::pin(flight.run(&1, bomb()).deadline_at(by));
+        let mut last = Box::pin(flight.run(&1, || ready(Ok(3))));
+        assert!(poll_once(leads.as_mut()).is_pending() && poll_once(late.as_mut()).is_pending());
+        assert!(poll_once(last.as_mut()).is_pending());
+        let surviving = Surviving::surviving();
+        let mut begins = Box::pin(surviving.run(&1, pending));
+        let mut survives = Box::pin(surviving.run(&1, bomb()).deadline_at(by));
+        let mut goes_on = Box::pin(surviving.run(&1, || ready(Ok(4))));
+        assert!(poll_once(begins.as_mut()).is_pending() && poll_once(survives.as_mut()).is_pending());
+        assert!(poll_once(goes_on.as_mut()).is_pending());
+        aplomb_sim::sleep(aplomb::time::ms(50)).await;
+        assert!(panics(late.as_mut()) && panics(survives.as_mut()));
+        drop(leads);
+        assert_eq!(poll_once(last.as_mut()), Poll::Ready(Ok(3)));
+        assert_eq!(surviving.snapshot().waiting, 1);
+        drop((begins, goes_on));
+        assert!(at_rest(&flight) && surviving.snapshot().flights == 0);
+        assert!(poll_once(late.as_mut()).is_ready() && poll_once(survives.as_mut()).is_ready(), "they are late all the same");
+    });
+}
+
 #[test]
 fn a_clone_that_panics_leaves_those_who_have_none_to_start_anew() {
     for is_kept in [true, false] {

@@ -14,10 +14,11 @@ use super::inner;
 /// The lock of the platform [`Sim`](crate::Sim), and the guard against state that leaks from one world into the next.
 ///
 /// A pattern in a `static` keeps its state from seed to seed: permits that a dropped task took, a breaker that is
-/// open. What a seed finds then depends on the seeds before it, and cannot be replayed. Every pattern has exactly one
-/// lock, so the lock is where this is noticed: it remembers the world in which it was locked first, and fails any
-/// other world that locks it, with a text that says so. Build the pattern inside the closure of
-/// [`Explore::run`](crate::Explore::run), or put it into a [`Fresh`](crate::Fresh).
+/// open. What a seed finds then depends on the seeds before it, and cannot be replayed. Every pattern has a lock,
+/// so the lock is where this is noticed: it remembers the world in which it was locked first, and fails any other world
+/// that locks it, with a text that says so. (A pattern in shards has one for each: it is noticed as soon as two worlds
+/// come to the same one.) Build the pattern inside the closure of [`Explore::run`](crate::Explore::run), or put it into
+/// a [`Fresh`](crate::Fresh).
 ///
 /// Outside a world it is an ordinary lock, and remembers nothing.
 ///

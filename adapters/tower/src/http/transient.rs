@@ -153,7 +153,7 @@ const fn is_transient(status: StatusCode) -> bool {
 
 /// What counts as a failure of an HTTP service, for a breaker or a hedge: errors, and statuses from 500 on. All else is a success, a 404 too: the service did answer.
 ///
-/// 429 says that there were too many calls, and not how the service is. For a breaker it counts as nothing; a hedge makes no more of them, and ends with it.
+/// 429 says that there were too many calls, and not how the service is. For a breaker it counts as nothing; a hedge makes no more of them, and ends with it. So it is with what a layer right below has rejected, within [`LetThrough`](crate::LetThrough).
 ///
 /// # Examples
 ///

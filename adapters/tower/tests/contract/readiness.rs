@@ -1,10 +1,11 @@
 //! Who is ready when, and who waits for whom.
 
 use std::convert::Infallible;
-use std::sync::atomic::Ordering;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use aplomb_tokio::circuit_breaker::State;
-use aplomb_tokio::{Tokio, prelude::*};
+use aplomb_tokio::circuit_breaker::{AnyError, Event, State};
+use aplomb_tokio::{Clock, Platform, Tokio, TokioClock, prelude::*};
 use aplomb_tower::{
     BulkheadLayer, CircuitBreakerLayer, HedgeLayer, KeyedCircuitBreakerLayer, KeyedRateLimitLayer, PipelineLayer, RateLimitLayer,
     RetryLayer, TimeoutLayer,
@@ -136,6 +137,136 @@ async fn who_is_refused_does_not_wait_for_the_service_within() {
     counts.is_busy.store(false, Ordering::SeqCst);
     broken.ready().await.unwrap().call(()).await.unwrap();
     assert_eq!(BREAKER.state(), State::Closed);
+}
+
+/// Half-open with as many probes as may be, it lets as little through as when it is open; least of all when the service is stuck by its probes.
+#[tokio::test(start_paused = true)]
+async fn who_cannot_be_a_probe_does_not_wait_for_the_service_within() {
+    static PLACES: Bulkhead = Bulkhead::new(1);
+    static BREAKER: CircuitBreaker = CircuitBreaker::consecutive(1).open_for(secs(1)).half_open_for(secs(10));
+    BREAKER.permit().unwrap().failure();
+    tokio::time::advance(secs(1)).await;
+    let hangs = service_fn(|()| std::future::pending::<Result<(), Infallible>>());
+    let service = CircuitBreakerLayer::new(&BREAKER).layer(BulkheadLayer::new(&PLACES).layer(hangs));
+    let probe = tokio::spawn(service.clone().oneshot(()));
+    tokio::task::yield_now().await;
+    let at_once = async || tokio::time::timeout(ms(0), service.clone().oneshot(())).await.expect("an answer");
+    assert_eq!(at_once().await, Err(BreakerError::HalfOpen { retry_after: Some(secs(1)) }));
+    // The probe's time is over.
+    tokio::time::advance(secs(10)).await;
+    assert_eq!(at_once().await, Err(BreakerError::Open { retry_after: Some(secs(1)) }));
+    assert_eq!((BREAKER.snapshot().rejected, PLACES.snapshot().waiting), (2, 0));
+    probe.abort();
+    assert!(probe.await.unwrap_err().is_cancelled());
+    tokio::time::advance(secs(1)).await;
+    let mut next = service.clone();
+    assert!(is_ready(&mut next), "for a probe");
+    assert_eq!(PLACES.snapshot().running, 1);
+}
+
+/// What the service within has a call wait for says nothing of how quick it is.
+#[tokio::test(start_paused = true)]
+async fn waiting_for_the_service_within_makes_no_call_slow() {
+    static QUOTA: RateLimiter = checked!(RateLimiter::with_burst(Rate::per_second(1), 1));
+    const fn rule() -> CircuitBreaker<LastCalls> {
+        CircuitBreaker::last_calls(4).min_calls(1).slow_calls(ms(500), percent(50))
+    }
+    static BREAKER: CircuitBreaker<LastCalls> = rule();
+    static HOSTS: KeyedCircuitBreaker<u8, LastCalls> = KeyedCircuitBreaker::new(rule());
+    let within = RateLimitLayer::new(&QUOTA).layer(service_fn(async |takes| {
+        tokio::time::sleep(takes).await;
+        Ok::<_, Infallible>(())
+    }));
+    let one = CircuitBreakerLayer::new(&BREAKER).layer(within.clone());
+    let keyed = KeyedCircuitBreakerLayer::new(&HOSTS, |_: &std::time::Duration| 7).layer(within);
+    let ask = |takes| [tokio::spawn(one.clone().oneshot(takes)), tokio::spawn(keyed.clone().oneshot(takes))];
+    for call in ask(ms(10)).into_iter().chain(ask(ms(500))) {
+        call.await.unwrap().unwrap();
+    }
+    assert_eq!((BREAKER.state(), HOSTS.state(&7)), (State::Closed, State::Closed));
+    for call in ask(ms(501)).into_iter().chain(ask(ms(501))) {
+        call.await.unwrap().unwrap();
+    }
+    assert_eq!((BREAKER.state(), HOSTS.state(&7)), (State::Open, State::Open));
+}
+
+/// Also one that comes when the circuit would let it through again, and could not be made.
+#[tokio::test(start_paused = true)]
+async fn each_rejection_is_counted_and_told() {
+    static TOLD: Mutex<Vec<Event>> = Mutex::new(Vec::new());
+    fn tell(event: &Event) {
+        if matches!(event, Event::Rejected { .. }) {
+            TOLD.lock().unwrap().push(*event);
+        }
+    }
+    type Told = CircuitBreaker<Consecutive, Constant, AnyError, Heap, fn(&Event)>;
+    static BREAKER: Told = CircuitBreaker::consecutive(1).open_for(secs(1)).observed_by(tell as fn(&Event));
+    BREAKER.permit().unwrap().failure();
+    let mut service = CircuitBreakerLayer::new(&BREAKER).layer(Strict::new().0);
+    let mut rejected = async |after| {
+        assert!(is_ready(&mut service));
+        tokio::time::advance(after).await;
+        service.call(()).await.unwrap_err().retry_after()
+    };
+    assert_eq!((rejected(secs(0)).await, rejected(ms(999)).await), (Some(secs(1)), Some(ms(1))));
+    assert_eq!(rejected(ms(1)).await, Some(secs(0)));
+    assert_eq!(BREAKER.state(), State::HalfOpen);
+    let told = [secs(1), ms(1), secs(0)].map(|time| Event::Rejected { retry_after: Some(time) });
+    assert_eq!((TOLD.lock().unwrap().as_slice(), BREAKER.snapshot().rejected), (&told[..], 3));
+    service.ready().await.unwrap().call(()).await.unwrap();
+    assert_eq!(BREAKER.state(), State::Closed);
+}
+
+/// A clock that counts how often it is read.
+#[derive(Clone, Copy)]
+struct Counting;
+
+static READ: AtomicU32 = AtomicU32::new(0);
+
+impl Clock for Counting {
+    type Sleep = <TokioClock as Clock>::Sleep;
+
+    fn now(&self) -> aplomb::Instant {
+        READ.fetch_add(1, Ordering::SeqCst);
+        TokioClock.now()
+    }
+
+    fn sleep_until(&self, deadline: aplomb::Instant) -> Self::Sleep {
+        TokioClock.sleep_until(deadline)
+    }
+}
+
+struct Counted;
+
+impl Platform for Counted {
+    type Clock = Counting;
+    type RawMutex = <Tokio as Platform>::RawMutex;
+    type Word = <Tokio as Platform>::Word;
+    type Storage = <Tokio as Platform>::Storage;
+    type Children = <Tokio as Platform>::Children;
+
+    fn random() -> u64 {
+        Tokio::random()
+    }
+}
+
+/// Nor the lock is taken then, under which it is read.
+#[tokio::test(start_paused = true)]
+async fn a_success_behind_a_closed_circuit_reads_no_clock() {
+    static BREAKER: aplomb::CircuitBreaker<Counted> = aplomb::CircuitBreaker::with_clock(Counting, Consecutive::new(1));
+    let (strict, counts) = Strict::new();
+    let mut service = CircuitBreakerLayer::new(&BREAKER).layer(strict);
+    let mut call = async || {
+        READ.store(0, Ordering::SeqCst);
+        let ended = service.ready().await.unwrap().call(()).await.is_ok();
+        (ended, READ.load(Ordering::SeqCst))
+    };
+    // At first nobody knows yet how it stands.
+    assert!(call().await.0);
+    assert_eq!(call().await, (true, 0));
+    counts.failures.store(1, Ordering::SeqCst);
+    assert!(!call().await.0);
+    assert_eq!(call().await, (false, 2), "whether the service is to be asked, and for how long it is open");
 }
 
 /// The permit of a limiter that paces is taken when the service within is ready, not while it is waited for.

@@ -12,7 +12,7 @@ use crate::wide::quotient;
 ///
 /// The semantics are those of `Gradient2Limit` in Netflix's concurrency-limits, on top of its `WindowedLimit`; the long run is an average of 300 windows' weight, and falls by a twentieth a window while it is more than twice the latency. Three things are otherwise: that
 /// one does not heed overloads, and grows by windows, however many calls they have; and as long as the limit is reached, the long run follows the latency that the limit itself brings about, and the limit drifts up with it. Here a window in which the limit was reached raises nothing, and
-/// after so many of them ([`probe_every`](Gradient::probe_every)) half as many are let in for two windows, to see how quick the service is.
+/// after so many of them ([`probe_every`](Gradient::probe_every)), or when calls become slower in others, half as many are let in for two windows, to see how quick the service is.
 ///
 /// # Examples
 ///
@@ -59,7 +59,7 @@ impl Gradient {
         self
     }
 
-    /// After how many windows in which the limit was reached half as many are let in, for two windows, to see how quick the service is; at least 1. Default: 100; the first time, after two.
+    /// After how many windows in which the limit was reached half as many are let in, for two windows, to see how quick the service is; at least 1. Default: 100; the first time, after two in which half of it was in use. Where the limit is not reached, it looks when calls take half as long again, after so many windows at the soonest.
     #[must_use]
     pub const fn probe_every(mut self, windows: u32) -> Self {
         self.probe_every = windows;
@@ -152,7 +152,7 @@ impl Algorithm for Gradient {
 
     fn measured(&self, state: &mut GradientState, limit: u32, sample: &Sample) -> u32 {
         let latency = sample.latency.max(1);
-        match state.probe.step(self.probe_every, limit, sample) {
+        match state.probe.step(self.probe_every, limit, state.long_run.latency, sample) {
             Step::Rests => state.long_run.add(latency, sample.in_flight < limit),
             Step::Probes(limit) => return limit,
             Step::Measured => {

@@ -1,6 +1,6 @@
 use core::mem::replace;
 
-use super::probe::{Probe, Step};
+use super::probe::{Probe, Step, is_slow};
 use super::{Algorithm, ONE, Sample, share};
 use crate::config::ConfigError;
 
@@ -9,7 +9,7 @@ use crate::config::ConfigError;
 /// Of a limit of `L`, `L * (latency - quickest - noise) / latency` are queued. With `g` the limit's decimal logarithm, rounded down and at least 1, the limit grows by `6g` while no more than `g` are, by `g` below `3g`, and shrinks by `g` above `6g`; after an
 /// overload, by a tenth, or `g` if that is more. It finds a limit that is a few above the service's capacity, with hardly any queue; where some calls take much longer than others by nature, it is half as much again.
 ///
-/// `latency` is a running average over some four windows. `quickest` follows the windows, down by an eighth of the way, and up by a sixteenth while the limit is not reached: then there is no queue that the limit has brought about. `noise` is by how much one window differs from the next, some sixteen of them averaged: an average of few calls
+/// `latency` is a running average over some four windows. `quickest` follows the windows, down by an eighth of the way, and up by a sixteenth while the limit is not reached: then there is no queue that the limit has brought about. Windows that take half as long again are looked into first, with half as many calls. `noise` is by how much one window differs from the next, some sixteen of them averaged: an average of few calls
 /// that are not alike tells no more than that.
 ///
 /// The semantics are those of `VegasLimit` in Netflix's concurrency-limits, on top of its `WindowedLimit`. Two things are otherwise. That one compares each window with the quickest ever: where times vary by nature, the quickest is a matter of luck, all others seem to be queued, and the limit goes down until calls are turned away that the service had time for. And it takes whatever it sees for the quickest now and then, which under steady load is itself queued, so that its limit goes up with each time;
@@ -36,7 +36,7 @@ impl Vegas {
         Self { probe_every: PROBE_EVERY }
     }
 
-    /// After how many windows in which the limit was reached half as many are let in, for two windows, to see how quick the service is; at least 1. Default: 100; the first time, after two.
+    /// After how many windows in which the limit was reached half as many are let in, for two windows, to see how quick the service is; at least 1. Default: 100; the first time, after two in which half of it was in use. Where the limit is not reached, it looks when calls take half as long again, after so many windows at the soonest.
     #[must_use]
     pub const fn probe_every(mut self, windows: u32) -> Self {
         self.probe_every = windows;
@@ -80,6 +80,11 @@ impl VegasState {
         }
     }
 
+    /// How long calls take without a queue, as far as chance lets that be known; zero before the first window.
+    fn usual(&self) -> u64 {
+        if self.quickest == 0 { 0 } else { self.quickest.saturating_add(self.noise) }
+    }
+
     fn follow(&mut self, latency: u64, may_rise: bool) {
         if self.quickest == 0 {
             (self.quickest, self.latency) = (latency, latency);
@@ -100,7 +105,8 @@ impl Algorithm for Vegas {
     fn measured(&self, state: &mut VegasState, limit: u32, sample: &Sample) -> u32 {
         let latency = sample.latency.max(1);
         state.differ(latency);
-        match state.probe.step(self.probe_every, limit, sample) {
+        let usual = state.usual();
+        match state.probe.step(self.probe_every, limit, usual, sample) {
             Step::Rests => {}
             Step::Probes(limit) => return limit,
             Step::Measured => {
@@ -108,7 +114,7 @@ impl Algorithm for Vegas {
                 return limit;
             }
         }
-        state.follow(latency, sample.in_flight < limit);
+        state.follow(latency, sample.in_flight < limit && !is_slow(latency, usual));
         let longer = state.latency.saturating_sub(state.quickest).saturating_sub(state.noise);
         let queued = u64::from(limit).saturating_mul(share(longer, state.latency)).div_ceil(ONE);
         let step = step(limit);

@@ -5,6 +5,7 @@ use std::task::Waker;
 use std::{format, vec::Vec};
 
 use super::{Full, Left, Machine, News, Started, Terms, Ticket};
+use crate::batcher::keep::{Again, CloneOf, Keep, Once};
 use crate::storage::{Inline, Storage};
 use crate::sync::wait_list::Key;
 use crate::time::{Instant, ms, nanos};
@@ -27,7 +28,7 @@ impl Desk {
         Self { machine: Machine::new(), terms, seats: BTreeMap::new(), led: BTreeMap::new() }
     }
 
-    fn tell(&mut self, caller: u32, news: News<u32, <Here as Storage>::Slots<u32>, Link>) -> String {
+    fn tell(&mut self, caller: u32, news: News<u32, u32, <Here as Storage>::Slots<u32>, Link>) -> String {
         match news {
             News::Starts(started) => self.start(caller, started),
             News::Looks => "looks".to_string(),
@@ -39,7 +40,7 @@ impl Desk {
         }
     }
 
-    fn start(&mut self, caller: u32, started: Started<<Here as Storage>::Slots<u32>, Link>) -> String {
+    fn start(&mut self, caller: u32, started: Started<u32, <Here as Storage>::Slots<u32>, Link>) -> String {
         let Started { ticket, items, cause, .. } = started;
         let items: Vec<u32> = items.into_iter().collect();
         assert_eq!(items.len(), usize::try_from(ticket.items).unwrap_or(usize::MAX));
@@ -51,9 +52,18 @@ impl Desk {
     }
 
     fn enter(&mut self, caller: u32, weight: u32, at: u64) -> String {
+        self.enter_by(Again::CLONE, caller, weight, at)
+    }
+
+    /// The same, of one whose item may go but once.
+    fn enter_once(&mut self, caller: u32) -> String {
+        self.enter_by(Once::CLONE, caller, 1, 0)
+    }
+
+    fn enter_by(&mut self, clone: Option<CloneOf<u32>>, caller: u32, weight: u32, at: u64) -> String {
         let mut item = Some(caller);
         let since = Instant::ORIGIN + ms(at);
-        match self.machine.enter(&self.terms, &mut item, weight, since, Waker::noop().clone()) {
+        match self.machine.enter(&self.terms, &mut item, weight, clone, since, Waker::noop().clone()) {
             Ok((key, news, looks)) => {
                 self.seats.insert(caller, key);
                 let told = self.tell(caller, news);
@@ -102,11 +112,16 @@ impl Desk {
         self.machine.end(&self.terms, ticket).is_some()
     }
 
-    /// The leader leaves, and hands its items back. How many wait for another start.
+    /// The leader leaves, and hands its items back, but for those that may go but once: they have nothing. How many wait for another start.
     fn hand_back(&mut self, leader: u32) -> u32 {
         let Some((ticket, items)) = self.led.remove(&leader) else { return 0 };
         let take = |index| items.get(usize::try_from(index).unwrap_or(usize::MAX)).copied();
-        self.machine.hand_back(&self.terms, ticket, take).0
+        let again = self.machine.hand_back(ticket, take);
+        for _ in 0..self.machine.remaining(ticket) {
+            let _ = self.machine.give_up(ticket, 0);
+        }
+        let _looks = self.machine.end(&self.terms, ticket);
+        again
     }
 }
 
@@ -210,6 +225,25 @@ fn what_is_handed_back_comes_first_and_goes_at_once() {
     assert!(!desk.leave(4), "its item is under way");
     assert_eq!(desk.hand_back(1), 1);
     assert_eq!(desk.ask(2), "starts [2]: Handover");
+}
+
+#[test]
+fn what_may_go_but_once_is_not_handed_back() {
+    let mut desk = Desk::new(TERMS);
+    assert_eq!((desk.enter(1, 1, 0), desk.enter_once(2)), ("looks".to_string(), "waits".to_string()));
+    assert_eq!(desk.enter(3, 1, 0), "starts [1, 2, 3]: Count");
+    assert_eq!(desk.hand_back(3), 1);
+    assert_eq!((desk.ask(2), desk.ask(1)), ("has 0".to_string(), "starts [1]: Handover".to_string()));
+    assert_eq!(desk.machine.counts(), (0, 1));
+}
+
+#[test]
+fn a_newcomer_does_not_take_what_was_handed_back() {
+    let mut desk = Desk::new(TERMS);
+    desk.come(&[1, 2, 3]);
+    assert_eq!(desk.hand_back(3), 2);
+    assert_eq!(desk.enter(4, 1, 0), "waits");
+    assert_eq!(desk.ask(1), "starts [1, 2, 4]: Handover");
 }
 
 #[test]

@@ -13,8 +13,6 @@ use crate::time::{Clock, Instant, Steady};
 
 pub(super) struct Shard<K, V, E, S: Storage, F: Storage> {
     steady: Steady,
-    /// From when on all has come to its [end](Rules::ends_at) that has one.
-    ends: Instant,
     /// Whether an entry had a TTL of its own: then time matters, whatever the settings say.
     pub(super) has_own_ttls: bool,
     store: Store<K, Result<V, E>, S>,
@@ -39,7 +37,7 @@ struct Counts {
 }
 
 /// What a read finds.
-pub(super) enum Look<V, E, L> {
+pub(super) enum Look<V, E> {
     Served {
         outcome: Result<V, E>,
         is_stale: bool,
@@ -51,7 +49,7 @@ pub(super) enum Look<V, E, L> {
     /// Nobody does.
     Absent,
     /// Nobody did: now this caller does.
-    Leads(L),
+    Leads,
     /// There is no room for another fetch.
     Full,
 }
@@ -102,27 +100,26 @@ pub(super) struct Copied<K, T, L> {
     pub(super) next: usize,
 }
 
-/// What is not needed any more, to be dropped outside the lock.
+/// What is not needed any more, put there under the lock, to be dropped outside.
 pub(super) struct Gone<K, V, E> {
     /// The entry in whose place something is kept; or that made room for it.
     pub(super) displaced: Option<Displaced<K, Result<V, E>>>,
-    _unused: (Option<K>, Option<Result<V, E>>),
+    key: Option<K>,
+    outcome: Option<Result<V, E>>,
 }
 
 /// What came of a fetch that has ended.
-pub(super) struct Arrived<K, V, E> {
+pub(super) struct Arrived<V> {
     /// Answers instead of the error.
     pub(super) reserve: Option<V>,
     /// Whether that is past its end.
     pub(super) is_stale: bool,
     pub(super) awaited: u32,
-    pub(super) gone: Gone<K, V, E>,
 }
 
 impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
     pub(super) const NEW: Self = Self {
         steady: Steady::new(),
-        ends: Instant::ORIGIN,
         has_own_ttls: false,
         store: Store::new(),
         flights: FlightTable::new(),
@@ -134,8 +131,8 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
     /// The present, when the clock was read and said so. If it was set back, nobody knows how much time has passed: what has an end has ended.
     #[inline]
     pub(super) fn advance<C: Clock>(&mut self, rules: &Rules, read: Instant, clock: &C) -> Instant {
-        let Self { steady, ends, .. } = self;
-        steady.advance_past(read, clock, |latest| rules.all_end_at(*ends, latest))
+        let Self { steady, store, .. } = self;
+        steady.advance_telling(read, clock, || store.end_all(rules))
     }
 
     /// Reads what is fresh: most reads, and so by the shortest way. The value is cloned under the lock, since it might be gone after it. Else where it is, if it is there, for [`look`](Self::look).
@@ -173,17 +170,19 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         is_it: impl FnMut(&K) -> bool,
         now: Instant,
         reading: Reading,
-    ) -> Look<V, E, Ticket<F::Link>>
+    ) -> Look<V, E>
     where
         V: Clone,
         E: Clone,
     {
         let cost = self.cost;
         let mut found = None;
-        if let Some(Entry { value, times, .. }) = known.and_then(|link| self.store.get_mut(link)) {
+        if let Some(link) = known
+            && let Some(Entry { value, times, .. }) = self.store.get_mut(link)
+        {
             let age = rules.age(times, now, cost);
             if age <= Age::Stale {
-                rules.read(times, now);
+                let ends_sooner = rules.read(times, now);
                 count_use(times);
                 let may_ask = match reading {
                     Reading::Queues => !times.is_queued(),
@@ -191,6 +190,9 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
                     Reading::Again => false,
                 };
                 found = Some((value.clone(), age == Age::Stale, age >= Age::Due && may_ask));
+                if ends_sooner {
+                    self.store.ends_sooner(link, rules);
+                }
             }
         }
         if reading != Reading::Again {
@@ -234,21 +236,21 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
     }
 
     /// Begins a fetch of what nobody fetches.
-    pub(super) fn lead(&mut self, hash: u64, key: K, limits: flights::Limits) -> Result<Ticket<F::Link>, K> {
+    pub(super) fn lead(&mut self, hash: u64, key: &mut Option<K>, limits: flights::Limits) -> Option<Ticket<F::Link>> {
         let ticket = self.flights.begin(hash, key, limits)?;
         self.counts.fetches = self.counts.fetches.wrapping_add(1);
-        Ok(ticket)
+        Some(ticket)
     }
 
     /// Begins a fetch, unless somebody fetches it.
     pub(super) fn lead_if_nobody(
         &mut self,
         hash: u64,
-        key: K,
+        key: &mut Option<K>,
         is_it: impl FnMut(&K) -> bool,
         limits: flights::Limits,
-    ) -> Result<Ticket<F::Link>, K> {
-        if self.flights.is_listed(hash, is_it) { Err(key) } else { self.lead(hash, key, limits) }
+    ) -> Option<Ticket<F::Link>> {
+        if self.flights.is_listed(hash, is_it) { None } else { self.lead(hash, key, limits) }
     }
 
     /// Makes way for what is to be kept in the place of a key, by one: again, until nothing goes any more.
@@ -258,23 +260,24 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         hash: u64,
         key: &K,
         new: &New<V, E>,
-    ) -> Option<Displaced<K, Result<V, E>>>
-    where
+        gone: &mut Gone<K, V, E>,
+    ) where
         K: Eq,
     {
         if limits.max_weight == u64::MAX {
-            return None;
+            return;
         }
         let known = self.store.find(hash, |known| known == key);
         let more = new.weight.saturating_sub(known.map_or(0, |link| self.store.weight_of(link)));
         let is_kept = u64::from(new.weight) <= limits.max_weight && rules.dies_at(&new.times(rules, now)) > now;
         if more == 0 || !is_kept {
-            return None;
+            return;
         }
-        let displaced = self.store.make_room(more, known, now, limits, rules)?;
-        self.epoch = self.epoch.wrapping_add(1);
-        self.count_displaced(&displaced);
-        Some(displaced)
+        self.store.make_room(more, known, now, limits, rules, &mut gone.displaced);
+        if let Some(displaced) = &gone.displaced {
+            self.epoch = self.epoch.wrapping_add(1);
+            self.count_displaced(displaced);
+        }
     }
 
     /// A fetch took so many nanoseconds, of what lives for so many. It counts for no more than an eighth of that, so that one during which the machine was suspended does not have all that is fresh fetched anew.
@@ -291,7 +294,8 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         ticket: Ticket<F::Link>,
         has_failed: bool,
         new: Option<New<V, E>>,
-    ) -> Arrived<K, V, E>
+        gone: &mut Gone<K, V, E>,
+    ) -> Arrived<V>
     where
         K: Eq,
         V: Clone,
@@ -299,13 +303,11 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         let Terms { rules, now, .. } = terms;
         self.counts.errors = self.counts.errors.wrapping_add(u64::from(has_failed));
         let Landed { key, awaited } = self.flights.land(ticket);
-        let nothing_kept = |key, new: Option<New<V, E>>| Arrived {
-            reserve: None,
-            is_stale: false,
-            awaited,
-            gone: Gone { displaced: None, _unused: (key, new.map(|new| new.outcome)) },
+        let arrived = Arrived { reserve: None, is_stale: false, awaited };
+        let Some(key) = key else {
+            gone.outcome = new.map(|new| new.outcome);
+            return arrived;
         };
-        let Some(key) = key else { return nothing_kept(None, new) };
         let known = self.store.find(hash, |known| *known == key);
         if let (true, Some(link)) = (has_failed, known)
             && let Some(Entry { value: Ok(value), times, .. }) = self.store.get_mut(link)
@@ -314,20 +316,25 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         {
             let (reserve, is_stale) = (Some(value.clone()), age == Age::Reserve);
             self.counts.stale_if_error = self.counts.stale_if_error.wrapping_add(u64::from(is_stale));
-            return Arrived { reserve, is_stale, ..nothing_kept(Some(key), new) };
+            (gone.key, gone.outcome) = (Some(key), new.map(|new| new.outcome));
+            return Arrived { reserve, is_stale, awaited };
         }
-        let Some(new) = new else { return nothing_kept(Some(key), None) };
-        Arrived { reserve: None, is_stale: false, awaited, gone: self.put_at(terms, hash, known, key, new) }
+        match new {
+            Some(new) => self.put_at(terms, hash, known, key, new, gone),
+            None => gone.key = Some(key),
+        }
+        arrived
     }
 
     /// Keeps an entry, in the place of the one of that key if there is one; which goes also if the new one is not to be kept. A fetch under way does not keep what it brings.
-    pub(super) fn put(&mut self, terms: Terms<'_>, hash: u64, key: K, new: New<V, E>) -> (Gone<K, V, E>, Option<K>)
+    pub(super) fn put(&mut self, terms: Terms<'_>, hash: u64, key: K, new: New<V, E>, gone: &mut Gone<K, V, E>) -> Option<K>
     where
         K: Eq,
     {
         let forgotten = self.flights.forget(hash, |known| *known == key);
         let known = self.store.find(hash, |known| *known == key);
-        (self.put_at(terms, hash, known, key, new), forgotten)
+        self.put_at(terms, hash, known, key, new, gone);
+        forgotten
     }
 
     fn put_at(
@@ -337,7 +344,8 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         known: Option<S::Link>,
         key: K,
         new: New<V, E>,
-    ) -> Gone<K, V, E> {
+        gone: &mut Gone<K, V, E>,
+    ) {
         self.epoch = self.epoch.wrapping_add(1);
         let times = new.times(rules, now);
         let New { outcome, weight, .. } = new;
@@ -345,29 +353,24 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         let is_expired = known.and_then(|link| self.store.get_mut(link)).is_some_and(is_expired);
         let cause = if is_expired { Removal::Expired } else { Removal::Replaced };
         let end = rules.dies_at(&times);
-        let ends = rules.ends_at(&times);
-        if !ends.is_never() {
-            self.ends = self.ends.max(ends);
-        }
-        let gone = if u64::from(weight) > limits.max_weight || end <= now {
+        if u64::from(weight) > limits.max_weight || end <= now {
             // What was there is not its value any more.
             let old = known.and_then(|link| self.store.remove(link));
-            let displaced = old.map(|old| Displaced { entry: (old.key, old.value), cause });
-            Gone { displaced, _unused: (Some(key), Some(outcome)) }
+            gone.displaced = old.map(|old| Displaced { entry: (old.key, old.value), cause });
+            (gone.key, gone.outcome) = (Some(key), Some(outcome));
         } else if let Some(link) = known {
             let old = self.store.replace(link, outcome, times, weight, end);
-            Gone { displaced: old.map(|old| Displaced { entry: (key, old), cause }), _unused: (None, None) }
+            gone.displaced = old.map(|old| Displaced { entry: (key, old), cause });
         } else {
+            self.store.make_place(now, limits, rules, &mut gone.displaced);
             let new = store::New { key, value: outcome, times, weight, end };
-            match self.store.insert(hash, new, now, limits, rules) {
-                Ok(displaced) => Gone { displaced, _unused: (None, None) },
-                Err((key, outcome)) => Gone { displaced: None, _unused: (Some(key), Some(outcome)) },
+            if let Err((key, outcome)) = self.store.insert(hash, new, limits, rules) {
+                (gone.key, gone.outcome) = (Some(key), Some(outcome));
             }
-        };
+        }
         if let Some(displaced) = &gone.displaced {
             self.count_displaced(displaced);
         }
-        gone
     }
 
     /// Takes the entry of a key out, and has whoever fetches it answer its callers only.
@@ -401,6 +404,10 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         };
         *count = count.wrapping_add(1);
     }
+}
+
+impl<K, V, E> Gone<K, V, E> {
+    pub(super) const NOTHING: Self = Self { displaced: None, key: None, outcome: None };
 }
 
 impl<V, E> New<V, E> {

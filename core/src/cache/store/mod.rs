@@ -117,7 +117,14 @@ impl<K, V, S: Storage> Store<K, V, S> {
         self.slots.get_mut(link)
     }
 
-    /// Keeps an entry of a key that is not there. If there is no room, another one goes.
+    /// If there are as many as may be, one goes.
+    pub(super) fn make_place(&mut self, now: Instant, limits: Limits, rules: &Rules, gone: &mut Option<Displaced<K, V>>) {
+        if self.len() >= limits.capacity {
+            self.displace(None, now, rules, gone);
+        }
+    }
+
+    /// Keeps an entry of a key that is not there, where there is [a place](Self::make_place).
     ///
     /// # Errors
     ///
@@ -126,12 +133,10 @@ impl<K, V, S: Storage> Store<K, V, S> {
         &mut self,
         hash: u64,
         New { key, value, mut times, weight, end }: New<K, V>,
-        now: Instant,
         limits: Limits,
         rules: &Rules,
-    ) -> Result<Option<Displaced<K, V>>, (K, V)> {
+    ) -> Result<(), (K, V)> {
         let tag = Link::of_hash(hash);
-        let displaced = if self.len() >= limits.capacity { self.displace(None, now, rules) } else { None };
         if self.slots.is_crowded() {
             self.grow(limits.capacity, rules);
         }
@@ -143,7 +148,7 @@ impl<K, V, S: Storage> Store<K, V, S> {
         }
         self.set_weight(link, weight);
         self.side.lower(link.index(), end);
-        Ok(displaced)
+        Ok(())
     }
 
     /// Keeps another value for a key that is there. The old one comes back.
@@ -156,6 +161,13 @@ impl<K, V, S: Storage> Store<K, V, S> {
         self.set_weight(link, weight);
         self.side.lower(link.index(), end);
         Some(old)
+    }
+
+    /// The end of an entry has moved, and not back only.
+    pub(super) fn ends_sooner(&mut self, link: S::Link, rules: &Rules) {
+        if let Some(entry) = self.slots.get(link) {
+            self.side.lower(link.index(), rules.dies_at(&entry.times));
+        }
     }
 
     /// Takes an entry out.
@@ -174,11 +186,11 @@ impl<K, V, S: Storage> Store<K, V, S> {
         now: Instant,
         limits: Limits,
         rules: &Rules,
-    ) -> Option<Displaced<K, V>> {
-        if self.weight.saturating_add(u64::from(weight)) <= limits.max_weight {
-            return None;
+        gone: &mut Option<Displaced<K, V>>,
+    ) {
+        if self.weight.saturating_add(u64::from(weight)) > limits.max_weight {
+            self.displace(replaced, now, rules, gone);
         }
-        self.displace(replaced, now, rules)
     }
 
     /// Takes one out that has ended.
@@ -187,6 +199,15 @@ impl<K, V, S: Storage> Store<K, V, S> {
             Sought::Found(link) => self.remove(link).map_or(Sought::Nothing, Sought::Found),
             Sought::Nothing => Sought::Nothing,
             Sought::Unsure => Sought::Unsure,
+        }
+    }
+
+    /// All [ends](Rules::end_now), and is found.
+    pub(super) fn end_all(&mut self, rules: &Rules) {
+        let Self { slots, side, .. } = self;
+        for (link, entry) in slots.iter_mut() {
+            rules.end_now(&mut entry.times);
+            side.lower(link.index(), rules.dies_at(&entry.times));
         }
     }
 
@@ -214,23 +235,23 @@ impl<K, V, S: Storage> Store<K, V, S> {
         });
     }
 
-    // There are several who call it, and it is long.
+    // There are several who call it, and it is long. What has gone is put where it is wanted: to move it, piece by piece, takes longer than to find it.
     #[inline(never)]
-    fn displace(&mut self, replaced: Option<S::Link>, now: Instant, rules: &Rules) -> Option<Displaced<K, V>> {
+    fn displace(&mut self, replaced: Option<S::Link>, now: Instant, rules: &Rules, gone: &mut Option<Displaced<K, V>>) {
         let (link, has_ended) = match self.find_ended(now, rules) {
-            Sought::Found(link) => (link, true),
+            Sought::Found(link) => (Some(link), true),
             Sought::Nothing | Sought::Unsure => {
                 self.is_scarce = true;
                 self.pack(rules);
-                (self.choose(replaced)?, false)
+                (self.choose(replaced), false)
             }
         };
-        let entry = self.remove(link)?;
+        let Some(entry) = link.and_then(|link| self.remove(link)) else { return };
         if !has_ended && let Some(gone) = self.newcomers.gone(entry.times.marks() & PROBATION != 0, self.len()) {
             self.side.leave_ghost(entry.tag, gone);
         }
         let cause = if has_ended { Removal::Expired } else { Removal::Evicted };
-        Some(Displaced { entry: (entry.key, entry.value), cause })
+        *gone = Some(Displaced { entry: (entry.key, entry.value), cause });
     }
 
     /// One that has ended.
@@ -268,10 +289,8 @@ impl<K, V, S: Storage> Store<K, V, S> {
         });
         // Where they lay is in the queue of who is on probation: so all have passed.
         side.end_probation();
-        for link in (0..slots.slots()).filter_map(Link::new) {
-            if let Some(entry) = slots.get_mut(link) {
-                entry.times.set_marks(entry.times.marks() & USES);
-            }
+        for (_, entry) in slots.iter_mut() {
+            entry.times.set_marks(entry.times.marks() & USES);
         }
     }
 

@@ -69,7 +69,7 @@ impl<S: Storage> Side<S> {
 
 /// When entries end: a bound for each block of slots, before which nothing of it does, and a tree of their minima.
 ///
-/// Whoever moves an end back need not tell: the bound holds on. Only the block that stands first is looked through, when one is wanted, and its bound set right.
+/// Whoever moves an end back need not tell: the bound holds on. Whoever moves one forward [tells](Side::lower). Only the block that stands first is looked through, when one is wanted, and its bound set right.
 impl<S: Storage> Side<S> {
     /// Something in that slot ends at `at`, or later.
     pub(super) fn lower(&mut self, slot: usize, at: Instant) {

@@ -104,6 +104,15 @@ impl<K, V, S: Storage> Chained<K, V, S> {
         }
     }
 
+    /// All entries.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (S::Link, &mut Entry<K, V, S::Link>)> {
+        let slots = self.slots.as_mut_slice().iter_mut().take(self.used);
+        slots.enumerate().filter_map(|(index, slot)| match slot {
+            Slot::Taken(entry) => Some((Link::new(index)?, entry)),
+            Slot::Vacant { .. } => None,
+        })
+    }
+
     /// Whether another entry needs more chains than there are.
     pub(super) const fn is_crowded(&self) -> bool {
         self.vacant.is_none() && self.slots() >= self.rooms()

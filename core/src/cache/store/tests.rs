@@ -23,14 +23,10 @@ fn times(end: u64) -> Times {
 
 fn put<S: Storage>(store: &mut Store<u32, u32, S>, key: u32, end: u64, now: u64, capacity: usize) -> Option<(u32, bool)> {
     let now = Instant::from_nanos(now);
-    let put = store.insert(
-        hash(key),
-        New { key, value: key, times: times(end), weight: 1, end: Instant::from_nanos(end) },
-        now,
-        limits(capacity),
-        &NOTHING,
-    );
-    let displaced = put.unwrap_or_else(|(key, _)| panic!("no room for {key}"));
+    let mut displaced = None;
+    store.make_place(now, limits(capacity), &NOTHING, &mut displaced);
+    let new = New { key, value: key, times: times(end), weight: 1, end: Instant::from_nanos(end) };
+    store.insert(hash(key), new, limits(capacity), &NOTHING).unwrap_or_else(|(key, _)| panic!("no room for {key}"));
     displaced.map(|displaced| (displaced.entry.0, displaced.cause == Removal::Expired))
 }
 
@@ -69,14 +65,10 @@ fn play<S: Storage>(seed: u64, capacity: usize) {
             (_, None) => {
                 let is_full = model.len() >= capacity;
                 let at = Instant::from_nanos(now);
-                let put = store.insert(
-                    hash(key),
-                    New { key, value: key, times: times(end), weight, end: Instant::from_nanos(end) },
-                    at,
-                    limits(capacity),
-                    &NOTHING,
-                );
-                let Ok(displaced) = put else { panic!("seed {seed} at {now}: no room") };
+                let mut displaced = None;
+                store.make_place(at, limits(capacity), &NOTHING, &mut displaced);
+                let new = New { key, value: key, times: times(end), weight, end: Instant::from_nanos(end) };
+                assert!(store.insert(hash(key), new, limits(capacity), &NOTHING).is_ok(), "seed {seed} at {now}: no room");
                 assert_eq!(displaced.is_some(), is_full, "seed {seed} at {now}");
                 if let Some(Displaced { entry: (gone, _), cause }) = displaced {
                     let (end, _) = model.remove(&gone).unwrap();
@@ -168,7 +160,10 @@ fn keep(store: &mut Store<u32, u32, crate::storage::Heap>, key: u32, weight: u32
     let mut gone = std::vec::Vec::new();
     let replaced = store.find(hash(key), |known| *known == key);
     let more = weight - replaced.map_or(0, |link| store.weight_of(link));
-    while let Some(displaced) = store.make_room(more, replaced, Instant::ORIGIN, limits, &NOTHING) {
+    let mut displaced = None;
+    loop {
+        store.make_room(more, replaced, Instant::ORIGIN, limits, &NOTHING, &mut displaced);
+        let Some(displaced) = displaced.take() else { break };
         gone.push(displaced.entry.0);
     }
     let end = Instant::MAX;
@@ -176,7 +171,9 @@ fn keep(store: &mut Store<u32, u32, crate::storage::Heap>, key: u32, weight: u32
         assert_eq!(store.replace(link, key, times(u64::MAX), weight, end), Some(key));
     } else {
         let new = New { key, value: key, times: times(u64::MAX), weight, end };
-        assert!(matches!(store.insert(hash(key), new, Instant::ORIGIN, limits, &NOTHING), Ok(None)));
+        store.make_place(Instant::ORIGIN, limits, &NOTHING, &mut displaced);
+        assert!(displaced.is_none());
+        assert!(store.insert(hash(key), new, limits, &NOTHING).is_ok());
     }
     gone
 }

@@ -212,6 +212,10 @@ where
         Err(error)
     }
 
+    fn begin(&self, ticket: Ticket) -> Ticket {
+        self.breakers.terms.stamp(ticket.epoch, &self.breakers.clock)
+    }
+
     fn settle(&self, ticket: Ticket, failed: bool) {
         let terms = &self.breakers.terms;
         let (call, read) = terms.ended(ticket, failed, &self.breakers.clock);
@@ -278,6 +282,10 @@ where
 
     fn admit(&self) -> Result<Ticket, BreakerError> {
         self.borrowed().admit()
+    }
+
+    fn begin(&self, ticket: Ticket) -> Ticket {
+        self.borrowed().begin(ticket)
     }
 
     fn settle(&self, ticket: Ticket, failed: bool) {

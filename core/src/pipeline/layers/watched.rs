@@ -47,4 +47,9 @@ impl<O: Operation> Drive<(), Watched<O::Run>> for Watching<'_, O> {
         }
         polled
     }
+
+    #[inline]
+    fn waits(&self, run: &Watched<O::Run>) -> bool {
+        !run.has_begun
+    }
 }

@@ -250,22 +250,24 @@ where
         K: Borrow<Q>,
         Q: Hash + Eq + ToKey<K> + ?Sized,
     {
-        match this.take(key, n) {
+        let read = this.clock.now();
+        match this.take_alone(key, read, n) {
+            Some(Ok((spot, taken))) => return Ok(Permit::new(this, spot, n, taken)),
+            Some(Err(error)) => return Err(this.rejected(error)),
+            None => {}
+        }
+        match this.take(key, read, n) {
             Ok((spot, taken)) => Ok(Permit::new(this, spot, n, taken)),
             Err(error) => Err(this.rejected(error)),
         }
     }
 
     #[inline]
-    fn take<Q>(&self, key: &Q, n: u32) -> Taken<S::Link>
+    fn take<Q>(&self, key: &Q, read: Instant, n: u32) -> Taken<S::Link>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToKey<K> + ?Sized,
     {
-        let read = self.clock.now();
-        if let Some(taken) = self.take_alone(key, read, n) {
-            return taken;
-        }
         let (spot, taken) = key.find(self, read, |desk| desk.take(n))?;
         match taken {
             Ok(taken) => Ok((spot, taken)),
@@ -290,8 +292,8 @@ where
         let (hash, house) = (Self::hash(key), self.house());
         let home = self.shard(hash)?;
         let (now, taken) = home.shard.with(|shard| {
-            let place = shard.table.find(hash, |known| known.borrow() == key)?;
             let now = shard.steady.advance(read, &self.clock);
+            let place = shard.table.find(hash, |known| known.borrow() == key)?;
             shard.take_alone(house, place, now, n).map(|taken| (now, taken))
         })?;
         match taken {

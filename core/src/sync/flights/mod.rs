@@ -10,11 +10,11 @@ pub(crate) use self::role::{Aborts, Ended, News, Role, Stands};
 pub use self::role::{Board, Flights};
 use crate::storage::{Link, Storage};
 use crate::sync::wait_list::{Asked, Key, Queue, Removed, Slab, Turn};
-use crate::table::{Entry, Moved, Table};
+use crate::table::{Moved, Table};
 
 /// Flights by key, and who waits for each.
 ///
-/// A flight is found by its key as long as it is *listed*; one that is off the list (its key was forgotten) goes on for those who have it. It is over when its leader has landed, or has left and nobody waits. A leader that leaves hands over to who waited longest, with what it had begun, if that is a `W`.
+/// A flight is found by its key as long as it is *listed*; one that is off the list (its key was forgotten) goes on for those who have it, if its leader has been polled. It is over when its leader has landed, or has left and nobody waits. A leader that leaves hands over to who waited longest, with what it had begun, if that is a `W`.
 ///
 /// It lives behind a lock, where no foreign code may run but `Eq` of keys: keys, wakers and values are handed out, to be dropped, woken and cloned outside.
 pub struct FlightTable<K, T, S: Storage, W> {
@@ -51,7 +51,7 @@ pub struct Ticket<L> {
 
 /// Where a follower waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place<L> {
+pub(crate) struct Place<L> {
     flight: L,
     key: Key<L>,
 }
@@ -66,20 +66,18 @@ pub(crate) struct Limits {
 /// How many places are looked through at once, at most.
 const AT_ONCE: usize = 128;
 
-pub(crate) enum Followed<L> {
-    Waits(Place<L>),
-    /// There is no such flight. The waker comes back.
-    Unlisted(Waker),
-    /// All waiting places are taken. The waker comes back.
-    Full(Waker, u32),
-}
-
-pub(crate) enum Led<K, L> {
+/// What becomes of one who comes.
+pub(crate) enum Boarded<L> {
+    /// There is such a flight, and it waits.
+    Follows(Place<L>),
+    /// There was none: it begins one.
     Leads(Ticket<L>),
-    /// There is such a flight already. The key comes back.
-    Listed(K),
-    /// There are as many flights as may be. The key comes back.
-    Full(K),
+    /// There is none, nor a key for one.
+    Unlisted,
+    /// All waiting places are taken: so many.
+    QueueFull(u32),
+    /// There are as many flights as may be.
+    Full,
 }
 
 /// What a follower learns.
@@ -127,48 +125,46 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
         self.flight(ticket).is_some_and(|flight| flight.listed.is_some())
     }
 
-    /// Takes a seat on a listed flight.
+    /// Takes a seat on a listed flight; or begins one, if its key is at hand. Of key and waker, what is not needed stays where it is.
     #[inline]
-    pub(crate) fn follow(&mut self, hash: u64, is_it: impl FnMut(&K) -> bool, waker: Waker, limits: Limits) -> Followed<S::Link> {
-        let listed = self.list.find(hash, is_it).and_then(|index| self.list.get_mut(index));
-        let Some(link) = listed.map(|entry| entry.value) else { return Followed::Unlisted(waker) };
-        let Some(flight) = self.flights.get_mut(link) else { return Followed::Unlisted(waker) };
+    pub(crate) fn board(
+        &mut self,
+        hash: u64,
+        key: &mut Option<K>,
+        is_it: impl FnMut(&K) -> bool,
+        waker: &mut Option<Waker>,
+        limits: Limits,
+    ) -> Boarded<S::Link> {
+        let Some(link) = self.find(hash, is_it) else {
+            return match key {
+                Some(_) => self.begin(hash, key, limits).map_or(Boarded::Full, Boarded::Leads),
+                None => Boarded::Unlisted,
+            };
+        };
         if self.waiting >= limits.waiting {
-            return Followed::Full(waker, self.waiting);
+            return Boarded::QueueFull(self.waiting);
         }
-        match self.seats.push(&mut flight.followers, Seat::Nothing, waker) {
+        // Whoever is listed is under way, and whoever comes has a waker.
+        let (Some(flight), Some(given)) = (self.flights.get_mut(link), waker.take()) else { return Boarded::Unlisted };
+        match self.seats.push(&mut flight.followers, Seat::Nothing, given) {
             Ok(key) => {
                 self.waiting += 1;
-                Followed::Waits(Place { flight: link, key })
+                Boarded::Follows(Place { flight: link, key })
             }
-            Err(full) => Followed::Full(full.0, self.seats.places()),
+            Err(full) => {
+                *waker = Some(full.0);
+                Boarded::QueueFull(self.seats.places())
+            }
         }
     }
 
-    /// Begins a flight, unless it is listed.
-    pub(crate) fn lead(&mut self, hash: u64, key: K, is_it: impl FnMut(&K) -> bool, limits: Limits) -> Led<K, S::Link> {
-        if self.is_listed(hash, is_it) {
-            return Led::Listed(key);
-        }
-        match self.begin(hash, key, limits) {
-            Ok(ticket) => Led::Leads(ticket),
-            Err(key) => Led::Full(key),
-        }
-    }
-
-    /// Begins a flight for a key that is not listed.
-    ///
-    /// # Errors
-    ///
-    /// The key comes back if there are as many as may be.
-    pub(crate) fn begin(&mut self, hash: u64, key: K, limits: Limits) -> Result<Ticket<S::Link>, K> {
-        if self.flights.len() >= limits.flights {
-            return Err(key);
+    /// Begins a flight for a key that is not listed. The key stays where it is if there are as many as may be.
+    pub(crate) fn begin(&mut self, hash: u64, key: &mut Option<K>, limits: Limits) -> Option<Ticket<S::Link>> {
+        if key.is_none() || self.flights.len() >= limits.flights {
+            return None;
         }
         let stamp = self.stamp.wrapping_add(1);
-        let Some(link) = self.flights.take(Flight { followers: Queue::new(), listed: None, has_begun: true, stamp }) else {
-            return Err(key);
-        };
+        let link = self.flights.take(Flight { followers: Queue::new(), listed: None, has_begun: true, stamp })?;
         self.stamp = stamp;
         if self.list.grow(limits.flights) {
             for (index, entry) in self.list.iter_mut() {
@@ -177,16 +173,17 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
                 }
             }
         }
-        match self.list.insert(hash, key, link, limits.flights) {
+        match self.list.insert(hash, key.take()?, link, limits.flights) {
             Ok(index) => {
                 if let Some(flight) = self.flights.get_mut(link) {
                     flight.listed = Some(index);
                 }
-                Ok(Ticket { berth: link, stamp })
+                Some(Ticket { berth: link, stamp })
             }
-            Err(Entry { key, .. }) => {
+            Err(unlisted) => {
+                *key = Some(unlisted.key);
                 self.flights.vacate(link);
-                Err(key)
+                None
             }
         }
     }
@@ -298,15 +295,13 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
 
     /// Takes the flight of a key off the list. Its key comes back.
     pub(crate) fn forget(&mut self, hash: u64, is_it: impl FnMut(&K) -> bool) -> Option<K> {
-        let index = self.list.find(hash, is_it)?;
-        let link = self.list.get_mut(index)?.value;
-        self.unlist(link)
+        let link = self.find(hash, is_it)?;
+        self.dismiss(link)
     }
 
-    /// As [`forget`](Self::forget), of a flight whose leader has not been polled: nobody waits, and so it is over.
-    pub(crate) fn take_over(&mut self, hash: u64, mut is_it: impl FnMut(&K) -> bool) -> Option<K> {
-        let index = self.list.find(hash, &mut is_it)?;
-        let link = self.list.get_mut(index)?.value;
+    /// As [`forget`](Self::forget), if its leader has not been polled.
+    pub(crate) fn take_over(&mut self, hash: u64, is_it: impl FnMut(&K) -> bool) -> Option<K> {
+        let link = self.find(hash, is_it)?;
         if self.flights.get_mut(link)?.has_begun { None } else { self.end(link) }
     }
 
@@ -314,11 +309,22 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
     pub(crate) fn forget_from(&mut self, place: usize) -> Option<(Option<K>, usize)> {
         let end = self.flights.places().min(place.saturating_add(AT_ONCE));
         for place in place..end {
-            if let Some(key) = Link::new(place).and_then(|berth| self.unlist(berth)) {
+            if let Some(key) = Link::new(place).and_then(|berth| self.dismiss(berth)) {
                 return Some((Some(key), place + 1));
             }
         }
         (place < end).then_some((None, end))
+    }
+
+    /// Where a flight is that is listed.
+    #[inline]
+    fn find(&mut self, hash: u64, is_it: impl FnMut(&K) -> bool) -> Option<S::Link> {
+        // Mostly nothing is under way.
+        if self.list.len() == 0 {
+            return None;
+        }
+        let index = self.list.find(hash, is_it)?;
+        self.list.get_mut(index).map(|entry| entry.value)
     }
 
     /// A flight that is not over.
@@ -337,6 +343,11 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
         let key = self.unlist(berth);
         self.flights.vacate(berth);
         key
+    }
+
+    /// Takes a flight off the list. If its leader has not been polled, nobody waits, nobody can find it any more to take it over, and so it is over.
+    fn dismiss(&mut self, berth: S::Link) -> Option<K> {
+        if self.flights.get_mut(berth)?.has_begun { self.unlist(berth) } else { self.end(berth) }
     }
 
     fn unlist(&mut self, berth: S::Link) -> Option<K> {

@@ -29,16 +29,15 @@ pub trait Flights {
 
 /// What finds the flight of a key, and begins one if there is none.
 pub trait Board<Q: ?Sized>: Flights {
-    /// The key's hash, and what the caller is to its flight.
+    /// Finds the role of a caller.
     #[doc(hidden)]
-    fn board(&self, key: &Q, waker: &Waker) -> Result<(u64, Stands<LinkOf<Self>>), FlightError>;
+    fn board(&self, key: &Q, waker: &Waker, role: &mut Role<'_, Self>) -> Result<(), FlightError>;
 
     #[doc(hidden)]
     fn tell(&self, event: Event);
 }
 
 type TableOf<F> = FlightTable<<F as Flights>::Key, <F as Flights>::Outcome, <F as Flights>::Storage, <F as Flights>::Work>;
-type TicketOf<F> = Ticket<LinkOf<F>>;
 type LinkOf<F> = <<F as Flights>::Storage as Storage>::Link;
 
 /// What a caller is to its flight, which is given up when this is dropped.
@@ -51,7 +50,7 @@ pub struct Role<'f, F: Flights + ?Sized> {
 }
 
 #[derive(Debug, Clone, Copy)]
-pub enum Stands<L> {
+pub(crate) enum Stands<L> {
     Outside,
     Follows(Place<L>),
     Leads(Ticket<L>),
@@ -119,37 +118,34 @@ impl<'f, F: Flights + ?Sized> Role<'f, F> {
 
     /// Comes to lead the flight of a key, or waits for what another one brings.
     #[inline]
-    pub(crate) fn poll_ticket<Q>(&mut self, key: &Q, cx: &mut Context<'_>) -> Poll<Result<TicketOf<F>, Ended<F::Outcome>>>
+    pub(crate) fn poll_lead<Q>(&mut self, key: &Q, cx: &mut Context<'_>) -> Poll<Result<(), Ended<F::Outcome>>>
     where
         F: Board<Q>,
         Q: ?Sized,
     {
         loop {
             match self.stands {
-                Stands::Leads(ticket) => return Poll::Ready(Ok(ticket)),
+                Stands::Leads(_) => return Poll::Ready(Ok(())),
                 Stands::Follows(place) => {
                     if let News::Landed(outcome) = ready!(self.poll_news(place, cx)) {
                         return Poll::Ready(Err(Ended::Landed(outcome)));
                     }
                 }
-                Stands::Outside => match self.flights.board(key, cx.waker()) {
-                    Ok((hash, stands)) => {
-                        self.take(hash, stands);
-                        // It is woken when there is news.
-                        if let Stands::Follows(_) = stands {
-                            let flights = self.flights;
-                            // Where the observer panics, nobody hands over to it.
-                            let aborts = Aborts(Some(self));
-                            flights.tell(Event::Shared);
-                            forget(aborts);
-                            return Poll::Pending;
-                        }
-                    }
-                    Err(error) => {
-                        self.flights.tell(Event::Rejected { reason: error });
+                Stands::Outside => {
+                    let flights = self.flights;
+                    if let Err(error) = flights.board(key, cx.waker(), self) {
+                        flights.tell(Event::Rejected { reason: error });
                         return Poll::Ready(Err(Ended::Refused(error)));
                     }
-                },
+                    // It is woken when there is news.
+                    if let Stands::Follows(_) = self.stands {
+                        // Where the observer panics, nobody hands over to it.
+                        let aborts = Aborts(Some(self));
+                        flights.tell(Event::Shared);
+                        forget(aborts);
+                        return Poll::Pending;
+                    }
+                }
             }
         }
     }
@@ -180,11 +176,12 @@ impl<'f, F: Flights + ?Sized> Role<'f, F> {
         }
     }
 
-    /// Lands the flight, and gives the outcome to all who wait for it. Whether somebody has got it.
-    pub(crate) fn land(&mut self, ticket: Ticket<LinkOf<F>>, outcome: &F::Outcome) -> bool
+    /// Lands the flight that it leads, and gives the outcome to all who wait for it. Whether somebody has got it.
+    pub(crate) fn land(&mut self, outcome: &F::Outcome) -> bool
     where
         F::Outcome: Clone,
     {
+        let Stands::Leads(ticket) = self.stands else { return false };
         // The key is dropped last, when whatever it does finds the flight over.
         let Some(Landed { key: _key, awaited }) = self.flights.with_table(self.hash, |table| table.land(ticket)) else {
             return false;

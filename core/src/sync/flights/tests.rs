@@ -92,37 +92,36 @@ impl<S: Storage> Play<S> {
         let waker = Waker::from(Arc::clone(&flag));
         let listed = self.flights.iter().position(|flight| flight.is_listed && flight.key == key);
         let is_full = self.waiting() >= self.limits.waiting || self.seated() >= self.seats;
-        match (self.table.follow(hash(key), |known| *known == key, waker.clone(), self.limits), listed) {
-            (Followed::Waits(place), Some(flight)) if !is_full => {
+        let (mut given, mut new) = (Some(waker.clone()), listed.map(|_| key));
+        let boarded = self.table.board(hash(key), &mut new, |known| *known == key, &mut given, self.limits);
+        assert_eq!(new, listed.map(|_| key), "one key has one flight");
+        assert_eq!(given.is_none(), matches!(boarded, Boarded::Follows(_)), "what is not needed stays");
+        match (boarded, listed) {
+            (Boarded::Follows(place), Some(flight)) if !is_full => {
                 self.flights[flight].waiting.push_back(self.callers.len());
                 self.callers.push(Some(Caller { part: Part::Waits(place), flight, flag, waker }));
             }
-            (Followed::Full(unused, waiting), Some(_)) if is_full => {
-                assert!(unused.will_wake(&waker));
+            (Boarded::QueueFull(waiting), Some(_)) if is_full => {
                 let may_not = self.waiting() >= self.limits.waiting;
                 assert_eq!(waiting as usize, if may_not { self.waiting() as usize } else { self.seats });
             }
-            (Followed::Unlisted(unused), None) => {
-                assert!(unused.will_wake(&waker));
+            (Boarded::Unlisted, None) => {
                 let is_full = self.under_way() >= self.limits.flights;
-                match self.table.lead(hash(key), key, |known| *known == key, self.limits) {
-                    Led::Leads(ticket) if !is_full => {
+                let mut new = Some(key);
+                let boarded = self.table.board(hash(key), &mut new, |known| *known == key, &mut Some(waker.clone()), self.limits);
+                assert_eq!(new, is_full.then_some(key), "it is taken, or stays");
+                match boarded {
+                    Boarded::Leads(ticket) if !is_full => {
                         let flight = self.flights.len();
                         let waiting = VecDeque::new();
                         self.flights.push(Flown { key, is_listed: true, landed: None, waiting, is_over: false });
                         self.callers.push(Some(Caller { part: Part::Leads(ticket), flight, flag, waker }));
                     }
-                    Led::Full(back) if is_full => assert_eq!(back, key),
+                    Boarded::Full if is_full => {}
                     _ => panic!("full, or not: {is_full}"),
                 }
             }
             _ => panic!("listed as {listed:?}, full: {is_full}"),
-        }
-        if listed.is_some() {
-            let Led::Listed(back) = self.table.lead(hash(key), key, |known| *known == key, self.limits) else {
-                panic!("one key has one flight");
-            };
-            assert_eq!(back, key);
         }
     }
 
@@ -237,15 +236,17 @@ impl<S: Storage> Play<S> {
         }
     }
 
-    /// Somebody needs the key of a flight that has not begun: it is over, also for who leads it.
-    fn takes_over(&mut self, caller: usize) {
+    /// Somebody needs the key of a flight that has not begun, or it is forgotten: it is over, also for who leads it.
+    fn ends_unbegun(&mut self, caller: usize, is_forgotten: bool) {
         let Some(Caller { part: Part::Leads(ticket), flight, .. }) = self.callers[caller] else { return };
         let Flown { key, is_listed: true, .. } = self.flights[flight] else { return };
         let begun = self.table.take_over(hash(key), |known| *known == key);
         assert_eq!(begun, None, "it has begun");
         if self.flights[flight].waiting.is_empty() {
             self.table.set_begun(ticket, false);
-            assert_eq!(self.table.take_over(hash(key), |known| *known == key), Some(key));
+            let is_it = |known: &u32| *known == key;
+            let ended = if is_forgotten { self.table.forget(hash(key), is_it) } else { self.table.take_over(hash(key), is_it) };
+            assert_eq!(ended, Some(key));
             (self.flights[flight].is_over, self.flights[flight].is_listed) = (true, false);
             self.callers[caller] = None;
             self.stale.push(ticket);
@@ -317,7 +318,7 @@ impl<S: Storage> Play<S> {
                 3 => self.leaves(caller, sim.chance(1, 2)),
                 4 | 5 => self.asks(caller, sim.chance(1, 3)),
                 6 | 7 => self.lands(caller),
-                8 => self.takes_over(caller),
+                8 => self.ends_unbegun(caller, sim.chance(1, 2)),
                 9 if self.stale.is_empty() => {}
                 9 => self.comes_back(choose(self.stale.len())),
                 _ if sim.chance(1, 8) => self.forgets_all(),
@@ -367,6 +368,6 @@ fn the_empty_table_allocates_nothing_and_knows_nobody() {
     assert_eq!(table.len(), (0, 0));
     assert_eq!(table.forget(hash(1), |known| *known == 1), None);
     let limits = Limits { flights: 2, waiting: 2 };
-    let followed = table.follow(hash(1), |known| *known == 1, Waker::noop().clone(), limits);
-    assert!(matches!(followed, Followed::Unlisted(_)));
+    let boarded = table.board(hash(1), &mut None, |known| *known == 1, &mut Some(Waker::noop().clone()), limits);
+    assert!(matches!(boarded, Boarded::Unlisted));
 }

@@ -126,15 +126,6 @@ impl<T, S: Storage> Slab<T, S> {
         *queue = joined;
     }
 
-    /// Changes what each in a queue brought, from the first to the last.
-    pub(crate) fn for_each(&mut self, queue: &Queue<S::Link>, mut change: impl FnMut(&mut T)) {
-        let mut next = queue.head;
-        while let Some(slot) = next.and_then(|link| self.slots.as_mut_slice().get_mut(link.index())) {
-            next = slot.next;
-            slot.payload.as_mut().map(&mut change);
-        }
-    }
-
     /// Takes the first out of its queue and the slab.
     pub(crate) fn pop_front(&mut self, queue: &mut Queue<S::Link>) -> Option<Removed<T>> {
         let link = queue.head?;

@@ -48,7 +48,7 @@ const CALLS: u32 = ROUNDS * CALLERS as u32;
 /// As many as the RAM of the Cortex-M0 has room for, with a stack beside them.
 const CALLERS: usize = 4;
 
-/// Bytes of stack that are used at most, on the Cortex-M3 and on the Cortex-M0: what was measured, 3,264 and 3,440, and some more.
+/// Bytes of stack that are used at most, on the Cortex-M3 and on the Cortex-M0: what was measured, which `tests/README.md` has, and some more.
 const STACK: usize = if cfg!(target_has_atomic = "ptr") { 3_420 } else { 3_580 };
 
 /// How many callers have been through all rounds.

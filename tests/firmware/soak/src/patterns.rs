@@ -3,6 +3,7 @@
 use core::future::poll_fn;
 use core::pin::{Pin, pin};
 use core::sync::atomic::{AtomicU32, Ordering};
+use core::time::Duration;
 
 use aplomb_embassy::adaptive_limit::{Gradient, IgnoreErrors};
 use aplomb_embassy::circuit_breaker::AnyError;
@@ -71,6 +72,9 @@ pub static BY_RATE: CircuitBreaker<LastCalls<1>, Constant, AnyError, Inline<0>> 
 pub static BY_COUNTER: RateLimiter<SlidingCounter, Inline<3>> =
     RateLimiter::with_clock(EmbassyClock, SlidingCounter::new(Rate::per_second(4)));
 pub static PLACES: Bulkhead<Inline<2>> = checked!(Bulkhead::new(2).storage());
+
+/// How long a contact must hold.
+const HOLD: Duration = ms(20);
 
 /// The value that was triggered last, and the one that was worked on last.
 pub static TRIGGERED: AtomicU32 = AtomicU32::new(0);
@@ -292,17 +296,21 @@ impl Pattern {
             Self::ByTime => _ = tally.call(BY_TIME.run(operation), |e| e.inner().is_some()).await,
             Self::ByPercentile => _ = tally.call(BY_PERCENTILE.run(operation), |e| e.inner().is_some()).await,
             Self::Contact => {
-                let mut contact = level::Contact::new(wires::Contact, LevelDebouncer::new(ms(20)));
+                let mut contact = level::Contact::new(wires::Contact::new(), LevelDebouncer::new(HOLD));
                 let edge = tally.call(contact.edge(), |_| true).await;
-                tally.must(edge.is_none_or(|edge| wires::Contact::has_been(edge == Edge::Rise)), "it tells where it is");
+                let (wire, closed) = (contact.release(), edge.map(|edge| edge == Edge::Rise));
+                tally.must(closed.is_none_or(wires::Contact::has_been), "it tells where it is");
+                tally.must(closed.is_none_or(|closed| wire.has_only_been(closed) >= HOLD), "it has held");
             }
             Self::Button => {
-                let gestures = Gestures::new(LevelDebouncer::new(ms(20))).long_press(secs(1));
-                let mut button = level::Button::new(wires::Contact, gestures);
+                let gestures = Gestures::new(LevelDebouncer::new(HOLD)).long_press(secs(1));
+                let mut button = level::Button::new(wires::Contact::new(), gestures);
                 let both = async { Ok::<_, GestureError<_>>((button.gesture().await?, button.gesture().await?)) };
                 let ended = tally.call(both, |_| true).await;
                 let are_told = |both| matches!(both, (Gesture::Press, Gesture::LongPress | Gesture::Release));
                 tally.must(ended.is_none_or(are_told), "it is pressed before it is held or released");
+                let is_released = ended.is_some_and(|(_, last)| last == Gesture::Release);
+                tally.must(!is_released || button.release().has_only_been(false) >= HOLD, "it has held");
             }
             Self::Streams => streams(tally).await,
             Self::Jobs => {

@@ -7,7 +7,7 @@ use core::task::{Context, Poll, ready};
 use core::time::Duration;
 
 use aplomb_embassy::edge::Stream;
-use aplomb_embassy::{Clock, EmbassyClock, EmbassySleep};
+use aplomb_embassy::{Clock, EmbassyClock, EmbassySleep, Instant};
 use embassy_time_driver::TICK_HZ;
 use embedded_hal::digital::{ErrorType, InputPin};
 use embedded_hal_async::digital::Wait;
@@ -19,29 +19,48 @@ use crate::tally::Tally;
 /// How long a contact is closed, or open.
 const HALF_PERIOD: u64 = 5 * TICK_HZ;
 
-/// How often it changes its mind, and how fast.
+/// How often it changes its mind, and how fast: so that on so slow a core it is seen.
 const BOUNCES: u64 = 4;
-const BOUNCE: u64 = TICK_HZ / 1_000;
+const BOUNCE: u64 = TICK_HZ / 125;
 
 /// A contact that opens and closes for ever.
-pub struct Contact;
+pub struct Contact {
+    /// When it said last that it is open, and that it is closed, or was new.
+    said: [Instant; 2],
+}
 
 impl Contact {
+    pub fn new() -> Self {
+        Self { said: [EmbassyClock.now(); 2] }
+    }
+
+    /// For how long it has not said otherwise.
+    pub fn has_only_been(&self, closed: bool) -> Duration {
+        EmbassyClock.now().saturating_duration_since(self.said[usize::from(!closed)])
+    }
+
     /// Whether that has been its level just now, when it did not bounce. On so slow a core it takes milliseconds to ask.
     pub fn has_been(closed: bool) -> bool {
         let now = board::time::now();
         [now, now.saturating_sub(TICK_HZ / 10)].into_iter().any(|at| is_closed(at) == closed)
     }
 
-    fn level() -> bool {
-        level(board::time::now())
+    fn says(&mut self, closed: bool) {
+        self.said[usize::from(closed)] = EmbassyClock.now();
+    }
+
+    fn level(&mut self) -> bool {
+        let level = level(board::time::now());
+        self.says(level);
+        level
     }
 
     /// Who waits looks whenever it may have changed.
-    async fn wait_for(wanted: bool) -> Result<(), Infallible> {
+    async fn wait_for(&mut self, wanted: bool) -> Result<(), Infallible> {
         loop {
             let now = board::time::now();
             if level(now) == wanted {
+                self.says(wanted);
                 return Ok(());
             }
             let began = now - now % HALF_PERIOD;
@@ -71,35 +90,36 @@ impl ErrorType for Contact {
 
 impl InputPin for Contact {
     fn is_high(&mut self) -> Result<bool, Infallible> {
-        Ok(Self::level())
+        Ok(self.level())
     }
 
     fn is_low(&mut self) -> Result<bool, Infallible> {
-        Ok(!Self::level())
+        Ok(!self.level())
     }
 }
 
 impl Wait for Contact {
     async fn wait_for_high(&mut self) -> Result<(), Infallible> {
-        Self::wait_for(true).await
+        self.wait_for(true).await
     }
 
     async fn wait_for_low(&mut self) -> Result<(), Infallible> {
-        Self::wait_for(false).await
+        self.wait_for(false).await
     }
 
     async fn wait_for_rising_edge(&mut self) -> Result<(), Infallible> {
-        Self::wait_for(false).await?;
-        Self::wait_for(true).await
+        self.wait_for(false).await?;
+        self.wait_for(true).await
     }
 
     async fn wait_for_falling_edge(&mut self) -> Result<(), Infallible> {
-        Self::wait_for(true).await?;
-        Self::wait_for(false).await
+        self.wait_for(true).await?;
+        self.wait_for(false).await
     }
 
     async fn wait_for_any_edge(&mut self) -> Result<(), Infallible> {
-        Self::wait_for(!Self::level()).await
+        let level = self.level();
+        self.wait_for(!level).await
     }
 }
 
