@@ -83,8 +83,8 @@ impl Writer {
                 _ => return Err("in the pipelines of boards, a limiter is a token bucket".into()),
             },
             LayerConfig::CircuitBreaker(breaker) => match breaker.trip {
-                TripConfig::Consecutive { .. } => Layer::CircuitBreaker(self.breaker(breaker)?),
-                _ => return Err("in the pipelines of boards, a breaker opens by failures in a row".into()),
+                TripConfig::Consecutive { .. } | TripConfig::LastCalls { .. } => Layer::CircuitBreaker(self.breaker(breaker)?),
+                _ => return Err("in the pipelines of boards, a breaker has no window of time".into()),
             },
             LayerConfig::Bulkhead(bulkhead) => Layer::Bulkhead(bulkhead_of(*bulkhead)),
             LayerConfig::Hedge(hedge) if hedge.percentile.is_none() => Layer::Hedge(self.hedge(hedge)?),

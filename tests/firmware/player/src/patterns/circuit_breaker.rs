@@ -17,6 +17,7 @@ use crate::world::{Error, Failure, Output, World};
 type Single<T, O> = CircuitBreaker<Embassy, T, AnyBackoff, Listed, Inline<16>, O>;
 type Keyed<T> = KeyedCircuitBreaker<Embassy, Token, T, AnyBackoff, Listed, Inline<16>, FoldHash>;
 type Plain<T> = CircuitBreaker<Embassy, T>;
+type Configured<T> = CircuitBreaker<Embassy, T, AnyBackoff, Listed>;
 
 /// How many buckets a window of time has room for, and a breaker of each key.
 const BUCKETS: usize = 64;
@@ -39,8 +40,7 @@ pub fn set_up(config: &'static config::CircuitBreaker, world: &'static World) ->
     match config.trip {
         config::Trip::Consecutive(failures) => of_failures(config, failures, world),
         config::Trip::LastCalls { failure_rate, min_calls, last_calls } => {
-            let breaker = || CircuitBreaker::with_clock(EmbassyClock, LastCalls::<16>::new(last_calls));
-            of_share(config, breaker, failure_rate, min_calls, world)
+            of_share(config, || of_last_calls(last_calls), failure_rate, min_calls, world)
         }
         config::Trip::LastTime { failure_rate, min_calls, last, buckets } => {
             let rule = || LastTime::<BUCKETS>::new(time::duration(last));
@@ -72,13 +72,27 @@ where
 }
 
 /// A breaker as a scenario says that opens by failures in a row, for a layer.
-pub fn layer(config: &'static config::CircuitBreaker, failures: u32) -> CircuitBreaker<Embassy, Consecutive, AnyBackoff, Listed> {
+pub fn layer(config: &'static config::CircuitBreaker, failures: u32) -> Configured<Consecutive> {
     configured(config, CircuitBreaker::with_clock(EmbassyClock, Consecutive::new(failures)))
+}
+
+/// One that opens by a share of the last calls.
+pub fn layer_of_share(
+    config: &'static config::CircuitBreaker,
+    last_calls: u32,
+    failure_rate: Ratio,
+    min_calls: Option<u32>,
+) -> Configured<LastCalls<16>> {
+    configured(config, sliding(config, of_last_calls(last_calls), failure_rate, min_calls))
 }
 
 /// The same for each key.
 pub fn keyed_layer(config: &'static config::CircuitBreaker, failures: u32) -> Keyed<Consecutive> {
     keyed(config, CircuitBreaker::with_clock(EmbassyClock, Consecutive::new(failures)))
+}
+
+fn of_last_calls(last_calls: u32) -> Plain<LastCalls<16>> {
+    CircuitBreaker::with_clock(EmbassyClock, LastCalls::new(last_calls))
 }
 
 fn sliding<W: Window>(
@@ -98,7 +112,7 @@ fn sliding<W: Window>(
 fn configured<T: Trip + Copy>(
     config: &'static config::CircuitBreaker,
     breaker: Plain<T>,
-) -> CircuitBreaker<Embassy, T, AnyBackoff, Listed> {
+) -> Configured<T> {
     breaker
         .half_open(config.half_open_calls)
         .half_open_for(time::duration(config.half_open_for))

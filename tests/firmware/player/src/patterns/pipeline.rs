@@ -168,7 +168,10 @@ fn layer(written: &'static config::Layer) -> &'static dyn Placed {
                 made(move |key| CircuitOf::of_key(breakers, key))
             }
             Trip::Consecutive(failures) => shared(circuit_breaker::layer(config, failures)),
-            Trip::LastCalls { .. } | Trip::LastTime { .. } => unreachable!("no host writes it"),
+            Trip::LastCalls { failure_rate, min_calls, last_calls } => {
+                shared(circuit_breaker::layer_of_share(config, last_calls, failure_rate, min_calls))
+            }
+            Trip::LastTime { .. } => unreachable!("no host writes it"),
         },
         config::Layer::Bulkhead(config) => shared(bulkhead::build(*config)),
         config::Layer::Hedge(config) => match config.delay {
