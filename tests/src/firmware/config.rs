@@ -84,7 +84,7 @@ impl Writer {
             },
             LayerConfig::CircuitBreaker(breaker) => match breaker.trip {
                 TripConfig::Consecutive { .. } | TripConfig::LastCalls { .. } => Layer::CircuitBreaker(self.breaker(breaker)?),
-                _ => return Err("in the pipelines of boards, a breaker has no window of time".into()),
+                TripConfig::LastTime { .. } => return Err("in the pipelines of boards, a breaker has no window of time".into()),
             },
             LayerConfig::Bulkhead(bulkhead) => Layer::Bulkhead(bulkhead_of(*bulkhead)),
             LayerConfig::Hedge(hedge) if hedge.percentile.is_none() => Layer::Hedge(self.hedge(hedge)?),
