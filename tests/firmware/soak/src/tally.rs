@@ -14,8 +14,8 @@ use crate::patterns::name_of;
 /// The longest that any pattern here lets a caller wait, in milliseconds. Who waits longer was forgotten.
 const LONGEST: u32 = 90_000;
 
-/// A count.
-pub struct Count(Cell<u32>);
+/// A count, in as little RAM as does. One that had no room would stay at its most, and not add up.
+pub struct Count(Cell<u16>);
 
 impl Count {
     const fn new() -> Self {
@@ -23,11 +23,11 @@ impl Count {
     }
 
     pub fn add(&self) {
-        self.0.set(self.0.get() + 1);
+        self.0.set(self.0.get().saturating_add(1));
     }
 
     pub fn get(&self) -> u32 {
-        self.0.get()
+        self.0.get().into()
     }
 }
 
@@ -48,7 +48,7 @@ pub struct Tally {
     pub broken: Count,
     pub dropped: Count,
     /// Milliseconds.
-    pub longest: Count,
+    pub longest: Cell<u32>,
     laws_broken: Cell<bool>,
 }
 
@@ -67,7 +67,7 @@ impl Tally {
             done: Count::new(),
             broken: Count::new(),
             dropped: Count::new(),
-            longest: Count::new(),
+            longest: Cell::new(0),
             laws_broken: Cell::new(false),
         }
     }
@@ -80,7 +80,7 @@ impl Tally {
         let ended = timeout(patience, call).await;
         let took = EmbassyClock.now().saturating_duration_since(begun);
         let took = u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
-        self.longest.0.set(self.longest.get().max(took));
+        self.longest.set(self.longest.get().max(took));
         match &ended {
             Ok(_) => self.values.add(),
             Err(TimeoutError::TimedOut { .. }) => self.given_up.add(),
