@@ -28,7 +28,7 @@ use crate::sync::flights::{FlightTable, Flights, Limits};
 /// | [`observed_by`](SingleFlight::observed_by) | nobody is told |
 /// | [`storage`](SingleFlight::storage), [`shards`](SingleFlight::shards), [`hasher`](SingleFlight::hasher) | the platform's, 1, [`FoldHash`] |
 ///
-/// On 64-bit machines a call is its operation and 56 bytes. In place, room for one more key and one more caller that waits takes 89 bytes where a key and an outcome take 8 each, of operations that cannot fail.
+/// On 64-bit machines a call is its operation and 56 bytes. In place, room for one more key and one more caller that waits takes 82 bytes where a key and an outcome take 8 each, of operations that cannot fail.
 ///
 /// # Examples
 ///

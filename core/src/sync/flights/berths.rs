@@ -48,6 +48,22 @@ impl<T, S: Storage> Berths<T, S> {
     }
 
     #[inline]
+    pub(crate) fn get(&self, link: S::Link) -> Option<&T> {
+        match self.slots.as_slice().get(link.index())? {
+            Berth::Taken(value) => Some(value),
+            Berth::Vacant { .. } => None,
+        }
+    }
+
+    /// All that are taken.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (S::Link, &mut T)> {
+        self.slots.as_mut_slice().iter_mut().enumerate().filter_map(|(index, berth)| match berth {
+            Berth::Taken(value) => Some((Link::new(index)?, value)),
+            Berth::Vacant { .. } => None,
+        })
+    }
+
+    #[inline]
     pub(crate) fn get_mut(&mut self, link: S::Link) -> Option<&mut T> {
         match self.slots.as_mut_slice().get_mut(link.index())? {
             Berth::Taken(value) => Some(value),

@@ -8,9 +8,8 @@ use core::task::Waker;
 pub(crate) use self::berths::Berths;
 pub(crate) use self::role::{Aborts, Ended, News, Role, Stands};
 pub use self::role::{Board, Flights};
-use crate::storage::{Link, Storage};
+use crate::storage::{Link, Slots, Storage};
 use crate::sync::wait_list::{Asked, Key, Queue, Removed, Slab, Turn};
-use crate::table::{Moved, Table};
 
 /// Flights by key, and who waits for each.
 ///
@@ -18,18 +17,23 @@ use crate::table::{Moved, Table};
 ///
 /// It lives behind a lock, where no foreign code may run but `Eq` of keys: keys, wakers and values are handed out, to be dropped, woken and cloned outside.
 pub struct FlightTable<K, T, S: Storage, W> {
-    list: Table<K, S::Link, S>,
-    flights: Berths<Flight<S::Link>, S>,
+    flights: Berths<Flight<K, S::Link>, S>,
+    /// The first one of each chain of those that are listed.
+    heads: S::Slots<Option<S::Link>>,
     seats: Slab<Seat<T, W>, S>,
     waiting: u32,
     /// Of the newest flight.
     stamp: u32,
 }
 
-struct Flight<L> {
+struct Flight<K, L> {
+    /// As long as it is listed.
+    key: Option<K>,
+    /// Of the hash, what leads to its chain, and is compared before the key is.
+    tag: L,
+    /// The next one of its chain.
+    next: Option<L>,
     followers: Queue<L>,
-    /// Where its key is, as long as it is listed.
-    listed: Option<usize>,
     /// Whether its leader has been polled: nobody waits for one that may never be.
     has_begun: bool,
     stamp: u32,
@@ -106,7 +110,7 @@ pub(crate) struct Landed<K> {
 
 impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
     pub(crate) const fn new() -> Self {
-        Self { list: Table::new(), flights: Berths::new(), seats: Slab::new(), waiting: 0, stamp: 0 }
+        Self { flights: Berths::new(), heads: S::Slots::EMPTY, seats: Slab::new(), waiting: 0, stamp: 0 }
     }
 
     /// How many are under way, listed or not, and how many wait in all.
@@ -117,12 +121,12 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
     /// Whether a flight is listed.
     #[inline]
     pub(crate) fn is_listed(&self, hash: u64, is_it: impl FnMut(&K) -> bool) -> bool {
-        self.list.len() > 0 && self.list.find(hash, is_it).is_some()
+        self.find(hash, is_it).is_some()
     }
 
     /// Whether a flight is listed, of which only the ticket is known.
     pub(crate) fn is_kept(&mut self, ticket: Ticket<S::Link>) -> bool {
-        self.flight(ticket).is_some_and(|flight| flight.listed.is_some())
+        self.flight(ticket).is_some_and(|flight| flight.key.is_some())
     }
 
     /// Takes a seat on a listed flight; or begins one, if its key is at hand. Of key and waker, what is not needed stays where it is.
@@ -163,27 +167,34 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
         if key.is_none() || self.flights.len() >= limits.flights {
             return None;
         }
-        let stamp = self.stamp.wrapping_add(1);
-        let link = self.flights.take(Flight { followers: Queue::new(), listed: None, has_begun: true, stamp })?;
+        let (tag, stamp) = (Link::of_hash(hash), self.stamp.wrapping_add(1));
+        let new = Flight { key: None, tag, next: None, followers: Queue::new(), has_begun: true, stamp };
+        let berth = self.flights.take(new)?;
         self.stamp = stamp;
-        if self.list.grow(limits.flights) {
-            for (index, entry) in self.list.iter_mut() {
-                if let Some(flight) = self.flights.get_mut(entry.value) {
-                    flight.listed = Some(index);
-                }
-            }
+        self.grow();
+        if let (Some(head), Some(flight)) = (head(&mut self.heads, tag), self.flights.get_mut(berth)) {
+            (flight.key, flight.next) = (key.take(), head.replace(berth));
         }
-        match self.list.insert(hash, key.take()?, link, limits.flights) {
-            Ok(index) => {
-                if let Some(flight) = self.flights.get_mut(link) {
-                    flight.listed = Some(index);
-                }
-                Some(Ticket { berth: link, stamp })
-            }
-            Err(unlisted) => {
-                *key = Some(unlisted.key);
-                self.flights.vacate(link);
-                None
+        Some(Ticket { berth, stamp })
+    }
+
+    /// Makes more chains if there are more flights than those.
+    fn grow(&mut self) {
+        let flights = self.flights.places();
+        if self.heads.as_slice().len() < flights {
+            self.rechain(flights);
+        }
+    }
+
+    #[cold]
+    fn rechain(&mut self, flights: usize) {
+        // In place, all the room is there from the start.
+        let chains = if S::CAPACITY < usize::MAX { S::CAPACITY } else { flights.saturating_mul(4).max(16) };
+        while self.heads.as_slice().len() < chains && self.heads.try_push(None).is_ok() {}
+        self.heads.as_mut_slice().fill(None);
+        for (link, flight) in self.flights.iter_mut().filter(|(_, flight)| flight.key.is_some()) {
+            if let Some(head) = head(&mut self.heads, flight.tag) {
+                flight.next = head.replace(link);
             }
         }
     }
@@ -318,18 +329,40 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
 
     /// Where a flight is that is listed.
     #[inline]
-    fn find(&mut self, hash: u64, is_it: impl FnMut(&K) -> bool) -> Option<S::Link> {
+    fn find(&self, hash: u64, mut is_it: impl FnMut(&K) -> bool) -> Option<S::Link> {
         // Mostly nothing is under way.
-        if self.list.len() == 0 {
+        if self.flights.len() == 0 {
             return None;
         }
-        let index = self.list.find(hash, is_it)?;
-        self.list.get_mut(index).map(|entry| entry.value)
+        let (tag, heads) = (Link::of_hash(hash), self.heads.as_slice());
+        let mut next = *heads.get(S::Link::place(tag, heads.len()))?;
+        while let Some((link, flight)) = self.tagged(tag, next) {
+            if flight.key.as_ref().is_some_and(&mut is_it) {
+                return Some(link);
+            }
+            next = flight.next;
+        }
+        None
+    }
+
+    /// The next one with this tag in a chain.
+    // On small machines it is not stamped out with whatever is looked for.
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+    fn tagged(&self, tag: S::Link, mut next: Option<S::Link>) -> Option<(S::Link, &Flight<K, S::Link>)> {
+        while let Some(link) = next {
+            let flight = self.flights.get(link)?;
+            if flight.tag == tag {
+                return Some((link, flight));
+            }
+            next = flight.next;
+        }
+        None
     }
 
     /// A flight that is not over.
     #[inline]
-    fn flight(&mut self, ticket: Ticket<S::Link>) -> Option<&mut Flight<S::Link>> {
+    fn flight(&mut self, ticket: Ticket<S::Link>) -> Option<&mut Flight<K, S::Link>> {
         self.flights.get_mut(ticket.berth).filter(|flight| flight.stamp == ticket.stamp)
     }
 
@@ -351,15 +384,32 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
     }
 
     fn unlist(&mut self, berth: S::Link) -> Option<K> {
-        let index = self.flights.get_mut(berth)?.listed.take()?;
-        let flights = &mut self.flights;
-        let removed = self.list.remove(index, |Moved { to, .. }, link| {
-            if let Some(flight) = flights.get_mut(*link) {
-                flight.listed = Some(to);
+        let flight = self.flights.get_mut(berth)?;
+        let (key, tag, next) = (flight.key.take()?, flight.tag, flight.next);
+        let mut before = None;
+        if let Some(head) = head(&mut self.heads, tag) {
+            if *head == Some(berth) {
+                *head = next;
+                return Some(key);
             }
-        });
-        removed.map(|entry| entry.key)
+            before = *head;
+        }
+        while let Some(flight) = before.and_then(|before| self.flights.get_mut(before)) {
+            if flight.next == Some(berth) {
+                flight.next = next;
+                break;
+            }
+            before = flight.next;
+        }
+        Some(key)
     }
+}
+
+/// Where the chain of a tag begins.
+#[inline]
+fn head<L: Link, S: Slots<Option<L>>>(heads: &mut S, tag: L) -> Option<&mut Option<L>> {
+    let heads = heads.as_mut_slice();
+    heads.get_mut(tag.place(heads.len()))
 }
 
 impl<K, T, W> Left<K, T, W> {

@@ -285,18 +285,21 @@ impl<S: Storage> Play<S> {
         assert_eq!(forgotten, count);
     }
 
+    /// How many are in a chain.
+    fn chained(&self, head: Option<S::Link>) -> usize {
+        let next = |link: &S::Link| self.table.flights.get(*link).unwrap().next;
+        std::iter::successors(head, next).inspect(|link| assert!(self.table.flights.get(*link).unwrap().key.is_some())).count()
+    }
+
     fn validate(&mut self) {
         assert_eq!(self.table.len(), (self.under_way(), self.waiting()));
         let mut listed = 0;
         for flight in self.flights.iter().filter(|flight| flight.is_listed) {
-            assert!(self.table.list.find(hash(flight.key), |known| *known == flight.key).is_some());
+            assert!(self.table.find(hash(flight.key), |known| *known == flight.key).is_some());
             listed += 1;
         }
-        assert_eq!(self.table.list.len(), listed);
-        let flights: Vec<_> = self.table.list.iter_mut().map(|(index, entry)| (index, entry.value)).collect();
-        for (index, link) in flights {
-            assert_eq!(self.table.flights.get_mut(link).unwrap().listed, Some(index), "where its key is");
-        }
+        let chained: usize = self.table.heads.as_slice().iter().map(|head| self.chained(*head)).sum();
+        assert_eq!(chained, listed);
         for caller in self.callers.iter().flatten() {
             let has_been_woken = caller.flag.0.load(Ordering::Relaxed);
             match caller.part {
