@@ -293,7 +293,7 @@ where
             }
             Some(Look::Fetched) => self.join(key, hash, read, waker, true, role).or_else(instead),
             Some(Look::Absent) => self.join(key, hash, read, waker, false, role).or_else(instead),
-            Some(Look::Full) | None => instead(FlightError::Full { capacity: self.flight_limits().flights }),
+            Some(Look::Full) | None => instead(FlightError::Full { capacity: self.fetches() }),
         }
     }
 
@@ -408,7 +408,7 @@ where
         Q: Hash + Eq + ToKey<K> + ?Sized,
     {
         let limits = self.flight_limits();
-        let full = FlightError::Full { capacity: limits.flights };
+        let full = FlightError::Full { capacity: self.fetches() };
         self.checked().map_err(FlightError::Config)?;
         loop {
             if is_fetched {

@@ -498,10 +498,16 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
         share.saturating_add(u64::from(rest > 0))
     }
 
+    /// How many keys may be fetched at once in all.
+    #[inline]
+    pub(super) fn fetches(&self) -> usize {
+        self.settings.max_fetches.unwrap_or(Self::FLIGHT_ROOM)
+    }
+
     #[inline]
     pub(super) fn flight_limits(&self) -> flights::Limits {
         flights::Limits {
-            flights: self.settings.max_fetches.unwrap_or(Self::FLIGHT_ROOM).div_ceil(SHARDS).min(F::CAPACITY),
+            flights: self.fetches().div_ceil(SHARDS).min(F::CAPACITY),
             waiting: per_shard::<SHARDS>(self.settings.max_waiting),
         }
     }

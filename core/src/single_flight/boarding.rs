@@ -73,7 +73,7 @@ where
                     continue;
                 }
                 Some(Boarded::QueueFull(waiting)) => return Err(FlightError::QueueFull { waiting }),
-                Some(Boarded::Full) | None => return Err(FlightError::Full { capacity: limits.flights }),
+                Some(Boarded::Full) | None => return Err(FlightError::Full { capacity: self.keys() }),
             }
             return Ok(());
         }

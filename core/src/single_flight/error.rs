@@ -13,16 +13,16 @@ use crate::config::ConfigError;
 /// use aplomb::FlightError;
 ///
 /// let full: FlightError<std::io::Error> = FlightError::Full { capacity: 64 };
-/// assert_eq!(full.to_string(), "full: 64 keys are under way");
+/// assert_eq!(full.to_string(), "full: of 64 places for keys, none is free for this one");
 /// assert!(full.is_rejected());
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum FlightError<E = Infallible> {
-    /// Operations for as many keys as may be are under way.
+    /// Operations for as many keys as may be are under way; of several shards, as many as may be in the one that has this key.
     Full {
-        /// How many.
+        /// How many keys there is room for in all.
         capacity: usize,
     },
     /// Another caller's operation is under way, and as many wait for others' as may.
@@ -87,7 +87,7 @@ impl FlightError {
 impl<E: fmt::Display> fmt::Display for FlightError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Full { capacity } => write!(f, "full: {capacity} keys are under way"),
+            Self::Full { capacity } => write!(f, "full: of {capacity} places for keys, none is free for this one"),
             Self::QueueFull { waiting } => write!(f, "queue full: {waiting} are waiting"),
             Self::Deadline => f.write_str("the deadline has passed"),
             Self::Failed(error) => error.fmt(f),

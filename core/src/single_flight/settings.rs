@@ -242,7 +242,7 @@ impl<P: Platform, K, T, E, W: Succession, S: Storage, H, const SHARDS: usize, O>
     }
 
     /// For how many keys there is room in all.
-    const fn keys(&self) -> usize {
+    pub(super) const fn keys(&self) -> usize {
         keys(self.capacity, Self::ROOM)
     }
 

@@ -65,7 +65,7 @@ fn limits_are_shared_out_among_shards() {
     let mut lead: Vec<_> = keys.iter().map(|key| Box::pin(cache.get(key, pending))).collect();
     let (fetching, refused): (Vec<_>, Vec<_>) = lead.iter_mut().map(poll).partition(Poll::is_pending);
     assert_eq!((fetching.len(), refused.len()), (8, 192));
-    assert!(refused.iter().all(|refused| *refused == Poll::Ready(Err(FlightError::Full { capacity: 2 }))));
+    assert!(refused.iter().all(|refused| *refused == Poll::Ready(Err(FlightError::Full { capacity: 8 }))));
     let mut follow: Vec<_> = keys.iter().chain(&keys).map(|key| Box::pin(cache.get(key, never))).collect();
     let waiting = follow.iter_mut().map(poll).filter(Poll::is_pending).count();
     assert_eq!((waiting, cache.snapshot().fetching, cache.snapshot().waiting), (4, 8, 4));

@@ -260,8 +260,9 @@ fn shards_have_a_part_of_the_capacity_each_and_of_all_keys_none_is_lost() {
     assert_eq!(flight.snapshot().flights, 0);
     let few: Sharded = SingleFlight::new().shards().capacity(8);
     let mut calls: Vec<_> = keys.iter().map(|key| Box::pin(few.run(key, pending))).collect();
-    let taken = calls.iter_mut().map(|call| poll_once(call.as_mut())).filter(Poll::is_pending).count();
-    assert_eq!((taken, few.snapshot().flights), (8, 8), "each has had more keys than it has room for");
+    let (taken, refused): (Vec<_>, Vec<_>) = calls.iter_mut().map(|call| poll_once(call.as_mut())).partition(Poll::is_pending);
+    assert_eq!((taken.len(), few.snapshot().flights), (8, 8), "each has had more keys than it has room for");
+    assert!(refused.iter().all(|refused| *refused == Poll::Ready(Err(FlightError::Full { capacity: 8 }))), "of all of it");
 }
 
 static PROFILES: OnTokio<u64, String, &str> = OnTokio::new();
