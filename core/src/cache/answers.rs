@@ -8,7 +8,7 @@ use core::task::Waker;
 use core::time::Duration;
 
 use super::event::{Event, Removal};
-use super::serve::{Arrival, Serve, ServeBy, Served, WaitKey};
+use super::serve::{Arrival, Entered, Serve, ServeBy, WaitKey};
 use super::settings::Cache;
 use super::shard::{Arrived, Gone, Look, New, Reading, Shard, Terms};
 use super::store::Displaced;
@@ -202,11 +202,17 @@ where
         role: &mut Role<'_, Self>,
         ticket: Ticket<F::Link>,
         began: Instant,
+        looked: Option<Instant>,
         key: Option<K>,
         outcome: Result<V, E>,
     ) -> Arrival<Result<V, E>> {
         let (rules, limits, hash) = (&self.settings.rules, self.limits(), role.hash());
-        let read = if Self::listens() { self.clock.now() } else { self.read() };
+        let read = match looked {
+            // How long it took is wanted.
+            _ if Self::listens() => self.clock.now(),
+            Some(looked) if !rules.needs_cost() => looked,
+            _ => self.read(),
+        };
         let cost = rules.needs_cost().then(|| read.as_nanos().saturating_sub(began.as_nanos()));
         let keeps = outcome.is_ok() || rules.error_ttl > 0;
         let mut new = if keeps { self.new_entry(key.as_ref(), outcome.clone(), None) } else { None };
@@ -269,7 +275,7 @@ where
         waker: &Waker,
         reading: Reading,
         role: &mut Role<'_, Self>,
-    ) -> Result<Option<Served<Result<V, E>>>, FlightError> {
+    ) -> Result<Entered<Result<V, E>>, FlightError> {
         // The clock first: its reading waits for all before it, and lets nothing behind it begin.
         let (read, hash, rules) = (self.read(), Self::hash(key), &self.settings.rules);
         // A key that owns nothing costs nothing: it is there if this caller is to fetch, and the lock is taken once.
@@ -282,14 +288,14 @@ where
             }
         });
         let instead = |error| {
-            let outcome = Ok(self.instead(key, error)?);
-            Ok(Some(Served { outcome, hash, is_due: false }))
+            let value = self.instead(key, error)?;
+            Ok(Entered::Served(Ok(value)))
         };
         match looked {
-            Some(Look::Leads) => Ok(None),
+            Some(Look::Leads) => Ok(Entered::Leads(read)),
             Some(Look::Served { outcome, is_stale, is_due }) => {
                 self.observer.observe(&if is_stale { Event::Stale } else { Event::Hit });
-                Ok(Some(Served { outcome, hash, is_due }))
+                Ok(if is_due { Entered::Due { outcome, hash } } else { Entered::Served(outcome) })
             }
             Some(Look::Fetched) => self.join(key, hash, read, waker, true, role).or_else(instead),
             Some(Look::Absent) => self.join(key, hash, read, waker, false, role).or_else(instead),
@@ -402,7 +408,7 @@ where
         waker: &Waker,
         mut is_fetched: bool,
         role: &mut Role<'_, Self>,
-    ) -> Result<Option<Served<Result<V, E>>>, FlightError>
+    ) -> Result<Entered<Result<V, E>>, FlightError>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToKey<K> + ?Sized,
@@ -422,7 +428,7 @@ where
                 match boarded {
                     Boarded::Follows(place) => {
                         role.take(hash, Stands::Follows(place));
-                        return Ok(None);
+                        return Ok(Entered::Follows);
                     }
                     Boarded::QueueFull(waiting) => return Err(FlightError::QueueFull { waiting }),
                     // It has arrived just now, or is taken over. Without a key, none is begun.
@@ -436,10 +442,10 @@ where
                 self.look(shard, hash, known, key, &mut new, now, Reading::Again, role)
             });
             match looked {
-                Some(Look::Leads) => return Ok(None),
+                Some(Look::Leads) => return Ok(Entered::Leads(read)),
                 Some(Look::Served { outcome, .. }) => {
                     self.tell_of_miss(false);
-                    return Ok(Some(Served { outcome, hash, is_due: false }));
+                    return Ok(Entered::Served(outcome));
                 }
                 Some(Look::Fetched) => is_fetched = true,
                 Some(Look::Absent | Look::Full) | None => return Err(full),

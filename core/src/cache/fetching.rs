@@ -5,7 +5,7 @@ use core::task::{Context, Poll, Waker, ready};
 
 use pin_project_lite::pin_project;
 
-use super::serve::{Arrival, Serve, ServeBy, Served};
+use super::serve::{Arrival, Entered, Serve, ServeBy};
 use super::shard::Reading;
 use crate::panicking::clear_at_panic;
 use crate::single_flight::{FlightError, Outcome};
@@ -52,28 +52,27 @@ impl<C: Serve, Fut> Fetching<'_, C, Fut> {
         matches!(self.role.stands(), Stands::Outside)
     }
 
-    /// Reads: what is served at once; or nothing, and this one fetches, or follows who does.
+    /// Reads: what is served at once; or this one fetches, or follows who does.
     #[inline]
     pub(crate) fn enter<Q: ?Sized>(
         self: Pin<&mut Self>,
         key: &Q,
         waker: &Waker,
         reading: Reading,
-    ) -> Result<Option<Served<C::Outcome>>, FlightError>
+    ) -> Result<Entered<C::Outcome>, FlightError>
     where
         C: ServeBy<Q>,
     {
         let role = self.project().role;
         let cache = role.flights();
-        let served = cache.enter(key, waker, reading, role)?;
-        if served.is_none() {
-            let fetches = matches!(role.stands(), Stands::Leads(_));
+        let entered = cache.enter(key, waker, reading, role)?;
+        if let Entered::Leads(_) | Entered::Follows = entered {
             // Where the observer panics, the next one leads.
             let aborts = Aborts(Some(role));
-            cache.tell_of_miss(fetches);
+            cache.tell_of_miss(matches!(entered, Entered::Leads(_)));
             forget(aborts);
         }
-        Ok(served)
+        Ok(entered)
     }
 
     /// Is polled for the first time: from now on, others wait for it.
@@ -120,19 +119,20 @@ impl<C: Serve, Fut> Fetching<'_, C, Fut> {
     }
 
     /// What a call ends with: where a fetch has failed, a value that was stored meanwhile comes before its error.
-    pub(crate) fn ended<Q: ?Sized>(&self, key: &Q, outcome: C::Outcome) -> Result<C::Value, FlightError<C::Error>>
+    pub(crate) fn ended<Q: ?Sized>(&self, key: &Q, outcome: C::Outcome) -> C::Outcome
     where
         C: ServeBy<Q>,
     {
         let at_hand = || self.role.flights().at_hand(self.role.hash(), key);
-        outcome.or_else(|error| at_hand().ok_or(FlightError::Failed(error)))
+        outcome.or_else(|error| at_hand().ok_or(error))
     }
 
-    /// Fetches: starts the operation if it has not been, and runs it to its end.
+    /// Fetches: starts the operation if it has not been, and runs it to its end. If it has looked at the clock in this poll, that is when the operation has ended, if it does so at once.
     pub(crate) fn poll_fetch<O, X>(
         self: Pin<&mut Self>,
         operation: &mut Option<O>,
         to_key: impl FnOnce(&C) -> Option<C::Key>,
+        looked: Option<Instant>,
         cx: &mut Context<'_>,
     ) -> Poll<Arrival<C::Outcome>>
     where
@@ -155,7 +155,7 @@ impl<C: Serve, Fut> Fetching<'_, C, Fut> {
             let ended = ready!(running.poll(cx));
             this.running.set(None);
             let (key, outcome) = (this.key.take(), X::of(ended));
-            Poll::Ready(cache.arrive(this.role, ticket, *this.began, key, outcome))
+            Poll::Ready(cache.arrive(this.role, ticket, *this.began, looked, key, outcome))
         })
     }
 }

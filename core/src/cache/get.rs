@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 
 use super::event::Event;
 use super::fetching::Fetching;
-use super::serve::{Serve, ServeBy, Served};
+use super::serve::{Entered, Serve, ServeBy};
 use super::settings::Cache;
 use super::shard::Reading;
 use crate::alarm::Alarm;
@@ -177,14 +177,14 @@ where
     /// Fetches, or waits for another one's fetch.
     // Kept out of line, so that the way of who finds a value is short.
     #[inline(never)]
-    fn poll_flight(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<C::Value, FlightError<C::Error>>> {
+    fn poll_flight(self: Pin<&mut Self>, looked: Option<Instant>, cx: &mut Context<'_>) -> Poll<C::Outcome> {
         let mut this = self.project();
         if let Some(outcome) = ready!(this.fetching.as_mut().poll_news(cx)) {
             (*this.operation, *this.is_shared) = (None, true);
             return Poll::Ready(this.fetching.ended(*this.key, outcome));
         }
-        let key = *this.key;
-        let arrival = ready!(this.fetching.as_mut().poll_fetch::<_, X>(this.operation, |cache| Some(cache.to_key(key)), cx));
+        let (key, fetching) = (*this.key, this.fetching.as_mut());
+        let arrival = ready!(fetching.poll_fetch::<_, X>(this.operation, |cache| Some(cache.to_key(key)), looked, cx));
         *this.is_shared = arrival.is_shared;
         Poll::Ready(this.fetching.ended(key, arrival.into_outcome()))
     }
@@ -202,27 +202,30 @@ where
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.as_mut().project();
+        let (mut this, mut looked) = (self.as_mut().project(), None);
         if this.fetching.is_outside() {
             if this.operation.is_none() {
                 return Poll::Pending;
             }
             match this.fetching.as_mut().enter(*this.key, cx.waker(), Reading::Queues) {
-                Ok(Some(Served { outcome, hash, is_due })) => {
+                Ok(Entered::Served(outcome)) => {
                     *this.operation = None;
-                    if is_due {
-                        this.fetching.cache().queue(hash, *this.key);
-                    }
                     return Poll::Ready(outcome.map_err(FlightError::Failed));
                 }
-                Ok(None) => {}
+                Ok(Entered::Due { outcome, hash }) => {
+                    *this.operation = None;
+                    this.fetching.cache().queue(hash, *this.key);
+                    return Poll::Ready(outcome.map_err(FlightError::Failed));
+                }
+                Ok(Entered::Leads(at)) => looked = Some(at),
+                Ok(Entered::Follows) => {}
                 Err(error) => {
                     *this.operation = None;
                     return Poll::Ready(Err(error.of_operation()));
                 }
             }
         }
-        self.poll_flight(cx)
+        self.poll_flight(looked, cx).map_err(FlightError::Failed)
     }
 }
 

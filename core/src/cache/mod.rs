@@ -8,14 +8,14 @@
 //!
 //! # What it promises
 //!
-//! - [`get`](Cache::get) answers with what is there and fresh: while `now < stored + ttl`. Else one of the callers fetches, and all who ask meanwhile have its result, its error too; a fetch counts as stored when it has ended.
+//! - [`get`](Cache::get) answers with what is there and fresh: while `now < stored + ttl`. Else one of the callers fetches, and all who ask meanwhile have its result, its error too; a fetch counts as stored when it has ended, and one that is ready at once, when it was asked for: what it computes within its one poll is taken off the TTL, unless fetches are timed, for an observer or [early refreshes](Cache::early_refresh).
 //! - A caller that fetches and is dropped, or whose fetch panics, hands over to the one that has waited longest, which starts its own; also if a value was stored or invalidated meanwhile, as what its callers get is what is fetched for them.
 //! - A fetch that fails ends with a value for whoever asked, if one has been stored meanwhile that would be served.
 //! - What is invalidated or replaced while it is fetched answers the callers of that fetch, and is not kept; and the end of an old fetch does nothing to a newer one. Nothing that was taken out comes back.
 //! - It never has more entries than its [`capacity`](Cache::capacity), nor do they weigh more than [`max_weight`](Cache::max_weight), each shard its part, rounded up. To make room, what has ended goes first, and then what is used least and longest ago; no more than 128 entries are looked at for one that has ended, so that where many have moved their ends, another one may go before it; keys that come once, as in a scan, pass through without displacing what is used again.
 //! - Nothing happens in the background. What has ended is no longer served, and lies there until its place is wanted, its key is stored again, it is invalidated, or somebody [purges](Cache::purge_expired).
 //! - A caller may have a [deadline](Get::deadline_at) of its own. Others are not bound by it: if it fetches, the next one does.
-//! - The clock is read once a read, and once more when a fetch has ended; by whoever is told that one has failed, only if there is a value that may answer instead; not at all where nothing gets old, unless for an observer or a deadline.
+//! - The clock is read once a read, and once more when a fetch has ended that has waited or is timed; by whoever is told that one has failed, only if there is a value that may answer instead; not at all where nothing gets old, unless for an observer or a deadline.
 //! - If the clock [may be set back](crate::Clock::IS_STEADY), and was by a millisecond or more, nobody knows how much time has passed: of a shard that has seen so, all has ended that has an end, and is fetched anew: whoever sees it goes through the shard once, under its lock. Time goes on from there. A shard has seen no more than what its own reads and writes have.
 //!
 //! # Serving what is old
@@ -72,7 +72,7 @@ pub use self::get::Get;
 pub use self::iter::Iter;
 pub use self::refresh::{GetWithRefresh, Read, Refresh};
 pub use self::refresher::Refresher;
-pub(crate) use self::serve::Served;
+pub(crate) use self::serve::Entered;
 pub use self::serve::{Serve, ServeBy};
 pub use self::settings::Cache;
 pub(crate) use self::shard::Reading;

@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 
 use super::event::Event;
 use super::fetching::Fetching;
-use super::serve::{Serve, ServeBy, Served};
+use super::serve::{Entered, Serve, ServeBy};
 use super::settings::Cache;
 use super::shard::Reading;
 use crate::deadline::Deadline;
@@ -171,7 +171,7 @@ where
     type Output = Result<Read<'c, C, O, Fut, X>, FlightError<C::Error>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
+        let (mut this, mut looked) = (self.project(), None);
         let alone = |value| Read { value, refresh: None };
         if this.fetching.is_outside() {
             if this.operation.is_none() {
@@ -179,22 +179,24 @@ where
             }
             let cache = this.fetching.cache();
             match this.fetching.as_mut().enter(*this.key, cx.waker(), Reading::Fetches) {
-                Ok(Some(Served { outcome, hash, is_due })) => {
+                Ok(Entered::Served(outcome)) => {
+                    *this.operation = None;
+                    return Poll::Ready(outcome.map(alone).map_err(FlightError::Failed));
+                }
+                Ok(Entered::Due { outcome, hash }) => {
                     let operation = this.operation.take();
                     // Made first: whatever of the caller's code panics, nobody leads yet.
-                    let key = (is_due && cache.asks_for_keys()).then(|| cache.to_key(*this.key));
-                    let ticket = if is_due { cache.lead_due(hash, *this.key, false) } else { None };
+                    let key = cache.asks_for_keys().then(|| cache.to_key(*this.key));
+                    let ticket = cache.lead_due(hash, *this.key, false);
                     let refresh = ticket.map(|ticket| Refresh {
                         operation,
                         outcome: PhantomData,
                         fetching: Fetching::leading(cache, hash, ticket, key),
                     });
-                    return Poll::Ready(match outcome {
-                        Ok(value) => Ok(Read { value, refresh }),
-                        Err(error) => Err(FlightError::Failed(error)),
-                    });
+                    return Poll::Ready(outcome.map(|value| Read { value, refresh }).map_err(FlightError::Failed));
                 }
-                Ok(None) => {}
+                Ok(Entered::Leads(at)) => looked = Some(at),
+                Ok(Entered::Follows) => {}
                 Err(error) => {
                     *this.operation = None;
                     return Poll::Ready(Err(error.of_operation()));
@@ -203,11 +205,11 @@ where
         }
         if let Some(outcome) = ready!(this.fetching.as_mut().poll_news(cx)) {
             *this.operation = None;
-            return Poll::Ready(this.fetching.ended(*this.key, outcome).map(alone));
+            return Poll::Ready(this.fetching.ended(*this.key, outcome).map(alone).map_err(FlightError::Failed));
         }
-        let key = *this.key;
-        let arrival = ready!(this.fetching.as_mut().poll_fetch::<_, X>(this.operation, |cache| Some(cache.to_key(key)), cx));
-        Poll::Ready(this.fetching.ended(key, arrival.into_outcome()).map(alone))
+        let (key, fetching) = (*this.key, this.fetching.as_mut());
+        let arrival = ready!(fetching.poll_fetch::<_, X>(this.operation, |cache| Some(cache.to_key(key)), looked, cx));
+        Poll::Ready(this.fetching.ended(key, arrival.into_outcome()).map(alone).map_err(FlightError::Failed))
     }
 }
 
@@ -271,7 +273,7 @@ where
         if this.operation.is_some() {
             this.fetching.as_mut().begin();
         }
-        let arrival = ready!(this.fetching.poll_fetch::<_, X>(this.operation, |_| None, cx));
+        let arrival = ready!(this.fetching.poll_fetch::<_, X>(this.operation, |_| None, None, cx));
         Poll::Ready(arrival.outcome)
     }
 }

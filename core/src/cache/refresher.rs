@@ -195,7 +195,7 @@ where
             let fetch = &mut *this.fetch;
             let mut operation = next.map(|key| || fetch(key));
             // Who waits for it has it, and nobody else.
-            let _arrival = ready!(this.fetching.as_mut().poll_fetch::<_, X>(&mut operation, |_| None, cx));
+            let _arrival = ready!(this.fetching.as_mut().poll_fetch::<_, X>(&mut operation, |_| None, None, cx));
         }
         cx.waker().wake_by_ref();
         Poll::Pending

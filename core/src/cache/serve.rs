@@ -43,13 +43,14 @@ pub trait Serve: Flights<Outcome = Result<Self::Value, Self::Error>> {
     #[doc(hidden)]
     fn put_back(&self, key: Self::Key);
 
-    /// A fetch has ended: keeps what it brought, and gives it to all who wait. What its caller ends with.
+    /// A fetch has ended, in the poll in which its caller looked at the clock, if it says when: keeps what it brought, and gives it to all who wait. What its caller ends with.
     #[doc(hidden)]
     fn arrive(
         &self,
         role: &mut Role<'_, Self>,
         ticket: Ticket<LinkOf<Self>>,
         began: Instant,
+        looked: Option<Instant>,
         key: Option<Self::Key>,
         outcome: Self::Outcome,
     ) -> Arrival<Self::Outcome>;
@@ -57,7 +58,7 @@ pub trait Serve: Flights<Outcome = Result<Self::Value, Self::Error>> {
 
 /// A cache that is asked by `Q`.
 pub trait ServeBy<Q: ?Sized>: Serve {
-    /// What is served at once; or nothing, and its caller has another role from now on: it fetches, or has what another one does.
+    /// What is served at once; or its caller has another role from now on: it fetches, or has what another one does.
     #[doc(hidden)]
     fn enter(
         &self,
@@ -65,7 +66,7 @@ pub trait ServeBy<Q: ?Sized>: Serve {
         waker: &Waker,
         reading: Reading,
         role: &mut Role<'_, Self>,
-    ) -> Result<Option<Served<Self::Outcome>>, FlightError>;
+    ) -> Result<Entered<Self::Outcome>, FlightError>;
 
     /// Leads the fetch of what is due, if nobody does; and whether that begins at once, or is handed out.
     #[doc(hidden)]
@@ -90,12 +91,17 @@ pub trait ServeBy<Q: ?Sized>: Serve {
 pub(super) type LinkOf<F> = <<F as Flights>::Storage as Storage>::Link;
 pub(super) type WaitKey<F> = Key<LinkOf<F>>;
 
-/// What a read is answered with at once.
-pub struct Served<T> {
-    pub(crate) outcome: T,
-    pub(super) hash: u64,
-    /// Whether its caller is to see to it that it is fetched anew.
-    pub(super) is_due: bool,
+/// What becomes of a read.
+// What it is stands in a word of its own: a byte, beside which others were left as they are, would be slow to move.
+pub enum Entered<T> {
+    /// It is answered at once.
+    Served(T),
+    /// As that, and its caller is to see to it that it is fetched anew.
+    Due { outcome: T, hash: u64 },
+    /// Its caller fetches, and looked at the clock at that time.
+    Leads(Instant),
+    /// Its caller has what another one fetches.
+    Follows,
 }
 
 /// What came of a fetch.

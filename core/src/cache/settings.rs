@@ -283,7 +283,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
         self
     }
 
-    /// How long a value is good after it was stored: it is fresh while `now < stored + ttl`. A fetch counts as stored when it has ended. Zero is legal: then only those who ask at the same time share a value. What is longer than 31 years is for ever.
+    /// How long a value is good after it was stored: it is fresh while `now < stored + ttl`. A fetch counts as stored when it has ended, and one that is [ready at once](crate::cache#what-it-promises), when it was asked for. Zero is legal: then only those who ask at the same time share a value. What is longer than 31 years is for ever.
     #[must_use]
     pub const fn ttl(mut self, ttl: Duration) -> Self {
         self.settings.rules.ttl = nanos(ttl);

@@ -5,10 +5,11 @@ use core::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use crate::cache::{Fetching, Reading, Serve, ServeBy, Served};
+use crate::cache::{Entered, Fetching, Reading, Serve, ServeBy};
 use crate::deadline::Deadline;
 use crate::single_flight::{AsIs, FlightError, Late, Timed, WithDeadline};
 use crate::sync::flights::Flights;
+use crate::time::Instant;
 
 pin_project! {
     /// A value that is kept, or is being found; made by [`Memoize::call`](super::Memoize::call).
@@ -56,7 +57,7 @@ where
     /// Calls the function, or waits for another one's call.
     // Kept out of line, so that the way of who finds a value is short.
     #[inline(never)]
-    fn poll_flight(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<C::Value, FlightError<C::Error>>> {
+    fn poll_flight(self: Pin<&mut Self>, looked: Option<Instant>, cx: &mut Context<'_>) -> Poll<C::Outcome> {
         let mut this = self.project();
         if let Some(outcome) = ready!(this.fetching.as_mut().poll_news(cx)) {
             *this.may_start = false;
@@ -65,7 +66,8 @@ where
         let (function, key, cache) = (*this.function, *this.key, this.fetching.cache());
         let mut operation = this.may_start.then_some(|| function(cache.to_key(key)));
         *this.may_start = false;
-        let arrival = ready!(this.fetching.as_mut().poll_fetch::<_, AsIs>(&mut operation, |cache| Some(cache.to_key(key)), cx));
+        let fetching = this.fetching.as_mut();
+        let arrival = ready!(fetching.poll_fetch::<_, AsIs>(&mut operation, |cache| Some(cache.to_key(key)), looked, cx));
         Poll::Ready(this.fetching.ended(key, arrival.into_outcome()))
     }
 }
@@ -81,14 +83,15 @@ where
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.as_mut().project();
+        let (mut this, mut looked) = (self.as_mut().project(), None);
         if this.fetching.is_outside() {
             if !*this.may_start {
                 return Poll::Pending;
             }
             match this.fetching.as_mut().enter(*this.key, cx.waker(), Reading::Queues) {
-                Ok(None) => {}
-                Ok(Some(Served { outcome, .. })) => {
+                Ok(Entered::Leads(at)) => looked = Some(at),
+                Ok(Entered::Follows) => {}
+                Ok(Entered::Served(outcome) | Entered::Due { outcome, .. }) => {
                     *this.may_start = false;
                     return Poll::Ready(outcome.map_err(FlightError::Failed));
                 }
@@ -98,7 +101,7 @@ where
                 }
             }
         }
-        self.poll_flight(cx)
+        self.poll_flight(looked, cx).map_err(FlightError::Failed)
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use aplomb::time::{ms, secs};
 use aplomb::{FlightError, Ratio};
 
-use crate::hand::{Plain, fails, never, now, pass, poll, readings, set_clock, with};
+use crate::hand::{Plain, after, fails, never, now, pass, poll, readings, set_clock, with};
 
 #[test]
 fn where_nothing_gets_old_no_clock_is_read() {
@@ -48,7 +48,7 @@ fn each_poll_reads_the_clock_once() {
 #[test]
 fn who_is_told_of_a_failure_reads_no_clock() {
     let cache = Plain::<u32, u32>::new().ttl(secs(60));
-    assert_eq!(readings(|| assert!(now(cache.get(&1, fails)).is_err())), 2, "as of a fetch that ends well");
+    assert_eq!(readings(|| assert!(now(cache.get(&1, fails)).is_err())), 1, "as of a fetch that ends well");
     let fails = Rc::new(Cell::new(false));
     let told = Rc::clone(&fails);
     let mut leads =
@@ -81,11 +81,49 @@ fn going_through_what_is_over_lets_others_in() {
     assert!((8..=10).contains(&times), "{times} through what is vacant");
 }
 
-/// It began and ended in one poll; between the two, time may have passed.
+/// It has not waited for anything: what is kept counts from when it was looked for, and ends no later than it may.
 #[test]
-fn a_fetch_that_ends_reads_the_clock_for_its_end() {
+fn a_fetch_that_is_ready_at_once_reads_the_clock_once() {
     let cache = Plain::<u32, u32>::new().ttl(secs(60));
-    assert_eq!(readings(|| assert_eq!(now(cache.get(&1, with(10))), Ok(10))), 2);
+    assert_eq!(readings(|| assert_eq!(now(cache.get(&1, with(10))), Ok(10))), 1);
+    assert_eq!(readings(|| assert_eq!(now(cache.get(&2, || after(secs(20), 20))), Ok(20))), 1, "it computes for long");
+    assert_eq!(readings(|| assert_eq!(now(cache.get_with_refresh(&3, with(30))).unwrap().value, 30)), 1);
+    pass(ms(39_999));
+    assert_eq!((cache.peek(&1), cache.peek(&2)), (Some(10), Some(20)));
+    pass(ms(1));
+    assert_eq!((cache.peek(&1), cache.peek(&2), cache.peek(&3)), (None, None, Some(30)));
+    assert_eq!(readings(|| assert_eq!(now(cache.get(&1, with(11))), Ok(11))), 1, "what has ended is fetched anew");
+}
+
+/// How long it took is wanted.
+#[test]
+fn where_fetches_are_timed_the_clock_is_read_for_their_ends() {
+    let early = Plain::<u32, u32>::new().ttl(secs(60)).early_refresh(Ratio::ONE);
+    assert_eq!(readings(|| assert_eq!(now(early.get(&1, || after(secs(20), 10))), Ok(10))), 3);
+    pass(ms(59_999));
+    assert_eq!(early.peek(&1), Some(10));
+    pass(ms(1));
+    assert_eq!(early.peek(&1), None);
+}
+
+#[test]
+fn a_fetch_that_has_waited_reads_the_clock_for_its_end() {
+    let cache = Plain::<u32, u32>::new().ttl(secs(60));
+    let is_there = Rc::new(Cell::new(false));
+    let told = Rc::clone(&is_there);
+    let fetch = || poll_fn(move |_| if told.get() { Poll::Ready(Ok(10)) } else { Poll::Pending });
+    let (mut leads, mut follows) = (Box::pin(cache.get(&1, fetch)), Box::pin(cache.get(&2, with(20))));
+    let mut gone = Box::pin(cache.get(&2, pending));
+    assert!(poll(&mut leads).is_pending() && poll(&mut gone).is_pending() && poll(&mut follows).is_pending());
+    drop(gone);
+    pass(secs(20));
+    is_there.set(true);
+    assert_eq!(readings(|| assert_eq!(poll(&mut leads), Poll::Ready(Ok(10)))), 1);
+    assert_eq!(readings(|| assert_eq!(poll(&mut follows), Poll::Ready(Ok(20)))), 1, "ready at once, and long after it looked");
+    pass(ms(59_999));
+    assert_eq!((cache.peek(&1), cache.peek(&2)), (Some(10), Some(20)));
+    pass(ms(1));
+    assert_eq!((cache.peek(&1), cache.peek(&2)), (None, None));
 }
 
 /// Though nothing gets old by the settings.
