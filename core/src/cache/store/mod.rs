@@ -30,7 +30,7 @@ use crate::time::Instant;
 ///
 /// # What it takes
 ///
-/// Beside its key and value, an entry in place takes 16 bytes of a slot, 2 of the heads of chains, 2 beside the slots, and 4 for its weight: 24. On the heap it is 24 of a slot, 8 of heads, and 2; and 4 where something is weighed.
+/// Beside its key and value, an entry in place takes 16 bytes of a slot, 2 of the heads of chains, 2 beside the slots, and 4 for its weight: 24. On the heap it is 24 of a slot, 8 of heads, and 2.5; and 4 where something is weighed.
 pub(super) struct Store<K, V, S: Storage> {
     slots: Chained<K, V, S>,
     side: Side<S>,

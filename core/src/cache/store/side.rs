@@ -16,7 +16,7 @@ const NODE: usize = 4;
 /// Two words.
 const PLACE: usize = 2;
 
-/// What is kept beside the slots, in words: when something ends in a block of them, who is on probation, and the ghosts of who has gone. In one table of as many words as there are slots, since in place each table has room for as many as there can be slots.
+/// What is kept beside the slots, in words: when something ends in a block of them, who is on probation, and the ghosts of who has gone. In one table of as many words as there are slots, since in place each table has room for as many as there can be slots; on the heap of a quarter more, which gives nearly each slot a ghost: with fewer, keys that come once drive others' out before those come back, and with more, too many stay that came back by chance.
 pub(super) struct Side<S: Storage> {
     words: S::Slots<u16>,
     /// A bound for the whole table, before which nothing ends; it is the root of the tree of minima.
@@ -39,8 +39,9 @@ impl<S: Storage> Side<S> {
 
     /// Is for so many slots from now on. Of what is in them, the ends are to be told anew; ghosts are gone.
     pub(super) fn grow(&mut self, slots: usize) {
-        while self.words.as_slice().len() < slots && self.words.try_push(0).is_ok() {}
-        let slots = self.words.as_slice().len();
+        // In place, there is no room for more.
+        let words = if S::CAPACITY < usize::MAX { slots } else { slots.saturating_add(slots / 4) };
+        while self.words.as_slice().len() < words && self.words.try_push(0).is_ok() {}
         self.blocks = slots.div_ceil(BLOCK);
         self.places = if slots < NODE { 0 } else { hundredth(slots).max(1) };
         self.root = Instant::MAX;

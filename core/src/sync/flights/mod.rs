@@ -39,6 +39,9 @@ struct Flight<K, L> {
     stamp: u32,
 }
 
+/// A flight, and the link to it.
+type Linked<'f, K, L> = (L, &'f Flight<K, L>);
+
 /// What a follower has been given.
 enum Seat<T, W> {
     Nothing,
@@ -349,7 +352,7 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
     // On small machines it is not stamped out with whatever is looked for.
     #[cfg_attr(target_pointer_width = "64", inline)]
     #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
-    fn tagged(&self, tag: S::Link, mut next: Option<S::Link>) -> Option<(S::Link, &Flight<K, S::Link>)> {
+    fn tagged(&self, tag: S::Link, mut next: Option<S::Link>) -> Option<Linked<'_, K, S::Link>> {
         while let Some(link) = next {
             let flight = self.flights.get(link)?;
             if flight.tag == tag {
