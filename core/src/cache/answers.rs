@@ -8,7 +8,7 @@ use core::task::Waker;
 use core::time::Duration;
 
 use super::event::{Event, Removal};
-use super::serve::{Arrival, Entered, Serve, ServeBy, WaitKey};
+use super::serve::{Arrival, Entered, Fetcher, Serve, ServeBy, WaitKey};
 use super::settings::Cache;
 use super::shard::{Arrived, Gone, Look, New, Reading, Shard, Terms};
 use super::store::Displaced;
@@ -201,22 +201,22 @@ where
         &self,
         role: &mut Role<'_, Self>,
         ticket: Ticket<F::Link>,
+        fetcher: Fetcher,
         began: Instant,
-        looked: Option<Instant>,
         key: Option<K>,
         outcome: Result<V, E>,
     ) -> Arrival<Result<V, E>> {
         let (rules, limits, hash) = (&self.settings.rules, self.limits(), role.hash());
-        let read = match looked {
+        let read = match fetcher {
             // How long it took is wanted.
             _ if Self::listens() => self.clock.now(),
-            Some(looked) if !rules.needs_cost() => looked,
+            Fetcher::Caller { looked: Some(looked) } if !rules.needs_cost() => looked,
             _ => self.read(),
         };
         let cost = rules.needs_cost().then(|| read.as_nanos().saturating_sub(began.as_nanos()));
         let keeps = outcome.is_ok() || rules.error_ttl > 0;
         let mut new = if keeps { self.new_entry(key.as_ref(), outcome.clone(), None) } else { None };
-        let has_failed = outcome.is_err();
+        let (has_failed, answers) = (outcome.is_err(), matches!(fetcher, Fetcher::Caller { .. }));
         let mut gone = Gone::NOTHING;
         let mut arrive = |shard: &mut Shard<K, V, E, S, F>, gone: &mut Gone<K, V, E>| {
             let terms = Terms { rules, limits, now: self.now(shard, read) };
@@ -232,7 +232,7 @@ where
                 let ttl = new.as_ref().filter(|_| !has_failed).map_or(rules.ttl, |new| new.ttl);
                 shard.learn_cost(cost, ttl);
             }
-            Some(shard.arrive(terms, hash, ticket, has_failed, new.take(), gone))
+            Some(shard.arrive(terms, hash, ticket, answers, has_failed, new.take(), gone))
         };
         // What makes room is dropped outside the lock, one by one.
         let Arrived { reserve, is_stale, awaited } = loop {

@@ -5,7 +5,7 @@ use core::task::{Context, Poll, Waker, ready};
 
 use pin_project_lite::pin_project;
 
-use super::serve::{Arrival, Entered, Serve, ServeBy};
+use super::serve::{Arrival, Entered, Fetcher, Serve, ServeBy};
 use super::shard::Reading;
 use crate::panicking::clear_at_panic;
 use crate::single_flight::{FlightError, Outcome};
@@ -127,12 +127,12 @@ impl<C: Serve, Fut> Fetching<'_, C, Fut> {
         outcome.or_else(|error| at_hand().ok_or(error))
     }
 
-    /// Fetches: starts the operation if it has not been, and runs it to its end. If it has looked at the clock in this poll, that is when the operation has ended, if it does so at once.
+    /// Fetches: starts the operation if it has not been, and runs it to its end.
     pub(crate) fn poll_fetch<O, X>(
         self: Pin<&mut Self>,
         operation: &mut Option<O>,
+        fetcher: Fetcher,
         to_key: impl FnOnce(&C) -> Option<C::Key>,
-        looked: Option<Instant>,
         cx: &mut Context<'_>,
     ) -> Poll<Arrival<C::Outcome>>
     where
@@ -155,7 +155,7 @@ impl<C: Serve, Fut> Fetching<'_, C, Fut> {
             let ended = ready!(running.poll(cx));
             this.running.set(None);
             let (key, outcome) = (this.key.take(), X::of(ended));
-            Poll::Ready(cache.arrive(this.role, ticket, *this.began, looked, key, outcome))
+            Poll::Ready(cache.arrive(this.role, ticket, fetcher, *this.began, key, outcome))
         })
     }
 }

@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 
 use super::event::Event;
 use super::fetching::Fetching;
-use super::serve::{Entered, Serve, ServeBy};
+use super::serve::{Entered, Fetcher, Serve, ServeBy};
 use super::settings::Cache;
 use super::shard::Reading;
 use crate::alarm::Alarm;
@@ -183,8 +183,8 @@ where
             (*this.operation, *this.is_shared) = (None, true);
             return Poll::Ready(this.fetching.ended(*this.key, outcome));
         }
-        let (key, fetching) = (*this.key, this.fetching.as_mut());
-        let arrival = ready!(fetching.poll_fetch::<_, X>(this.operation, |cache| Some(cache.to_key(key)), looked, cx));
+        let (key, fetching, fetcher) = (*this.key, this.fetching.as_mut(), Fetcher::Caller { looked });
+        let arrival = ready!(fetching.poll_fetch::<_, X>(this.operation, fetcher, |cache| Some(cache.to_key(key)), cx));
         *this.is_shared = arrival.is_shared;
         Poll::Ready(this.fetching.ended(key, arrival.into_outcome()))
     }

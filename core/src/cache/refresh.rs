@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 
 use super::event::Event;
 use super::fetching::Fetching;
-use super::serve::{Entered, Serve, ServeBy};
+use super::serve::{Entered, Fetcher, Serve, ServeBy};
 use super::settings::Cache;
 use super::shard::Reading;
 use crate::deadline::Deadline;
@@ -207,8 +207,8 @@ where
             *this.operation = None;
             return Poll::Ready(this.fetching.ended(*this.key, outcome).map(alone).map_err(FlightError::Failed));
         }
-        let (key, fetching) = (*this.key, this.fetching.as_mut());
-        let arrival = ready!(fetching.poll_fetch::<_, X>(this.operation, |cache| Some(cache.to_key(key)), looked, cx));
+        let (key, fetching, fetcher) = (*this.key, this.fetching.as_mut(), Fetcher::Caller { looked });
+        let arrival = ready!(fetching.poll_fetch::<_, X>(this.operation, fetcher, |cache| Some(cache.to_key(key)), cx));
         Poll::Ready(this.fetching.ended(key, arrival.into_outcome()).map(alone).map_err(FlightError::Failed))
     }
 }
@@ -273,7 +273,7 @@ where
         if this.operation.is_some() {
             this.fetching.as_mut().begin();
         }
-        let arrival = ready!(this.fetching.poll_fetch::<_, X>(this.operation, |_| None, None, cx));
+        let arrival = ready!(this.fetching.poll_fetch::<_, X>(this.operation, Fetcher::Refresher, |_| None, cx));
         Poll::Ready(arrival.outcome)
     }
 }

@@ -9,7 +9,7 @@ use pin_project_lite::pin_project;
 
 use super::event::Event;
 use super::fetching::Fetching;
-use super::serve::{Serve, ServeBy, WaitKey};
+use super::serve::{Fetcher, Serve, ServeBy, WaitKey};
 use super::settings::Cache;
 use crate::key::KeyHash;
 use crate::observe::SharedObserver;
@@ -195,7 +195,7 @@ where
             let fetch = &mut *this.fetch;
             let mut operation = next.map(|key| || fetch(key));
             // Who waits for it has it, and nobody else.
-            let _arrival = ready!(this.fetching.as_mut().poll_fetch::<_, X>(&mut operation, |_| None, None, cx));
+            let _arrival = ready!(this.fetching.as_mut().poll_fetch::<_, X>(&mut operation, Fetcher::Refresher, |_| None, cx));
         }
         cx.waker().wake_by_ref();
         Poll::Pending

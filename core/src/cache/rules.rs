@@ -210,10 +210,12 @@ impl Rules {
 
     fn read_beside_end(&self, times: &mut Times, now: Instant) -> bool {
         let end = times.end_beside_reading();
-        let is_past = times.all_marks() & PAST == 0 && now >= end;
+        let is_served = now.nanos_since(end) < self.stale_while_revalidate;
+        let is_past = now >= end && (times.all_marks() & PAST == 0 || !is_served);
         if is_past {
-            // From now on it is what the readings leave behind, by no more than the time for which it is still served; and so it is rounded anew.
-            *times = Times::new(now, Compact::of(end.as_nanos(), self.stale_while_revalidate), times.all_marks() | PAST);
+            // From now on it is what the readings leave behind, by no more than the time for which it is still served, or then answers; and so it is rounded anew.
+            let window = if is_served { self.stale_while_revalidate } else { self.stale_if_error };
+            *times = Times::new(now, Compact::of(end.as_nanos(), window), times.all_marks() | PAST);
         }
         times.set_at(now);
         is_past

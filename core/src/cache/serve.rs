@@ -43,14 +43,14 @@ pub trait Serve: Flights<Outcome = Result<Self::Value, Self::Error>> {
     #[doc(hidden)]
     fn put_back(&self, key: Self::Key);
 
-    /// A fetch has ended, in the poll in which its caller looked at the clock, if it says when: keeps what it brought, and gives it to all who wait. What its caller ends with.
+    /// A fetch has ended: keeps what it brought, and gives it to all who wait. What its caller ends with, unless it only refreshes.
     #[doc(hidden)]
     fn arrive(
         &self,
         role: &mut Role<'_, Self>,
         ticket: Ticket<LinkOf<Self>>,
+        fetcher: Fetcher,
         began: Instant,
-        looked: Option<Instant>,
         key: Option<Self::Key>,
         outcome: Self::Outcome,
     ) -> Arrival<Self::Outcome>;
@@ -102,6 +102,15 @@ pub enum Entered<T> {
     Leads(Instant),
     /// Its caller has what another one fetches.
     Follows,
+}
+
+/// Who fetches.
+#[derive(Clone, Copy)]
+pub enum Fetcher {
+    /// Whoever has asked; and when it looked at the clock, if that was in this poll: then a fetch that ends in it ended at that time.
+    Caller { looked: Option<Instant> },
+    /// Nobody who is to be answered.
+    Refresher,
 }
 
 /// What came of a fetch.

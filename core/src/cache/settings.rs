@@ -337,7 +337,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
         self
     }
 
-    /// How long an entry lives after it was read or stored last, beside its TTL: whichever is over first. It ends to the nanosecond; where it is set, a TTL and a [window](Cache::stale_while_revalidate) after it end up to a 65,536th of themselves sooner, and never later.
+    /// How long an entry lives after it was read or stored last, beside its TTL: whichever is over first. What [answers for a fetch that fails](Cache::stale_if_error) is read by that. It ends to the nanosecond; where it is set, a TTL and a [window](Cache::stale_while_revalidate) after it end up to a 65,536th of themselves sooner, and never later.
     #[must_use]
     pub const fn time_to_idle(mut self, idle: Duration) -> Self {
         self.settings.rules.time_to_idle = nanos(idle);

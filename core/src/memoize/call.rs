@@ -5,7 +5,7 @@ use core::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use crate::cache::{Entered, Fetching, Reading, Serve, ServeBy};
+use crate::cache::{Entered, Fetcher, Fetching, Reading, Serve, ServeBy};
 use crate::deadline::Deadline;
 use crate::single_flight::{AsIs, FlightError, Late, Timed, WithDeadline};
 use crate::sync::flights::Flights;
@@ -66,8 +66,8 @@ where
         let (function, key, cache) = (*this.function, *this.key, this.fetching.cache());
         let mut operation = this.may_start.then_some(|| function(cache.to_key(key)));
         *this.may_start = false;
-        let fetching = this.fetching.as_mut();
-        let arrival = ready!(fetching.poll_fetch::<_, AsIs>(&mut operation, |cache| Some(cache.to_key(key)), looked, cx));
+        let (fetching, fetcher) = (this.fetching.as_mut(), Fetcher::Caller { looked });
+        let arrival = ready!(fetching.poll_fetch::<_, AsIs>(&mut operation, fetcher, |cache| Some(cache.to_key(key)), cx));
         Poll::Ready(this.fetching.ended(key, arrival.into_outcome()))
     }
 }

@@ -42,6 +42,7 @@ fn what_is_read_stays_though_many_come_once() {
         Plain::new().time_to_idle(secs(1_000)),
         Plain::new().ttl(secs(1_000)).refresh_ahead(secs(999)),
         Plain::new().ttl(secs(1)).stale_while_revalidate(secs(1_000)),
+        Plain::new().ttl(secs(1)).stale_if_error(secs(1_000)),
     ];
     for (n, cache) in caches.into_iter().enumerate() {
         let cache = cache.capacity(100);
@@ -49,7 +50,7 @@ fn what_is_read_stays_though_many_come_once() {
         pass(secs(10));
         for round in 0..50 {
             for key in 0..50 {
-                assert_eq!(now(cache.get(&key, never)), Ok(key), "{n}, in round {round}");
+                assert_eq!(now(cache.get(&key, fails)), Ok(key), "{n}, in round {round}");
             }
             for once in 0..200 {
                 cache.insert(1_000 + round * 200 + once, 0);

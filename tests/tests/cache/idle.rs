@@ -1,12 +1,13 @@
 //! Idleness beside a TTL, and a window after it, whatever their spans.
 
+use std::future::pending;
 use std::time::Duration;
 
 use aplomb::time::{ms, secs};
 use aplomb::{Cache, Instant};
 use aplomb_sim::{Sim, sleep};
 
-use crate::hand::{Plain, never, now, pass, present, set_clock, with};
+use crate::hand::{Plain, fails, never, now, pass, poll, present, set_clock, with};
 
 const DAY: u64 = 86_400;
 const YEAR: u64 = 365 * DAY;
@@ -90,6 +91,47 @@ fn what_was_read_stale_is_found_and_goes_first_as_soon_as_it_has_ended() {
     }
 }
 
+/// By whom it is asked, and what becomes of that fetch, makes no difference.
+#[test]
+fn what_answers_for_a_fetch_is_read_by_that() {
+    type Read = fn(&Plain) -> Option<u32>;
+    let reads: [(&str, Read); 3] = [
+        ("a fetch that fails", |cache| now(cache.get(&1, fails)).ok()),
+        ("a fetch that fails, with a refresh", |cache| now(cache.get_with_refresh(&1, fails)).ok().map(|read| read.value)),
+        ("no room for a fetch", |cache| {
+            let mut other = Box::pin(cache.get(&2, pending));
+            assert!(poll(&mut other).is_pending());
+            now(cache.get(&1, never)).ok()
+        }),
+    ];
+    let stale = [Duration::ZERO, secs(20)];
+    for ((how, read), stale) in reads.into_iter().flat_map(|read| stale.map(|stale| (read, stale))) {
+        let cache = Plain::<u32, u32>::new().ttl(secs(10)).time_to_idle(secs(15)).stale_if_error(secs(DAY)).max_fetches(1);
+        let cache = cache.stale_while_revalidate(stale);
+        cache.insert(1, 10);
+        for second in (14..600).step_by(14) {
+            pass(secs(14));
+            assert_eq!(read(&cache), Some(10), "{how}: after {second} s, stale for {stale:?}");
+        }
+        pass(secs(15));
+        assert_eq!(read(&cache), None, "{how}: stale for {stale:?}");
+    }
+}
+
+/// Nobody has got it.
+#[test]
+fn a_refresh_that_fails_reads_nothing() {
+    let cache =
+        Plain::<u32, u32>::new().ttl(secs(10)).time_to_idle(secs(15)).stale_while_revalidate(secs(2)).stale_if_error(secs(DAY));
+    cache.insert(1, 10);
+    pass(secs(11));
+    let refresh = now(cache.get_with_refresh(&1, fails)).unwrap().refresh.unwrap();
+    pass(secs(14));
+    assert_eq!((now(refresh), cache.snapshot().stale_if_error), (Err("down"), 0));
+    pass(secs(1));
+    assert!(now(cache.get(&1, fails)).is_err(), "it has been read for the last time 15 s ago");
+}
+
 #[test]
 fn a_ttl_that_is_much_shorter_than_idleness_holds() {
     for idle in [secs(60), secs(DAY), secs(30 * DAY), secs(YEAR), secs(300 * YEAR)] {
@@ -113,38 +155,48 @@ fn span(rng: &mut fastrand::Rng) -> Duration {
     Duration::from_nanos(nanos.max(1_000_000))
 }
 
-/// Never fresh after its end, never served after its window or its idleness, and over no sooner than is said.
+/// Never fresh after its end, never served after its windows or its idleness, and over no sooner than is said.
 #[test]
 fn whatever_the_spans_are_it_is_what_it_should_be() {
-    for seed in 0..3_000 {
+    for seed in 0..4_000 {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let [ttl, idle, window] = [(); 3].map(|()| span(&mut rng));
-        let window = if rng.bool() { window } else { Duration::ZERO };
-        let cache = Plain::<u32, u32>::new().ttl(ttl).time_to_idle(idle).stale_while_revalidate(window);
+        let [ttl, idle, window, reserve] = [(); 4].map(|()| span(&mut rng));
+        let [window, reserve] = [window, reserve].map(|span| if rng.bool() { span } else { Duration::ZERO });
+        let cache = Plain::<u32, u32>::new().ttl(ttl).time_to_idle(idle);
+        let cache = cache.stale_while_revalidate(window).stale_if_error(reserve);
         pass(span(&mut rng) / 4);
         cache.insert(1, 10);
         let (stored, mut read) = (present(), present());
         let (early, early_window) = (ttl / 65_536, ttl / 65_536 + window / 65_536);
         for _ in 0..200 {
-            let of = [ttl, idle, window][rng.usize(0..3)];
+            let of = [ttl, idle, window, reserve][rng.usize(0..4)];
             pass(of / [1, 2, 5, 50, 1_000][rng.usize(0..5)]);
             if rng.bool() {
                 // As near to an end as may be.
-                let end = [stored + ttl, stored + ttl + window, read + idle][rng.usize(0..3)];
+                let end = [stored + ttl, stored + ttl + window, stored + ttl + reserve, read + idle][rng.usize(0..4)];
                 let moment = Duration::from_nanos(1);
                 pass(end.saturating_duration_since(present()).saturating_sub(if rng.bool() { moment } else { Duration::ZERO }));
             }
             let (now_is, end, idle_end) = (present(), stored + ttl, read + idle);
-            let said = format!("seed {seed}: {ttl:?}, idle {idle:?}, window {window:?}, {:?} after", now_is - stored);
+            let said = format!(
+                "seed {seed}: {ttl:?}, idle {idle:?}, window {window:?}, reserve {reserve:?}, {:?} after",
+                now_is - stored
+            );
             let before = |end: Instant, by: Duration| now_is + by < end;
-            let Some(served) = cache.peek(&1) else {
+            let served = cache.peek(&1);
+            if served.is_none() {
                 assert!(!before(end + window, early_window) || now_is >= idle_end, "{said}: over too soon");
+            } else {
+                assert!(served == Some(10) && now_is < end + window && now_is < idle_end, "{said}: served too late");
+            }
+            let last = end + window.max(reserve);
+            let Ok(answer) = now(cache.get_with_refresh(&1, fails)) else {
+                assert!(!before(last, early_window + reserve / 65_536) || now_is >= idle_end, "{said}: dead too soon");
                 break;
             };
-            assert!(served == 10 && now_is < end + window && now_is < idle_end, "{said}: served too late");
-            let answer = now(cache.get_with_refresh(&1, never)).unwrap();
+            assert!(answer.value == 10 && now_is < last && now_is < idle_end, "{said}: answers too late");
             read = now_is;
-            let is_fresh = answer.refresh.is_none();
+            let is_fresh = served.is_some() && answer.refresh.is_none();
             assert!(if is_fresh { now_is < end } else { !before(end, early) }, "{said}: fresh is {is_fresh}");
         }
     }

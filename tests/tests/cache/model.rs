@@ -120,6 +120,8 @@ pub(crate) struct Flight {
     pub(crate) leader: u32,
     /// Whether the leader has learnt that it leads.
     pub(crate) is_told: bool,
+    /// Whether the leader ends with what the fetch does, whatever is there.
+    pub(crate) refreshes: bool,
     pub(crate) followers: VecDeque<u32>,
 }
 
@@ -133,6 +135,7 @@ pub(crate) struct Counts {
     pub(crate) fetches: u64,
     pub(crate) errors: u64,
     pub(crate) expired: u64,
+    pub(crate) stale_if_error: u64,
 }
 
 /// What a cache is, slow and obvious.
@@ -203,7 +206,8 @@ impl Model {
             let window = end.saturating_add(stale_while_revalidate);
             let reserve = end.saturating_add(stale_if_error).max(window);
             let spans = entry.ttl.saturating_add(stale_while_revalidate);
-            [(end.saturating_sub(refresh_ahead), entry.ttl), (end, entry.ttl), (window, spans), (reserve, spans)]
+            let all = spans.saturating_add(stale_if_error);
+            [(end.saturating_sub(refresh_ahead), entry.ttl), (end, entry.ttl), (window, spans), (reserve, all)]
         });
         let near = ends.filter(|(end, spans)| (end.saturating_sub(spans / 65_536)..*end).contains(&self.now));
         near.filter(|(end, _)| *end < NEVER).map(|(end, _)| end - self.now).max()
@@ -235,8 +239,8 @@ impl Model {
 
     pub(crate) fn lead(&mut self, key: u8, leader: u32, has_begun: bool) {
         self.counts.fetches += 1;
-        let followers = VecDeque::new();
-        self.flights.push(Flight { key, listed: Listed::Found, has_begun, leader, is_told: true, followers });
+        let (refreshes, followers) = (!has_begun || leader == REFRESHER, VecDeque::new());
+        self.flights.push(Flight { key, listed: Listed::Found, has_begun, leader, is_told: true, refreshes, followers });
     }
 
     pub(crate) fn call(&mut self, key: u8, id: u32, queues: bool) -> Called {
@@ -298,9 +302,17 @@ impl Model {
         self.counts.errors += u64::from(outcome.is_err());
         let mut result = outcome;
         if flight.listed == Listed::Found {
-            let known = self.entries.get(&flight.key).filter(|entry| self.age(entry) != Age::Dead);
-            match known.and_then(|entry| entry.outcome.ok()) {
-                Some(reserve) if outcome.is_err() => result = Ok(reserve),
+            let (age, now) = (self.known(flight.key), self.now);
+            let known = self.entries.get_mut(&flight.key).filter(|_| age != Age::Dead);
+            let is_read = !flight.refreshes || !flight.followers.is_empty();
+            match known.and_then(|entry| Some((entry.outcome.ok()?, &mut entry.read))) {
+                Some((reserve, read)) if outcome.is_err() => {
+                    result = Ok(reserve);
+                    if is_read {
+                        *read = now;
+                        self.counts.stale_if_error += u64::from(age == Age::Reserve);
+                    }
+                }
                 _ if outcome.is_err() && self.settings.error_ttl == 0 => {}
                 _ => self.put(flight.key, outcome, None),
             }
@@ -321,7 +333,10 @@ impl Model {
         }
         if let Some(at) = self.flights.iter().position(|flight| flight.leader == id) {
             match self.flights[at].followers.pop_front() {
-                Some(next) => (self.flights[at].leader, self.flights[at].is_told) = (next, false),
+                Some(next) => {
+                    let flight = &mut self.flights[at];
+                    (flight.leader, flight.is_told, flight.refreshes) = (next, false, false);
+                }
                 None => _ = self.flights.remove(at),
             }
         }

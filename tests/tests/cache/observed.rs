@@ -120,6 +120,37 @@ fn of_reads_that_find_no_room_it_tells_how_they_were_served() {
     assert_eq!((told_of.misses, told_of.fetches, told_of.stale_if_error), (5, 2, 2));
 }
 
+/// It leaves what is there, which nobody has asked for.
+#[test]
+fn of_a_refresh_that_fails_too_late_it_tells_of_nobody_who_is_answered() {
+    let told = Told::default();
+    let cache = Plain::new().ttl(secs(1)).stale_while_revalidate(secs(1)).stale_if_error(secs(9));
+    let cache = observed(cache, |event: &Event<'_, u32, u32>| note(&told, event));
+    cache.insert(1, 10);
+    pass(ms(1_500));
+    let refresh = now(cache.get_with_refresh(&1, fails)).unwrap().refresh.unwrap();
+    assert_eq!(now(cache.get(&1, never)), Ok(10));
+    pass(secs(1));
+    assert_eq!(now(refresh), Err("down"));
+    assert_eq!((take(&told), cache.snapshot().stale_if_error), ("Stale, Stale, Failed { took: 0 }".into(), 0));
+    // Unless somebody waits for it.
+    let ready = std::cell::Cell::new(false);
+    let fetch = |_| std::future::poll_fn(|_| if ready.get() { Poll::Ready(Err("down")) } else { Poll::Pending });
+    let mut refresher = Box::pin(cache.run(fetch));
+    cache.insert(1, 11);
+    pass(ms(1_500));
+    assert_eq!(now(cache.get(&1, never)), Ok(11));
+    assert!(poll(&mut refresher).is_pending());
+    pass(secs(1));
+    let mut waits = Box::pin(cache.get(&1, never));
+    assert!(poll(&mut waits).is_pending());
+    _ = take(&told);
+    ready.set(true);
+    assert!(poll(&mut refresher).is_pending());
+    assert_eq!(poll(&mut waits), Poll::Ready(Ok(11)));
+    assert_eq!((take(&told), cache.snapshot().stale_if_error), ("Failed { took: 1s }, StaleIfError".into(), 1));
+}
+
 #[test]
 fn of_a_fetch_it_tells_how_long_it_took() {
     let told = Told::default();

@@ -277,9 +277,9 @@ impl<'c, S: Storage, F: Storage, const SHARDS: usize> Play<'c, S, F, SHARDS> {
         for caller in &self.callers {
             assert_eq!(caller.wakes.count() > caller.seen, model.is_called(caller.id), "who has news was woken: {}", caller.id);
         }
-        let Counts { hits, stale, misses, fetches, errors, .. } = model.counts;
+        let Counts { hits, stale, misses, fetches, errors, stale_if_error, .. } = model.counts;
         assert_eq!((told.hits, told.stale, told.misses), (hits, stale, misses));
-        assert_eq!((told.fetches, told.errors), (fetches, errors));
+        assert_eq!((told.fetches, told.errors, told.stale_if_error), (fetches, errors, stale_if_error));
         match model.settings.capacity {
             Some(capacity) => {
                 let weight = model.settings.max_weight.map_or(u64::MAX, |most| most.div_ceil(SHARDS as u64) * SHARDS as u64);

@@ -182,17 +182,13 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         {
             let age = rules.age(times, now, cost);
             if age <= Age::Stale {
-                let ends_sooner = rules.read(times, now);
-                count_use(times);
                 let may_ask = match reading {
                     Reading::Queues => !times.is_queued(),
                     Reading::Fetches => true,
                     Reading::Again => false,
                 };
                 found = Some((value.clone(), age == Age::Stale, age >= Age::Due && may_ask));
-                if ends_sooner {
-                    self.store.ends_sooner(link, rules);
-                }
+                self.store.read(link, now, rules);
             }
         }
         if reading != Reading::Again {
@@ -286,12 +282,14 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         self.cost = if self.cost == 0 { nanos } else { self.cost - self.cost / 8 + nanos / 8 };
     }
 
-    /// A fetch has ended. What it brought is kept, unless its key was forgotten meanwhile, or it is `None`. If it failed, what is there and may still be served stays.
+    /// A fetch has ended. What it brought is kept, unless its key was forgotten meanwhile, or it is `None`. If it failed, what is there and may still be served stays; and answers whoever waits, and its leader, if that is to be answered.
+    #[allow(clippy::too_many_arguments, reason = "all of it is known of a fetch")]
     pub(super) fn arrive(
         &mut self,
         terms: Terms<'_>,
         hash: u64,
         ticket: Ticket<F::Link>,
+        answers: bool,
         has_failed: bool,
         new: Option<New<V, E>>,
         gone: &mut Gone<K, V, E>,
@@ -310,14 +308,15 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         };
         let known = self.store.find(hash, |known| *known == key);
         if let (true, Some(link)) = (has_failed, known)
-            && let Some(Entry { value: Ok(value), times, .. }) = self.store.get_mut(link)
-            && let age = rules.age(times, now, 0)
-            && age != Age::Dead
+            && let Some(age) = self.age_of_value(rules, link, now)
         {
-            let (reserve, is_stale) = (Some(value.clone()), age == Age::Reserve);
-            self.counts.stale_if_error = self.counts.stale_if_error.wrapping_add(u64::from(is_stale));
             (gone.key, gone.outcome) = (Some(key), new.map(|new| new.outcome));
-            return Arrived { reserve, is_stale, awaited };
+            // Where it was to be refreshed, and nobody waits, nobody is answered.
+            if !answers && awaited == 0 {
+                return arrived;
+            }
+            let is_stale = age == Age::Reserve;
+            return Arrived { reserve: self.answer_with(rules, link, now, is_stale), is_stale, awaited };
         }
         match new {
             Some(new) => self.put_at(terms, hash, known, key, new, gone),
@@ -386,14 +385,25 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         V: Clone,
     {
         let link = self.store.find(hash, is_it)?;
-        let Entry { value: Ok(value), times, .. } = self.store.get_mut(link)? else { return None };
-        let age = rules.age(times, now, 0);
-        if age == Age::Dead {
-            return None;
-        }
-        let is_stale = age > Age::Due;
+        let is_stale = self.age_of_value(rules, link, now)? > Age::Due;
+        Some((self.answer_with(rules, link, now, is_stale)?, is_stale))
+    }
+
+    /// Of a value that is of use to anybody.
+    fn age_of_value(&mut self, rules: &Rules, link: S::Link, now: Instant) -> Option<Age> {
+        let Entry { value: Ok(_), times, .. } = self.store.get_mut(link)? else { return None };
+        Some(rules.age(times, now, 0)).filter(|age| *age != Age::Dead)
+    }
+
+    /// A value answers for a fetch: it is read by that.
+    fn answer_with(&mut self, rules: &Rules, link: S::Link, now: Instant, is_stale: bool) -> Option<V>
+    where
+        V: Clone,
+    {
+        let value = self.store.get_mut(link)?.value.as_ref().ok()?.clone();
+        self.store.read(link, now, rules);
         self.counts.stale_if_error = self.counts.stale_if_error.wrapping_add(u64::from(is_stale));
-        Some((value.clone(), is_stale))
+        Some(value)
     }
 
     fn count_displaced(&mut self, displaced: &Displaced<K, Result<V, E>>) {

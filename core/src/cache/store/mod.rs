@@ -163,10 +163,12 @@ impl<K, V, S: Storage> Store<K, V, S> {
         Some(old)
     }
 
-    /// The end of an entry has moved, and not back only.
-    pub(super) fn ends_sooner(&mut self, link: S::Link, rules: &Rules) {
-        if let Some(entry) = self.slots.get(link) {
-            self.side.lower(link.index(), rules.dies_at(&entry.times));
+    /// An entry is read, and may be.
+    pub(super) fn read(&mut self, link: S::Link, now: Instant, rules: &Rules) {
+        let Some(Entry { times, .. }) = self.slots.get_mut(link) else { return };
+        count_use(times);
+        if rules.read(times, now) {
+            self.side.lower(link.index(), rules.dies_at(times));
         }
     }
 
