@@ -203,6 +203,28 @@ fn of_what_goes_it_tells_why() {
     assert_eq!((take(&told), cache.len()), (String::new(), 0));
 }
 
+/// However many others do, and wherever it lies: what is left of them is moved together meanwhile.
+#[test]
+fn what_becomes_heavier_does_not_make_way_for_itself() {
+    let places = |others: u32| (0..others).rev().step_by(13).map(move |place| (others, place));
+    for (others, place) in (130..400).step_by(30).flat_map(places) {
+        let told = Told::default();
+        let cache = observed(Plain::new().max_weight(1_000).weigh_by(|_, value| *value), |event: &Event<'_, u32, u32>| {
+            if let Event::Removed { key: 1_000, .. } = event {
+                note(&told, event);
+            }
+        });
+        for key in 0..others {
+            cache.insert(if key == place { 1_000 } else { key }, 1);
+        }
+        for key in (0..others).filter(|key| *key != place) {
+            assert_eq!(now(cache.get(&key, never)), Ok(1));
+        }
+        cache.insert(1_000, 990);
+        assert_eq!((take(&told), cache.len()), ("1000: Some(1) Replaced".into(), 11), "at {place} of {others}");
+    }
+}
+
 #[test]
 fn of_weights_it_tells_who_made_room() {
     let told = Told::default();

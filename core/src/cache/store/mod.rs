@@ -244,7 +244,7 @@ impl<K, V, S: Storage> Store<K, V, S> {
             Sought::Found(link) => (Some(link), true),
             Sought::Nothing | Sought::Unsure => {
                 self.is_scarce = true;
-                self.pack(rules);
+                let replaced = self.pack(replaced, rules);
                 (self.choose(replaced), false)
             }
         };
@@ -275,13 +275,16 @@ impl<K, V, S: Storage> Store<K, V, S> {
         Sought::Unsure
     }
 
-    /// Moves entries together where three of four slots are vacant: as many have gone as are gone through.
-    fn pack(&mut self, rules: &Rules) {
+    /// Moves entries together where three of four slots are vacant: as many have gone as are gone through. Where the one is that is to be replaced, if one is.
+    fn pack(&mut self, mut replaced: Option<S::Link>, rules: &Rules) -> Option<S::Link> {
         let Self { slots, side, weights, .. } = self;
         if slots.slots() / 4 <= slots.len().max(BLOCK) {
-            return;
+            return replaced;
         }
         slots.pack(|times, from, to| {
+            if replaced == Some(from) {
+                replaced = Some(to);
+            }
             side.lower(to.index(), rules.dies_at(times));
             let weights = weights.as_mut_slice();
             let weight = weights.get(from.index()).copied();
@@ -294,6 +297,7 @@ impl<K, V, S: Storage> Store<K, V, S> {
         for (_, entry) in slots.iter_mut() {
             entry.times.set_marks(entry.times.marks() & USES);
         }
+        replaced
     }
 
     /// One that is used least, and another one than that; of few that are looked at.
