@@ -8,6 +8,7 @@ mod counts;
 mod deadlines;
 mod hand;
 mod idle;
+mod ledger;
 mod model;
 mod observed;
 mod panics;

@@ -1,8 +1,9 @@
-//! Single flight where a scenario does not reach: panics, code of the caller's that calls back in, what is cloned and made, and how often who waits is polled.
+//! Single flight where a scenario does not reach: beside a slow and obvious one, through random scripts; panics, code of the caller's that calls back in, what is cloned and made, and how often who waits is polled.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 mod callers_code;
 mod panics;
+mod scripts;
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, pending, ready};
