@@ -247,7 +247,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
 
     /// How many entries there is room for. At least 1, and no more than the storage has room for.
     ///
-    /// Of several shards, each has room for its part, rounded up; one may be full while others are not. On the heap, memory is taken as entries come, by [doubling](crate::cache#what-it-takes).
+    /// Of several shards, each has room for its part, rounded up; one may be full while others are not. Where it is lowered after entries have come, they stay, and each that comes takes the place of one. On the heap, memory is taken as entries come, by [doubling](crate::cache#what-it-takes).
     #[must_use]
     pub const fn capacity(mut self, entries: usize) -> Self {
         self.settings.capacity = Some(entries);

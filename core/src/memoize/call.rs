@@ -41,7 +41,7 @@ where
     Q: ?Sized,
     Fut: Future<Output = Result<C::Value, C::Error>>,
 {
-    /// Waits no longer than until that deadline, and ends with [`FlightError::Deadline`] then. It is this caller's alone: if its call of the function is under way, the one that has waited longest makes its own.
+    /// Waits no longer than until that deadline, and ends with [`FlightError::Deadline`] then, unless the cache has [what answers instead](crate::Cache::stale_if_error). It is this caller's alone: if its call of the function is under way, the one that has waited longest makes its own.
     pub const fn deadline_at(self, deadline: Deadline) -> WithDeadline<Self> {
         WithDeadline::new(self, deadline)
     }

@@ -8,7 +8,7 @@
 //! - [`forget`](Memoize::forget) and [`clear`](Memoize::clear) have the next call start anew, even if the function is being called: whoever waits for that gets its result, and it is not kept.
 //! - A caller that is dropped, or whose function panics, hands over to the one that has waited longest.
 //! - Keys are what they are: anything that can be hashed and compared. Nothing is made into text, and nothing is confused.
-//! - It reads no clock, unless for an [observer](crate::Cache::observed_by) or a [deadline](Call::deadline_at).
+//! - It reads no clock, unless what is kept gets old, or for an [observer](crate::Cache::observed_by) or a [deadline](Call::deadline_at).
 //!
 //! # When not to use it
 //!

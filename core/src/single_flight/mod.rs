@@ -11,6 +11,7 @@
 //!
 //! - Of concurrent calls with one key, one leads: it starts its operation. The others wait, and end with clones of the leader's result, of its error too. Nothing is kept after that: the next call starts anew.
 //! - A leader that is dropped, or whose operation panics, hands over to the caller that has waited longest, which starts its own operation. If the flight [survives](SingleFlight::surviving), that caller goes on with the one under way; one that panicked is started anew.
+//! - A leader has to be polled. One that is kept and is not, as a future that lost a `select!` may be, holds up those who wait for it until it is dropped, or their deadlines come; [`forget`](SingleFlight::forget) has the next call start anew.
 //! - A follower that is dropped harms nobody, wherever it stands. The operation is dropped with the last caller.
 //! - [`forget`](SingleFlight::forget) has the next call start anew, while those who share the flight under way still get its result; and its end does not disturb the newer one.
 //! - A caller learns whether its result was shared: [`with_shared`](Run::with_shared).
