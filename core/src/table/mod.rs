@@ -254,15 +254,18 @@ mod tests {
     use super::*;
     use crate::storage::Inline;
 
-    fn play<S: Storage>(seed: u64, capacity: usize) {
+    fn play<S: Storage>(seed: u64, capacity: usize, keys: u8) {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut table = Table::<u8, u32, S>::new();
         // Values, and where they are.
         let mut model: HashMap<u8, (u32, usize)> = HashMap::new();
-        // Few hashes, so that many collide, at the table's end too.
-        let hash = |key: u8| u64::from(key % 4) << 62 | 0xfff0_0000_0000_0000 >> (key % 5);
-        for step in 0..200 {
-            let key = random.u8(0..12);
+        // Few hashes, so that many collide, at the table's end too; or else some that are near each other.
+        let hash = |key: u8| match keys {
+            0..=12 => u64::from(key % 4) << 62 | 0xfff0_0000_0000_0000 >> (key % 5),
+            _ => u64::from(key).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 0xf000_0000_0000_0000 << (key % 3 * 30),
+        };
+        for step in 0..20 * u32::from(keys) {
+            let key = random.u8(0..keys);
             let found = table.find(hash(key), |known| *known == key);
             assert_eq!(found, model.get(&key).map(|(_, index)| *index), "seed {seed} step {step}");
             if random.bool() {
@@ -322,13 +325,19 @@ mod tests {
     #[test]
     fn does_what_a_map_does() {
         for seed in 0..500 {
-            play::<Inline<8>>(seed, 8);
+            play::<Inline<8>>(seed, 8, 12);
             // More than are looked at at once, and no multiple of that.
-            play::<Inline<11>>(seed, 11);
+            play::<Inline<11>>(seed, 11, 12);
             #[cfg(feature = "alloc")]
-            play::<crate::storage::Heap>(seed, 8);
+            play::<crate::storage::Heap>(seed, 8, 12);
             #[cfg(feature = "alloc")]
-            play::<crate::storage::Heap>(seed, 12);
+            play::<crate::storage::Heap>(seed, 12, 12);
+        }
+        // Several rows, after growing several times.
+        for seed in 0..5 {
+            play::<Inline<100>>(seed, 100, 120);
+            #[cfg(feature = "alloc")]
+            play::<crate::storage::Heap>(seed, 100, 120);
         }
     }
 }
