@@ -159,7 +159,7 @@ enum Expected {
     Ends(Ended),
 }
 
-impl<'f, W: Kind, S: Storage, const SHARDS: usize> Play<'f, W, S, SHARDS> {
+impl<W: Kind, S: Storage, const SHARDS: usize> Play<'_, W, S, SHARDS> {
     fn step(&mut self) {
         match self.rng.u32(0..20) {
             0..=7 if self.callers.len() < 12 => self.call(),
