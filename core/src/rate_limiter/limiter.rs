@@ -1,5 +1,6 @@
 use core::fmt;
 use core::future::Future;
+use core::ops::Deref;
 
 use super::acquire::Acquire;
 use super::algorithm::{Algorithm, TokenBucket};
@@ -281,15 +282,20 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
         self.serve(self.clock.now(), |desk| desk.snapshot())
     }
 
+    /// Takes permits, past the lock or under it.
     #[inline]
-    pub(super) fn take(&self, n: u32) -> Result<Instant, RateLimitError> {
-        let read = self.clock.now();
-        match self.outside.try_take(&self.algorithm, read, n) {
-            Some(Ok(())) => Ok(read),
+    pub(super) fn take<B: Deref<Target = Self>>(this: B, n: u32) -> Result<Permit<B>, RateLimitError> {
+        let read = this.clock.now();
+        // What is answered past the lock is made of its parts here, and not handed on through memory.
+        match this.outside.try_take(&this.algorithm, read, n) {
+            Some(Ok(())) => Ok(Permit::new(this, (), n, read)),
             Some(Err(at)) => {
-                Err(self.rejected(RateLimitError::Limited { retry_after: Some(at.saturating_duration_since(read)) }))
+                Err(this.rejected(RateLimitError::Limited { retry_after: Some(at.saturating_duration_since(read)) }))
             }
-            None => self.take_under_lock(read, n),
+            None => {
+                let taken = this.take_under_lock(read, n)?;
+                Ok(Permit::new(this, (), n, taken))
+            }
         }
     }
 

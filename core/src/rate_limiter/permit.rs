@@ -46,8 +46,7 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
     /// As [`try_acquire`](RateLimiter::try_acquire).
     #[inline]
     pub fn try_acquire_owned<B: Deref<Target = Self>>(this: B, n: u32) -> Result<Permit<B>, RateLimitError> {
-        let taken = this.take(n)?;
-        Ok(Permit::new(this, (), n, taken))
+        Self::take(this, n)
     }
 }
 

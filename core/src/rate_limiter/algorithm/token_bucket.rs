@@ -401,10 +401,13 @@ impl Algorithm for TokenBucket {
             return None;
         }
         let cost = self.interval.whole.saturating_mul(u64::from(n));
+        // Of a bucket that is full this lies in the past. It does not depend on the time, which is known last.
+        let at = full_at.saturating_add(cost).get().saturating_sub(self.depth.whole);
+        if at > now.as_nanos() {
+            return Some(Err(Instant::from_nanos(at)));
+        }
         let now_or_later = full_at.max(NonZeroU64::new(now.as_nanos()).unwrap_or(NonZeroU64::MIN));
-        let full_at = now_or_later.saturating_add(cost);
-        let wait = (full_at.get() - now.as_nanos()).saturating_sub(self.depth.whole);
-        Some(if wait == 0 { Ok(full_at) } else { Err(now.saturating_add_nanos(wait)) })
+        Some(Ok(now_or_later.saturating_add(cost)))
     }
 
     /// The number of permits stays what it is, to a fraction of a permit (as in Go's `x/time/rate`).
