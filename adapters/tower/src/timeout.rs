@@ -12,7 +12,7 @@ use crate::mode::{Mode, Respond, Typed};
 
 /// Gives each call so much time, or until its own deadline, whichever comes first. The call is dropped before that is told.
 ///
-/// The time counts from the first poll that leaves the call pending. What a service waits for in `poll_ready` comes before it: a limiter within has limits to that of its own.
+/// The time counts from the first poll that leaves the call pending; where its request has a deadline, from the call. What a service waits for in `poll_ready` comes before it: a limiter within has limits to that of its own.
 ///
 /// # Examples
 ///

@@ -8,7 +8,7 @@ use aplomb_tokio::adaptive_limit::{self, OnTimeout};
 use aplomb_tokio::circuit_breaker::{AnyError, State, Verdict};
 use aplomb_tokio::hedge::{self, After, NoneFatal};
 use aplomb_tokio::prelude::*;
-use aplomb_tower::http::{Idempotent, NotRejected, ServerErrors, Transient};
+use aplomb_tower::http::{EveryError, Idempotent, ServerErrors, Transient};
 use aplomb_tower::{BulkheadLayer, CircuitBreakerLayer, HedgeLayer, LetThrough, RateLimitLayer, RetryLayer};
 use http::{Request, Response};
 use tower::{ServiceBuilder, ServiceExt, service_fn};
@@ -16,9 +16,9 @@ use tower::{ServiceBuilder, ServiceExt, service_fn};
 /// The client of the README, whose limiter turns away what has to wait.
 #[tokio::test(start_paused = true)]
 async fn a_limit_of_ones_own_opens_no_circuit() {
-    type Rules = Transient<NotRejected>;
+    type Rules = Transient<LetThrough<EveryError>>;
     static BUDGET: RetryBudget = RetryBudget::new(500);
-    static RETRY: Retry<Exponential, Rules> = Retry::standard(&BUDGET).rules(Transient::new().errors(NotRejected));
+    static RETRY: Retry<Exponential, Rules> = Retry::standard(&BUDGET).rules(Transient::new().errors(LetThrough(EveryError)));
     static BREAKER: CircuitBreaker<Consecutive, Constant, LetThrough<ServerErrors>> =
         CircuitBreaker::consecutive(5).judged_by(LetThrough(ServerErrors));
     static GITHUB: RateLimiter = checked!(RateLimiter::with_burst(Rate::per_second(1), 1));

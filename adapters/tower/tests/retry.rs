@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use aplomb_tokio::circuit_breaker::Verdict;
 use aplomb_tokio::prelude::*;
-use aplomb_tokio::{Judge, hedge};
-use aplomb_tower::http::{HttpStatus, Idempotent, NotRejected, ServerErrors, Transient};
-use aplomb_tower::{CircuitBreakerLayer, RetryLayer, TimeoutLayer};
+use aplomb_tokio::{Judge, Tokio, hedge};
+use aplomb_tower::http::{EveryError, HttpStatus, Idempotent, ServerErrors, Transient};
+use aplomb_tower::{CircuitBreakerLayer, HedgeLayer, LetThrough, RetryLayer, TimeoutLayer};
 use http::{Method, Request, Response, StatusCode};
 use tokio::time::Instant;
 use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
@@ -115,11 +115,31 @@ async fn rejections_may_be_left_alone() {
     let service = CircuitBreakerLayer::new(&BREAKER)
         .layer(service_fn(async |_: Request<String>| Err::<Response<()>, _>(std::io::Error::other("reset"))));
     let patient = Retry::new().max_attempts(5).backoff(Constant::every(ms(100)));
-    let retried = RetryLayer::new(patient.rules(Transient::new().errors(NotRejected))).layer(service.clone());
+    let retried = RetryLayer::new(patient.rules(Transient::new().errors(LetThrough(EveryError)))).layer(service.clone());
     let gave_up = retried.oneshot(Request::new(String::new())).await.unwrap_err();
     assert_eq!(gave_up.attempts(), 3, "two that fail, and one that is rejected");
     let retried = RetryLayer::new(patient.rules(Transient::new())).layer(service);
     assert_eq!(retried.oneshot(Request::new(String::new())).await.unwrap_err().attempts(), 5);
+}
+
+/// Nor below the timeout and the hedge that each attempt has.
+#[tokio::test(start_paused = true)]
+async fn rejections_may_be_left_alone_however_deep_they_lie() {
+    static BREAKER: CircuitBreaker = CircuitBreaker::consecutive(1).open_for(secs(60));
+    static HEDGE: Hedge = Hedge::after(ms(50));
+    type Errors = LetThrough<LetThrough<LetThrough<EveryError>>>;
+    static RETRY: Retry<Constant, Transient<Errors>> = Retry::new()
+        .backoff(Constant::every(ms(100)))
+        .max_attempts(5)
+        .rules(Transient::new().errors(LetThrough(LetThrough(LetThrough(EveryError)))));
+    let service = ServiceBuilder::new()
+        .layer(RetryLayer::new(RETRY))
+        .layer(TimeoutLayer::<Tokio>::new(secs(1)))
+        .layer(HedgeLayer::new(&HEDGE))
+        .layer(CircuitBreakerLayer::new(&BREAKER))
+        .service(service_fn(async |_: Request<String>| Err::<Response<()>, _>(std::io::Error::other("reset"))));
+    let gave_up = service.oneshot(Request::new(String::new())).await.unwrap_err();
+    assert_eq!(gave_up.attempts(), 1, "the hedge has asked once more, and was rejected: {gave_up}");
 }
 
 /// The last error is handed on as it was.

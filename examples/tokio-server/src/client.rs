@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use aplomb_tokio::prelude::*;
-use aplomb_tower::http::{Idempotent, NotRejected, ServerErrors, Transient};
-use aplomb_tower::{CircuitBreakerLayer, RateLimitLayer, RetryLayer};
+use aplomb_tower::http::{EveryError, Idempotent, ServerErrors, Transient};
+use aplomb_tower::{CircuitBreakerLayer, LetThrough, RateLimitLayer, RetryLayer};
 use axum::http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -14,8 +14,8 @@ use hyper_util::rt::TokioExecutor;
 use tower::{Service, ServiceBuilder, ServiceExt};
 
 static BUDGET: RetryBudget = RetryBudget::new(500);
-static RETRY: Retry<Exponential, Transient<NotRejected>> =
-    Retry::standard(&BUDGET).max_attempts(5).attempt_timeout(secs(5)).rules(Transient::new().errors(NotRejected));
+static RETRY: Retry<Exponential, Transient<LetThrough<EveryError>>> =
+    Retry::standard(&BUDGET).max_attempts(5).attempt_timeout(secs(5)).rules(Transient::new().errors(LetThrough(EveryError)));
 static BREAKER: CircuitBreaker<Consecutive, Constant, ServerErrors> =
     CircuitBreaker::consecutive(3).open_for(secs(30)).judged_by(ServerErrors);
 static PACE: RateLimiter = checked!(RateLimiter::with_burst(Rate::per_second(40), 4));

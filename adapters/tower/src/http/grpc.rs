@@ -1,5 +1,7 @@
+use std::time::Duration;
+
 use http::header::{CONTENT_TYPE, HeaderName};
-use http::{HeaderValue, Response};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use crate::{Reason, Rejection, Responder};
 
@@ -35,6 +37,32 @@ const PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 #[derive(Debug, Clone, Copy, Default)]
 pub struct GrpcStatus;
 
+/// The status of a response. One of gRPC is 200 whatever has come of the call; where `grpc-status` is among its headers, that tells, in the terms of HTTP as `google.rpc.Code` has them.
+pub(super) fn status_of<B>(response: &Response<B>) -> StatusCode {
+    let Some(code) = response.headers().get(STATUS) else { return response.status() };
+    match code.as_bytes() {
+        b"0" => StatusCode::OK,
+        b"1" => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
+        b"3" | b"9" | b"11" => StatusCode::BAD_REQUEST,
+        b"4" => StatusCode::GATEWAY_TIMEOUT,
+        b"5" => StatusCode::NOT_FOUND,
+        b"6" | b"10" => StatusCode::CONFLICT,
+        b"7" => StatusCode::FORBIDDEN,
+        b"8" => StatusCode::TOO_MANY_REQUESTS,
+        b"12" => StatusCode::NOT_IMPLEMENTED,
+        b"14" => StatusCode::SERVICE_UNAVAILABLE,
+        b"16" => StatusCode::UNAUTHORIZED,
+        // Unknown, internal, lost data; and what is none of its codes.
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// How long a gRPC service asks to wait (gRFC A6). What is no time, as `-1`, asks not to come again: for ever.
+pub(super) fn pushback(fields: &HeaderMap) -> Option<Duration> {
+    let millis = fields.get(PUSHBACK)?.to_str().ok().and_then(|millis| millis.parse().ok());
+    Some(millis.map_or(Duration::MAX, Duration::from_millis))
+}
+
 impl<B: Default> Responder<Response<B>> for GrpcStatus {
     fn respond(&self, rejection: &Rejection) -> Response<B> {
         let mut response = Response::new(B::default());
@@ -58,5 +86,47 @@ impl<B: Default> Responder<Response<B>> for GrpcStatus {
             fields.insert(PUSHBACK, u32::try_from(millis).unwrap_or(u32::MAX).min(i32::MAX.unsigned_abs()).into());
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_the_terms_of_http() {
+        assert_eq!(status_of(&Response::builder().status(404).body(()).expect("a response")), 404);
+        for (code, expected) in [
+            ("0", 200),
+            ("1", 499),
+            ("2", 500),
+            ("3", 400),
+            ("4", 504),
+            ("5", 404),
+            ("6", 409),
+            ("7", 403),
+            ("8", 429),
+            ("9", 400),
+            ("10", 409),
+            ("11", 400),
+            ("12", 501),
+            ("13", 500),
+            ("14", 503),
+            ("15", 500),
+            ("16", 401),
+            ("17", 500),
+            ("fine", 500),
+        ] {
+            assert_eq!(status_of(&Response::builder().header(STATUS, code).body(()).expect("a response")), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_for_ever() {
+        let asked = |value: &'static str| pushback(&HeaderMap::from_iter([(PUSHBACK, HeaderValue::from_static(value))]));
+        assert_eq!(pushback(&HeaderMap::new()), None);
+        assert_eq!(asked("250"), Some(Duration::from_millis(250)));
+        assert_eq!(asked("0"), Some(Duration::ZERO));
+        assert_eq!(["-1", "soon", ""].map(asked), [Some(Duration::MAX); 3]);
     }
 }

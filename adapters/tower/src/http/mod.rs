@@ -16,4 +16,4 @@ pub use key::{ForwardedFor, Header, PeerAddress};
 pub use replay::{AttemptNumber, Idempotent, is_idempotent};
 pub use retry_after::retry_after;
 pub use status::HttpStatus;
-pub use transient::{EveryError, NotRejected, Overloads, RetryErrors, ServerErrors, Transient};
+pub use transient::{EveryError, Overloads, RetryErrors, ServerErrors, Transient};

@@ -5,10 +5,11 @@ use aplomb::retry::Rules;
 use aplomb::{Judge, adaptive_limit, circuit_breaker, hedge};
 use http::{Response, StatusCode};
 
+use super::grpc::{pushback, status_of};
 use super::retry_after;
-use crate::Refusal;
+use crate::{LetThrough, Reason, Refusal};
 
-/// Rules of a retry that look at the response: 429, 502, 503 and 504 are retried, and every [error](Transient::errors) of the service; when, the response may say itself by `Retry-After`, in both its forms. One that is no time away, `0` or a date that has passed, says nothing: the backoff holds, so that neither a service that asks for no pause nor a clock that is fast switches it off.
+/// Rules of a retry that look at the response: 429, 502, 503 and 504 are retried, and of gRPC `RESOURCE_EXHAUSTED`, `UNAVAILABLE` and `DEADLINE_EXCEEDED`, as [`ServerErrors`] tells them; and every [error](Transient::errors) of the service. When, the response may say itself by `Retry-After`, in both its forms, or `grpc-retry-pushback-ms`. One that is no time away, `0` or a date that has passed, says nothing: the backoff holds, so that neither a service that asks for no pause nor a clock that is fast switches it off.
 ///
 /// A response that asks for more [patience](Transient::patience) than there is, 60 s unless said otherwise, is not retried but handed on: to come sooner than it says would be no use. (To come sooner all the same, set [`Retry::retry_after_max`](aplomb::Retry::retry_after_max).)
 ///
@@ -49,11 +50,12 @@ impl<V: Copy> Transient<V> {
     ///
     /// ```
     /// use aplomb_tokio::prelude::*;
-    /// use aplomb_tower::http::{Idempotent, NotRejected, ServerErrors, Transient};
-    /// use aplomb_tower::{CircuitBreakerLayer, RetryLayer};
+    /// use aplomb_tower::http::{EveryError, Idempotent, ServerErrors, Transient};
+    /// use aplomb_tower::{CircuitBreakerLayer, LetThrough, RetryLayer};
     /// use tower::ServiceBuilder;
     ///
-    /// static RETRY: Retry<Exponential, Transient<NotRejected>> = Retry::new().rules(Transient::new().errors(NotRejected));
+    /// static RETRY: Retry<Exponential, Transient<LetThrough<EveryError>>> =
+    ///     Retry::new().rules(Transient::new().errors(LetThrough(EveryError)));
     /// static BREAKER: CircuitBreaker<Consecutive, Constant, ServerErrors> = CircuitBreaker::consecutive(5).judged_by(ServerErrors);
     ///
     /// let layers = ServiceBuilder::new()
@@ -93,7 +95,7 @@ impl<V> fmt::Debug for Transient<V> {
     }
 }
 
-/// Which errors of a service are retried. Every `Fn(&E) -> bool` says so.
+/// Which errors of a service are retried. Every `Fn(&E) -> bool` says so; [`LetThrough`] leaves alone what the layer right below has rejected, as a breaker that is open.
 pub trait RetryErrors<E> {
     /// Whether that one is.
     fn retries(&self, error: &E) -> bool;
@@ -115,13 +117,10 @@ impl<E> RetryErrors<E> for EveryError {
     }
 }
 
-/// All but rejections by the pattern right below, as by a breaker that is open.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NotRejected;
-
-impl<E: Refusal> RetryErrors<E> for NotRejected {
-    fn retries(&self, error: &E) -> bool {
-        !error.is_rejected()
+impl<X: Refusal, V: RetryErrors<X::Inner>> RetryErrors<X> for LetThrough<V> {
+    fn retries(&self, error: &X) -> bool {
+        let by_layer = || matches!(error.reason(), Reason::TimedOut | Reason::Lost);
+        error.inner().map_or_else(by_layer, |inner| self.0.retries(inner))
     }
 }
 
@@ -129,7 +128,7 @@ impl<B, E, V: RetryErrors<E>> Rules<Response<B>, E> for Transient<V> {
     fn retries(&mut self, outcome: Result<&Response<B>, &E>) -> bool {
         match outcome {
             Err(error) => self.errors.retries(error),
-            Ok(response) => is_transient(response.status()) && self.asked_by(response).is_none_or(|time| time <= self.patience),
+            Ok(response) => is_transient(status_of(response)) && self.asked_by(response).is_none_or(|time| time <= self.patience),
         }
     }
 
@@ -140,7 +139,7 @@ impl<B, E, V: RetryErrors<E>> Rules<Response<B>, E> for Transient<V> {
 
 impl<V> Transient<V> {
     fn asked_by<B>(&self, response: &Response<B>) -> Option<Duration> {
-        retry_after(response.headers(), (self.now)())
+        retry_after(response.headers(), (self.now)()).or_else(|| pushback(response.headers()))
     }
 }
 
@@ -152,6 +151,8 @@ const fn is_transient(status: StatusCode) -> bool {
 }
 
 /// What counts as a failure of an HTTP service, for a breaker or a hedge: errors, and statuses from 500 on. All else is a success, a 404 too: the service did answer.
+///
+/// A service of gRPC answers all with 200. Of a response with `grpc-status` among its headers, as most have that fail, that is what counts, in the terms of HTTP as `google.rpc.Code` has them: `UNAVAILABLE` is 503. What fails when its response has begun says so in trailers, which come later.
 ///
 /// 429 says that there were too many calls, and not how the service is. For a breaker it counts as nothing; a hedge makes no more of them, and ends with it. So it is with what a layer right below has rejected, within [`LetThrough`](crate::LetThrough).
 ///
@@ -179,7 +180,7 @@ pub struct ServerErrors;
 impl<B, E> Judge<Response<B>, E, circuit_breaker::Verdict> for ServerErrors {
     fn judge(&self, outcome: Result<&Response<B>, &E>) -> circuit_breaker::Verdict {
         use circuit_breaker::Verdict;
-        match outcome.map(Response::status) {
+        match outcome.map(status_of) {
             Err(_) => Verdict::Failure,
             Ok(status) if status.is_server_error() => Verdict::Failure,
             Ok(StatusCode::TOO_MANY_REQUESTS) => Verdict::Ignored,
@@ -191,7 +192,7 @@ impl<B, E> Judge<Response<B>, E, circuit_breaker::Verdict> for ServerErrors {
 impl<B, E> Judge<Response<B>, E, hedge::Verdict> for ServerErrors {
     fn judge(&self, outcome: Result<&Response<B>, &E>) -> hedge::Verdict {
         use hedge::Verdict;
-        match outcome.map(Response::status) {
+        match outcome.map(status_of) {
             Err(_) => Verdict::Failure,
             Ok(status) if status.is_server_error() => Verdict::Failure,
             Ok(StatusCode::TOO_MANY_REQUESTS) => Verdict::Fatal,
@@ -200,7 +201,7 @@ impl<B, E> Judge<Response<B>, E, hedge::Verdict> for ServerErrors {
     }
 }
 
-/// What is a sign of overload of an HTTP service, for an adaptive limit: 429, 503 and 504. Errors, and all other statuses from 500 on, count as nothing: the service broke off, at whatever point. All else is measured, a 404 too.
+/// What is a sign of overload of an HTTP service, for an adaptive limit: 429, 503 and 504, or what gRPC has for those, as [`ServerErrors`] tells it. Errors, and all other statuses from 500 on, count as nothing: the service broke off, at whatever point. All else is measured, a 404 too.
 ///
 /// # Examples
 ///
@@ -221,7 +222,7 @@ pub struct Overloads;
 impl<B, E> Judge<Response<B>, E, adaptive_limit::Verdict> for Overloads {
     fn judge(&self, outcome: Result<&Response<B>, &E>) -> adaptive_limit::Verdict {
         use adaptive_limit::Verdict;
-        match outcome.map(Response::status) {
+        match outcome.map(status_of) {
             Ok(StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT) => {
                 Verdict::Overload
             }
