@@ -37,7 +37,7 @@ pub(crate) enum What {
     Stalls,
     /// It answers each request with an error, at once.
     Fails,
-    /// It works with that share of its speed.
+    /// It works with so many hundredths of its speed.
     Slows(f64),
 }
 
@@ -46,7 +46,7 @@ impl fmt::Display for What {
         match self {
             Self::Stalls => f.write_str("stalls"),
             Self::Fails => f.write_str("answers with errors"),
-            Self::Slows(share) => write!(f, "works at {} % of its speed", share * 100.0),
+            Self::Slows(percent) => write!(f, "works at {percent} % of its speed"),
         }
     }
 }
@@ -57,7 +57,7 @@ impl What {
             Self::Stalls => 0.0,
             // What waits already is worked on.
             Self::Fails => 1.0,
-            Self::Slows(share) => share,
+            Self::Slows(percent) => percent / 100.0,
         }
     }
 }
@@ -159,7 +159,7 @@ mod tests {
     fn work_stands_still_and_slows_with_the_service() {
         let troubles = vec![
             Trouble { when: ms(100)..ms(200), what: What::Stalls },
-            Trouble { when: ms(200)..ms(300), what: What::Slows(0.5) },
+            Trouble { when: ms(200)..ms(300), what: What::Slows(50.0) },
         ];
         let backend = Backend::new(ability(troubles), 1);
         for (begins, work, done) in

@@ -44,12 +44,21 @@ pub(crate) struct Figures {
     pub(crate) requests_per_call: f64,
     /// The most requests in a step, a second.
     pub(crate) peak: f64,
-    /// That of calls that succeeded and began before the first trouble.
-    pub(crate) p99_before: Duration,
-    /// That of all calls that succeeded.
-    pub(crate) p99: Duration,
-    /// How long after the last trouble it was normal again, if it was.
-    pub(crate) recovered: Option<Duration>,
+    /// That of calls that succeeded and began before the first trouble, if any did.
+    pub(crate) p99_before: Option<Duration>,
+    /// That of all calls that succeeded, if any did.
+    pub(crate) p99: Option<Duration>,
+    /// When it was normal again; none if there were too few calls to tell, or nothing succeeded before the trouble either.
+    pub(crate) recovered: Option<Recovered>,
+}
+
+/// When it was normal again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Recovered {
+    /// So long after the last trouble.
+    After(Duration),
+    /// Not to the end.
+    Never,
 }
 
 impl Tally {
@@ -114,8 +123,8 @@ impl Tally {
             success: self.whole.success().unwrap_or(0.0),
             requests_per_call: ratio(self.whole.requests, self.whole.calls),
             peak: self.rate(peak),
-            p99_before: self.before(trouble).percentile(99).unwrap_or_default(),
-            p99: self.whole.percentile(99).unwrap_or_default(),
+            p99_before: self.before(trouble).percentile(99),
+            p99: self.whole.percentile(99),
             recovered: self.recovered(trouble),
         }
     }
@@ -133,18 +142,21 @@ impl Tally {
     }
 
     /// From the end of the trouble to the first step from which on all are normal, but for one in [`ODD`].
-    fn recovered(&self, trouble: &Range<Duration>) -> Option<Duration> {
+    fn recovered(&self, trouble: &Range<Duration>) -> Option<Recovered> {
         let usual = self.before(trouble).success().unwrap_or(1.0);
         let ends = (1..).map(|number| self.step * number);
         let after = ends.zip(&self.steps).skip_while(|(ends, _)| *ends <= trouble.end);
         let is_normal = |(ends, step): (Duration, &Step)| Some((ends, step.success()? >= NORMAL * usual));
         let after: Vec<(Duration, bool)> = after.filter_map(is_normal).collect();
+        if usual == 0.0 || after.is_empty() {
+            return None;
+        }
         let stays = |from: &usize| {
             let rest = &after[*from..];
             rest[0].1 && rest.iter().filter(|(_, normal)| !normal).count() <= rest.len() / ODD
         };
-        let from = (0..after.len()).find(stays)?;
-        Some(after[from].0.saturating_sub(self.step + trouble.end))
+        let from = (0..after.len()).find(stays);
+        Some(from.map_or(Recovered::Never, |from| Recovered::After(after[from].0.saturating_sub(self.step + trouble.end))))
     }
 }
 
@@ -196,18 +208,28 @@ mod tests {
     #[test]
     fn normal_is_what_was_before_to_the_end() {
         let recovered = |fails: &[(u64, u64)]| tally(fails).figures(&(secs(10)..secs(15))).recovered;
-        assert_eq!(recovered(&[(10, 15)]), Some(secs(0)));
-        assert_eq!(recovered(&[(10, 23)]), Some(secs(8)));
-        assert_eq!(recovered(&[(10, 15), (40, 42)]), Some(secs(27)), "not if it fails again");
-        assert_eq!(recovered(&[(10, 15), (40, 41)]), Some(secs(0)), "but for a moment");
-        assert_eq!(recovered(&[(10, 60)]), None);
+        let after = |time| Some(Recovered::After(secs(time)));
+        assert_eq!(recovered(&[(10, 15)]), after(0));
+        assert_eq!(recovered(&[(10, 23)]), after(8));
+        assert_eq!(recovered(&[(10, 15), (40, 42)]), after(27), "not if it fails again");
+        assert_eq!(recovered(&[(10, 15), (40, 41)]), after(0), "but for a moment");
+        assert_eq!(recovered(&[(10, 60)]), Some(Recovered::Never));
+    }
+
+    #[test]
+    fn what_nobody_can_tell_is_not_told() {
+        let fails = tally(&[(0, 60)]).figures(&(secs(10)..secs(15)));
+        assert_eq!((fails.p99_before, fails.p99, fails.recovered), (None, None, None), "there is no normal");
+        let starts_badly = tally(&[(0, 5)]).figures(&(secs(0)..secs(5)));
+        assert_eq!((starts_badly.p99_before, starts_badly.recovered), (None, Some(Recovered::After(secs(0)))));
+        assert_eq!(tally(&[]).figures(&(secs(59)..secs(60))).recovered, None, "nothing comes after it");
     }
 
     #[test]
     fn figures_are_counted() {
         let figures = tally(&[(10, 40)]).figures(&(secs(10)..secs(15)));
         assert_eq!((figures.success, figures.requests_per_call, figures.peak), (0.5, 1.0, 10.0));
-        assert_eq!((figures.p99_before, figures.p99), (Duration::from_millis(5), Duration::from_millis(5)));
+        assert_eq!((figures.p99_before, figures.p99), (Some(Duration::from_millis(5)), Some(Duration::from_millis(5))));
     }
 
     #[test]

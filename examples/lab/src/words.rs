@@ -7,7 +7,8 @@ pub(crate) fn time(time: Duration) -> String {
     match millis {
         1_000.0.. => format!("{} s", (millis / 10.0).round() / 100.0),
         10.0.. => format!("{millis:.0} ms"),
-        _ => format!("{millis:.1} ms"),
+        0.1.. => format!("{millis:.1} ms"),
+        _ => format!("{:.0} us", millis * 1e3),
     }
 }
 

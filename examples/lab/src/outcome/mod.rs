@@ -12,7 +12,7 @@ pub(crate) use page::write as write_page;
 pub(crate) use table::{print, tell};
 
 use crate::backend::Trouble;
-use crate::tally::{Figures, Step, Tally};
+use crate::tally::{Figures, Recovered, Step, Tally};
 
 /// What was called, and how: the same for all policies.
 #[derive(Debug, Clone)]
@@ -56,11 +56,13 @@ impl<T: Copy> Spread<T> {
         Spread { low: map(self.low), median: map(self.median), high: map(self.high) }
     }
 
-    /// Of at least one value.
-    fn of(mut values: Vec<T>, compare: impl Fn(&T, &T) -> Ordering) -> Option<Self> {
+    /// Of at least one value. Between the two in the middle lies the median.
+    fn of(mut values: Vec<T>, compare: impl Fn(&T, &T) -> Ordering, between: impl Fn(T, T) -> T) -> Option<Self> {
         values.sort_by(compare);
-        let [low, .., high] = values[..] else { return values.first().map(|one| Self { low: *one, median: *one, high: *one }) };
-        Some(Self { low, median: values[values.len() / 2], high })
+        let (low, high) = (*values.first()?, *values.last()?);
+        let [lower, upper] = [(values.len() - 1) / 2, values.len() / 2];
+        let median = if lower == upper { values[lower] } else { between(values[lower], values[upper]) };
+        Some(Self { low, median, high })
     }
 }
 
@@ -71,15 +73,18 @@ impl Outcome {
         Self { name: name.into(), tallies, figures }
     }
 
-    /// A figure, over all runs.
-    pub(crate) fn figure(&self, figure: impl Fn(&Figures) -> f64) -> Option<Spread<f64>> {
-        Spread::of(self.figures.iter().map(figure).collect(), f64::total_cmp)
+    /// A figure, over all runs that have it.
+    pub(crate) fn figure(&self, figure: impl Fn(&Figures) -> Option<f64>) -> Option<Spread<f64>> {
+        Spread::of(self.figures.iter().filter_map(figure).collect(), f64::total_cmp, f64::midpoint)
     }
 
-    /// How long after the trouble it was normal again, over all runs; `None` is never, which is longest.
-    pub(crate) fn recovered(&self) -> Option<Spread<Option<Duration>>> {
-        let never = |recovered: &Option<Duration>| recovered.unwrap_or(Duration::MAX);
-        Spread::of(self.figures.iter().map(|figures| figures.recovered).collect(), |a, b| never(a).cmp(&never(b)))
+    /// When it was normal again, over all runs that tell.
+    pub(crate) fn recovered(&self) -> Option<Spread<Recovered>> {
+        let between = |sooner, later| match (sooner, later) {
+            (Recovered::After(sooner), Recovered::After(later)) => Recovered::After((sooner + later) / 2),
+            _ => Recovered::Never,
+        };
+        Spread::of(self.figures.iter().filter_map(|figures| figures.recovered).collect(), Ord::cmp, between)
     }
 
     /// Something over time, over all runs: for each step its middle, and the spread where there is one.
@@ -87,7 +92,7 @@ impl Outcome {
         let steps = self.tallies.first().map_or(0, |tally| tally.steps().len());
         let spread = |index: usize| {
             let values = self.tallies.iter().filter_map(|tally| value(tally, tally.steps().get(index)?));
-            Spread::of(values.collect(), f64::total_cmp)
+            Spread::of(values.collect(), f64::total_cmp, f64::midpoint)
         };
         let step = self.tallies.first().map_or(Duration::ZERO, Tally::step);
         (0..).zip(0..steps).map(|(number, index): (u32, usize)| (step * number + step / 2, spread(index))).collect()
@@ -96,5 +101,19 @@ impl Outcome {
     /// The calls of all runs.
     pub(crate) fn calls(&self) -> u64 {
         self.tallies.iter().map(|tally| tally.whole().calls()).sum()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::float_cmp, reason = "they are exact")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_median_lies_between_the_two_in_the_middle() {
+        let median = |values: &[f64]| Spread::of(values.to_vec(), f64::total_cmp, f64::midpoint).map(|spread| spread.median);
+        assert_eq!(median(&[]), None);
+        assert_eq!([median(&[3.0]), median(&[3.0, 1.0, 2.0])], [Some(3.0), Some(2.0)]);
+        assert_eq!([median(&[4.0, 2.0]), median(&[9.0, 1.0, 2.0, 4.0])], [Some(3.0); 2]);
     }
 }

@@ -93,13 +93,13 @@ impl Axis {
             let number = self.step * f64::from(line);
             let y = self.y(number);
             let _ = write!(svg, r#"<path class="grid" d="M{LEFT} {y:.1}H{:.1}"/>"#, WIDTH - RIGHT);
-            let _ = write!(svg, r#"<text class="y" x="{:.1}" y="{:.1}">{number}</text>"#, LEFT - 6.0, y + 4.0);
+            let _ = write!(svg, r#"<text class="y" x="{:.1}" y="{:.1}">{}</text>"#, LEFT - 6.0, y + 4.0, decimal(number));
         }
         let between = step(self.time);
         let ticks = (0_u8..).map(|tick| between * f64::from(tick)).take_while(|at| *at <= self.time);
         for at in ticks {
             let x = self.x(Duration::from_secs_f64(at));
-            let _ = write!(svg, r#"<text class="x" x="{x:.1}" y="{:.1}">{at} s</text>"#, HEIGHT - 10.0);
+            let _ = write!(svg, r#"<text class="x" x="{x:.1}" y="{:.1}">{} s</text>"#, HEIGHT - 10.0, decimal(at));
         }
     }
 
@@ -118,6 +118,11 @@ impl Axis {
         }
         path
     }
+}
+
+/// A multiple of a round number, without what binary fractions make of it.
+fn decimal(number: f64) -> f64 {
+    (number * 1e9).round() / 1e9
 }
 
 /// A round number, five of which reach that high.
@@ -140,6 +145,16 @@ mod tests {
         {
             let axis = Axis::new(Duration::from_secs(1), highest);
             assert_eq!((axis.step, axis.lines), (step, lines), "up to {highest}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_as_they_are_meant() {
+        let scene = Scene { told: vec![], rate: 1.0, capacity: 1.0, troubles: vec![], time: Duration::from_secs(1) };
+        let mut svg = String::new();
+        Axis::new(scene.time, 1.0).draw(&mut svg, &scene);
+        for text in [">0<", ">0.6<", ">1<", ">0.6 s<", ">1 s<"] {
+            assert!(svg.contains(text), "{text}: {svg}");
         }
     }
 }

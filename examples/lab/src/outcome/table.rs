@@ -6,6 +6,7 @@ use console::{measure_text_width, style};
 use super::{Outcome, Scene, Spread};
 use crate::figures::ratio;
 use crate::levels::Levels;
+use crate::tally::Recovered;
 use crate::words::time;
 
 /// The figures' names.
@@ -24,20 +25,26 @@ const GLYPHS: u32 = 60;
 /// The figures of a policy as text: the median, and the range where it shows.
 pub(super) fn cells(outcome: &Outcome, scene: &Scene) -> [String; 6] {
     let cell = |figure: Option<Spread<f64>>, show: &dyn Fn(f64) -> String, unit: &str| {
-        figure.map_or_else(String::new, |figure| spread(figure.map(show), unit))
+        figure.map_or_else(|| UNKNOWN.into(), |figure| spread(figure.map(show), unit))
     };
-    let after = |after: Option<Duration>| after.map_or_else(|| NEVER.into(), |after| format!("{:.1}", after.as_secs_f64()));
+    let millis = |time: Option<Duration>| time.map(|time| time.as_secs_f64() * 1e3);
+    let after = |recovered| match recovered {
+        Recovered::After(time) => format!("{:.1}", time.as_secs_f64()),
+        Recovered::Never => NEVER.into(),
+    };
     [
-        cell(outcome.figure(|it| it.success * 100.0), &|percent| format!("{percent:.1}"), " %"),
-        cell(outcome.figure(|it| it.requests_per_call), &|number| format!("{number:.2}"), ""),
-        cell(outcome.figure(|it| it.peak), &|peak| format!("{:.1}", peak / scene.rate), " x"),
-        cell(outcome.figure(|it| it.p99_before.as_secs_f64()), &|seconds| format!("{:.0}", seconds * 1e3), " ms"),
-        cell(outcome.figure(|it| it.p99.as_secs_f64()), &|seconds| format!("{:.0}", seconds * 1e3), " ms"),
-        outcome.recovered().map_or_else(String::new, |recovered| spread(recovered.map(after), " s")),
+        cell(outcome.figure(|it| Some(it.success * 100.0)), &|percent| format!("{percent:.1}"), " %"),
+        cell(outcome.figure(|it| Some(it.requests_per_call)), &|number| format!("{number:.2}"), ""),
+        cell(outcome.figure(|it| Some(it.peak)), &|peak| format!("{:.1}", peak / scene.rate), " x"),
+        cell(outcome.figure(|it| millis(it.p99_before)), &|millis| format!("{millis:.0}"), " ms"),
+        cell(outcome.figure(|it| millis(it.p99)), &|millis| format!("{millis:.0}"), " ms"),
+        outcome.recovered().map_or_else(|| UNKNOWN.into(), |recovered| spread(recovered.map(after), " s")),
     ]
 }
 
 const NEVER: &str = "never";
+/// Nobody can tell.
+const UNKNOWN: &str = "-";
 
 fn spread(Spread { low, median, high }: Spread<String>, unit: &str) -> String {
     let unit = if median == NEVER { "" } else { unit };

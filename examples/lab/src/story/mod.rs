@@ -22,6 +22,7 @@ use service::Service;
 
 use crate::outcome::{self, Outcome};
 use crate::policy::parse_time;
+use crate::tally::Recovered;
 use crate::words::{cannot, time};
 
 /// How long it takes.
@@ -84,17 +85,12 @@ pub(crate) fn run(options: &Options, out: &mut dyn Write) -> Result<(), String> 
 fn conclude(out: &mut dyn Write, outcomes: &[Outcome]) -> std::io::Result<()> {
     writeln!(out, "\n{}", style("When the trouble was over").bold())?;
     for outcome in outcomes {
-        let recovered = outcome.recovered().and_then(|spread| spread.median);
-        let after = recovered.map_or_else(
-            || "it was not normal again to the end".into(),
-            |after| {
-                if after.is_zero() {
-                    "it was normal again at once".into()
-                } else {
-                    format!("it was normal again after {}", time(after))
-                }
-            },
-        );
+        let after = match outcome.recovered().map(|spread| spread.median) {
+            Some(Recovered::After(Duration::ZERO)) => "it was normal again at once".into(),
+            Some(Recovered::After(after)) => format!("it was normal again after {}", time(after)),
+            Some(Recovered::Never) => "it was not normal again to the end".into(),
+            None => "nobody can tell".into(),
+        };
         writeln!(out, "  {after:40} {}", outcome.name)?;
     }
     Ok(())

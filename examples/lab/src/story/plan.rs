@@ -18,7 +18,7 @@ pub(super) const PATIENCE: Duration = Duration::from_millis(250);
 const HICCUPS: (f64, Duration) = (2.0, Duration::from_millis(150));
 
 /// What goes wrong, from which hundredth of the time to which.
-const TROUBLES: [(u32, u32, What); 3] = [(15, 30, What::Slows(0.3)), (30, 38, What::Fails), (38, 50, What::Stalls)];
+const TROUBLES: [(u32, u32, What); 3] = [(15, 30, What::Slows(30.0)), (30, 38, What::Fails), (38, 50, What::Stalls)];
 
 /// Who calls.
 const CUSTOMERS: [&str; 6] = [

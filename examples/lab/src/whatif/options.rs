@@ -115,6 +115,9 @@ impl Options {
         if self.rps * self.time.as_secs_f64() > 1e7 {
             return Err("--rps: more than ten million calls".into());
         }
+        if self.seed.checked_add(self.seeds).is_none() {
+            return Err(format!("--seed: there are no {} seeds from {} on", self.seeds, self.seed));
+        }
         let (capacity, takes, queue, hiccups) = (self.capacity, self.takes, self.queue, self.hiccups);
         Ok(Plan {
             ability: Ability { capacity, takes, queue, hiccups, troubles },
@@ -132,7 +135,7 @@ impl Options {
     }
 
     pub(super) fn seeds(&self) -> Range<u64> {
-        self.seed..self.seed.saturating_add(self.seeds)
+        self.seed..self.seed + self.seeds
     }
 
     pub(super) fn html(&self) -> Option<&Path> {
@@ -170,9 +173,7 @@ fn trouble(text: &str) -> Result<Trouble, String> {
     let what = match how {
         "stall" => What::Stalls,
         "fail" => What::Fails,
-        _ => share(how)
-            .map(|hundredths| What::Slows(hundredths / 100.0))
-            .map_err(|_| "expected stall, fail, or a share of its speed such as 30%")?,
+        _ => share(how).map(What::Slows).map_err(|_| "expected stall, fail, or a share of its speed such as 30%")?,
     };
     Ok(Trouble { when, what })
 }
@@ -203,9 +204,20 @@ mod tests {
     fn troubles_come_one_after_another_and_end() {
         let plan = |line: &[&str]| options(line).and_then(|options| options.plan());
         let sorted = plan(&["--outage", "20s..30s:fail", "--outage", "10s..20s:30%"]).unwrap().ability.troubles;
-        assert_eq!(sorted.iter().map(|trouble| trouble.what).collect::<Vec<_>>(), [What::Slows(0.3), What::Fails]);
+        assert_eq!(sorted.iter().map(|trouble| trouble.what).collect::<Vec<_>>(), [What::Slows(30.0), What::Fails]);
         assert!(plan(&["--outage", "20s..30s", "--outage", "10s..21s"]).unwrap_err().contains("overlap"));
         assert!(plan(&["--outage", "20s..60s"]).unwrap_err().contains("is not over"));
         assert!(plan(&["--outage", "20s..30s:often"]).unwrap_err().contains("expected stall, fail"));
+        assert_eq!(
+            plan(&["--outage", "20s..30s:29%"]).unwrap().ability.troubles[0].what.to_string(),
+            "works at 29 % of its speed"
+        );
+    }
+
+    #[test]
+    fn there_are_as_many_seeds_as_it_is_told() {
+        let plan = |seed: &str| options(&["--seeds", "3", "--seed", seed]).and_then(|options| options.plan());
+        assert!(plan("18446744073709551612").is_ok());
+        assert!(plan("18446744073709551613").unwrap_err().contains("--seed"));
     }
 }
