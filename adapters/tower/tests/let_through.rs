@@ -8,7 +8,7 @@ use aplomb_tokio::adaptive_limit::{self, OnTimeout};
 use aplomb_tokio::circuit_breaker::{AnyError, State, Verdict};
 use aplomb_tokio::hedge::{self, After, NoneFatal};
 use aplomb_tokio::prelude::*;
-use aplomb_tower::http::{EveryError, Idempotent, ServerErrors, Transient};
+use aplomb_tower::http::{EveryError, Idempotent, RetryErrors, ServerErrors, Transient};
 use aplomb_tower::{BulkheadLayer, CircuitBreakerLayer, HedgeLayer, LetThrough, RateLimitLayer, RetryLayer};
 use http::{Request, Response};
 use tower::{ServiceBuilder, ServiceExt, service_fn};
@@ -86,6 +86,11 @@ fn in_the_terms_of_each_pattern() {
     let judged = |outcome: Result<&(), &Below>| -> hedge::Verdict { hedge.judge(outcome) };
     let verdicts = [hedge::Verdict::Fatal, hedge::Verdict::Failure, hedge::Verdict::Failure];
     assert_eq!([&rejected, &late, &failed].map(|error| judged(Err(error))), verdicts);
+
+    let retry = LetThrough(LetThrough(EveryError));
+    assert_eq!([&rejected, &late, &failed].map(|error| retry.retries(error)), [false, true, true]);
+    let senseless: Below = RateLimitError::Config(RateLimiter::new(Rate::per_second(0)).check().unwrap_err());
+    assert!(!retry.retries(&senseless), "nor what makes no sense");
 }
 
 /// That a retry had no budget left for another attempt does not make the last one any better.
