@@ -67,12 +67,15 @@ struct State<A: Algorithm, S: Storage> {
     crowd: Crowd<S::Link>,
     /// The rule, if it has been changed.
     changed: Option<A>,
+    /// When it was changed last.
+    changed_at: Instant,
     waiters: Waiters<S>,
 }
 
 impl<P: Platform, A: Algorithm, S: Storage, O> RateLimiter<P, A, S, O> {
     pub(super) const fn made(clock: P::Clock, algorithm: A, limits: Limits, error: Option<ConfigError>, observer: O) -> Self {
-        let state = State { steady: Steady::new(), taken: A::START, crowd: Crowd::NONE, changed: None, waiters: Waiters::NONE };
+        let (steady, changed_at) = (Steady::new(), Instant::ORIGIN);
+        let state = State { steady, taken: A::START, crowd: Crowd::NONE, changed: None, changed_at, waiters: Waiters::NONE };
         Self { clock, limits, algorithm, outside: Outside::NOTHING, error, state: Shared::new(state), observer }
     }
 }
@@ -269,6 +272,7 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
             rule.take_over(&mut state.taken, state.changed.as_ref().unwrap_or(&self.algorithm), now);
             let most = rule.most();
             let replaced = state.changed.replace(rule);
+            state.changed_at = now;
             state.waiters.refit(&mut state.crowd, most);
             (Ok(self.desk(state, now).reconsider()), replaced)
         });
@@ -340,6 +344,7 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
             waiters: &mut state.waiters,
             steady: state.steady,
             now,
+            returnable_from: state.changed_at,
             lateness: const { lateness(<P::Clock as Clock>::RESOLUTION) },
         }
     }

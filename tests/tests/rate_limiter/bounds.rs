@@ -5,7 +5,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
 use aplomb::rate_limiter::{
-    Acquire, Algorithm, FixedWindow, Permit, Rate, Reservation, SlidingCounter, SlidingWindow, TokenBucket,
+    Acquire, Algorithm, FixedWindow, Permit, Rate, RateLimitError, Reservation, SlidingCounter, SlidingWindow, TokenBucket,
 };
 use aplomb::time::nanos;
 use aplomb_sim::prelude::*;
@@ -21,7 +21,7 @@ type Used = Vec<(u64, u32)>;
 
 type Waiting<'l, A> = (u32, Pin<Box<Acquire<&'l Limiter<A>, ()>>>);
 
-/// Callers come, wait, reserve, leave and give back at random.
+/// Callers come, wait, reserve, leave and give back at random. Where the rule changes, nobody reserves, since that keeps the instant that it was told by another one.
 struct World<'l, A: Algorithm> {
     limiter: &'l Limiter<A>,
     rng: Rng,
@@ -29,11 +29,13 @@ struct World<'l, A: Algorithm> {
     reserved: Vec<Reservation<'l, Limiter<A>>>,
     held: Vec<(u64, Permit<&'l Limiter<A>>)>,
     used: Used,
+    /// One after another, if it changes.
+    rules: &'l [A],
 }
 
-impl<'l, A: Algorithm> World<'l, A> {
-    fn new(limiter: &'l Limiter<A>, seed: u64) -> Self {
-        Self { limiter, rng: Rng::with_seed(seed), waiting: vec![], reserved: vec![], held: vec![], used: vec![] }
+impl<'l, A: Algorithm + Copy> World<'l, A> {
+    fn new(limiter: &'l Limiter<A>, rules: &'l [A], seed: u64) -> Self {
+        Self { limiter, rng: Rng::with_seed(seed), waiting: vec![], reserved: vec![], held: vec![], used: vec![], rules }
     }
 
     fn take_one<T>(rng: &mut Rng, from: &mut Vec<T>) -> Option<T> {
@@ -52,7 +54,10 @@ impl<'l, A: Algorithm> World<'l, A> {
             }
             3 | 4 => self.waiting.push((n, Box::pin(self.limiter.acquire(n)))),
             5 => drop(Self::take_one(&mut self.rng, &mut self.waiting)),
-            6 => self.reserved.extend(self.limiter.reserve(n)),
+            6 => match self.rng.choice(self.rules) {
+                Some(rule) => self.limiter.set_rate(*rule).unwrap(),
+                None => self.reserved.extend(self.limiter.reserve(n)),
+            },
             7 => {
                 let ended = Self::take_one(&mut self.rng, &mut self.reserved);
                 self.used
@@ -76,8 +81,10 @@ impl<'l, A: Algorithm> World<'l, A> {
         let Self { waiting, used, .. } = self;
         while let Some(index) = waiting.iter_mut().position(|(n, waits)| match waits.as_mut().poll(cx) {
             Poll::Ready(permit) => {
-                used.push((now(), *n));
-                permit.unwrap();
+                match permit {
+                    Ok(_) => used.push((now(), *n)),
+                    Err(error) => assert!(matches!(error, RateLimitError::TooManyPermits { .. }), "{error}"),
+                }
                 true
             }
             Poll::Pending => false,
@@ -104,12 +111,12 @@ const fn ns(nanos: u64) -> core::time::Duration {
 }
 
 /// `most` permits in so many nanoseconds, any two instants included.
-fn check<A: Algorithm + Copy>(name: &str, rule: A, most: impl Fn(u64) -> u64) {
+fn check<A: Algorithm + Copy>(name: &str, rule: A, rules: &[A], most: impl Fn(u64) -> u64) {
     for seed in seeds(1_500) {
         let used = aplomb_sim::block_on(async {
             let limiter = Limiter::with_clock(SimClock, rule);
             aplomb_sim::sleep(ns(10_000)).await;
-            let mut world = World::new(&limiter, seed);
+            let mut world = World::new(&limiter, rules, seed);
             for _ in 0..60 {
                 world.step(rule.most()).await;
             }
@@ -129,13 +136,28 @@ fn check<A: Algorithm + Copy>(name: &str, rule: A, most: impl Fn(u64) -> u64) {
 #[test]
 fn no_stretch_of_time_has_more_than_the_rule_says() {
     let rate = Rate::new(5, ns(1_000));
-    check("bucket", TokenBucket::new(rate), |time| 5 + (time + 1) * 5 / 1_000);
+    check("bucket", TokenBucket::new(rate), &[], |time| 5 + (time + 1) * 5 / 1_000);
     // What a reservation is told is right to a nanosecond for each who stands before it.
-    check("bucket of fractions", TokenBucket::new(Rate::new(3, ns(1_000))).burst(7), |time| 7 + (time + 20) * 3 / 1_000);
-    check("sliding window", SlidingWindow::<Heap>::new(rate), |time| 5 * (time / 1_000 + 1));
+    check("bucket of fractions", TokenBucket::new(Rate::new(3, ns(1_000))).burst(7), &[], |time| 7 + (time + 20) * 3 / 1_000);
+    check("sliding window", SlidingWindow::<Heap>::new(rate), &[], |time| 5 * (time / 1_000 + 1));
     let by_windows = |time| if time < 1_000 { 10 } else { 5 * (time / 1_000 + 2) };
-    check("fixed window", FixedWindow::new(rate), by_windows);
-    check("sliding counter", SlidingCounter::new(rate), by_windows);
+    check("fixed window", FixedWindow::new(rate), &[], by_windows);
+    check("sliding counter", SlidingCounter::new(rate), &[], by_windows);
+}
+
+/// Of several rules, no more than the most generous of them says.
+#[test]
+fn nor_where_the_rule_changes() {
+    let rate = |permits| Rate::new(permits, ns(1_000));
+    let bucket = |permits: u32, burst| TokenBucket::new(rate(permits)).burst(burst);
+    check("bucket", bucket(5, 5), &[bucket(5, 5), bucket(1, 5), bucket(3, 2)], |time| 5 + (time + 1) * 5 / 1_000);
+    let window = |permits| SlidingWindow::<Heap>::new(rate(permits));
+    check("sliding window", window(5), &[window(5), window(1), window(3)], |time| 5 * (time / 1_000 + 1));
+    let by_windows = |time| if time < 1_000 { 10 } else { 5 * (time / 1_000 + 2) };
+    let window = |permits| FixedWindow::new(rate(permits));
+    check("fixed window", window(5), &[window(5), window(1), window(3)], by_windows);
+    let counter = |permits| SlidingCounter::new(rate(permits));
+    check("sliding counter", counter(5), &[counter(5), counter(1), counter(3)], by_windows);
 }
 
 /// One who has reserved, and looks how long it would take, has cost nobody anything.

@@ -152,9 +152,49 @@ fn keys_come_and_go() {
         assert!(users.forget(&7));
         KeyedRateLimiter::give_back(permit, &7);
         assert!(users.is_empty());
+        aplomb_sim::sleep(ns(1)).await;
         let permit = users.try_acquire(&7, 1).unwrap();
         assert!(users.try_acquire(&8, 1).is_err(), "the table is full");
         KeyedRateLimiter::give_back(permit, &7);
         assert!(users.try_acquire(&8, 1).is_ok());
+    });
+}
+
+/// What has dripped in by a quick rate, a slow one does not know of.
+#[test]
+fn nothing_comes_back_that_was_taken_by_another_rule() {
+    aplomb_sim::block_on(async {
+        let limiter: RateLimiter = RateLimiter::with_burst(Rate::per_second(10), 5);
+        let users: KeyedRateLimiter<u8> = KeyedRateLimiter::with_burst(Rate::per_second(10), 5);
+        let (permit, of_user) = (limiter.try_acquire(2).unwrap(), users.try_acquire(&7, 2).unwrap());
+        aplomb_sim::sleep(ms(500)).await;
+        // The bucket is full again.
+        limiter.try_acquire(3).unwrap();
+        users.try_acquire(&7, 3).unwrap();
+        limiter.set_rate(Rate::per_second(1)).unwrap();
+        users.set_rate(Rate::per_second(1)).unwrap();
+        permit.give_back();
+        KeyedRateLimiter::give_back(of_user, &7);
+        assert_eq!((limiter.snapshot().available, users.snapshot(&7).available), (2, 2));
+        // By the rule of now, as ever.
+        limiter.try_acquire(2).unwrap().give_back();
+        KeyedRateLimiter::give_back(users.try_acquire(&7, 2).unwrap(), &7);
+        assert_eq!((limiter.snapshot().available, users.snapshot(&7).available), (2, 2));
+    });
+}
+
+/// Whoever forgets a key gives all of its permits back with that, and they come back once.
+#[test]
+fn nothing_comes_back_of_a_key_that_was_forgotten() {
+    aplomb_sim::block_on(async {
+        for hold in [0, 5] {
+            let users: KeyedRateLimiter<u8> = KeyedRateLimiter::new(Rate::per_day(1));
+            let permit = users.try_acquire(&7, 1).unwrap();
+            aplomb_sim::sleep(secs(hold)).await;
+            assert!(users.forget(&7));
+            users.try_acquire(&7, 1).unwrap();
+            KeyedRateLimiter::give_back(permit, &7);
+            assert!(users.try_acquire(&7, 1).is_err(), "one a day");
+        }
     });
 }

@@ -15,6 +15,8 @@ pub(super) struct Shard<K, A: Algorithm, S: Storage> {
     pub(super) table: Table<K, Known<A, S::Link>, S>,
     /// The rule, if it has been changed.
     changed: Option<A>,
+    /// What was taken before is not given back: the rule has been changed since, or a key forgotten.
+    returnable_from: Instant,
     /// Which change it was: of two that come at once, the later one stands in all shards.
     change: u64,
     /// Of the keys where somebody runs or waits.
@@ -67,6 +69,7 @@ impl<K, A: Algorithm + Copy, S: Storage> Shard<K, A, S> {
         steady: Steady::new(),
         table: Table::new(),
         changed: None,
+        returnable_from: Instant::ORIGIN,
         change: 0,
         crowds: Crowds::new(),
         waiters: Waiters::NONE,
@@ -94,6 +97,7 @@ impl<K, A: Algorithm + Copy, S: Storage> Shard<K, A, S> {
             waiters: &mut self.waiters,
             steady: self.steady,
             now,
+            returnable_from: self.returnable_from,
             lateness: house.lateness,
         };
         let result = act(&mut desk);
@@ -194,9 +198,13 @@ impl<K, A: Algorithm + Copy, S: Storage> Shard<K, A, S> {
         }
     }
 
-    /// Forgets a key, if nobody uses its line.
+    /// Forgets a key, if nobody uses its line. All that was taken of its permits comes back with that, and does so only once.
     pub(super) fn forget(&mut self, index: usize) -> Forgotten<K, A, S> {
-        if self.table.get_mut(index)?.value.crowd.is_some() { None } else { self.remove(index) }
+        if self.table.get_mut(index)?.value.crowd.is_some() {
+            return None;
+        }
+        self.returnable_from = self.steady.latest().saturating_add_nanos(1);
+        self.remove(index)
     }
 
     fn remove(&mut self, index: usize) -> Forgotten<K, A, S> {
@@ -216,6 +224,7 @@ impl<K, A: Algorithm + Copy, S: Storage> Shard<K, A, S> {
             return;
         }
         self.change = change;
+        self.returnable_from = self.returnable_from.max(now);
         let from = self.changed.replace(rule).unwrap_or(*house.algorithm);
         for (_, entry) in self.table.iter_mut() {
             rule.take_over(&mut entry.value.taken, &from, now);

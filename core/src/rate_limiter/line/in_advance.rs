@@ -103,6 +103,9 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
 
     /// Permits come back that were taken then, and not used. The waker of whoever is first, who may be able to go sooner.
     pub(in crate::rate_limiter) fn take_back(&mut self, permits: u32, taken: Instant) -> Option<Waker> {
+        if taken < self.returnable_from {
+            return None;
+        }
         self.algorithm.give_back(self.taken, self.now, permits, taken);
         self.reconsider()
     }
