@@ -80,6 +80,32 @@ fn a_panic_drops_the_rest_and_goes_through() {
     let _ = std::panic::take_hook();
 }
 
+/// Also when it is the one that has panicked, at its first poll, and keeps what it held: it is no `async` block.
+#[test]
+fn one_that_panics_at_once_is_dropped_with_the_rest() {
+    fn check<P: Platform>(bad: u32) {
+        let dropped = Cell::new(0);
+        let operation = |item: u32| {
+            let guard = Guard(&dropped);
+            poll_fn(move |_| {
+                let _held = &guard;
+                assert!(item != bad, "wanted");
+                Poll::<Result<u32, ()>>::Pending
+            })
+        };
+        let mut run = Box::pin(Parallel::<P, _, _, _>::of_items(0..10, 4, operation).into_future());
+        let polled = catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending()));
+        assert!(polled.is_err());
+        assert_eq!(dropped.get(), bad + 1);
+    }
+    std::panic::set_hook(Box::new(|_| {}));
+    for bad in 0..4 {
+        check::<Tokio>(bad);
+        check::<Embassy>(bad);
+    }
+    let _ = std::panic::take_hook();
+}
+
 #[test]
 fn one_among_a_thousand_is_polled_when_it_is_woken() {
     let wakers = Rc::new(RefCell::new(vec![None::<Waker>; 1_000]));

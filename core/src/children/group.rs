@@ -90,7 +90,8 @@ impl<F, T, C: Children, S: PinnedStorage> FutureGroup<F, T, C, S> {
     /// Drops all futures, also if one of them panics at that.
     pub fn clear(self: Pin<&mut Self>) {
         clear_at_panic(self, Self::clear, |mut group| {
-            for slot in 0..group.entries.as_slice().len() {
+            // One that has panicked at its first poll may lie behind the last entry.
+            for slot in 0..=group.entries.as_slice().len() {
                 let mut this = group.as_mut().project();
                 if let Some(mut place) = this.places.as_mut().place(slot)
                     && place.is_some()
