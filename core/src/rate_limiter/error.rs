@@ -24,12 +24,12 @@ use crate::config::ConfigError;
 pub enum RateLimitError<E = Infallible> {
     /// The permits are not there now, and this caller does not wait.
     Limited {
-        /// When they will be, if nobody comes before; `None` if the rule can't tell, or that depends on a call that runs.
+        /// When they will be, if nobody comes before; while others wait, at the earliest, since by a window it depends on how those fit in. `None` if the rule can't tell, or that depends on a call that runs.
         retry_after: Option<Duration>,
     },
     /// The permits are not there before the deadline.
     Deadline {
-        /// When they will be, if none of those who wait leaves; `None` if the rule can't tell, or that depends on a call that runs.
+        /// When they will be at the earliest, if none of those who wait leaves; `None` if the rule can't tell, or that depends on a call that runs.
         retry_after: Option<Duration>,
     },
     /// More than there can ever be at once.
@@ -45,7 +45,7 @@ pub enum RateLimitError<E = Infallible> {
     QueueFull {
         /// How many are taken. In place, whoever has reserved has one until it is used, and whoever waits until it is polled when its turn has come.
         waiting: u32,
-        /// When the permits will be there, if none of those who wait leaves; `None` if the rule can't tell, or that depends on a call that runs.
+        /// When the permits will be there at the earliest, if none of those who wait leaves; `None` if the rule can't tell, or that depends on a call that runs.
         retry_after: Option<Duration>,
     },
     /// There is no room for another key: as many are there as may be, and each is in use. Of a table in shards, that is so in the key's shard; others may have room.

@@ -186,7 +186,7 @@ impl<P: Platform, A: Algorithm, S: Storage, O> RateLimiter<P, A, S, O> {
         self
     }
 
-    /// How many callers may wait; the next one ends at once, with [`QueueFull`](super::RateLimitError::QueueFull). Zero is legal: nobody waits then. Default: as many as the storage has room for. On the heap that is no bound, and memory is taken for each; set it.
+    /// How many callers may wait, with the reservations behind them; the next one ends at once, with [`QueueFull`](super::RateLimitError::QueueFull). Zero is legal: nobody waits then. Default: as many as the storage has room for. On the heap that is no bound, and memory is taken for each; set it.
     ///
     /// # Examples
     ///
