@@ -4,10 +4,13 @@
 mod checkers;
 
 use std::future::Future;
+use std::marker::PhantomData;
 use std::pin::{Pin, pin};
+use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 
 use aplomb::edge::Stream;
+use aplomb::pool::{Spawn, Stopped, Task};
 use aplomb::{JobSet, Pool, PoolError};
 use checkers::{Loom, Shuttle};
 
@@ -39,6 +42,59 @@ fn a_job_that_leaves_while_it_is_called_hands_its_place_on() {
     check(drop);
     check(|mut waits| {
         let _ = waits.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    });
+}
+
+/// An executor that keeps a task until somebody comes to it, and only puts down that its handle has been dropped.
+#[derive(Default)]
+struct Later(Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>);
+
+struct Handle<T>(PhantomData<T>);
+
+impl<T> Future for Handle<T> {
+    type Output = Result<T, Stopped>;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Pending
+    }
+}
+
+impl<T> Task for Handle<T> {
+    fn detach(self) {}
+}
+
+impl Spawn for Later {
+    type Task<T: Send + 'static> = Handle<T>;
+
+    fn spawn<F: Future<Output: Send> + Send + 'static>(&self, future: F) -> Handle<F::Output> {
+        *self.0.lock().unwrap() = Some(Box::pin(async { drop(future.await) }));
+        Handle(PhantomData)
+    }
+}
+
+/// The handle of a job is dropped on one thread, while another one polls its task, and the place before it becomes free: it has left, or it has run.
+#[test]
+fn a_job_whose_handle_is_dropped_while_its_task_is_polled_is_counted_once() {
+    loom::model(|| {
+        let pool: &'static Pool<Loom> = Box::leak(Box::new(Pool::new(1)));
+        let runs = job_in(pool, std::future::pending());
+        let executor = Later::default();
+        let handle = pool.run(|| std::future::ready(Ok::<u32, u32>(1))).spawn_on(&executor);
+        let mut next = job_in(pool, std::future::ready(Ok(7)));
+        let mut task = executor.0.into_inner().unwrap().unwrap();
+        let polls = loom::thread::spawn(move || {
+            let _ = task.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            task
+        });
+        let drops = loom::thread::spawn(move || drop(handle));
+        drop(runs);
+        drops.join().unwrap();
+        let task = polls.join().unwrap();
+        assert_eq!(next.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(7)), "nobody lets it start");
+        drop(task);
+        let now = pool.snapshot();
+        // Of three jobs, the first one was dropped while it ran.
+        assert!(now.is_idle() && now.completed + now.cancelled == 3, "{now:?}");
     });
 }
 
