@@ -1,13 +1,20 @@
 //! The keyed rate limiter: what it forgets and what never, while keys come, wait and go.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
+use std::cell::Cell;
 use std::collections::HashMap;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::{Context, Waker};
 
 use aplomb::key::FoldHash;
-use aplomb::rate_limiter::{Algorithm, KeyedRateLimiter, Permit, Rate, RateLimitError, Refused, Reservation, TokenBucket};
+use aplomb::rate_limiter::{
+    Algorithm, FixedWindow, KeyedRateLimiter, Permit, Rate, RateLimitError, Refused, Reservation, TokenBucket,
+};
 use aplomb::time::{ms, secs};
-use aplomb::{Deadline, Heap, Inline, Instant, Platform, Storage};
+use aplomb::{ConfigError, Deadline, Heap, Inline, Instant, Platform, Storage};
 use aplomb_sim::{Explore, Sim, SimClock};
 use aplomb_tokio::Tokio;
 use futures_lite::future::poll_once;
@@ -376,5 +383,82 @@ fn a_smaller_burst_tells_all_who_wait_for_more() {
             assert_eq!(aplomb_sim::now(), Instant::ORIGIN, "at once");
             drop(goes);
         }
+    });
+}
+
+/// A rule of one's own that panics once leaves the line of its key as it stands.
+#[test]
+fn a_rule_that_panics_leaves_the_queue_of_its_key() {
+    thread_local! {
+        static PANICS: Cell<bool> = const { Cell::new(false) };
+    }
+
+    #[derive(Clone, Copy)]
+    struct Fragile(FixedWindow);
+
+    impl Algorithm for Fragile {
+        type State = <FixedWindow as Algorithm>::State;
+        const START: Self::State = FixedWindow::START;
+
+        fn try_take(&self, state: &mut Self::State, now: Instant, n: u32) -> Result<(), Refused> {
+            assert!(!PANICS.get(), "on purpose");
+            self.0.try_take(state, now, n)
+        }
+
+        fn reserve(&self, state: &mut Self::State, now: Instant, not_before: Instant, n: u32) -> Option<Instant> {
+            self.0.reserve(state, now, not_before, n)
+        }
+
+        fn give_back(&self, state: &mut Self::State, now: Instant, n: u32, at: Instant) {
+            self.0.give_back(state, now, n, at);
+        }
+
+        fn not_before(&self, state: &Self::State, now: Instant, ahead: u64, n: u32) -> Instant {
+            self.0.not_before(state, now, ahead, n)
+        }
+
+        fn reserves_late(&self) -> bool {
+            true
+        }
+
+        fn available(&self, state: &Self::State, now: Instant) -> u32 {
+            self.0.available(state, now)
+        }
+
+        fn most(&self) -> u32 {
+            self.0.most()
+        }
+
+        fn renewed_at(&self, state: &Self::State) -> Instant {
+            self.0.renewed_at(state)
+        }
+
+        fn take_over(&self, state: &mut Self::State, from: &Self, now: Instant) {
+            self.0.take_over(state, &from.0, now);
+        }
+
+        fn config_error(&self) -> Option<ConfigError> {
+            self.0.config_error()
+        }
+    }
+
+    aplomb_sim::block_on(async {
+        let rule = Fragile(FixedWindow::new(Rate::per_second(1)));
+        let users = KeyedRateLimiter::<Sim, u8, Fragile>::with_clock(SimClock, rule);
+        users.try_acquire(&7, 1).unwrap();
+        // It stands in the queue until somebody comes after it.
+        let reserved = users.reserve(&7, 1).unwrap();
+        PANICS.set(true);
+        let mut panics = pin!(users.acquire(&7, 1));
+        assert!(catch_unwind(AssertUnwindSafe(|| panics.as_mut().poll(&mut Context::from_waker(Waker::noop())))).is_err());
+        PANICS.set(false);
+        drop(reserved);
+        assert_eq!(users.snapshot(&7).waiting, 0);
+        let mut waits = pin!(users.acquire(&7, 1));
+        assert!(poll_once(waits.as_mut()).await.is_none());
+        let last = users.reserve(&7, 1).unwrap();
+        assert_eq!((aplomb_sim::now(), last.at()), (at(0), at(2_000)));
+        waits.await.unwrap();
+        assert_eq!(aplomb_sim::now(), at(1_000));
     });
 }

@@ -1,9 +1,11 @@
 //! The lines of many keys, behind one lock.
 
+use core::pin::Pin;
 use core::task::Waker;
 
 use super::crowds::{Crowds, Place};
 use crate::config::ConfigError;
+use crate::panicking::clear_at_panic;
 use crate::rate_limiter::algorithm::{Algorithm, Refused};
 use crate::rate_limiter::line::{Crowd, Desk, Limits, Waiters};
 use crate::storage::Storage;
@@ -58,6 +60,23 @@ pub(super) struct House<'l, A> {
     pub(super) capacity: usize,
 }
 
+/// Those of a line, while something is done with it.
+struct Lent<'s, S: Storage> {
+    crowd: Crowd<S::Link>,
+    crowds: &'s mut Crowds<S>,
+    /// Where they are, if there are any.
+    link: &'s mut Option<S::Link>,
+    /// Where their key is.
+    index: usize,
+}
+
+impl<S: Storage> Lent<'_, S> {
+    fn put_back(self: Pin<&mut Self>) {
+        let Self { crowd, crowds, link, index } = self.get_mut();
+        **link = crowds.set(**link, *crowd, *index);
+    }
+}
+
 /// What came of doing something with a line, and where its callers are found again, if there are any.
 pub(super) struct Served<R, L> {
     pub(super) result: R,
@@ -86,29 +105,31 @@ impl<K, A: Algorithm + Copy, S: Storage> Shard<K, A, S> {
         now: Instant,
         act: impl FnOnce(&mut Desk<'_, A, S>) -> R,
     ) -> Option<Served<R, S::Link>> {
-        let known = &mut self.table.get_mut(index)?.value;
+        let Known { taken, crowd: link } = &mut self.table.get_mut(index)?.value;
         let algorithm = self.changed.as_ref().unwrap_or(house.algorithm);
-        let mut crowd = self.crowds.get(known.crowd);
-        let mut desk = Desk {
-            algorithm,
-            limits: house.limits,
-            taken: &mut known.taken,
-            crowd: &mut crowd,
-            waiters: &mut self.waiters,
-            steady: self.steady,
-            now,
-            returnable_from: self.returnable_from,
-            lateness: house.lateness,
-        };
-        let result = act(&mut desk);
-        if known.crowd.is_none() && crowd.is_none() {
+        let mut lent = Lent { crowd: self.crowds.get(*link), crowds: &mut self.crowds, link, index };
+        // A rule of the caller's own may panic.
+        let result = clear_at_panic(Pin::new(&mut lent), Lent::put_back, |lent| {
+            act(&mut Desk {
+                algorithm,
+                limits: house.limits,
+                taken,
+                crowd: &mut lent.get_mut().crowd,
+                waiters: &mut self.waiters,
+                steady: self.steady,
+                now,
+                returnable_from: self.returnable_from,
+                lateness: house.lateness,
+            })
+        });
+        if lent.link.is_none() && lent.crowd.is_none() {
             return Some(Served { result, crowd: None });
         }
-        known.crowd = self.crowds.set(known.crowd, crowd, index);
-        if known.crowd.is_none() {
-            self.renewals.lower(index, algorithm.renewed_at(&known.taken));
+        Pin::new(&mut lent).put_back();
+        if link.is_none() {
+            self.renewals.lower(index, algorithm.renewed_at(taken));
         }
-        let crowd = known.crowd.and_then(|link| self.crowds.place(link));
+        let crowd = link.and_then(|link| self.crowds.place(link));
         Some(Served { result, crowd })
     }
 

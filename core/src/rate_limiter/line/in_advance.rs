@@ -32,8 +32,9 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
                 }
                 By::Reservation | By::Ended => {}
             }
-            let (permits, as_of) = (self.no_longer_asks(&ask), self.as_of(&ask));
+            let (permits, as_of) = (ask.counted(self.algorithm.most()), self.as_of(&ask));
             let is_charged = self.algorithm.reserve(self.taken, self.now.min(as_of), as_of, permits).is_some();
+            self.no_longer_asks(&ask);
             if ask.by == By::Ended {
                 _ = self.waiters.slab.pop_front(&mut self.crowd.queue);
                 continue;

@@ -342,12 +342,11 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
         removed.waker
     }
 
-    /// One has left the queue. Says how many permits it stood for.
-    fn no_longer_asks(&mut self, ask: &Ask) -> u32 {
+    /// One has left the queue, or has its permits.
+    fn no_longer_asks(&mut self, ask: &Ask) {
         let permits = ask.counted(self.algorithm.most());
         self.crowd.asked = self.crowd.asked.saturating_sub(u64::from(permits));
         self.crowd.callers = self.crowd.callers.saturating_sub(u32::from(ask.by == By::Caller));
-        permits
     }
 
     /// A waiter goes without its permits. Its waker comes back, and that of whoever is first now.
