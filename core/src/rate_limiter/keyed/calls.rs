@@ -340,7 +340,7 @@ where
         }
     }
 
-    /// Changes the rule of all keys from now on, as [`RateLimiter::set_rate`](crate::RateLimiter::set_rate) does. It goes through all of them, a shard at a time.
+    /// Changes the rule of all keys from now on, as [`RateLimiter::set_rate`](crate::RateLimiter::set_rate) does. It goes through all of them, a shard at a time. A key that is as good as new by one rule may be forgotten, and is new by the next: where bursts or periods become smaller and large again at once, it may have all of its permits anew.
     ///
     /// # Errors
     ///
