@@ -67,15 +67,15 @@ struct State<A: Algorithm, S: Storage> {
     crowd: Crowd<S::Link>,
     /// The rule, if it has been changed.
     changed: Option<A>,
-    /// When it was changed last.
-    changed_at: Instant,
+    /// What was taken before is not given back: it was by another rule.
+    returnable_from: Instant,
     waiters: Waiters<S>,
 }
 
 impl<P: Platform, A: Algorithm, S: Storage, O> RateLimiter<P, A, S, O> {
     pub(super) const fn made(clock: P::Clock, algorithm: A, limits: Limits, error: Option<ConfigError>, observer: O) -> Self {
-        let (steady, changed_at) = (Steady::new(), Instant::ORIGIN);
-        let state = State { steady, taken: A::START, crowd: Crowd::NONE, changed: None, changed_at, waiters: Waiters::NONE };
+        let (steady, returnable_from) = (Steady::new(), Instant::ORIGIN);
+        let state = State { steady, taken: A::START, crowd: Crowd::NONE, changed: None, returnable_from, waiters: Waiters::NONE };
         Self { clock, limits, algorithm, outside: Outside::NOTHING, error, state: Shared::new(state), observer }
     }
 }
@@ -209,7 +209,7 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
     /// Takes `n` permits in advance, behind all who wait (whom it goes through), and says from when on they may be used. [`max_concurrent`](RateLimiter::max_concurrent) does not concern it: if those before it are held up by calls that run,
     /// it keeps the instant that was told, and may then come in one burst with theirs. If some before it leave, it keeps its instant too, as in Go's `x/time/rate`: for those behind it, its permits are taken at that instant, and what a bucket would hold by then beyond its burst is lost to them.
     ///
-    /// Given back, a reservation makes way for those who come later as far as the rule remembers: one that nobody came after was never taken (by a window, if there was a place in the queue for it); else a bucket's until later ones rest on it, or one that comes later than it could; and by windows only that of the newest window or instant.
+    /// Given back, a reservation makes way for those who come later as far as the rule remembers: one that nobody came after was never taken (by a window, if there was a place in the queue for it); else a bucket's until later ones rest on it, or one that comes later than it could; and by windows only that of the newest window or instant. Once the [rule has changed](RateLimiter::set_rate), what was taken by the one before stays taken.
     ///
     /// # Errors
     ///
@@ -272,7 +272,7 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
             rule.take_over(&mut state.taken, state.changed.as_ref().unwrap_or(&self.algorithm), now);
             let most = rule.most();
             let replaced = state.changed.replace(rule);
-            state.changed_at = now;
+            state.returnable_from = now.saturating_add_nanos(1);
             state.waiters.refit(&mut state.crowd, most);
             (Ok(self.desk(state, now).reconsider()), replaced)
         });
@@ -344,7 +344,7 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
             waiters: &mut state.waiters,
             steady: state.steady,
             now,
-            returnable_from: state.changed_at,
+            returnable_from: state.returnable_from,
             lateness: const { lateness(<P::Clock as Clock>::RESOLUTION) },
         }
     }

@@ -74,7 +74,7 @@ impl<L: Lines> Drop for Reservation<'_, L> {
         let next = self.lines.with(self.spot, self.lines.clock().now(), |desk| {
             // It has come to its instant, even if a clock that is coarser than its timer does not say so yet.
             let at = if self.has_come { desk.now } else { self.made.at };
-            desk.give_back(self.permits, at, self.made.key)
+            desk.give_back(self.permits, at, &self.made)
         });
         wake(next.flatten());
     }

@@ -177,6 +177,7 @@ fn nothing_comes_back_that_was_taken_by_another_rule() {
         KeyedRateLimiter::give_back(of_user, &7);
         assert_eq!((limiter.snapshot().available, users.snapshot(&7).available), (2, 2));
         // By the rule of now, as ever.
+        aplomb_sim::sleep(ns(1)).await;
         limiter.try_acquire(2).unwrap().give_back();
         KeyedRateLimiter::give_back(users.try_acquire(&7, 2).unwrap(), &7);
         assert_eq!((limiter.snapshot().available, users.snapshot(&7).available), (2, 2));
@@ -196,5 +197,25 @@ fn nothing_comes_back_of_a_key_that_was_forgotten() {
             KeyedRateLimiter::give_back(permit, &7);
             assert!(users.try_acquire(&7, 1).is_err(), "one a day");
         }
+    });
+}
+
+/// What was reserved by a slow rate has dripped in again by a quick one, long before its instant.
+#[test]
+fn nothing_comes_back_that_was_reserved_by_another_rule() {
+    aplomb_sim::block_on(async {
+        let limiter: RateLimiter = RateLimiter::new(Rate::per_second(5));
+        let users: KeyedRateLimiter<u8> = KeyedRateLimiter::new(Rate::per_second(5));
+        limiter.try_acquire(5).unwrap();
+        users.try_acquire(&7, 5).unwrap();
+        let (reserved, of_user) = (limiter.reserve(5).unwrap(), users.reserve(&7, 5).unwrap());
+        let quick = TokenBucket::new(Rate::per_second(500)).burst(5);
+        limiter.set_rate(quick).unwrap();
+        users.set_rate(quick).unwrap();
+        aplomb_sim::sleep(ms(500)).await;
+        limiter.try_acquire(5).unwrap();
+        users.try_acquire(&7, 5).unwrap();
+        drop((reserved, of_user));
+        assert_eq!((limiter.snapshot().available, users.snapshot(&7).available), (0, 0));
     });
 }

@@ -245,7 +245,7 @@ impl<K, A: Algorithm + Copy, S: Storage> Shard<K, A, S> {
             return;
         }
         self.change = change;
-        self.returnable_from = self.returnable_from.max(now);
+        self.returnable_from = now.saturating_add_nanos(1);
         let from = self.changed.replace(rule).unwrap_or(*house.algorithm);
         for (_, entry) in self.table.iter_mut() {
             rule.take_over(&mut entry.value.taken, &from, now);

@@ -14,6 +14,8 @@ pub(in crate::rate_limiter) struct InAdvance<L> {
     pub(in crate::rate_limiter) at: Instant,
     /// Its place in the queue, if others wait.
     pub(in crate::rate_limiter) key: Option<Key<L>>,
+    /// When that was.
+    made: Instant,
 }
 
 /// What is taken for later, or comes back.
@@ -94,7 +96,7 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
 
     const fn hold(&mut self, at: Instant, key: Option<Key<S::Link>>) -> InAdvance<S::Link> {
         self.crowd.held = self.crowd.held.saturating_add(1);
-        InAdvance { at, key }
+        InAdvance { at, key, made: self.now }
     }
 
     /// When the permits of one whose turn comes now are taken.
@@ -122,11 +124,11 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
         &mut self,
         mut permits: u32,
         at: Instant,
-        key: Option<Key<S::Link>>,
+        made: &InAdvance<S::Link>,
     ) -> Option<Waker> {
         self.crowd.held = self.crowd.held.saturating_sub(1);
         let is_used = at <= self.now;
-        if let Some(key) = key {
+        if let Some(key) = made.key {
             if !self.waiters.slab.is_granted(key) {
                 // Nothing has been taken for it yet; what it has used all the same is taken in its turn.
                 match self.waiters.slab.get_mut(key) {
@@ -138,7 +140,7 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
             }
             permits = self.waiters.slab.remove(&mut self.crowd.queue, key).map_or(0, |removed| removed.payload.permits);
         }
-        if is_used || permits == 0 {
+        if is_used || permits == 0 || made.made < self.returnable_from {
             return None;
         }
         self.algorithm.give_back(self.taken, self.now, permits, at);
