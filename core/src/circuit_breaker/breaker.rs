@@ -1,11 +1,10 @@
 use core::fmt;
 
-use super::changed::Changed;
 use super::circuit::{Circuit, Ticket};
 use super::error::BreakerError;
 use super::gate::Gate;
 use super::judge::AnyError;
-use super::machine::{Epoch, Forced, Machine, Rejected, Terms};
+use super::machine::{Epoch, Machine, Rejected, Terms};
 use super::outside::Outside;
 use super::permit::Permit;
 use super::run::Run;
@@ -91,57 +90,6 @@ impl<P: Platform, T: Trip, B: Backoff<State: Copy>, J, S: Storage, O> CircuitBre
             self.outside.set_out(&inner.machine, &inner.steady);
             result
         })
-    }
-
-    /// Waits until it is in another state than at this future's first poll, and ends with that.
-    ///
-    /// Its time is watched too: it ends with [`State::HalfOpen`] as soon as a probe would be let through. Of several changes in a row, it tells the last one.
-    ///
-    /// # Errors
-    ///
-    /// [`BreakerError::QueueFull`], at once, if `S` has no room for another who waits.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use aplomb::circuit_breaker::State;
-    /// use aplomb_sim::prelude::*;
-    ///
-    /// static API: CircuitBreaker = CircuitBreaker::consecutive(1).open_for(secs(5));
-    ///
-    /// aplomb_sim::block_on(async {
-    ///     API.permit()?.failure();
-    ///     assert_eq!(API.changed().await?, State::HalfOpen);
-    ///     assert_eq!(aplomb_sim::now().as_nanos(), 5_000_000_000);
-    ///     Ok::<_, BreakerError>(())
-    /// }).unwrap();
-    /// ```
-    pub const fn changed(&self) -> Changed<'_, P, T, B, J, S, O> {
-        Changed::new(self, None)
-    }
-
-    /// As [`changed`](CircuitBreaker::changed), and ends at once if it is not in that state now: for a loop that follows it, and misses nothing but what was over before it looked.
-    ///
-    /// # Errors
-    ///
-    /// As [`changed`](CircuitBreaker::changed).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use aplomb_sim::prelude::*;
-    ///
-    /// async fn watch(api: &CircuitBreaker) -> Result<(), BreakerError> {
-    ///     let mut state = api.state();
-    ///     loop {
-    ///         state = api.changed_from(state).await?;
-    ///         eprintln!("the circuit is {state}");
-    ///     }
-    /// }
-    /// # let _ = watch;
-    /// ```
-    pub const fn changed_from(&self, state: State) -> Changed<'_, P, T, B, J, S, O> {
-        Changed::new(self, Some(state))
     }
 
     /// What the next call would find: a breaker whose time has passed is half-open, though no call has come yet. Looking changes nothing.
@@ -305,52 +253,8 @@ where
         }
     }
 
-    /// Rejects all calls from now on, until it is told otherwise.
-    ///
-    /// The calls under way don't count, nor do they after any other of these verbs.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use aplomb::circuit_breaker::State;
-    /// use aplomb_sim::prelude::*;
-    ///
-    /// aplomb_sim::block_on(async {
-    ///     let api: CircuitBreaker = CircuitBreaker::consecutive(5);
-    ///     api.force_open();
-    ///     assert_eq!(api.permit().unwrap_err(), BreakerError::Open { retry_after: None });
-    ///     api.force_closed();
-    ///     assert_eq!(api.state(), State::Closed);
-    /// });
-    /// ```
-    pub fn force_open(&self) {
-        self.force(|machine| machine.force(Forced::Open));
-    }
-
-    /// Closes it now, with nothing on record, as if its probes had succeeded.
-    pub fn force_closed(&self) {
-        self.force(|machine| machine.force(Forced::Closed));
-    }
-
-    /// Lets all calls through from now on and counts none, until it is told otherwise.
-    pub fn disable(&self) {
-        self.force(|machine| machine.force(Forced::Disabled));
-    }
-
-    /// Makes it as new: closed, with nothing on record, its [counts](Snapshot) at zero.
-    pub fn reset(&self) {
-        self.force(Machine::reset);
-    }
-
-    fn force(&self, act: impl FnOnce(&mut Machine<T, B>)) {
-        // One that makes no sense lets nothing through, whatever is said.
-        if self.terms.config_error().is_none() {
-            self.act(None, |machine, _, _| act(machine));
-        }
-    }
-
     /// Does something with the machine, and tells whoever has to know.
-    fn act<R>(
+    pub(super) fn act<R>(
         &self,
         read: Option<Instant>,
         act: impl FnOnce(&mut Machine<T, B>, &Terms<T, B>, &mut Time<'_, P::Clock>) -> R,

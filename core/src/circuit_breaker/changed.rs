@@ -18,6 +18,59 @@ use crate::storage::Storage;
 use crate::sync::wait_list::{Full, Key, Turn};
 use crate::time::{Clock, Instant};
 
+impl<P: Platform, T: Trip, B: Backoff<State: Copy>, J, S: Storage, O> CircuitBreaker<P, T, B, J, S, O> {
+    /// Waits until it is in another state than at this future's first poll, and ends with that.
+    ///
+    /// Its time is watched too: it ends with [`State::HalfOpen`] as soon as a probe would be let through. Of several changes in a row, it tells the last one.
+    ///
+    /// # Errors
+    ///
+    /// [`BreakerError::QueueFull`], at once, if `S` has no room for another who waits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb::circuit_breaker::State;
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static API: CircuitBreaker = CircuitBreaker::consecutive(1).open_for(secs(5));
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     API.permit()?.failure();
+    ///     assert_eq!(API.changed().await?, State::HalfOpen);
+    ///     assert_eq!(aplomb_sim::now().as_nanos(), 5_000_000_000);
+    ///     Ok::<_, BreakerError>(())
+    /// }).unwrap();
+    /// ```
+    pub const fn changed(&self) -> Changed<'_, P, T, B, J, S, O> {
+        Changed::new(self, None)
+    }
+
+    /// As [`changed`](CircuitBreaker::changed), and ends at once if it is not in that state now: for a loop that follows it, and misses nothing but what was over before it looked.
+    ///
+    /// # Errors
+    ///
+    /// As [`changed`](CircuitBreaker::changed).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// async fn watch(api: &CircuitBreaker) -> Result<(), BreakerError> {
+    ///     let mut state = api.state();
+    ///     loop {
+    ///         state = api.changed_from(state).await?;
+    ///         eprintln!("the circuit is {state}");
+    ///     }
+    /// }
+    /// # let _ = watch;
+    /// ```
+    pub const fn changed_from(&self, state: State) -> Changed<'_, P, T, B, J, S, O> {
+        Changed::new(self, Some(state))
+    }
+}
+
 pin_project! {
     /// Waits until a breaker is in another state; made by [`CircuitBreaker::changed`] and [`CircuitBreaker::changed_from`].
     ///

@@ -66,6 +66,7 @@ mod breaker;
 mod changed;
 mod circuit;
 mod error;
+mod forced;
 mod gate;
 mod judge;
 mod keyed;
