@@ -10,10 +10,10 @@ use core::task::Waker;
 #[inline]
 pub(crate) fn clear_at_panic<T, R>(
     holder: Pin<&mut T>,
-    clear: impl FnOnce(Pin<&mut T>),
+    clear: impl FnOnce(Pin<&mut T>) + Copy,
     act: impl FnOnce(Pin<&mut T>) -> R,
 ) -> R {
-    let mut at_panic = AtPanic { holder, clear: Some(clear) };
+    let mut at_panic = AtPanic { holder, clear };
     let result = act(at_panic.holder.as_mut());
     forget(at_panic);
     result
@@ -30,15 +30,15 @@ fn wake_rest(mut next: Pin<&mut (impl FnMut() -> Option<Waker> + Unpin)>) {
     }
 }
 
-struct AtPanic<'h, T, C: FnOnce(Pin<&mut T>)> {
+/// Dropped in few steps, so that this is compiled in line even where a panic unwinds: whose address is passed on there lies in memory, and goes through it on every way.
+struct AtPanic<'h, T, C: FnOnce(Pin<&mut T>) + Copy> {
     holder: Pin<&'h mut T>,
-    clear: Option<C>,
+    clear: C,
 }
 
-impl<T, C: FnOnce(Pin<&mut T>)> Drop for AtPanic<'_, T, C> {
+impl<T, C: FnOnce(Pin<&mut T>) + Copy> Drop for AtPanic<'_, T, C> {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(clear) = self.clear.take() {
-            clear(self.holder.as_mut());
-        }
+        (self.clear)(self.holder.as_mut());
     }
 }

@@ -1,11 +1,12 @@
 use core::fmt;
+use core::time::Duration;
 
 use super::circuit::{Circuit, Ticket};
 use super::error::BreakerError;
 use super::gate::Gate;
 use super::judge::AnyError;
 use super::machine::{Epoch, Machine, Rejected, Terms};
-use super::outside::Outside;
+use super::outside::{Outside, Undecided};
 use super::permit::Permit;
 use super::run::Run;
 use super::state::{Change, Event, Snapshot, State};
@@ -309,16 +310,21 @@ where
         self.observer.observe(&Event::Changed { from, to });
     }
 
-    // Kept out of line, so that the way through a closed one is short.
-    #[inline(never)]
-    fn admit_or_reject(&self) -> Result<Ticket, BreakerError> {
-        match self.outside.reject(&self.clock) {
-            Some(rejected) => Err(self.rejected(rejected)),
-            None => self.admit_under_lock(),
-        }
+    /// When a call that is rejected may come again, where that is known.
+    ///
+    /// # Errors
+    ///
+    /// Whether it is rejected is decided under the lock.
+    // Kept out of line, so that the way through a closed one is short; what it returns has room in two registers.
+    #[cfg_attr(target_has_atomic = "64", inline(never))]
+    fn reject(&self) -> Result<Option<Duration>, Undecided> {
+        let retry_after = self.outside.reject(&self.clock)?;
+        self.observer.observe(&Event::Rejected { retry_after });
+        Ok(retry_after)
     }
 
     #[cold]
+    #[inline(never)]
     fn admit_under_lock(&self) -> Result<Ticket, BreakerError> {
         if let Some(error) = self.terms.config_error() {
             return Err(BreakerError::Config(error));
@@ -351,6 +357,16 @@ where
         error
     }
 
+    // Kept out of line, so that a permit is dropped in few steps, for the reason that `AtPanic` has.
+    #[cold]
+    #[inline(never)]
+    fn forget(&self, epoch: Epoch) {
+        // A call that a closed breaker let through leaves no trace.
+        if !self.gate.has_let_through_since(epoch) {
+            self.act(None, |machine, _, _| machine.abandon(epoch));
+        }
+    }
+
     #[inline(never)]
     fn record(&self, ticket: Ticket, failed: bool) {
         let (call, read) = self.terms.ended(ticket, failed, &self.clock);
@@ -360,11 +376,6 @@ where
         {
             next = Some(self.terms.draw(last, P::random));
         }
-    }
-
-    #[cold]
-    fn forget(&self, epoch: Epoch) {
-        self.act(None, |machine, _, _| machine.abandon(epoch));
     }
 }
 
@@ -387,7 +398,10 @@ where
     fn admit(&self) -> Result<Ticket, BreakerError> {
         match self.gate.pass() {
             Some(epoch) => Ok(self.terms.stamp(epoch, &self.clock)),
-            None => self.admit_or_reject(),
+            None => match self.reject() {
+                Ok(retry_after) => Err(BreakerError::Open { retry_after }),
+                Err(Undecided) => self.admit_under_lock(),
+            },
         }
     }
 
@@ -405,10 +419,7 @@ where
 
     #[inline]
     fn abandon(&self, ticket: Ticket) {
-        // A call that a closed breaker let through leaves no trace.
-        if self.gate.pass() != Some(ticket.epoch) {
-            self.forget(ticket.epoch);
-        }
+        self.forget(ticket.epoch);
     }
 }
 

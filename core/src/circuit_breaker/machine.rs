@@ -79,30 +79,28 @@ impl<T, B: Backoff> Terms<T, B> {
 
 /// Between two changes of state, and before which no call that ends now has begun.
 ///
-/// Calls are stamped with it. It has 30 bits: a call would have to outlast a billion changes to be taken for another.
+/// Calls are stamped with it. It has 30 bits: a call would have to outlast a billion changes to be taken for another. Below them it has two that are set, for what a [gate](super::gate) says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Epoch(NonZeroU32);
 
 impl Epoch {
-    const MASK: u32 = (1 << 30) - 1;
-
-    pub(super) const fn from_bits(bits: u32) -> Self {
-        // A bit above the others, so that none is zero.
-        Self(NonZeroU32::MIN.saturating_add(Self::MASK).saturating_add(bits & Self::MASK))
-    }
-
-    pub(super) const fn bits(self) -> u32 {
-        self.0.get() & Self::MASK
-    }
+    const BELOW: u32 = 3;
+    const FIRST: Self = Self(NonZeroU32::MIN.saturating_add(Self::BELOW - 1));
 
     /// As a number, which is not zero.
     pub(super) const fn number(self) -> u32 {
         self.0.get()
     }
 
-    const fn next(self) -> Self {
-        Self::from_bits(self.bits().wrapping_add(1))
+    /// That of such a number, whatever the two bits below are.
+    #[inline]
+    pub(super) fn of_number(number: u32) -> Self {
+        Self(NonZeroU32::MIN | number | Self::BELOW)
+    }
+
+    fn next(self) -> Self {
+        Self::of_number(self.number().wrapping_add(Self::BELOW + 1))
     }
 }
 
@@ -139,15 +137,8 @@ pub(super) enum Rejected {
 }
 
 impl<T: Trip, B: Backoff<State: Copy>> Machine<T, B> {
-    pub(super) const NEW: Self = Self {
-        phase: Phase::Closed,
-        epoch: Epoch::from_bits(0),
-        record: T::START,
-        place: None,
-        pause: 0,
-        opened: 0,
-        rejected: 0,
-    };
+    pub(super) const NEW: Self =
+        Self { phase: Phase::Closed, epoch: Epoch::FIRST, record: T::START, place: None, pause: 0, opened: 0, rejected: 0 };
 
     /// A call has come. The stamp that it gets is given back by [`record`](Machine::record) or [`abandon`](Machine::abandon).
     ///

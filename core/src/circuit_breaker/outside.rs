@@ -1,8 +1,10 @@
-use super::machine::{Machine, Rejected};
+use core::time::Duration;
+
+use super::machine::Machine;
 use super::trip::Trip;
 use crate::backoff::Backoff;
 use crate::sync::{ConstInit, Word};
-use crate::time::{Clock, Instant, LATE_READING, Steady};
+use crate::time::{Clock, Instant, LATE_READING, Steady, duration};
 
 /// Until when calls are rejected, outside the lock: there, a call is rejected by exchanging one word for another, by which it is counted.
 ///
@@ -16,30 +18,37 @@ pub(super) struct Outside<W> {
     latest: W,
 }
 
+/// Whether a call is rejected is decided under the lock.
+pub(super) struct Undecided;
+
 const ROOM: u64 = u32::MAX as u64;
 
 impl<W: Word> Outside<W> {
     pub(super) const NOTHING: Self =
         Self { room: <W as ConstInit>::INIT, until: <W as ConstInit>::INIT, latest: <W as ConstInit>::INIT };
 
-    /// Rejects a call; or not, if that is decided under the lock.
+    /// Rejects a call, and says when it may come again, where that is known.
+    ///
+    /// # Errors
+    ///
+    /// Whether it is rejected is decided under the lock.
     #[allow(clippy::inline_always, reason = "a call of it costs as much as it does")]
     #[inline(always)]
-    pub(super) fn reject<C: Clock>(&self, clock: &C) -> Option<Rejected> {
+    pub(super) fn reject<C: Clock>(&self, clock: &C) -> Result<Option<Duration>, Undecided> {
         let mut word = self.room.get();
         if word & ROOM == 0 {
-            return None;
+            return Err(Undecided);
         }
         let until = Instant::from_nanos(self.until.get());
-        let left = if until.is_never() { u64::MAX } else { self.left(until, clock)? };
+        let left = if until.is_never() { None } else { Some(self.left(until, clock).ok_or(Undecided)?) };
         // Others are counted meanwhile; or it is decided anew.
         while let Err(newer) = self.room.exchange(word, word - 1) {
             if newer & ROOM == 0 || newer & !ROOM != word & !ROOM {
-                return None;
+                return Err(Undecided);
             }
             word = newer;
         }
-        Some(Rejected::Open { left })
+        Ok(left.map(duration))
     }
 
     /// For how many nanoseconds more, if its time is not over.

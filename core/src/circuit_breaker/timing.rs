@@ -23,6 +23,12 @@ impl<C: Clock> Time<'_, C> {
     }
 }
 
+/// Kept out of line, so that calls that are not timed go a short way.
+#[inline(never)]
+fn read<C: Clock>(clock: &C) -> Instant {
+    clock.now()
+}
+
 impl<T: Trip, B> Terms<T, B> {
     /// Whether it matters how long a call takes.
     #[inline]
@@ -33,7 +39,7 @@ impl<T: Trip, B> Terms<T, B> {
     /// What a call that goes through is stamped with.
     #[inline]
     pub(super) fn stamp<C: Clock>(&self, epoch: Epoch, clock: &C) -> Ticket {
-        Ticket { epoch, began: if self.times_calls() { clock.now() } else { Instant::ORIGIN } }
+        Ticket { epoch, began: if self.times_calls() { read(clock) } else { Instant::ORIGIN } }
     }
 
     /// How a call has ended, and what the clock said, if that had to be known.
