@@ -62,8 +62,8 @@ pub(crate) struct Terms<B> {
 #[derive(Debug)]
 pub(crate) struct AttemptLoop<S> {
     attempt: u32,
-    /// The attempts that don't count any more, because the backoff has begun anew since.
-    forgiven: u32,
+    /// The first one that counts: those before it don't any more, because the backoff has begun anew since.
+    first: u32,
     /// None while there is nothing to remember: a first attempt without limits in time leaves it so.
     past: Option<Past<S>>,
 }
@@ -115,7 +115,8 @@ pub(crate) enum Stop {
 
 impl<S> AttemptLoop<S> {
     pub(crate) const fn new() -> Self {
-        Self { attempt: 0, forgiven: 0, past: None }
+        // Were all of it zero, it would be filled in one way and moved in another, and whoever moves it would wait for that.
+        Self { attempt: 0, first: 1, past: None }
     }
 
     /// The number of the present attempt; the first is 1.
@@ -178,13 +179,13 @@ impl<S> AttemptLoop<S> {
         if let Some(now) = noted {
             past.note(now);
             if now.nanos_since(past.attempt_began) >= limits.reset_after {
-                self.forgiven = attempt.saturating_sub(1);
+                self.first = attempt;
                 past.place = None;
             }
             past.attempt_began = Instant::MAX;
         }
         let is_limited = limits.max_attempts != Limits::FOREVER;
-        if is_limited && attempt.saturating_sub(self.forgiven) >= limits.max_attempts {
+        if is_limited && attempt.saturating_sub(self.first) >= limits.max_attempts.saturating_sub(1) {
             return Err(Stop::Exhausted);
         }
         let (place, rng) = past.place.get_or_insert_with(|| (terms.backoff.start(), None));

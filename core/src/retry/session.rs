@@ -12,7 +12,7 @@ use crate::alarm::Alarm;
 use crate::attempts::{AttemptLoop, Pause, Stop};
 use crate::backoff::Backoff;
 use crate::config::ConfigError;
-use crate::platform::Platform;
+use crate::platform::{Platform, SMALL};
 use crate::time::{Clock, Instant, lateness};
 use crate::timeout::TimeoutError;
 
@@ -63,7 +63,20 @@ impl<Q: AsPolicy, R, E> Session<Q, R, E> {
     /// What is wrong with it.
     #[inline]
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        if self.attempts.attempt() == 0 { self.policy.policy().check() } else { Ok(()) }
+        if self.attempts.attempt() > 0 {
+            return Ok(());
+        }
+        let checked = self.policy.policy().check();
+        if SMALL {
+            return checked;
+        }
+        // An error that there might be is not carried along the way of policies that make sense.
+        if checked.is_ok() { Ok(()) } else { self.check_apart() }
+    }
+
+    #[cold]
+    fn check_apart(&self) -> Result<(), ConfigError> {
+        self.policy.policy().check()
     }
 
     /// An attempt starts; if it is a retry, that is spent.
