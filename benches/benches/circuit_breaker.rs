@@ -1,6 +1,6 @@
 //! Circuit breakers around operations that succeed, and around none, beside recloser, failsafe and tower-resilience.
 
-use std::future::{Future, ready};
+use std::future::ready;
 use std::hint::black_box;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use aplomb_tokio::circuit_breaker::Permit;
 use aplomb_tokio::prelude::*;
 use aplomb_tower::CircuitBreakerLayer;
-use benches::{Group, YieldOnce, call, in_two_threads, poll_to_end};
+use benches::{Group, YieldOnce, call, in_two_threads, poll_to_end, succeeds};
 use failsafe::futures::CircuitBreaker as _;
 use recloser::{AsyncRecloser, Recloser};
 use tower::{Layer, service_fn};
@@ -32,10 +32,6 @@ static RECLOSER_OPEN: LazyLock<AsyncRecloser> = LazyLock::new(|| {
     }
     AsyncRecloser::from(recloser)
 });
-
-fn succeeds() -> impl Future<Output = Outcome> {
-    ready(Ok(black_box(7)))
-}
 
 fn failsafe_consecutive() -> impl failsafe::futures::CircuitBreaker + Clone + Send + Sync {
     let backoff = failsafe::backoff::constant(Duration::from_secs(100_000));
@@ -64,16 +60,16 @@ fn main() {
 
 fn closed() {
     let (failsafe, other) = (failsafe_consecutive(), failsafe_consecutive());
-    let service = service_fn(|()| succeeds());
+    let service = service_fn(|()| succeeds!()());
     let mut tower = CircuitBreakerLayer::new(&LAST_CALLS).layer(service);
     let mut resilience = resilience().layer(service);
     Group::new("breaker, closed, an operation that is ready")
-        .member("aplomb, consecutive", || CONSECUTIVE.run(succeeds))
-        .member("bare operation", succeeds)
-        .member("aplomb, last 100 calls", || LAST_CALLS.run(succeeds))
-        .member("aplomb, consecutive, by key", || KEYED.run(&7, succeeds))
-        .member("recloser, last 100 calls", || RECLOSER.call(succeeds()))
-        .member("failsafe, consecutive", move || failsafe.call(succeeds()))
+        .member("aplomb, consecutive", || CONSECUTIVE.run(succeeds!()))
+        .member("bare operation", succeeds!())
+        .member("aplomb, last 100 calls", || LAST_CALLS.run(succeeds!()))
+        .member("aplomb, consecutive, by key", || KEYED.run(&7, succeeds!()))
+        .member("recloser, last 100 calls", || RECLOSER.call(succeeds!()()))
+        .member("failsafe, consecutive", move || failsafe.call(succeeds!()()))
         .member("aplomb-tower, last 100 calls", move || call(&mut tower))
         .member("tower-resilience, last 100 calls", move || call(&mut resilience))
         .run();
@@ -93,17 +89,17 @@ fn windows() {
             if FAILED_ONCE.snapshot().tally.failures == 0 {
                 FAILED_ONCE.permit().expect("it is closed").failure();
             }
-            FAILED_ONCE.run(succeeds)
+            FAILED_ONCE.run(succeeds!())
         })
         .member("the looking above alone", || {
             black_box(FAILED_ONCE.snapshot());
-            succeeds()
+            succeeds!()()
         })
-        .member("aplomb, last 10 s", || LAST_TIME.run(succeeds))
-        .member("aplomb, last 100 calls, slow ones too", || SLOW_CALLS.run(succeeds))
+        .member("aplomb, last 10 s", || LAST_TIME.run(succeeds!()))
+        .member("aplomb, last 100 calls, slow ones too", || SLOW_CALLS.run(succeeds!()))
         .member("tokio's clock", || ready(black_box(tokio::time::Instant::now())))
-        .member("recloser, last 100 calls", || RECLOSER.call(succeeds()))
-        .member("failsafe, last 10 s", move || failsafe.call(succeeds()))
+        .member("recloser, last 100 calls", || RECLOSER.call(succeeds!()()))
+        .member("failsafe, last 10 s", move || failsafe.call(succeeds!()()))
         .run();
 }
 
@@ -117,36 +113,22 @@ fn open() {
     for _ in 0..5 {
         let _ = poll_to_end(failsafe.call(ready(Err::<u32, u32>(1))));
     }
-    let mut tower = CircuitBreakerLayer::new(&OPEN).layer(service_fn(|()| succeeds()));
-    Group::new("breaker, open, in line")
-        .member("aplomb", || OPEN.run(has_succeeded))
-        .member("aplomb, a permit by hand", || ready(black_box(OPEN.permit().is_err())))
-        .member("recloser", || RECLOSER_OPEN.call(has_succeeded()))
-        .member("failsafe", {
-            let failsafe = failsafe.clone();
-            move || failsafe.call(has_succeeded())
-        })
-        .run();
+    let mut tower = CircuitBreakerLayer::new(&OPEN).layer(service_fn(|()| succeeds!()()));
     Group::new("breaker, open")
-        .member("aplomb", || OPEN.run(succeeds))
-        .member("aplomb, forced open", || FORCED.run(succeeds))
-        .member("aplomb, by key", || KEYED.run(&8, succeeds))
+        .member("aplomb", || OPEN.run(succeeds!()))
+        .member("aplomb, a permit by hand", || ready(black_box(OPEN.permit().is_err())))
+        .member("aplomb, forced open", || FORCED.run(succeeds!()))
+        .member("aplomb, by key", || KEYED.run(&8, succeeds!()))
         .member("aplomb-tower", move || call(&mut tower))
         .member("aplomb's clock on tokio", || ready(black_box(aplomb_tokio::Clock::now(&aplomb_tokio::TokioClock))))
         .member("the system's clock", || ready(black_box(Instant::now())))
-        .member("recloser", || RECLOSER_OPEN.call(succeeds()))
-        .member("failsafe", move || failsafe.call(succeeds()))
+        .member("recloser", || RECLOSER_OPEN.call(succeeds!()()))
+        .member("failsafe", move || failsafe.call(succeeds!()()))
         .run();
 }
 
-/// As `succeeds`, of another type: what is compiled for that is in line there.
-fn has_succeeded() -> impl Future<Output = Result<u32, u8>> {
-    ready(Ok(black_box(7)))
-}
-
-/// And of yet another.
 async fn answers() -> Outcome {
-    succeeds().await
+    succeeds!()().await
 }
 
 fn two_threads() {

@@ -1,22 +1,16 @@
 //! A pipeline of four patterns, beside each of them alone, the same nested by hand, and as layers: one, a stack, and one of tower-resilience's.
 
-use std::future::{Future, ready};
-use std::hint::black_box;
 use std::time::Duration;
 
 use aplomb_tokio::{Tokio, prelude::*};
 use aplomb_tower::{CircuitBreakerLayer, PipelineLayer, RateLimitLayer, RetryLayer, TimeoutLayer};
-use benches::{Group, YieldOnce, call};
+use benches::{Group, YieldOnce, call, succeeds};
 use tower::{Service, ServiceBuilder, service_fn};
 
 static BREAKER: CircuitBreaker = checked!(CircuitBreaker::consecutive(5));
 static LIMITER: RateLimiter = checked!(RateLimiter::new(Rate::new(4_000_000_000, Duration::from_secs(1))));
 static BULKHEAD: Bulkhead = checked!(Bulkhead::new(64));
 static RETRY: Retry = checked!(Retry::new());
-
-fn succeeds() -> impl Future<Output = Result<u32, u32>> {
-    ready(Ok(black_box(7)))
-}
 
 /// The stack of tower-resilience's layers.
 fn resilience() -> impl Service<()> {
@@ -30,7 +24,7 @@ fn resilience() -> impl Service<()> {
         .layer(RetryLayer::builder().max_attempts(3).build())
         .layer(CircuitBreakerLayer::builder().build().expect("defaults"))
         .layer(quota.build().expect("a limit"))
-        .service(service_fn(|()| succeeds()))
+        .service(service_fn(|()| succeeds!()()))
 }
 
 fn main() {
@@ -39,23 +33,23 @@ fn main() {
     let four = Pipeline::new().timeout(secs(10)).retry(RETRY).circuit_breaker(&BREAKER).rate_limiter(&LIMITER);
     let guarded = &*Box::leak(Box::new(four));
     let whole = &*Box::leak(Box::new(four.bulkhead(&BULKHEAD).timeout(secs(1))));
-    let mut layer = ServiceBuilder::new().layer(PipelineLayer::new(guarded)).service(service_fn(|()| succeeds()));
+    let mut layer = ServiceBuilder::new().layer(PipelineLayer::new(guarded)).service(service_fn(|()| succeeds!()()));
     let mut stack = ServiceBuilder::new()
         .layer(TimeoutLayer::<Tokio>::new(secs(10)))
         .layer(RetryLayer::new(RETRY))
         .layer(CircuitBreakerLayer::new(&BREAKER))
         .layer(RateLimitLayer::new(&LIMITER))
-        .service(service_fn(|()| succeeds()));
+        .service(service_fn(|()| succeeds!()()));
     let mut resilience = resilience();
     Group::new("pipeline of timeout, retry, breaker, limiter, an operation that is ready")
-        .member("aplomb", || guarded.run(succeeds))
-        .member("bare operation", succeeds)
-        .member("aplomb, timeout alone", || timeout(secs(10), succeeds()))
-        .member("aplomb, retry alone", || RETRY.run(succeeds))
-        .member("aplomb, breaker alone", || BREAKER.run(succeeds))
-        .member("aplomb, limiter alone", || LIMITER.run(succeeds))
-        .member("aplomb, nested by hand", || timeout(secs(10), RETRY.run(|| BREAKER.run(|| LIMITER.run(succeeds)))))
-        .member("aplomb, and a bulkhead and a timeout within", || whole.run(succeeds))
+        .member("aplomb", || guarded.run(succeeds!()))
+        .member("bare operation", succeeds!())
+        .member("aplomb, timeout alone", || timeout(secs(10), succeeds!()()))
+        .member("aplomb, retry alone", || RETRY.run(succeeds!()))
+        .member("aplomb, breaker alone", || BREAKER.run(succeeds!()))
+        .member("aplomb, limiter alone", || LIMITER.run(succeeds!()))
+        .member("aplomb, nested by hand", || timeout(secs(10), RETRY.run(|| BREAKER.run(|| LIMITER.run(succeeds!())))))
+        .member("aplomb, and a bulkhead and a timeout within", || whole.run(succeeds!()))
         .member("aplomb-tower, one layer", move || call(&mut layer))
         .member("aplomb-tower, a stack of four", move || call(&mut stack))
         .member("tower-resilience, a stack of four", move || call(&mut resilience))
