@@ -308,15 +308,10 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         };
         let known = self.store.find(hash, |known| *known == key);
         if let (true, Some(link)) = (has_failed, known)
-            && let Some(age) = self.age_of_value(rules, link, now)
+            && let Some((value, is_stale)) = self.answer_with(rules, link, now, answers || awaited > 0)
         {
             (gone.key, gone.outcome) = (Some(key), new.map(|new| new.outcome));
-            // Where it was to be refreshed, and nobody waits, nobody is answered.
-            if !answers && awaited == 0 {
-                return arrived;
-            }
-            let is_stale = age == Age::Reserve;
-            return Arrived { reserve: self.answer_with(rules, link, now, is_stale), is_stale, awaited };
+            return Arrived { reserve: Some(value), is_stale, awaited };
         }
         match new {
             Some(new) => self.put_at(terms, hash, known, key, new, gone),
@@ -385,25 +380,25 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         V: Clone,
     {
         let link = self.store.find(hash, is_it)?;
-        let is_stale = self.age_of_value(rules, link, now)? > Age::Due;
-        Some((self.answer_with(rules, link, now, is_stale)?, is_stale))
+        self.answer_with(rules, link, now, true)
     }
 
-    /// Of a value that is of use to anybody.
-    fn age_of_value(&mut self, rules: &Rules, link: S::Link, now: Instant) -> Option<Age> {
-        let Entry { value: Ok(_), times, .. } = self.store.get_mut(link)? else { return None };
-        Some(rules.age(times, now, 0)).filter(|age| *age != Age::Dead)
-    }
-
-    /// A value answers for a fetch: it is read by that.
-    fn answer_with(&mut self, rules: &Rules, link: S::Link, now: Instant, is_stale: bool) -> Option<V>
+    /// A value that is of use to anybody may answer for a fetch; and whether it is past its end. If somebody asks, it is read by that.
+    fn answer_with(&mut self, rules: &Rules, link: S::Link, now: Instant, is_asked: bool) -> Option<(V, bool)>
     where
         V: Clone,
     {
-        let value = self.store.get_mut(link)?.value.as_ref().ok()?.clone();
-        self.store.read(link, now, rules);
+        let Entry { value: Ok(value), times, .. } = self.store.get_mut(link)? else { return None };
+        let age = rules.age(times, now, 0);
+        if age == Age::Dead {
+            return None;
+        }
+        let (value, is_stale) = (value.clone(), is_asked && age > Age::Due);
+        if is_asked {
+            self.store.read(link, now, rules);
+        }
         self.counts.stale_if_error = self.counts.stale_if_error.wrapping_add(u64::from(is_stale));
-        Some(value)
+        Some((value, is_stale))
     }
 
     fn count_displaced(&mut self, displaced: &Displaced<K, Result<V, E>>) {
