@@ -306,7 +306,8 @@ impl<'c, S: Storage, F: Storage, const SHARDS: usize> Play<'c, S, F, SHARDS> {
             }
             Err(FlightError::Failed(_) | FlightError::QueueFull { .. }) => {}
             Err(FlightError::Full { capacity }) => {
-                assert!(after.fetching >= capacity && capacity <= self.settings.max_fetches, "{capacity} {after:?}");
+                assert_eq!(capacity, self.settings.max_fetches * SHARDS);
+                assert!(after.fetching >= self.settings.max_fetches, "of one shard at least: {after:?}");
             }
             Err(other) => panic!("{other:?}"),
         }
