@@ -8,7 +8,7 @@ use benches::{Group, YieldOnce, call, succeeds};
 use tower::{Service, ServiceBuilder, service_fn};
 
 static BREAKER: CircuitBreaker = checked!(CircuitBreaker::consecutive(5));
-static LIMITER: RateLimiter = checked!(RateLimiter::new(Rate::new(4_000_000_000, Duration::from_secs(1))));
+static LIMITER: RateLimiter = checked!(RateLimiter::new(Rate::per_second(1_000_000_000)));
 static BULKHEAD: Bulkhead = checked!(Bulkhead::new(64));
 static RETRY: Retry = checked!(Retry::new());
 
