@@ -11,7 +11,7 @@ use aplomb_tokio::prelude::*;
 use aplomb_tokio::rate_limiter::TokenBucket;
 use aplomb_tokio::{Clock, Heap, Platform, Tokio, TokioClock, TokioSleep};
 use benches::{Group, in_two_threads};
-use governor::clock::MonotonicClock;
+use governor::clock::{Clock as _, MonotonicClock};
 use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota};
 
 /// The processor's own counter, which governor reads by default. As there, the limiter has it.
@@ -90,9 +90,10 @@ fn main() {
 fn direct() {
     let (std_open, std_shut) = (
         governor::RateLimiter::direct_with_clock(often(), MonotonicClock),
-        governor::RateLimiter::direct_with_clock(seldom(), MonotonicClock),
+        Arc::new(governor::RateLimiter::direct_with_clock(seldom(), MonotonicClock)),
     );
-    let (open, shut) = (DefaultDirectRateLimiter::direct(often()), DefaultDirectRateLimiter::direct(seldom()));
+    let (open, shut) = (DefaultDirectRateLimiter::direct(often()), Arc::new(DefaultDirectRateLimiter::direct(seldom())));
+    let (std_told, told) = (Arc::clone(&std_shut), Arc::clone(&shut));
     let (open_tsc, shut_tsc, tsc) = (by_tsc(ALWAYS), by_tsc(ONCE), TscClock(quanta::Clock::new()));
     let _ = (SHUT.try_acquire(1), shut_tsc.try_acquire(1), std_shut.check(), shut.check());
 
@@ -109,10 +110,18 @@ fn direct() {
     Group::new("a permit that is not there, the system's clock")
         .member("aplomb", || ready(black_box(SHUT.try_acquire(1)).is_ok()))
         .member("governor", move || ready(black_box(std_shut.check()).is_ok()))
+        .member("governor, asked when to come again", move || {
+            let told = std_told.check().map_err(|not| not.wait_time_from(MonotonicClock.now()));
+            ready(black_box(told).is_ok())
+        })
         .run();
     Group::new("a permit that is not there, the processor's clock")
         .member("aplomb", move || ready(black_box(shut_tsc.try_acquire(1)).is_ok()))
         .member("governor", move || ready(black_box(shut.check()).is_ok()))
+        .member("governor, asked when to come again", move || {
+            let told = told.check().map_err(|not| not.wait_time_from(told.clock().now()));
+            ready(black_box(told).is_ok())
+        })
         .run();
     let leaky = leaky_bucket::RateLimiter::builder().max(1_000_000_000).initial(1_000_000_000).refill(1_000_000).build();
     Group::new("a permit awaited that is there, the system's clock")
