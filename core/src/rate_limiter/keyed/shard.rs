@@ -1,11 +1,9 @@
 //! The lines of many keys, behind one lock.
 
-use core::pin::Pin;
 use core::task::Waker;
 
 use super::crowds::{Crowds, Place};
 use crate::config::ConfigError;
-use crate::panicking::clear_at_panic;
 use crate::rate_limiter::algorithm::{Algorithm, Refused};
 use crate::rate_limiter::line::{Crowd, Desk, Limits, Waiters};
 use crate::storage::Storage;
@@ -60,7 +58,7 @@ pub(super) struct House<'l, A> {
     pub(super) capacity: usize,
 }
 
-/// Those of a line, while something is done with it.
+/// Those of a line, while something is done with it: put back at the end, also if a rule of the caller's own panics.
 struct Lent<'s, S: Storage> {
     crowd: Crowd<S::Link>,
     crowds: &'s mut Crowds<S>,
@@ -70,10 +68,13 @@ struct Lent<'s, S: Storage> {
     index: usize,
 }
 
-impl<S: Storage> Lent<'_, S> {
-    fn put_back(self: Pin<&mut Self>) {
-        let Self { crowd, crowds, link, index } = self.get_mut();
-        **link = crowds.set(**link, *crowd, *index);
+impl<S: Storage> Drop for Lent<'_, S> {
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+    fn drop(&mut self) {
+        if self.link.is_some() || !self.crowd.is_none() {
+            *self.link = self.crowds.set(*self.link, self.crowd, self.index);
+        }
     }
 }
 
@@ -107,26 +108,21 @@ impl<K, A: Algorithm + Copy, S: Storage> Shard<K, A, S> {
     ) -> Option<Served<R, S::Link>> {
         let Known { taken, crowd: link } = &mut self.table.get_mut(index)?.value;
         let algorithm = self.changed.as_ref().unwrap_or(house.algorithm);
+        let was_empty = link.is_none();
         let mut lent = Lent { crowd: self.crowds.get(*link), crowds: &mut self.crowds, link, index };
-        // A rule of the caller's own may panic.
-        let result = clear_at_panic(Pin::new(&mut lent), Lent::put_back, |lent| {
-            act(&mut Desk {
-                algorithm,
-                limits: house.limits,
-                taken,
-                crowd: &mut lent.get_mut().crowd,
-                waiters: &mut self.waiters,
-                steady: self.steady,
-                now,
-                returnable_from: self.returnable_from,
-                lateness: house.lateness,
-            })
+        let result = act(&mut Desk {
+            algorithm,
+            limits: house.limits,
+            taken,
+            crowd: &mut lent.crowd,
+            waiters: &mut self.waiters,
+            steady: self.steady,
+            now,
+            returnable_from: self.returnable_from,
+            lateness: house.lateness,
         });
-        if lent.link.is_none() && lent.crowd.is_none() {
-            return Some(Served { result, crowd: None });
-        }
-        Pin::new(&mut lent).put_back();
-        if link.is_none() {
+        drop(lent);
+        if link.is_none() && !was_empty {
             self.renewals.lower(index, algorithm.renewed_at(taken));
         }
         let crowd = link.and_then(|link| self.crowds.place(link));
