@@ -51,7 +51,7 @@ impl Platform for Tsc {
 }
 
 const ALWAYS: Rate = Rate::per_second(1_000_000_000);
-const ONCE: Rate = Rate::per_hour(1);
+const ONCE: Rate = Rate::per_second(1);
 
 static OPEN: RateLimiter = RateLimiter::new(ALWAYS);
 static SHUT: RateLimiter = RateLimiter::new(ONCE);
@@ -72,7 +72,7 @@ fn often() -> Quota {
 }
 
 fn seldom() -> Quota {
-    Quota::per_hour(NonZeroU32::MIN)
+    Quota::per_second(NonZeroU32::MIN)
 }
 
 fn main() {

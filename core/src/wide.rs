@@ -142,8 +142,16 @@ pub(crate) const fn scaled(number: u64, by: u64) -> u64 {
 
 /// So many nanoseconds.
 #[cfg(target_pointer_width = "64")]
+#[allow(clippy::cast_possible_truncation, reason = "it is less than a second; conversions are not const")]
 #[inline]
 pub(crate) const fn duration(nanos: u64) -> Duration {
+    // Most are short, and whoever is to wait need not wait for the two multiplications by which a long one is divided.
+    if nanos < NANOS_PER_SECOND as u64 { Duration::new(0, nanos as u32) } else { long(nanos) }
+}
+
+#[cfg(target_pointer_width = "64")]
+#[cold]
+const fn long(nanos: u64) -> Duration {
     Duration::from_nanos(nanos)
 }
 
