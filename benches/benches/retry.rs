@@ -51,7 +51,7 @@ fn main() {
 
     Group::new("backoff, three delays with jitter")
         .member("aplomb", || {
-            let mut delays = Exponential::from(ms(100)).max(secs(60)).jitter(Jitter::Full).delays(7);
+            let mut delays = Exponential::from(ms(100)).max(secs(60)).jitter(Jitter::Full).delays(black_box(7));
             ready((delays.next(), delays.next(), delays.next()))
         })
         .member("backon", || {
