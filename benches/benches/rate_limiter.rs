@@ -197,6 +197,7 @@ fn waiting() {
             }
         }
     });
+    wait_for_ticks();
     wait("leaky-bucket", || {
         let limiter =
             Arc::new(leaky_bucket::RateLimiter::builder().max(1).initial(1).refill(1).interval(ms(1)).fair(true).build());
@@ -215,15 +216,26 @@ fn waiting() {
     });
 }
 
+/// As many ticks of tokio's timer with nobody behind them: what no limiter can do without, as each permit is due at a time of its own.
+fn wait_for_ticks() {
+    let cost = Cost::begin();
+    current_thread().block_on(async {
+        let mut ticks = tokio::time::interval(ms(1));
+        for _ in 0..CALLERS {
+            ticks.tick().await;
+        }
+    });
+    cost.print("nobody: the ticks alone", 0);
+}
+
 fn wait<C, F>(name: &str, limiter: impl Fn() -> C)
 where
     C: Fn() -> F,
     F: Future<Output = ()> + Send + 'static,
 {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let call = limiter();
-    let (began, cpu) = (Instant::now(), cpu_time());
-    let overtaken = runtime.block_on(async {
+    let cost = Cost::begin();
+    let overtaken = current_thread().block_on(async {
         let served = Arc::new(AtomicU32::new(0));
         let callers: Vec<_> = (0..CALLERS)
             .map(|place| {
@@ -240,9 +252,29 @@ where
         }
         overtaken
     });
-    let (took, cpu) = (began.elapsed(), cpu_time().saturating_sub(cpu));
-    let each = cpu.as_secs_f64() * 1e6 / f64::from(CALLERS);
-    println!("  {name:<42} {:>9.0} {each:>14.2} {overtaken:>10}", took.as_secs_f64() * 1e3);
+    cost.print(name, overtaken);
+}
+
+fn current_thread() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime")
+}
+
+/// Of what there is until it is printed.
+struct Cost {
+    began: Instant,
+    cpu: Duration,
+}
+
+impl Cost {
+    fn begin() -> Self {
+        Self { began: Instant::now(), cpu: cpu_time() }
+    }
+
+    fn print(&self, name: &str, overtaken: u32) {
+        let (took, cpu) = (self.began.elapsed(), cpu_time().saturating_sub(self.cpu));
+        let each = cpu.as_secs_f64() * 1e6 / f64::from(CALLERS);
+        println!("  {name:<42} {:>9.0} {each:>14.2} {overtaken:>10}", took.as_secs_f64() * 1e3);
+    }
 }
 
 /// What the process has used of its processors.
