@@ -32,5 +32,6 @@ pub use simulation::{
     tape::{ParseTapeError, Tape},
     trace::{Event, Trace, What},
     waits::{Settle, UntilIdle, WaitingFor, YieldNow, waiting_for},
+    word::SimWord,
     world::{World, block_on},
 };

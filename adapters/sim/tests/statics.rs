@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 use aplomb::sync::{AcquireError, Semaphore};
+use aplomb_sim::prelude::{Rate, RateLimiter};
 use aplomb_sim::{Explore, FailureKind, Fresh, Sim, World, block_on};
 
 static PLAIN: Semaphore<Sim> = Semaphore::new(1);
@@ -24,6 +25,16 @@ fn the_second_world_that_uses_a_static_fails() {
         })
         .unwrap_err();
     // The check for determinism, which runs the first world again, is the first to notice.
+    assert!(matches!(failure.kind(), FailureKind::SharedBetweenWorlds { .. }), "{failure}");
+}
+
+/// Its permit is taken past the lock.
+#[test]
+fn a_second_world_that_takes_no_lock_fails_too() {
+    static LIMITER: RateLimiter = RateLimiter::new(Rate::per_second(10));
+    let take = || World::new().block_on(async { LIMITER.try_acquire(1).map(drop) });
+    assert!(take().unwrap().is_ok());
+    let failure = take().unwrap_err();
     assert!(matches!(failure.kind(), FailureKind::SharedBetweenWorlds { .. }), "{failure}");
 }
 

@@ -9,15 +9,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use mutex::raw_impls::lock_api_0_4::LockApiRawMutex;
 use mutex::{ConstInit, ScopedRawMutex};
 
-use super::inner;
+use super::owner::Owner;
 
 /// The lock of the platform [`Sim`](crate::Sim), and the guard against state that leaks from one world into the next.
 ///
 /// A pattern in a `static` keeps its state from seed to seed: permits that a dropped task took, a breaker that is
 /// open. What a seed finds then depends on the seeds before it, and cannot be replayed. Every pattern has a lock,
-/// so the lock is where this is noticed: it remembers the world in which it was locked first, and fails any other world
-/// that locks it, with a text that says so. (A pattern in shards has one for each: it is noticed as soon as two worlds
-/// come to the same one.) Build the pattern inside the closure of [`Explore::run`](crate::Explore::run), or put it into
+/// so the lock is where this is noticed, and the [word](crate::SimWord) beside it: it remembers the world in which it was
+/// locked first, and fails any other world that locks it, with a text that says so. (A pattern in shards has one for
+/// each: it is noticed as soon as two worlds come to the same one.) Build the pattern inside the closure of [`Explore::run`](crate::Explore::run), or put it into
 /// a [`Fresh`](crate::Fresh).
 ///
 /// Outside a world it is an ordinary lock, and remembers nothing.
@@ -46,40 +46,20 @@ use super::inner;
 /// ```
 pub struct SimRawMutex {
     lock: LockApiRawMutex<parking_lot::RawMutex>,
-    /// The number of the world that locked it first, or 0.
-    owner: AtomicU64,
+    owner: Owner,
     /// The number of the world that holds it, or 0 for whoever is outside. Of no meaning while the lock is free.
     holder: AtomicU64,
 }
 
 impl ConstInit for SimRawMutex {
-    const INIT: Self = Self { lock: LockApiRawMutex::INIT, owner: AtomicU64::new(0), holder: AtomicU64::new(0) };
-}
-
-impl SimRawMutex {
-    fn enter(&self) -> u64 {
-        let world = inner::current_number();
-        if world != 0 {
-            let owner = match self.owner.load(Ordering::Relaxed) {
-                0 => self
-                    .owner
-                    .compare_exchange(0, world, Ordering::Relaxed, Ordering::Relaxed)
-                    .map_or_else(|owner| owner, |_| world),
-                owner => owner,
-            };
-            if owner != world {
-                inner::report_shared(owner);
-            }
-        }
-        world
-    }
+    const INIT: Self = Self { lock: LockApiRawMutex::INIT, owner: Owner::nobody(), holder: AtomicU64::new(0) };
 }
 
 // SAFETY: `f` runs inside `self.lock` and nowhere else, and that is a lock. What is done besides are loads and stores
 // of atomics.
 unsafe impl ScopedRawMutex for SimRawMutex {
     fn try_with_lock<R>(&self, f: impl FnOnce() -> R) -> Option<R> {
-        let world = self.enter();
+        let world = self.owner.enter();
         self.lock.try_with_lock(|| {
             self.holder.store(world, Ordering::Relaxed);
             f()
@@ -87,7 +67,7 @@ unsafe impl ScopedRawMutex for SimRawMutex {
     }
 
     fn with_lock<R>(&self, f: impl FnOnce() -> R) -> R {
-        let world = self.enter();
+        let world = self.owner.enter();
         assert!(
             world == 0 || !self.is_locked() || self.holder.load(Ordering::Relaxed) != world,
             "a lock was taken again by the world that holds it: foreign code (an operation, clone, drop or waker) runs inside it"
@@ -105,7 +85,9 @@ unsafe impl ScopedRawMutex for SimRawMutex {
 
 impl fmt::Debug for SimRawMutex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let owner = self.owner.load(Ordering::Relaxed);
-        f.debug_struct("SimRawMutex").field("is_locked", &self.is_locked()).field("world", &owner).finish_non_exhaustive()
+        f.debug_struct("SimRawMutex")
+            .field("is_locked", &self.is_locked())
+            .field("world", &self.owner.number())
+            .finish_non_exhaustive()
     }
 }

@@ -15,6 +15,7 @@ use super::spawn::JoinHandle;
 use super::task::{Body, Doom};
 use super::trace::Kind;
 use super::waits::{Settle, UntilIdle, YieldNow};
+use super::word::SimWord;
 
 /// The simulated platform, and the world that runs on this thread.
 ///
@@ -54,7 +55,7 @@ pub struct Sim;
 impl Platform for Sim {
     type Clock = SimClock;
     type RawMutex = SimRawMutex;
-    type Word = aplomb::sync::AtomicWord;
+    type Word = SimWord;
     type Storage = Heap;
     type Children = OwnWakers<SimRawMutex>;
 
