@@ -107,6 +107,34 @@ fn a_change_while_one_gives_back_and_another_leaves_is_told_to_who_waits() {
     check(Semaphore::close, 3);
 }
 
+/// One takes past the lock or waits for it, one tries, and one looks, which brings everything under the lock and sets it out again: there is one permit, and never two who hold it.
+#[test]
+fn a_permit_has_one_holder_past_the_lock_and_under_it() {
+    use loom::sync::atomic::{AtomicBool, Ordering};
+    fn hold(is_held: &AtomicBool) {
+        assert!(!is_held.swap(true, Ordering::Relaxed), "two hold it");
+        is_held.store(false, Ordering::Relaxed);
+    }
+    loom::model(|| {
+        let semaphore: &'static Semaphore<Loom> = Box::leak(Box::new(Semaphore::new(1)));
+        let is_held = loom::sync::Arc::new(AtomicBool::new(false));
+        drop(semaphore.try_acquire(1).unwrap());
+        let waits = {
+            let is_held = is_held.clone();
+            loom::thread::spawn(move || {
+                let _permit = loom::future::block_on(semaphore.acquire(1)).unwrap();
+                hold(&is_held);
+            })
+        };
+        if let Ok(_permit) = semaphore.try_acquire(1) {
+            hold(&is_held);
+        }
+        assert!(semaphore.available() <= 1);
+        waits.join().unwrap();
+        assert_eq!((semaphore.available(), semaphore.waiting()), (1, 0));
+    });
+}
+
 #[test]
 fn a_budget_neither_loses_nor_makes_tokens() {
     loom::model(|| {

@@ -1,6 +1,8 @@
 //! The semaphore: whoever leaves, in whatever state, lets the next one through.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
+mod locks;
+
 use std::future::Future;
 use std::ops::Deref;
 use std::pin::Pin;
@@ -11,8 +13,9 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use aplomb::Inline;
 use aplomb::storage::Storage;
-use aplomb::sync::{Acquire, AcquireError, Permit, Semaphore, TryAcquireError};
+use aplomb::sync::{Acquire, AcquireError, AtomicWord, Permit, Semaphore, TryAcquireError};
 use aplomb_sim::Sim;
+use locks::{ByHand, locked};
 
 /// A waker that counts.
 #[derive(Default)]
@@ -309,4 +312,63 @@ fn any_number_of_waiters_leave_one_by_one() {
     assert_eq!(semaphore.waiting(), 1);
     drop(held);
     assert!(poll(&mut last, &Arc::default()).is_ready());
+}
+
+#[test]
+fn who_need_not_wait_takes_no_lock() {
+    let semaphore: Semaphore<ByHand<AtomicWord>> = Semaphore::new(3).max_waiting(1);
+    drop(semaphore.try_acquire(1).unwrap());
+
+    let mut cx = Context::from_waker(Waker::noop());
+    let (mut held, locks) = locked(|| semaphore.try_acquire(2).unwrap());
+    let (Poll::Ready(Ok(last)), 0) = locked(|| Box::pin(semaphore.acquire(1)).as_mut().poll(&mut cx)) else { panic!() };
+    let denied = locked(|| semaphore.try_acquire(1).unwrap_err());
+    assert_eq!((locks, denied), (0, (TryAcquireError::NoPermits { requested: 1, free: 0 }, 0)));
+    let denied = locked(|| semaphore.try_acquire(4).unwrap_err());
+    assert_eq!(denied, (TryAcquireError::TooMany { requested: 4, permits: 3 }, 0));
+    assert_eq!(locked(|| drop(held.split(1))).1, 0);
+
+    // Whoever comes while somebody waits, and whoever gives back, goes through the lock.
+    let mut waits = Box::pin(semaphore.acquire(2));
+    assert!(waits.as_mut().poll(&mut cx).is_pending());
+    let (denied, locks) = locked(|| semaphore.try_acquire(1).unwrap_err());
+    assert!(denied == TryAcquireError::NoPermits { requested: 1, free: 0 } && locks > 0);
+    assert!(locked(|| drop(last)).1 > 0);
+    let Poll::Ready(Ok(granted)) = waits.as_mut().poll(&mut cx) else { panic!("nobody lets it through") };
+    assert_eq!(locked(|| drop((granted, held))).1, 0, "nobody waits any more");
+    assert_eq!((semaphore.available(), semaphore.permits()), (3, 3));
+
+    semaphore.close();
+    let (denied, locks) = locked(|| semaphore.try_acquire(1).unwrap_err());
+    assert!(denied == TryAcquireError::Closed && locks > 0);
+}
+
+#[test]
+fn who_may_not_wait_is_turned_away_without_the_lock() {
+    let semaphore: Semaphore<ByHand<AtomicWord>> = Semaphore::new(1).max_waiting(0);
+    let _held = semaphore.try_acquire(1).unwrap();
+    let mut cx = Context::from_waker(Waker::noop());
+    for (n, refusal) in [(1, AcquireError::QueueFull { waiting: 0 }), (2, AcquireError::TooMany { requested: 2, permits: 1 })] {
+        let (Poll::Ready(Err(refused)), 0) = locked(|| Box::pin(semaphore.acquire(n)).as_mut().poll(&mut cx)) else { panic!() };
+        assert_eq!(refused, refusal);
+    }
+}
+
+/// What lies outside is the same as before it was changed and given back in whatever order.
+#[test]
+fn permits_that_become_fewer_come_back_past_the_lock() {
+    let semaphore: Semaphore<ByHand<AtomicWord>> = Semaphore::new(3);
+    let [first, second, third] = [1, 1, 1].map(|n| semaphore.try_acquire(n).unwrap());
+    semaphore.set_permits(1);
+    for (permit, free) in [(first, 0), (second, 0), (third, 1)] {
+        assert_eq!(locked(|| drop(permit)).1, 0);
+        assert_eq!(semaphore.available(), free);
+    }
+    // With none left, nothing lies outside.
+    let last = semaphore.try_acquire(1).unwrap();
+    semaphore.set_permits(0);
+    assert!(locked(|| drop(last)).1 > 0);
+    assert_eq!((semaphore.available(), semaphore.permits()), (0, 0));
+    semaphore.set_permits(2);
+    assert_eq!(semaphore.available(), 2);
 }

@@ -1,6 +1,8 @@
 //! The semaphore beside a model of it that is slow and obvious: whatever is done to both, they do the same.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
+mod locks;
+
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
@@ -9,9 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use aplomb::storage::Storage;
-use aplomb::sync::{Acquire, AcquireError, Permit, Semaphore, TryAcquireError};
-use aplomb::{Heap, Inline};
+use aplomb::sync::{Acquire, AcquireError, NoWord, Permit, Semaphore, TryAcquireError};
+use aplomb::{Heap, Inline, Platform};
 use aplomb_sim::Sim;
+use locks::ByHand;
 
 /// What a waiter is told.
 type Answer = Result<u32, AcquireError>;
@@ -114,30 +117,30 @@ impl Wake for Woken {
     }
 }
 
-type Held<'s, S> = Permit<&'s Semaphore<Sim, S>>;
+type Held<'s, P, S> = Permit<&'s Semaphore<P, S>>;
 
-struct Waiter<'s, S: Storage> {
+struct Waiter<'s, P: Platform, S: Storage> {
     id: usize,
-    future: Pin<Box<Acquire<&'s Semaphore<Sim, S>>>>,
+    future: Pin<Box<Acquire<&'s Semaphore<P, S>>>>,
     woken: Arc<Woken>,
 }
 
-impl<'s, S: Storage> Waiter<'s, S> {
-    fn poll(&mut self) -> Poll<Result<Held<'s, S>, AcquireError>> {
+impl<'s, P: Platform, S: Storage> Waiter<'s, P, S> {
+    fn poll(&mut self) -> Poll<Result<Held<'s, P, S>, AcquireError>> {
         self.future.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::clone(&self.woken))))
     }
 }
 
 /// A semaphore and its model, and what has been got out of the semaphore.
-struct Play<'s, S: Storage> {
-    semaphore: &'s Semaphore<Sim, S>,
+struct Play<'s, P: Platform, S: Storage> {
+    semaphore: &'s Semaphore<P, S>,
     model: Model,
-    waiting: Vec<Waiter<'s, S>>,
-    held: Vec<Held<'s, S>>,
+    waiting: Vec<Waiter<'s, P, S>>,
+    held: Vec<Held<'s, P, S>>,
     rng: fastrand::Rng,
 }
 
-impl<'s, S: Storage> Play<'s, S> {
+impl<'s, P: Platform, S: Storage> Play<'s, P, S> {
     fn step(&mut self, id: usize) {
         let permits = self.rng.u32(0..=5);
         match self.rng.u32(0..100) {
@@ -214,17 +217,17 @@ impl<'s, S: Storage> Play<'s, S> {
         }
     }
 
-    fn end(&mut self, got: Result<Held<'s, S>, AcquireError>, expected: Answer) {
+    fn end(&mut self, got: Result<Held<'s, P, S>, AcquireError>, expected: Answer) {
         assert_eq!(got.as_ref().map(Permit::count).map_err(|error| *error), expected);
         self.held.extend(got);
     }
 
-    fn any_held(&mut self) -> Option<Held<'s, S>> {
+    fn any_held(&mut self) -> Option<Held<'s, P, S>> {
         let at = self.rng.usize(0..self.held.len().max(1));
         (at < self.held.len()).then(|| self.held.swap_remove(at))
     }
 
-    fn any_waiter(&mut self) -> Option<Waiter<'s, S>> {
+    fn any_waiter(&mut self) -> Option<Waiter<'s, P, S>> {
         let at = self.rng.usize(0..self.waiting.len().max(1));
         (at < self.waiting.len()).then(|| self.waiting.swap_remove(at))
     }
@@ -241,9 +244,9 @@ impl<'s, S: Storage> Play<'s, S> {
 }
 
 /// Does the same things to a semaphore and to the model, as a seed says.
-fn play<S: Storage>(seed: u64, max_waiting: u32, places: usize) {
+fn play<P: Platform, S: Storage>(seed: u64, max_waiting: u32, places: usize) {
     const PERMITS: u32 = 4;
-    let semaphore: Semaphore<Sim, S> = Semaphore::with_storage(PERMITS).max_waiting(max_waiting);
+    let semaphore: Semaphore<P, S> = Semaphore::with_storage(PERMITS).max_waiting(max_waiting);
     let (queue, told) = (VecDeque::new(), Vec::new());
     let model = Model { permits: PERMITS, taken: 0, closed: false, queue, told, max_waiting, places };
     let rng = fastrand::Rng::with_seed(seed);
@@ -261,9 +264,10 @@ fn it_does_what_the_model_does() {
     let only = std::env::var("APLOMB_SEED").ok().and_then(|seed| seed.parse().ok());
     for seed in only.map_or(0..2_000, |seed: u64| seed..seed + 1) {
         let played = std::panic::catch_unwind(|| {
-            play::<Heap>(seed, u32::MAX, usize::MAX);
-            play::<Heap>(seed, 2, usize::MAX);
-            play::<Inline<3>>(seed, u32::MAX, 3);
+            play::<Sim, Heap>(seed, u32::MAX, usize::MAX);
+            play::<Sim, Heap>(seed, 2, usize::MAX);
+            play::<Sim, Inline<3>>(seed, u32::MAX, 3);
+            play::<ByHand<NoWord>, Heap>(seed, 2, usize::MAX);
         });
         played.unwrap_or_else(|_| panic!("with APLOMB_SEED={seed}"));
     }

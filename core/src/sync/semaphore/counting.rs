@@ -6,8 +6,10 @@ use core::task::{Context, Waker};
 
 use super::acquire::Acquire;
 use super::error::{AcquireError, TryAcquireError};
+use super::outside::Outside;
 use super::permit::Permit;
 use super::state::{Claim, Entered, State};
+use super::tally::Tally;
 use crate::panicking::clear_at_panic;
 use crate::platform::Platform;
 use crate::storage::Storage;
@@ -40,6 +42,7 @@ use crate::sync::wait_list::Key;
 /// # Ok::<_, aplomb::sync::AcquireError>(())
 /// ```
 pub struct Semaphore<P: Platform, S: Storage = <P as Platform>::Storage, X = ()> {
+    outside: Outside<P::Word>,
     state: Shared<P::RawMutex, State<S, X>>,
     pub(crate) max_waiting: u32,
 }
@@ -100,7 +103,7 @@ impl<P: Platform, S: Storage> Semaphore<P, S> {
 impl<P: Platform, S: Storage, X> Semaphore<P, S, X> {
     /// As [`new`](Semaphore::new), with something beside it.
     pub(crate) const fn with(permits: u32, beside: X) -> Self {
-        Self { state: Shared::new(State::new(permits, beside)), max_waiting: u32::MAX }
+        Self { outside: Outside::NOTHING, state: Shared::new(State::new(permits, beside)), max_waiting: u32::MAX }
     }
 
     /// At most so many wait; with 0, nobody does. Default: as many as the [storage](Semaphore::with_storage) has room for; on the heap, set it.
@@ -205,17 +208,17 @@ impl<P: Platform, S: Storage, X> Semaphore<P, S, X> {
 
     /// How many permits are free, and not yet promised to anybody.
     pub fn available(&self) -> u32 {
-        self.state.with(|state| state.free())
+        self.locked(|state| state.tally.free())
     }
 
     /// How many wait.
     pub fn waiting(&self) -> u32 {
-        self.state.with(|state| state.waiting())
+        self.locked(|state| state.waiting())
     }
 
     /// How many permits there are, free or not.
     pub fn permits(&self) -> u32 {
-        self.state.with(|state| state.permits())
+        self.locked(|state| state.tally.permits)
     }
 
     /// From now on there are so many permits.
@@ -264,25 +267,32 @@ impl<P: Platform, S: Storage, X> Semaphore<P, S, X> {
 
     /// Whether it was [closed](Semaphore::close).
     pub fn is_closed(&self) -> bool {
-        self.state.with(|state| state.is_closed())
+        self.locked(|state| state.is_closed())
     }
 
     #[inline]
     pub(crate) fn take(&self, n: u32) -> Result<(), TryAcquireError> {
-        self.state.with(|state| if state.take(n) { Ok(()) } else { Err(state.lack(n)) })
+        match self.outside.try_take(n) {
+            Some(taken) => taken.map_err(|tally| tally.lack(n)),
+            None => self.take_inside(n),
+        }
+    }
+
+    #[inline(never)]
+    fn take_inside(&self, n: u32) -> Result<(), TryAcquireError> {
+        self.locked(|state| if state.take(n) { Ok(()) } else { Err(state.lack(n)) })
     }
 
     /// How many permits there are, how many of them are taken, and how many wait, all at one moment.
     pub(crate) fn counts(&self) -> (u32, u32, u32) {
-        self.state.with(|state| (state.permits(), state.taken(), state.waiting()))
+        self.locked(|state| (state.tally.permits, state.tally.taken, state.waiting()))
     }
 
     /// Gives so many back, and has what lies beside say how many there are from now on: it is told how many there were, and how many were taken. Says both.
     #[inline]
     pub(crate) fn resize(&self, given_back: u32, act: impl FnOnce(&mut X, u32, u32) -> u32) -> (u32, u32) {
         self.change(|state| {
-            let before = state.permits();
-            let taken = state.taken();
+            let Tally { permits: before, taken } = state.tally;
             // First, since a rule of the caller's own may panic.
             state.give_back(given_back);
             let after = act(&mut state.beside, before, taken);
@@ -294,13 +304,50 @@ impl<P: Platform, S: Storage, X> Semaphore<P, S, X> {
     /// Takes so many, or says that they are to be waited for.
     #[inline]
     pub(crate) fn admit(&self, n: u32) -> Result<bool, AcquireError> {
-        self.state.with(|state| state.admit(n, self.max_waiting))
+        match self.outside.try_take(n) {
+            Some(Ok(())) => return Ok(true),
+            // Nobody waits there: who may not be the first is turned away without the lock.
+            Some(Err(tally)) => tally.check(n, 0, self.max_waiting)?,
+            None => {}
+        }
+        self.admit_inside(n)
+    }
+
+    #[inline(never)]
+    fn admit_inside(&self, n: u32) -> Result<bool, AcquireError> {
+        self.locked(|state| state.admit(n, self.max_waiting))
+    }
+
+    /// Gives so many back, and lets go whoever can go then.
+    #[inline]
+    pub(super) fn give_back(&self, n: u32) {
+        if !self.outside.give_back(n) {
+            self.give_back_inside(n);
+        }
+    }
+
+    #[inline(never)]
+    fn give_back_inside(&self, n: u32) {
+        self.change(|state| state.give_back(n));
+    }
+
+    /// Does something with all that is known, under the lock.
+    #[inline]
+    fn locked<R>(&self, act: impl FnOnce(&mut State<S, X>) -> R) -> R {
+        self.state.with(|state| {
+            self.outside.bring_in(&mut state.tally);
+            let result = act(state);
+            if state.is_plain() {
+                self.outside.set_out(state.tally);
+            }
+            result
+        })
     }
 
     /// Takes so many, or a place in the queue.
     pub(super) fn enter(&self, n: u32, cx: &Context<'_>) -> Entered<S::Link> {
         let waker = cx.waker().clone();
-        let (entered, unused) = self.state.with(|state| state.enter(n, self.max_waiting, waker));
+        let (entered, unused) = self.locked(|state| state.enter(n, self.max_waiting, waker));
         self.drop_unused(unused, if matches!(entered, Ok(None)) { n } else { 0 });
         entered
     }
@@ -308,7 +355,7 @@ impl<P: Platform, S: Storage, X> Semaphore<P, S, X> {
     /// What one in the queue is told; `None`: to wait on.
     pub(super) fn ask(&self, place: Key<S::Link>, cx: &Context<'_>) -> Option<Claim> {
         let waker = cx.waker().clone();
-        let (answer, unused) = self.state.with(|state| state.ask(place, waker));
+        let (answer, unused) = self.locked(|state| state.ask(place, waker));
         self.drop_unused(unused, if let Some(Claim::Permits(n)) = answer { n } else { 0 });
         answer
     }
@@ -316,13 +363,13 @@ impl<P: Platform, S: Storage, X> Semaphore<P, S, X> {
     /// Drops a waker that isn't needed after all, outside the lock. If that panics, the permits that were just taken go back: nobody holds them yet.
     fn drop_unused(&self, unused: Option<Waker>, taken: u32) {
         let mut this = self;
-        clear_at_panic(Pin::new(&mut this), |this| this.change(|state| state.give_back(taken)), |_| drop(unused));
+        clear_at_panic(Pin::new(&mut this), |this| this.give_back(taken), |_| drop(unused));
     }
 
     /// Changes something, and lets go whoever can go then.
     #[inline]
     pub(super) fn change<R>(&self, act: impl FnOnce(&mut State<S, X>) -> R) -> R {
-        let (result, woken) = self.state.with(|state| {
+        let (result, woken) = self.locked(|state| {
             let result = act(state);
             (result, state.settle())
         });
@@ -341,7 +388,7 @@ impl<P: Platform, S: Storage, X> Semaphore<P, S, X> {
             let rest = more.then(|| Rest(self));
             waker.wake();
             forget(rest);
-            next = if more { self.state.with(State::settle) } else { None };
+            next = if more { self.locked(State::settle) } else { None };
         }
     }
 }

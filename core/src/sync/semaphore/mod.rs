@@ -3,9 +3,11 @@
 mod acquire;
 mod counting;
 mod error;
+mod outside;
 mod patient;
 mod permit;
 mod state;
+mod tally;
 
 pub use acquire::Acquire;
 pub use counting::{Lender, Semaphore};

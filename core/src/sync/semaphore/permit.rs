@@ -114,7 +114,7 @@ impl<B: Deref<Target: Lender>> Drop for Permit<B> {
     #[inline]
     fn drop(&mut self) {
         if self.n > 0 {
-            self.lender.semaphore().change(|state| state.give_back(self.n));
+            self.lender.semaphore().give_back(self.n);
         }
     }
 }

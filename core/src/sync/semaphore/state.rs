@@ -1,15 +1,14 @@
 use core::task::Waker;
 
 use super::error::{AcquireError, TryAcquireError};
+use super::tally::Tally;
 use crate::storage::Storage;
 use crate::sync::WaitList;
 use crate::sync::wait_list::{Key, Turn};
 
 /// What is behind the lock of a semaphore.
 pub(super) struct State<S: Storage, X> {
-    permits: u32,
-    /// Of these so many are taken; more than there are, after there have become fewer.
-    taken: u32,
+    pub(super) tally: Tally,
     closed: bool,
     waiters: WaitList<Claim, S>,
     /// What a pattern keeps beside it.
@@ -40,19 +39,7 @@ pub(super) type Entered<L> = Result<Option<Key<L>>, AcquireError>;
 
 impl<S: Storage, X> State<S, X> {
     pub(super) const fn new(permits: u32, beside: X) -> Self {
-        Self { permits, taken: 0, closed: false, waiters: WaitList::new(), beside }
-    }
-
-    pub(super) const fn permits(&self) -> u32 {
-        self.permits
-    }
-
-    pub(super) const fn taken(&self) -> u32 {
-        self.taken
-    }
-
-    pub(super) const fn free(&self) -> u32 {
-        self.permits.saturating_sub(self.taken)
+        Self { tally: Tally { permits, taken: 0 }, closed: false, waiters: WaitList::new(), beside }
     }
 
     pub(super) const fn waiting(&self) -> u32 {
@@ -63,26 +50,31 @@ impl<S: Storage, X> State<S, X> {
         self.closed
     }
 
+    /// Whether nothing but their number decides who has permits.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        !self.closed && self.waiters.is_empty()
+    }
+
     /// Takes so many, if they are free and nobody waits.
     #[inline]
     pub(super) fn take(&mut self, n: u32) -> bool {
-        let free = !self.closed && self.waiters.is_empty() && n <= self.free();
-        if free {
-            self.taken += n;
+        let taken = if self.is_plain() { self.tally.taking(n) } else { None };
+        if let Some(taken) = taken {
+            self.tally = taken;
         }
-        free
+        taken.is_some()
     }
 
     /// Why so many can't be taken.
     #[cold]
     pub(super) fn lack(&self, requested: u32) -> TryAcquireError {
         if self.closed {
-            TryAcquireError::Closed
-        } else if requested > self.permits {
-            TryAcquireError::TooMany { requested, permits: self.permits }
-        } else {
-            TryAcquireError::NoPermits { requested, free: if self.waiters.is_empty() { self.free() } else { 0 } }
+            return TryAcquireError::Closed;
         }
+        // What others wait for is not free.
+        let promised = if self.waiters.is_empty() { 0 } else { self.tally.free() };
+        Tally { taken: self.tally.taken.saturating_add(promised), ..self.tally }.lack(requested)
     }
 
     /// Takes so many, if they are free and nobody waits; says whether it did. If not, they are to be waited for, unless that is refused.
@@ -98,16 +90,7 @@ impl<S: Storage, X> State<S, X> {
     /// Whether so many may be waited for.
     #[inline(never)]
     fn check(&self, requested: u32, max_waiting: u32) -> Result<(), AcquireError> {
-        let (permits, waiting) = (self.permits, self.waiting());
-        if self.closed {
-            Err(AcquireError::Closed)
-        } else if requested > permits {
-            Err(AcquireError::TooMany { requested, permits })
-        } else if waiting >= max_waiting {
-            Err(AcquireError::QueueFull { waiting })
-        } else {
-            Ok(())
-        }
+        if self.closed { Err(AcquireError::Closed) } else { self.tally.check(requested, self.waiting(), max_waiting) }
     }
 
     /// As [`admit`](State::admit), and takes a place in the queue where that is to be waited for; `None`: it did not have to. A waker that isn't needed comes back.
@@ -144,17 +127,17 @@ impl<S: Storage, X> State<S, X> {
 
     #[inline]
     pub(super) const fn give_back(&mut self, n: u32) {
-        self.taken = self.taken.saturating_sub(n);
+        self.tally = self.tally.giving_back(n);
     }
 
     /// So many of those that are taken will never come back.
     pub(super) const fn forget(&mut self, n: u32) {
         self.give_back(n);
-        self.permits = self.permits.saturating_sub(n);
+        self.tally.permits = self.tally.permits.saturating_sub(n);
     }
 
     pub(super) const fn set_permits(&mut self, permits: u32) {
-        self.permits = permits;
+        self.tally.permits = permits;
     }
 
     pub(super) const fn close(&mut self) {
@@ -166,7 +149,7 @@ impl<S: Storage, X> State<S, X> {
     pub(super) fn settle(&mut self) -> Option<(Waker, bool)> {
         let answer = self.answer()?;
         if let Claim::Permits(n) = answer {
-            self.taken += n;
+            self.tally.taken += n;
         }
         if let Some(head) = self.waiters.front_mut() {
             *head = answer;
@@ -182,6 +165,7 @@ impl<S: Storage, X> State<S, X> {
             return Some(Claim::Closed);
         }
         let Claim::Permits(n) = claim else { return Some(claim) };
-        if n > self.permits { Some(Claim::TooMany { permits: self.permits }) } else { (n <= self.free()).then_some(claim) }
+        let permits = self.tally.permits;
+        if n > permits { Some(Claim::TooMany { permits }) } else { (n <= self.tally.free()).then_some(claim) }
     }
 }
