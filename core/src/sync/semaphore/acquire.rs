@@ -62,12 +62,12 @@ impl<B: Deref<Target: Lender>> Acquire<B> {
     pub(crate) fn poll_taken(&mut self, cx: &Context<'_>) -> Poll<Result<(), AcquireError>> {
         let Some(lender) = &self.lender else { return Poll::Pending };
         let taken = match self.place {
-            None if !SMALL => lender.semaphore().admit(self.n),
+            None if !SMALL => lender.semaphore().take_outside(self.n),
             _ => Ok(false),
         };
         match taken {
             Ok(true) => Poll::Ready(Ok(())),
-            // Without a waker before: most find their permits free.
+            // Without a waker and a lock before: most find their permits free.
             Ok(false) => self.poll_waiting(cx),
             Err(error) => Poll::Ready(Err(error)),
         }

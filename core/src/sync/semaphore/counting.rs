@@ -301,16 +301,21 @@ impl<P: Platform, S: Storage, X> Semaphore<P, S, X> {
         })
     }
 
+    /// Takes so many past the lock; if not, they may be there all the same.
+    #[inline]
+    pub(super) fn take_outside(&self, n: u32) -> Result<bool, AcquireError> {
+        match self.outside.try_take(n) {
+            Some(Ok(())) => Ok(true),
+            // Nobody waits there: who may not be the first is turned away at once.
+            Some(Err(tally)) => tally.check(n, 0, self.max_waiting).map(|()| false),
+            None => Ok(false),
+        }
+    }
+
     /// Takes so many, or says that they are to be waited for.
     #[inline]
     pub(crate) fn admit(&self, n: u32) -> Result<bool, AcquireError> {
-        match self.outside.try_take(n) {
-            Some(Ok(())) => return Ok(true),
-            // Nobody waits there: who may not be the first is turned away without the lock.
-            Some(Err(tally)) => tally.check(n, 0, self.max_waiting)?,
-            None => {}
-        }
-        self.admit_inside(n)
+        if self.take_outside(n)? { Ok(true) } else { self.admit_inside(n) }
     }
 
     #[inline(never)]
