@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use aplomb_tokio::adaptive_limit::{Aimd, Vegas};
 use aplomb_tokio::prelude::*;
 use aplomb_tokio::{Clock, Semaphore, TokioClock};
-use benches::{Group, YieldOnce};
+use benches::{Group, YieldOnce, in_two_threads};
 
 static OURS: Semaphore = Semaphore::new(1);
 static TOKIO: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(1);
@@ -18,6 +18,7 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let _entered = runtime.enter();
     permits_that_are_free();
+    two_threads();
     a_line();
     leaving();
     bulkheads();
@@ -39,6 +40,21 @@ fn permits_that_are_free() {
         .member("tokio", || ready(TOKIO.try_acquire().is_ok()))
         .member("async-lock", || ready(ASYNC_LOCK.try_acquire().is_some()))
         .run();
+}
+
+/// There is a permit for each of them.
+fn two_threads() {
+    static OURS: Semaphore = Semaphore::new(2);
+    static TOKIO: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(2);
+    static ASYNC_LOCK: async_lock::Semaphore = async_lock::Semaphore::new(2);
+    in_two_threads(
+        "two threads on one semaphore, tried and released",
+        &[
+            ("aplomb", &|| drop(black_box(OURS.try_acquire(1)))),
+            ("tokio", &|| drop(black_box(TOKIO.try_acquire()))),
+            ("async-lock", &|| drop(black_box(ASYNC_LOCK.try_acquire()))),
+        ],
+    );
 }
 
 fn a_line() {
