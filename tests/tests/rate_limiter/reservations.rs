@@ -5,9 +5,9 @@ use std::pin::Pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use aplomb::rate_limiter::{Algorithm, FixedWindow, Rate, Refused, Reservation};
+use aplomb::rate_limiter::{Algorithm, FixedWindow, Rate, Refused, Reservation, SlidingWindow};
 use aplomb::time::{ms, secs};
-use aplomb::{ConfigError, Instant};
+use aplomb::{ConfigError, Heap, Instant};
 use aplomb_sim::{Sim, SimClock};
 
 type Limiter = aplomb::RateLimiter<Sim>;
@@ -101,6 +101,28 @@ fn one_that_leaves_the_queue_costs_nothing() {
         drop(reservation);
         futures_lite::future::zip(ahead, behind).await.1.unwrap();
         assert_eq!(aplomb_sim::now(), Instant::ORIGIN + secs(2));
+    });
+}
+
+/// It gives back what was taken for it, which may be for later than it was told, and nobody else's.
+#[test]
+fn one_behind_somebody_who_came_late_gives_back_its_own() {
+    aplomb_sim::block_on(async {
+        let rule = SlidingWindow::<Heap>::new(Rate::per_second(1));
+        let limiter = aplomb::RateLimiter::<Sim, _>::with_clock(SimClock, rule);
+        limiter.try_acquire(1).unwrap();
+        let mut ahead = Box::pin(limiter.acquire(1));
+        assert!(is_pending(ahead.as_mut()));
+        let reservation = limiter.reserve(1).unwrap();
+        let mut behind = Box::pin(limiter.acquire(1));
+        assert!(is_pending(behind.as_mut()));
+        assert_eq!(reservation.at(), Instant::ORIGIN + secs(2));
+        // The one ahead has its turn at one.
+        aplomb_sim::sleep(ms(1_500)).await;
+        ahead.await.unwrap();
+        drop(reservation);
+        behind.await.unwrap();
+        assert_eq!(aplomb_sim::now(), Instant::ORIGIN + ms(2_500));
     });
 }
 

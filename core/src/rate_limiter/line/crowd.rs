@@ -24,7 +24,7 @@ pub(in crate::rate_limiter) struct Ask {
     /// What it waits for; of one that was refused, how many there could be at once.
     pub(super) permits: u32,
     pub(super) by: By,
-    /// What a reservation was told, though those before it may leave: its permits are not taken as of any earlier instant.
+    /// What a reservation was told, though those before it may leave: its permits are not taken as of any earlier instant. Once they are taken, for when: it may be later, if those before it came late.
     pub(super) not_before: Instant,
 }
 

@@ -35,15 +35,15 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
                 By::Reservation | By::Ended => {}
             }
             let (permits, as_of) = (ask.counted(self.algorithm.most()), self.as_of(&ask));
-            let is_charged = self.algorithm.reserve(self.taken, self.now.min(as_of), as_of, permits).is_some();
+            let charged_at = self.algorithm.reserve(self.taken, self.now.min(as_of), as_of, permits);
             self.no_longer_asks(&ask);
             if ask.by == By::Ended {
                 _ = self.waiters.slab.pop_front(&mut self.crowd.queue);
                 continue;
             }
-            // By a rule of now its turn may never come: it was charged nothing, and has nothing to give back.
+            // That is what it has to give back. By a rule of now its turn may never come: it was charged nothing then.
             if let Some(front) = self.waiters.slab.front_mut(&self.crowd.queue) {
-                front.permits = if is_charged { permits } else { 0 };
+                (front.permits, front.not_before) = charged_at.map_or((0, as_of), |at| (permits, at));
             }
             _ = self.waiters.slab.grant_front(&mut self.crowd.queue);
         }
@@ -123,7 +123,7 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
     pub(in crate::rate_limiter) fn give_back(
         &mut self,
         mut permits: u32,
-        at: Instant,
+        mut at: Instant,
         made: &InAdvance<S::Link>,
     ) -> Option<Waker> {
         self.crowd.held = self.crowd.held.saturating_sub(1);
@@ -138,7 +138,8 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
                 self.settle(false);
                 return None;
             }
-            permits = self.waiters.slab.remove(&mut self.crowd.queue, key).map_or(0, |removed| removed.payload.permits);
+            let charged = self.waiters.slab.remove(&mut self.crowd.queue, key)?.payload;
+            (permits, at) = (charged.permits, charged.not_before);
         }
         if is_used || permits == 0 || made.made < self.returnable_from {
             return None;
