@@ -83,7 +83,7 @@ impl<B: Deref<Target: Lines>> Permit<B> {
 impl<B: Deref<Target: Lines<Spot = ()>>> Permit<B> {
     /// Gives them back, for a call that is not made after all. Of a [`KeyedRateLimiter`](super::KeyedRateLimiter), see [there](super::KeyedRateLimiter::give_back).
     ///
-    /// As much comes back as nobody can rest on by now: of a window, all of them while it lasts; of a bucket, less what has dripped in since they were taken, for which it might have been full. So permits are spent that were held until as many others came, or until [another rule](super::RateLimiter::set_rate) came, which does not know at what pace. It takes constant time, but by a [`SlidingWindow`](super::SlidingWindow), which goes through what was taken later.
+    /// As much comes back as nobody can rest on by now: of a window, all of them while it lasts; of a bucket, less what has dripped in since they were taken, for which it might have been full. So permits are spent that were held until as many others came, or until [another rule](super::RateLimiter::set_rate) came, which does not know at what pace; those that were taken at the very instant of the change, before or after it, too. It takes constant time, but by a [`SlidingWindow`](super::SlidingWindow), which goes through what was taken later.
     ///
     /// # Examples
     ///

@@ -9,16 +9,17 @@ use crate::storage::Storage;
 /// ```
 /// use aplomb_sim::prelude::*;
 ///
-/// let limiter: RateLimiter = RateLimiter::new(Rate::per_second(10));
-/// limiter.try_acquire(3).unwrap();
+/// let limiter: RateLimiter = RateLimiter::new(Rate::per_second(10)).max_concurrent(1);
+/// let call = limiter.try_acquire(3).unwrap();
 /// let now = limiter.snapshot();
-/// assert_eq!((now.available, now.waiting, now.running), (7, 0, None));
+/// assert_eq!((now.available, now.waiting, now.running), (7, 0, Some(1)));
+/// # drop(call);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Snapshot {
-    /// Permits that a newcomer could take: none, while others wait.
+    /// Permits that there are for a newcomer by the rule: none, while others wait. Whether another call may run beside those that do, it does not say.
     pub available: u32,
     /// Callers that wait; reservations do not count.
     pub waiting: u32,
