@@ -84,7 +84,7 @@ fn on_the_heap_it_does_what_a_map_does_that_forgets_nothing() {
 fn who_runs_waits_or_has_reserved_keeps_its_key() {
     enum Held<'l> {
         Permit { _permit: Permit<&'l Keyed<u8, Inline<6>>> },
-        Reservation { _reservation: Reservation<'l, Keyed<u8, Inline<6>>> },
+        Reservation { _reservation: Reservation<&'l Keyed<u8, Inline<6>>> },
     }
     Explore::new().seeds(0..400).run(|sim| async move {
         let rule = TokenBucket::new(Rate::per_second(10)).burst(2);

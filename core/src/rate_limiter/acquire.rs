@@ -77,7 +77,7 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
 }
 
 /// The timer of what `B` points to.
-type SleepOf<B> = <<<<B as Deref>::Target as Lines>::Platform as Platform>::Clock as Clock>::Sleep;
+pub(super) type SleepOf<B> = <<<<B as Deref>::Target as Lines>::Platform as Platform>::Clock as Clock>::Sleep;
 
 pin_project! {
     /// Waits for permits of the limiter that `B` points to; made by [`RateLimiter::acquire`](super::RateLimiter::acquire), [`acquire_owned`](super::RateLimiter::acquire_owned) and their likes.

@@ -206,7 +206,7 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
         Self::try_acquire_owned(self, n)
     }
 
-    /// Takes `n` permits in advance, behind all who wait (whom it goes through), and says from when on they may be used. [`max_concurrent`](RateLimiter::max_concurrent) does not concern it: if those before it are held up by calls that run,
+    /// Takes `n` permits in advance, behind all who wait (whom it goes through), and says from when on they may be used. [`max_concurrent`](RateLimiter::max_concurrent) does not concern it: if those before it are held up by calls that run, or come late,
     /// it keeps the instant that was told, and may then come in one burst with theirs. If some before it leave, it keeps its instant too, as in Go's `x/time/rate`: for those behind it, its permits are taken at that instant, and what a bucket would hold by then beyond its burst is lost to them.
     ///
     /// Given back, a reservation makes way for those who come later as far as the rule remembers: one that nobody came after was never taken (by a window, if there was a place in the queue for it); else a bucket's until later ones rest on it, or one that comes later than it could; and by windows only that of the newest window or instant. Once the [rule has changed](RateLimiter::set_rate), what was taken by the one before stays taken.
@@ -226,12 +226,8 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
     /// println!("it may go in {:?}", next.delay());
     /// # assert_eq!(next.delay(), ms(100)); });
     /// ```
-    pub fn reserve(&self, n: u32) -> Result<Reservation<'_, Self>, RateLimitError> {
-        let reserved = self.serve(self.clock.now(), |desk| desk.reserve(n).map(|made| (desk.steady.on_clock(made.at), made)));
-        match reserved {
-            Ok((at, made)) => Ok(Reservation::new(self, (), n, at, made)),
-            Err(error) => Err(self.rejected(error)),
-        }
+    pub fn reserve(&self, n: u32) -> Result<Reservation<&Self>, RateLimitError> {
+        Self::reserve_owned(self, n)
     }
 
     /// Changes the rule from now on. A bucket keeps the permits that are there, as far as it can hold so many. A window keeps what was taken in it, so that the new rule's other permits are there at once: after 10 of 10, and then 100 a second, a [`TokenBucket`] has none, and a window 90.
@@ -311,12 +307,12 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
     }
 
     #[inline]
-    fn rejected(&self, reason: RateLimitError) -> RateLimitError {
+    pub(super) fn rejected(&self, reason: RateLimitError) -> RateLimitError {
         self.observer.observe(&Event::Rejected { reason });
         reason
     }
 
-    fn serve<R>(&self, read: Instant, act: impl FnOnce(&mut Desk<'_, A, S>) -> R) -> R {
+    pub(super) fn serve<R>(&self, read: Instant, act: impl FnOnce(&mut Desk<'_, A, S>) -> R) -> R {
         self.state.with(|state| {
             let now = self.bring_in(state, read);
             let result = act(&mut self.desk(state, now));

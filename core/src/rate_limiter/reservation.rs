@@ -1,18 +1,28 @@
 use core::fmt;
 use core::future::{Future, IntoFuture};
+use core::ops::Deref;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use core::time::Duration;
 
 use pin_project_lite::pin_project;
 
+use super::acquire::SleepOf;
+use super::algorithm::Algorithm;
+use super::error::RateLimitError;
+use super::event::Event;
+use super::limiter::RateLimiter;
 use super::line::InAdvance;
-use super::lines::{Lines, LinkOf, wake};
+use super::lines::{Lines, LinkOf, SpotOf, wake};
 use crate::alarm::Alarm;
+use crate::observe::SharedObserver;
 use crate::platform::Platform;
+use crate::storage::Storage;
 use crate::time::{Clock, Instant};
 
 /// Permits that were taken in advance, and the instant from which they may be used; made by [`RateLimiter::reserve`](super::RateLimiter::reserve).
+///
+/// `B` points to the limiter that they are of: it is a reference, or an `Arc`, `Rc` or the like, whose reservations are *owned* and go wherever that goes.
 ///
 /// Await it, or wait by other means. Dropped before its instant, it gives the permits back, as far as later reservations do not rest on them (as `Cancel` does in Go's `x/time/rate`); after that it has spent them.
 ///
@@ -34,19 +44,52 @@ use crate::time::{Clock, Instant};
 /// });
 /// ```
 #[must_use = "dropped before its instant, a reservation gives its permits back"]
-pub struct Reservation<'l, L: Lines> {
-    lines: &'l L,
-    spot: L::Spot,
+pub struct Reservation<B: Deref<Target: Lines>> {
+    lines: B,
+    spot: SpotOf<B>,
     permits: u32,
     /// On the clock.
     at: Instant,
-    made: InAdvance<LinkOf<L>>,
+    made: InAdvance<LinkOf<B::Target>>,
     /// Whether it has been waited for.
     has_come: bool,
 }
 
-impl<'l, L: Lines> Reservation<'l, L> {
-    pub(super) const fn new(lines: &'l L, spot: L::Spot, permits: u32, at: Instant, made: InAdvance<LinkOf<L>>) -> Self {
+impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimiter<P, A, S, O> {
+    /// As [`reserve`](RateLimiter::reserve), of a limiter that `this` points to: an `Arc` or `Rc` of it, which the reservation keeps, into whatever task it goes.
+    ///
+    /// # Errors
+    ///
+    /// As [`reserve`](RateLimiter::reserve).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use std::sync::Arc;
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let mails: Arc<RateLimiter> = Arc::new(RateLimiter::with_burst(Rate::per_second(1), 1));
+    ///     for _ in 0..3 {
+    ///         let turn = RateLimiter::reserve_owned(Arc::clone(&mails), 1)?;
+    ///         aplomb_sim::spawn("mail", async move { turn.await }).await.unwrap();
+    ///     }
+    ///     assert_eq!(aplomb_sim::now().as_nanos(), 2_000_000_000);
+    ///     Ok::<_, RateLimitError>(())
+    /// })?;
+    /// # Ok::<_, RateLimitError>(())
+    /// ```
+    pub fn reserve_owned<B: Deref<Target = Self>>(this: B, n: u32) -> Result<Reservation<B>, RateLimitError> {
+        let reserved = this.serve(this.clock.now(), |desk| desk.reserve(n).map(|made| (desk.steady.on_clock(made.at), made)));
+        match reserved {
+            Ok((at, made)) => Ok(Reservation::new(this, (), n, at, made)),
+            Err(error) => Err(this.rejected(error)),
+        }
+    }
+}
+
+impl<B: Deref<Target: Lines>> Reservation<B> {
+    pub(super) const fn new(lines: B, spot: SpotOf<B>, permits: u32, at: Instant, made: InAdvance<LinkOf<B::Target>>) -> Self {
         Self { lines, spot, permits, at, made, has_come: false }
     }
 
@@ -69,7 +112,7 @@ impl<'l, L: Lines> Reservation<'l, L> {
     }
 }
 
-impl<L: Lines> Drop for Reservation<'_, L> {
+impl<B: Deref<Target: Lines>> Drop for Reservation<B> {
     fn drop(&mut self) {
         let next = self.lines.with(self.spot, self.lines.clock().now(), |desk| {
             // It has come to its instant, even if a clock that is coarser than its timer does not say so yet.
@@ -80,11 +123,11 @@ impl<L: Lines> Drop for Reservation<'_, L> {
     }
 }
 
-impl<'l, L: Lines> IntoFuture for Reservation<'l, L> {
+impl<B: Deref<Target: Lines>> IntoFuture for Reservation<B> {
     type Output = ();
-    type IntoFuture = Reserved<'l, L>;
+    type IntoFuture = Reserved<B>;
 
-    fn into_future(self) -> Reserved<'l, L> {
+    fn into_future(self) -> Reserved<B> {
         Reserved { reservation: Some(self), alarm: Alarm::new() }
     }
 }
@@ -96,15 +139,19 @@ pin_project! {
     ///
     /// Dropping it drops the reservation, which gives its permits back.
     #[must_use = "futures do nothing unless polled"]
-    pub struct Reserved<'l, L: Lines> {
+    pub struct Reserved<B>
+    where
+        B: Deref,
+        B::Target: Lines,
+    {
         // None after the end.
-        reservation: Option<Reservation<'l, L>>,
+        reservation: Option<Reservation<B>>,
         #[pin]
-        alarm: Alarm<<<L::Platform as Platform>::Clock as Clock>::Sleep>,
+        alarm: Alarm<SleepOf<B>>,
     }
 }
 
-impl<L: Lines> Future for Reserved<'_, L> {
+impl<B: Deref<Target: Lines>> Future for Reserved<B> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -122,13 +169,13 @@ impl<L: Lines> Future for Reserved<'_, L> {
     }
 }
 
-impl<L: Lines> fmt::Debug for Reservation<'_, L> {
+impl<B: Deref<Target: Lines>> fmt::Debug for Reservation<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reservation").field("permits", &self.permits).field("at", &self.at).finish_non_exhaustive()
     }
 }
 
-impl<L: Lines> fmt::Debug for Reserved<'_, L> {
+impl<B: Deref<Target: Lines>> fmt::Debug for Reserved<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reserved").field("reservation", &self.reservation).finish_non_exhaustive()
     }

@@ -26,7 +26,7 @@ struct World<'l, A: Algorithm> {
     limiter: &'l Limiter<A>,
     rng: Rng,
     waiting: Vec<Waiting<'l, A>>,
-    reserved: Vec<Reservation<'l, Limiter<A>>>,
+    reserved: Vec<Reservation<&'l Limiter<A>>>,
     held: Vec<(u64, Permit<&'l Limiter<A>>)>,
     used: Used,
     /// One after another, if it changes.

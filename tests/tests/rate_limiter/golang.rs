@@ -24,7 +24,7 @@ struct Table {
     limiter: &'static RateLimiter<ByHand>,
 }
 
-type Reservation = aplomb::rate_limiter::Reservation<'static, RateLimiter<ByHand>>;
+type Reservation = aplomb::rate_limiter::Reservation<&'static RateLimiter<ByHand>>;
 
 /// Where the steps begin.
 fn step(at: u64) -> Instant {

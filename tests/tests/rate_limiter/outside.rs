@@ -107,7 +107,7 @@ type Waiting<W> = Pin<Box<Acquire<&'static Limiter<W>, ()>>>;
 /// A limiter, and who reserves and waits there.
 struct World<W: Word + 'static> {
     limiter: &'static Limiter<W>,
-    reserved: Vec<Reservation<'static, Limiter<W>>>,
+    reserved: Vec<Reservation<&'static Limiter<W>>>,
     waiting: Vec<Waiting<W>>,
 }
 

@@ -17,10 +17,9 @@ use crate::rate_limiter::acquire::Acquire;
 use crate::rate_limiter::algorithm::{Algorithm, Refused};
 use crate::rate_limiter::error::RateLimitError;
 use crate::rate_limiter::event::Event;
-use crate::rate_limiter::line::{Desk, Snapshot};
+use crate::rate_limiter::line::Snapshot;
 use crate::rate_limiter::lines::Find;
 use crate::rate_limiter::permit::Permit;
-use crate::rate_limiter::reservation::Reservation;
 use crate::rate_limiter::run::Run;
 use crate::storage::Storage;
 use crate::time::{Clock, Instant};
@@ -306,38 +305,9 @@ where
     }
 
     #[inline]
-    fn rejected(&self, reason: RateLimitError) -> RateLimitError {
+    pub(super) fn rejected(&self, reason: RateLimitError) -> RateLimitError {
         self.observer.observe(&Event::Rejected { reason });
         reason
-    }
-
-    /// Takes `n` permits for that key in advance, behind all who wait, and says from when on they may be used.
-    ///
-    /// # Errors
-    ///
-    /// As [`RateLimiter::reserve`](crate::RateLimiter::reserve), and [`RateLimitError::TableFull`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use aplomb_sim::prelude::*;
-    /// let users: KeyedRateLimiter<u32> = KeyedRateLimiter::with_burst(Rate::per_second(10), 1);
-    /// # aplomb_sim::block_on(async {
-    /// users.reserve(&7, 1).unwrap().await;
-    /// assert_eq!(users.reserve(&7, 1).unwrap().delay(), ms(100));
-    /// # });
-    /// ```
-    pub fn reserve<Q>(&self, key: &Q, n: u32) -> Result<Reservation<'_, Self>, RateLimitError>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-    {
-        let reserve = |desk: &mut Desk<'_, A, S>| desk.reserve(n).map(|made| (desk.steady.on_clock(made.at), made));
-        let reserved = key.find(self, self.clock.now(), reserve).and_then(|(spot, made)| Ok((spot, made?)));
-        match reserved {
-            Ok((spot, (at, made))) => Ok(Reservation::new(self, spot, n, at, made)),
-            Err(error) => Err(self.rejected(error)),
-        }
     }
 
     /// Changes the rule of all keys from now on, as [`RateLimiter::set_rate`](crate::RateLimiter::set_rate) does. It goes through all of them, a shard at a time. A key that is as good as new by one rule may be forgotten, and is new by the next: where bursts or periods become smaller and large again at once, it may have all of its permits anew.

@@ -1,6 +1,7 @@
 mod calls;
 mod crowds;
 mod give_back;
+mod reserve;
 mod serve;
 mod shard;
 
