@@ -1,21 +1,21 @@
 use core::fmt;
 use core::future::Future;
+use core::ops::Deref;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use pin_project_lite::pin_project;
 
-use super::acquire::Acquire;
+use super::acquire::{Acquire, SleepOf};
 use super::error::RateLimitError;
 use super::lines::{Find, Lines};
 use crate::alarm::Alarm;
-use crate::platform::Platform;
 use crate::time::{Clock, Instant};
 use crate::yielding::{YieldNow, yield_now};
 
 pin_project! {
-    /// Hands on the items of a stream, each at the cost of a permit.
+    /// Hands on the items of a stream, each at the cost of a permit of the limiter that `B` points to: a reference, or an `Arc`, `Rc` or the like, with which the stream goes wherever that goes.
     ///
     /// An item is taken from the stream first, and then waits for its permit, so that a stream without items costs none. If there can be no permit, it ends with the reason in place of the item, which is lost. Where there is only no room to wait
     /// ([`QueueFull`](RateLimitError::QueueFull)), it says so and keeps the item, which asks again when the permits may be there, as it said; or, where nobody knows when that is, after the other tasks have had their turn. So who polls on and on gets an error now and then, and nobody is kept from anything.
@@ -42,37 +42,43 @@ pin_project! {
     /// # Ok::<_, RateLimitError>(())
     /// ```
     #[must_use = "streams do nothing unless polled"]
-    pub struct RateLimitStream<'l, L: Lines, S: Stream> {
-        limiter: &'l L,
+    pub struct RateLimitStream<B, S: Stream>
+    where
+        B: Deref,
+        B::Target: Lines,
+    {
+        limiter: B,
         #[pin]
         items: S,
         // An item that waits for its permit.
         item: Option<S::Item>,
         #[pin]
-        stage: Stage<'l, L>,
+        stage: Stage<B>,
     }
 }
 
 pin_project! {
     #[project = StageProjection]
-    enum Stage<'l, L: Lines> {
-        // An item waits for its permit, or is taken from the stream before that.
-        Acquires { #[pin] acquire: Acquire<&'l L, ()> },
+    enum Stage<B>
+    where
+        B: Deref,
+        B::Target: Lines,
+    {
+        // There is no item yet.
+        Takes,
+        // It waits for its permit.
+        Acquires { #[pin] acquire: Acquire<B, ()> },
         // It has said that there is no room to wait, and asks again then.
-        Pauses { #[pin] alarm: Alarm<<<L::Platform as Platform>::Clock as Clock>::Sleep>, until: Instant },
+        Pauses { #[pin] alarm: Alarm<SleepOf<B>>, until: Instant },
         // The same, when nobody knows when.
         Yields { #[pin] others: YieldNow },
         Ended,
     }
 }
 
-impl<'l, L: Lines> Stage<'l, L> {
-    const fn acquires(limiter: &'l L) -> Self {
-        Self::Acquires { acquire: Acquire::new(limiter, (), 1, Instant::MAX) }
-    }
-
+impl<B: Deref<Target: Lines>> Stage<B> {
     /// After an error.
-    fn after(limiter: &L, error: RateLimitError) -> Self {
+    fn after(limiter: &B, error: RateLimitError) -> Self {
         match error {
             RateLimitError::QueueFull { retry_after: Some(time), .. } => {
                 Self::Pauses { alarm: Alarm::new(), until: limiter.clock().now() + time }
@@ -83,10 +89,10 @@ impl<'l, L: Lines> Stage<'l, L> {
     }
 }
 
-impl<'l, L: Lines, S: Stream> RateLimitStream<'l, L, S> {
+impl<B: Deref<Target: Lines>, S: Stream> RateLimitStream<B, S> {
     /// The items of that stream.
-    pub const fn new(limiter: &'l L, items: S) -> Self {
-        Self { limiter, items, item: None, stage: Stage::acquires(limiter) }
+    pub const fn new(limiter: B, items: S) -> Self {
+        Self { limiter, items, item: None, stage: Stage::Takes }
     }
 }
 
@@ -112,17 +118,36 @@ impl<'l, L: Lines, S: Stream> RateLimitStream<'l, L, S> {
 /// # Ok::<_, RateLimitError>(())
 /// ```
 pub trait RateLimitStreamExt: Stream + Sized {
-    /// Its items, each at the cost of a permit.
-    fn rate_limited<L: Lines>(self, limiter: &L) -> RateLimitStream<'_, L, Self> {
+    /// Its items, each at the cost of a permit. `limiter` points to the limiter that it is of.
+    ///
+    /// # Examples
+    ///
+    /// In a task of its own:
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use futures_lite::{StreamExt, stream};
+    /// use std::sync::Arc;
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let api: Arc<RateLimiter> = Arc::new(RateLimiter::with_burst(Rate::per_second(2), 1));
+    ///     let calls = stream::iter(1..=3).rate_limited(api);
+    ///     let calls = aplomb_sim::spawn("calls", async { calls.count().await });
+    ///     assert_eq!(calls.await.unwrap(), 3);
+    ///     assert_eq!(aplomb_sim::now().as_nanos(), 1_000_000_000);
+    /// });
+    /// ```
+    fn rate_limited<B: Deref<Target: Lines> + Clone>(self, limiter: B) -> RateLimitStream<B, Self> {
         RateLimitStream::new(limiter, self)
     }
 }
 
 impl<S: Stream> RateLimitStreamExt for S {}
 
-impl<L: Lines, S: Stream> Stream for RateLimitStream<'_, L, S>
+impl<B, S: Stream> Stream for RateLimitStream<B, S>
 where
-    (): Find<L>,
+    B: Deref<Target: Lines> + Clone,
+    (): Find<B::Target>,
 {
     type Item = Result<S::Item, RateLimitError>;
 
@@ -130,34 +155,32 @@ where
         let mut this = self.project();
         loop {
             match this.stage.as_mut().project() {
-                StageProjection::Acquires { acquire } => {
-                    if this.item.is_none() {
-                        *this.item = ready!(this.items.as_mut().poll_next(cx));
-                    }
+                StageProjection::Takes => {
+                    *this.item = ready!(this.items.as_mut().poll_next(cx));
                     if this.item.is_none() {
                         this.stage.set(Stage::Ended);
                         return Poll::Ready(None);
                     }
-                    match ready!(acquire.poll(cx)) {
-                        // It runs no longer than it takes to hand it on.
-                        Ok(_permit) => {
-                            this.stage.set(Stage::acquires(this.limiter));
-                            return Poll::Ready(this.item.take().map(Ok));
-                        }
-                        Err(error) => {
-                            this.stage.set(Stage::after(this.limiter, error));
-                            if matches!(*this.stage, Stage::Ended) {
-                                *this.item = None;
-                            }
-                            return Poll::Ready(Some(Err(error)));
-                        }
-                    }
                 }
+                StageProjection::Acquires { acquire } => match ready!(acquire.poll(cx)) {
+                    // It runs no longer than it takes to hand it on.
+                    Ok(_permit) => {
+                        this.stage.set(Stage::Takes);
+                        return Poll::Ready(this.item.take().map(Ok));
+                    }
+                    Err(error) => {
+                        this.stage.set(Stage::after(this.limiter, error));
+                        if matches!(*this.stage, Stage::Ended) {
+                            *this.item = None;
+                        }
+                        return Poll::Ready(Some(Err(error)));
+                    }
+                },
                 StageProjection::Pauses { alarm, until } => ready!(alarm.poll_until(this.limiter.clock(), *until, cx)),
                 StageProjection::Yields { others } => ready!(others.poll(cx)),
                 StageProjection::Ended => return Poll::Ready(None),
             }
-            this.stage.set(Stage::acquires(this.limiter));
+            this.stage.set(Stage::Acquires { acquire: Acquire::new(this.limiter.clone(), (), 1, Instant::MAX) });
         }
     }
 
@@ -170,7 +193,7 @@ where
     }
 }
 
-impl<L: Lines, S: Stream> fmt::Debug for RateLimitStream<'_, L, S> {
+impl<B: Deref<Target: Lines>, S: Stream> fmt::Debug for RateLimitStream<B, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RateLimitStream").field("waits", &self.item.is_some()).finish_non_exhaustive()
     }
