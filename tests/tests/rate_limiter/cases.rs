@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use aplomb::rate_limiter::{Algorithm, FixedWindow, Rate, Refused, SlidingCounter, SlidingWindow, TokenBucket};
 use aplomb::time::{ms, secs};
-use aplomb::{Heap, Inline, Instant, RateLimiter};
-use aplomb_sim::Sim;
+use aplomb::{ConfigError, Heap, Inline, Instant, RateLimiter};
+use aplomb_sim::{Sim, SimClock};
 
 fn gives_nothing<A: Algorithm>(rule: &A) {
     let mut state = A::START;
@@ -95,4 +95,60 @@ fn a_log_of_a_million_is_filled_copied_and_slides() {
     let refused = Err(Refused::Until(Instant::ORIGIN + secs(3_600)));
     assert_eq!(rule.try_take(&mut log.clone(), at(MANY), 1), refused);
     (0..MANY).for_each(|index| rule.try_take(&mut log, at(index) + secs(3_600), 1).unwrap());
+}
+
+/// A permit each 1,500 ns, told in microseconds, rounded down.
+#[derive(Debug, Clone, Copy)]
+struct RoundsDown;
+
+impl Algorithm for RoundsDown {
+    /// When there is one again.
+    type State = Instant;
+    const START: Instant = Instant::ORIGIN;
+
+    fn try_take(&self, next: &mut Instant, now: Instant, _n: u32) -> Result<(), Refused> {
+        if now < *next {
+            return Err(Refused::Until(Instant::from_nanos(next.as_nanos() / 1_000 * 1_000)));
+        }
+        *next = now + Duration::from_nanos(1_500);
+        Ok(())
+    }
+
+    fn reserve(&self, next: &mut Instant, _now: Instant, not_before: Instant, _n: u32) -> Option<Instant> {
+        let at = not_before.max(*next);
+        *next = at + Duration::from_nanos(1_500);
+        Some(at)
+    }
+
+    fn give_back(&self, _next: &mut Instant, _now: Instant, _n: u32, _at: Instant) {}
+
+    fn available(&self, next: &Instant, now: Instant) -> u32 {
+        u32::from(now >= *next)
+    }
+
+    fn most(&self) -> u32 {
+        1
+    }
+
+    fn renewed_at(&self, next: &Instant) -> Instant {
+        *next
+    }
+
+    fn take_over(&self, _next: &mut Instant, _from: &Self, _now: Instant) {}
+
+    fn config_error(&self) -> Option<ConfigError> {
+        None
+    }
+}
+
+/// Whoever waits would ask for ever within one poll, in which no time passes.
+#[test]
+fn a_rule_that_refuses_until_now_is_asked_again_later() {
+    aplomb_sim::block_on(async {
+        let limiter = RateLimiter::<Sim, RoundsDown>::with_clock(SimClock, RoundsDown);
+        for _ in 0..3 {
+            limiter.acquire(1).await.unwrap();
+        }
+        assert_eq!(aplomb_sim::now().as_nanos(), 3_000);
+    });
 }

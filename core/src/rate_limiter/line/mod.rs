@@ -235,7 +235,9 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
         }
         let until = match if is_first { self.take_in_turn(permits) } else { Err(Lack::Others) } {
             Ok(taken) => return self.answer(place, waker, Turn::Admitted(taken)),
-            Err(Lack::Refused(Refused::Until(at))) => at,
+            Err(Lack::Refused(Refused::Until(at))) if at > self.now => at,
+            // A rule may have rounded that down. Time passes all the same, or it would be asked again and again within one poll.
+            Err(Lack::Refused(Refused::Until(_))) => self.now.saturating_add_nanos(1),
             Err(Lack::Running | Lack::Others) => Instant::MAX,
             Err(lack @ Lack::Refused(Refused::Never)) => {
                 let refusal = self.refusal(permits, &lack);
