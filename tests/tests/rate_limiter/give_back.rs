@@ -200,6 +200,29 @@ fn nothing_comes_back_of_a_key_that_was_forgotten() {
     });
 }
 
+/// A key of which something is reserved, or that a counted call runs for, is not forgotten: what comes back is its own.
+#[test]
+fn what_holds_its_key_comes_back_though_another_one_was_forgotten() {
+    aplomb_sim::block_on(async {
+        let users: KeyedRateLimiter<u8> = KeyedRateLimiter::new(Rate::per_day(1)).max_concurrent(1);
+        users.try_acquire(&7, 1).unwrap();
+        let permit = users.try_acquire(&8, 1).unwrap();
+        aplomb_sim::sleep(secs(1)).await;
+        assert!(users.forget(&7) && !users.forget(&8));
+        KeyedRateLimiter::give_back(permit, &8);
+        assert_eq!(users.snapshot(&8).available, 1);
+
+        let users: KeyedRateLimiter<u8> = KeyedRateLimiter::new(Rate::per_day(1));
+        users.try_acquire(&7, 1).unwrap();
+        users.try_acquire(&8, 1).unwrap();
+        let reserved = users.reserve(&8, 1).unwrap();
+        aplomb_sim::sleep(secs(1)).await;
+        assert!(users.forget(&7));
+        drop(reserved);
+        assert_eq!(users.reserve(&8, 1).unwrap().at(), Instant::ORIGIN + secs(86_401));
+    });
+}
+
 /// What was reserved by a slow rate has dripped in again by a quick one, long before its instant.
 #[test]
 fn nothing_comes_back_that_was_reserved_by_another_rule() {

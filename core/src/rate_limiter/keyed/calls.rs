@@ -374,7 +374,7 @@ where
 
     /// Forgets a key that nobody uses, and what was taken of its permits with it. Whether it was there, and is no more.
     ///
-    /// Permits that were taken before, of any key in its shard, are not [given back](KeyedRateLimiter::give_back) any more: nobody knows which of them came back with the key.
+    /// Permits that were taken before, of any key in its shard, are not [given back](KeyedRateLimiter::give_back) any more: nobody knows which of them came back with the key. Those that hold theirs are, where calls are [counted](KeyedRateLimiter::max_concurrent), and reservations.
     ///
     /// # Examples
     ///

@@ -45,8 +45,13 @@ where
     {
         let (lines, hash) = (&**permit.lines(), Self::hash(key));
         let (read, house) = (lines.clock.now(), lines.house());
+        // Of a key that somebody runs for, nothing is forgotten.
+        let holds_key = lines.limits.counts_calls();
         let first = lines.shard(hash).and_then(|home| {
             home.shard.with(|shard| {
+                if !holds_key && permit.taken() < shard.kept_from {
+                    return None;
+                }
                 let index = shard.table.find(hash, |known| known.borrow() == key)?;
                 let now = shard.steady.advance(read, &lines.clock);
                 let served = shard.with(house, index, now, |desk| desk.take_back(permit.count(), permit.taken()))?;

@@ -15,8 +15,10 @@ pub(super) struct Shard<K, A: Algorithm, S: Storage> {
     pub(super) table: Table<K, Known<A, S::Link>, S>,
     /// The rule, if it has been changed.
     changed: Option<A>,
-    /// What was taken before is not given back: the rule has been changed since, or a key forgotten.
+    /// What was taken before is not given back: it was by another rule.
     returnable_from: Instant,
+    /// Nor are permits that were taken before, unless they hold their key: it may have been forgotten since, and all of its permits have come back with that.
+    pub(super) kept_from: Instant,
     /// Which change it was: of two that come at once, the later one stands in all shards.
     change: u64,
     /// Of the keys where somebody runs or waits.
@@ -90,6 +92,7 @@ impl<K, A: Algorithm + Copy, S: Storage> Shard<K, A, S> {
         table: Table::new(),
         changed: None,
         returnable_from: Instant::ORIGIN,
+        kept_from: Instant::ORIGIN,
         change: 0,
         crowds: Crowds::new(),
         waiters: Waiters::NONE,
@@ -220,7 +223,7 @@ impl<K, A: Algorithm + Copy, S: Storage> Shard<K, A, S> {
         if self.table.get_mut(index)?.value.crowd.is_some() {
             return None;
         }
-        self.returnable_from = self.steady.latest().saturating_add_nanos(1);
+        self.kept_from = self.steady.latest().saturating_add_nanos(1);
         self.remove(index)
     }
 

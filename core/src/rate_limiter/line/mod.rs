@@ -117,7 +117,7 @@ pub struct Desk<'d, A: Algorithm, S: Storage> {
     pub(super) waiters: &'d mut Waiters<S>,
     pub(super) steady: Steady,
     pub(super) now: Instant,
-    /// What was taken before is not given back: it was by another rule, or its key has been forgotten since.
+    /// What was taken before is not given back: it was by another rule.
     pub(super) returnable_from: Instant,
     /// How late a caller may come for what it has waited for, and still have it in time.
     pub(super) lateness: u64,
