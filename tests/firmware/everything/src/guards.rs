@@ -8,7 +8,7 @@ use aplomb_embassy::circuit_breaker::{AnyError, LastCalls, LastTime};
 use aplomb_embassy::key::FoldHash;
 use aplomb_embassy::prelude::*;
 use aplomb_embassy::rate_limiter::{Algorithm, FixedWindow, SlidingCounter, SlidingWindow, TokenBucket};
-use aplomb_embassy::{Clock, EmbassyClock, Semaphore, adaptive_limit, circuit_breaker};
+use aplomb_embassy::{EmbassyClock, Semaphore, adaptive_limit, circuit_breaker};
 
 use crate::{Fault, Paper, answer, told, unknown, used};
 
