@@ -72,7 +72,7 @@ pub trait Algorithm {
     ///
     /// # Errors
     ///
-    /// [`Refused`] says when they are there if nobody takes any before, or that they never are. A configuration that makes no sense never gives any.
+    /// [`Refused`] says when they are there if nobody takes any before, or that they never are; if that has come already, whoever waits asks again a nanosecond later. A configuration that makes no sense never gives any.
     fn try_take(&self, state: &mut Self::State, now: Instant, n: u32) -> Result<(), Refused>;
 
     /// Takes `n` permits in advance, behind all that have been taken, and says when they may be used, which is not before `not_before`; `None` if that is never, and nothing is taken then.
