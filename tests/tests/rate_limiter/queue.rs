@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use aplomb::rate_limiter::{RateLimitError, RateLimiter};
+use aplomb::rate_limiter::{
+    Algorithm, FixedWindow, Rate, RateLimitError, RateLimiter, SlidingCounter, SlidingWindow, TokenBucket,
+};
 use aplomb::time::duration;
 use aplomb::{Deadline, Heap};
 use aplomb_sim::{Explore, Sim, SimClock, sleep};
@@ -154,4 +156,80 @@ fn of_windows_whose_permits_become_fewer_and_as_many_again() {
     explore::<OfFixedWindow>(true);
     explore::<OfSlidingWindow<Heap>>(true);
     explore::<OfSlidingCounter>(true);
+}
+
+/// Waits, holds, gives back, and reserves, as it comes.
+async fn mingle<A: Algorithm>(sim: Sim, limiter: Rc<RateLimiter<Sim, A>>, most: u32) {
+    let nap = |most| sleep(duration(sim.choose(most)));
+    for _ in 0..4 {
+        nap(2_000).await;
+        let n = 1 + u32::try_from(sim.choose(u64::from(most))).unwrap();
+        match sim.choose(5) {
+            0 | 1 => match limiter.acquire(n).await {
+                Ok(permit) => {
+                    nap(500).await;
+                    if sim.chance(1, 2) {
+                        permit.give_back();
+                    }
+                }
+                Err(error) => assert!(matches!(error, RateLimitError::TooManyPermits { .. }), "{error}"),
+            },
+            2 => drop(limiter.acquire_by(n, Deadline::after(aplomb_sim::now(), duration(sim.choose(3_000)))).await),
+            3 => {
+                if let Ok(reserved) = limiter.reserve(n) {
+                    reserved.await;
+                }
+            }
+            _ => {
+                let reserved = limiter.reserve(n);
+                nap(3_000).await;
+                drop(reserved);
+            }
+        }
+    }
+}
+
+/// Callers mingle with reservations, and leave, while the rule changes: each has its turn, and all is there again in the end.
+fn nobody_waits_for_ever<A: Algorithm + Copy + 'static>(rules: [A; 3]) {
+    Explore::new().seeds(0..600).run(move |sim| async move {
+        let max_concurrent = [u32::MAX, 1, 2][usize::try_from(sim.choose(3)).unwrap()];
+        let limiter = RateLimiter::<Sim, A>::with_clock(SimClock, rules[0]).max_concurrent(max_concurrent);
+        let (limiter, most) = (Rc::new(limiter), rules[0].most());
+        let ended = Rc::new(RefCell::new(0));
+        for name in NAMES {
+            let (limiter, ended) = (Rc::clone(&limiter), Rc::clone(&ended));
+            sim.spawn(name, async move {
+                mingle(sim, limiter, most).await;
+                *ended.borrow_mut() += 1;
+            });
+        }
+        for name in &NAMES[..2] {
+            sim.drop_at_random(name);
+        }
+        if sim.chance(1, 2) {
+            let limiter = Rc::clone(&limiter);
+            sim.spawn("rule", async move {
+                for _ in 0..4 {
+                    sleep(duration(sim.choose(1_500))).await;
+                    limiter.set_rate(rules[usize::try_from(sim.choose(3)).unwrap()]).unwrap();
+                }
+                limiter.set_rate(rules[0]).unwrap();
+            });
+        }
+        sim.run_until_idle().await;
+        assert!(*ended.borrow() >= NAMES.len() - 2, "somebody waits for ever");
+        let snapshot = limiter.snapshot();
+        assert_eq!((snapshot.waiting, snapshot.running.unwrap_or(0)), (0, 0));
+        sleep(duration(1_000_000)).await;
+        assert_eq!(limiter.snapshot().available, most);
+    });
+}
+
+#[test]
+fn among_reservations_and_changes_nobody_waits_for_ever() {
+    let rate = |permits| Rate::new(permits, duration(1_000));
+    nobody_waits_for_ever([(3, 5), (1, 2), (7, 9)].map(|(permits, burst)| TokenBucket::new(rate(permits)).burst(burst)));
+    nobody_waits_for_ever([5, 2, 9].map(|permits| FixedWindow::new(rate(permits))));
+    nobody_waits_for_ever([5, 2, 9].map(|permits| SlidingWindow::<Heap>::new(rate(permits))));
+    nobody_waits_for_ever([5, 2, 9].map(|permits| SlidingCounter::new(rate(permits))));
 }
