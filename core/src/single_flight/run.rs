@@ -1,5 +1,7 @@
+use core::borrow::Borrow;
 use core::fmt;
 use core::future::Future;
+use core::hash::Hash;
 use core::marker::PhantomData;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
@@ -8,15 +10,96 @@ use pin_project_lite::pin_project;
 
 use super::error::FlightError;
 use super::event::Event;
-use super::outcome::{AsIs, Outcome};
+use super::outcome::{AsIs, Converted, Outcome};
+use super::settings::{Restarts, SingleFlight};
 use super::with_deadline::{Late, Timed, WithDeadline};
 use super::with_shared::{MaybeShared, WithShared};
 use crate::deadline::Deadline;
+use crate::key::{KeyHash, ToKey};
+use crate::observe::SharedObserver;
 use crate::panicking::clear_at_panic;
+use crate::platform::Platform;
+use crate::storage::Storage;
 use crate::sync::flights::{Aborts, Board, Ended, Flights, Role, Stands};
 
+impl<P, K, T, E, S, H, const SHARDS: usize, O> SingleFlight<P, K, T, E, Restarts, S, H, SHARDS, O>
+where
+    P: Platform,
+    S: Storage,
+    H: KeyHash,
+    O: SharedObserver<Event>,
+{
+    /// Ends with what the operation ends with, or with a clone of what that of a concurrent call with the same key does, and then drops this one unstarted.
+    ///
+    /// # Errors
+    ///
+    /// [`FlightError::Full`] and [`FlightError::QueueFull`], at once; or a clone of the operation's own, as [`FlightError::Failed`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static TILES: SingleFlight<(u32, u32), Vec<u8>, &str> = SingleFlight::new();
+    ///
+    /// async fn render(x: u32, y: u32) -> Result<Vec<u8>, &'static str> { Ok(vec![0; 256]) }
+    ///
+    /// # aplomb_sim::block_on(async {
+    /// let tile = TILES.run(&(3, 5), || render(3, 5)).await?;
+    /// # assert_eq!(tile.len(), 256);
+    /// # Ok::<_, FlightError<&str>>(()) }).unwrap();
+    /// ```
+    pub const fn run<'q, Q, F, Fut>(&self, key: &'q Q, operation: F) -> Run<'_, 'q, Self, Q, F, Fut>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        T: Clone,
+        E: Clone,
+    {
+        Run::new(self, key, operation)
+    }
+
+    /// As [`run`](SingleFlight::run), and makes what is shared of what the operation ends with, by [`Into`]: what cannot be cloned is put into an `Arc` so.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](SingleFlight::run).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    /// use std::io;
+    /// use std::sync::Arc;
+    ///
+    /// static CONFIGS: SingleFlight<String, Arc<[u8]>, Arc<io::Error>> = SingleFlight::new();
+    ///
+    /// async fn read(path: &str) -> io::Result<Vec<u8>> { Err(io::ErrorKind::NotFound.into()) }
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let refused = CONFIGS.run_into("app.toml", || read("app.toml")).await.unwrap_err();
+    ///     assert_eq!(refused.inner().unwrap().kind(), io::ErrorKind::NotFound);
+    /// });
+    /// ```
+    pub const fn run_into<'q, Q, F, Fut, R, X>(&self, key: &'q Q, operation: F) -> Run<'_, 'q, Self, Q, F, Fut, Converted>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToKey<K> + ?Sized,
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<R, X>>,
+        R: Into<T>,
+        X: Into<E>,
+        T: Clone,
+        E: Clone,
+    {
+        Run::new(self, key, operation)
+    }
+}
+
 pin_project! {
-    /// A call that shares its run with others of its key; made by [`run`](super::SingleFlight::run) and [`run_into`](super::SingleFlight::run_into).
+    /// A call that shares its run with others of its key; made by [`run`](SingleFlight::run) and [`run_into`](SingleFlight::run_into).
     ///
     /// # Cancel safety
     ///

@@ -1,16 +1,13 @@
 use core::borrow::Borrow;
 use core::convert::Infallible;
 use core::fmt;
-use core::future::Future;
 use core::hash::Hash;
 use core::marker::PhantomData;
 use core::mem::forget;
 
 use super::event::Event;
-use super::outcome::Converted;
-use super::run::Run;
 use crate::config::ConfigError;
-use crate::key::{FoldHash, KeyHash, ToKey, hash, per_shard};
+use crate::key::{FoldHash, KeyHash, hash, per_shard};
 use crate::observe::{SharedObserver, Silent};
 use crate::platform::Platform;
 use crate::storage::{DEFAULT_KEYS, Storage, keys, waiting_error};
@@ -356,82 +353,6 @@ where
         let hash = hash::<H, Q>(P::hash_seed(), key);
         let forgotten = self.with_table(hash, |table| table.forget(hash, |known| known.borrow() == key));
         forgotten.flatten().is_some()
-    }
-}
-
-impl<P, K, T, E, S, H, const SHARDS: usize, O> SingleFlight<P, K, T, E, Restarts, S, H, SHARDS, O>
-where
-    P: Platform,
-    S: Storage,
-    H: KeyHash,
-    O: SharedObserver<Event>,
-{
-    /// Ends with what the operation ends with, or with a clone of what that of a concurrent call with the same key does, and then drops this one unstarted.
-    ///
-    /// # Errors
-    ///
-    /// [`FlightError::Full`](crate::FlightError::Full) and [`FlightError::QueueFull`](crate::FlightError::QueueFull), at once; or a clone of the operation's own, as [`FlightError::Failed`](crate::FlightError::Failed).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use aplomb_sim::prelude::*;
-    ///
-    /// static TILES: SingleFlight<(u32, u32), Vec<u8>, &str> = SingleFlight::new();
-    ///
-    /// async fn render(x: u32, y: u32) -> Result<Vec<u8>, &'static str> { Ok(vec![0; 256]) }
-    ///
-    /// # aplomb_sim::block_on(async {
-    /// let tile = TILES.run(&(3, 5), || render(3, 5)).await?;
-    /// # assert_eq!(tile.len(), 256);
-    /// # Ok::<_, FlightError<&str>>(()) }).unwrap();
-    /// ```
-    pub const fn run<'q, Q, F, Fut>(&self, key: &'q Q, operation: F) -> Run<'_, 'q, Self, Q, F, Fut>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-        F: FnOnce() -> Fut,
-        Fut: Future<Output = Result<T, E>>,
-        T: Clone,
-        E: Clone,
-    {
-        Run::new(self, key, operation)
-    }
-
-    /// As [`run`](SingleFlight::run), and makes what is shared of what the operation ends with, by [`Into`]: what cannot be cloned is put into an `Arc` so.
-    ///
-    /// # Errors
-    ///
-    /// As [`run`](SingleFlight::run).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use aplomb_sim::prelude::*;
-    /// use std::io;
-    /// use std::sync::Arc;
-    ///
-    /// static CONFIGS: SingleFlight<String, Arc<[u8]>, Arc<io::Error>> = SingleFlight::new();
-    ///
-    /// async fn read(path: &str) -> io::Result<Vec<u8>> { Err(io::ErrorKind::NotFound.into()) }
-    ///
-    /// aplomb_sim::block_on(async {
-    ///     let refused = CONFIGS.run_into("app.toml", || read("app.toml")).await.unwrap_err();
-    ///     assert_eq!(refused.inner().unwrap().kind(), io::ErrorKind::NotFound);
-    /// });
-    /// ```
-    pub const fn run_into<'q, Q, F, Fut, R, X>(&self, key: &'q Q, operation: F) -> Run<'_, 'q, Self, Q, F, Fut, Converted>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToKey<K> + ?Sized,
-        F: FnOnce() -> Fut,
-        Fut: Future<Output = Result<R, X>>,
-        R: Into<T>,
-        X: Into<E>,
-        T: Clone,
-        E: Clone,
-    {
-        Run::new(self, key, operation)
     }
 }
 
