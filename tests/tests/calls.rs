@@ -328,6 +328,32 @@ fn a_call_can_be_told_everything() {
     assert_eq!(told.2, 2);
 }
 
+/// Of what holds a reference, the compiler wants to know for any two lifetimes whether it may be sent.
+#[test]
+fn calls_with_a_deadline_may_be_spawned_whatever_their_keys_and_errors_hold() {
+    type Fault = std::sync::Arc<dyn std::error::Error + Send + Sync>;
+    static FLIGHTS: SingleFlight<&str, &str, Fault> = SingleFlight::new();
+    static SURVIVES: SingleFlight<&str, &str, Fault, Survives> = SingleFlight::surviving();
+    static CACHE: Cache<&str, &str, Fault> = Cache::new();
+    async fn ask() -> Result<&'static str, Fault> {
+        tokio::task::yield_now().await;
+        Ok("ann")
+    }
+    let memoized = memoize(|_: &str| ask());
+    let answers = on_threads(async move {
+        let by = deadline(secs(60));
+        let first = [
+            FLIGHTS.run(&"7", ask).deadline_at(by).with_shared().await.result,
+            SURVIVES.run(&"7", ask).deadline_at(by).await,
+            CACHE.get(&"7", ask).deadline_at(by).await,
+            memoized.call(&"7").deadline_at(by).await,
+        ];
+        let read = CACHE.get_with_refresh(&"8", ask).deadline_at(by).await;
+        first.into_iter().chain([read.map(|read| read.value)]).map(Result::unwrap).collect::<Vec<_>>()
+    });
+    assert_eq!(answers, ["ann"; 5]);
+}
+
 #[test]
 fn a_numbered_operation_knows_its_attempt_and_the_time() {
     use aplomb_sim::prelude::*;

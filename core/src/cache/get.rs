@@ -161,7 +161,7 @@ where
     ///     assert_eq!(price(&"USD").await, Err(FlightError::Deadline));
     /// });
     /// ```
-    pub const fn deadline_at(self, deadline: Deadline) -> WithDeadline<Self> {
+    pub const fn deadline_at(self, deadline: Deadline) -> WithDeadline<Self, C::Sleep> {
         WithDeadline::new(self, deadline)
     }
 }

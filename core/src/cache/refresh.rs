@@ -155,7 +155,7 @@ where
     X: Outcome<Fut::Output, C::Value, C::Error>,
 {
     /// As [`Get::deadline_at`](super::Get::deadline_at). What is refreshed is not bound by it.
-    pub const fn deadline_at(self, deadline: Deadline) -> WithDeadline<Self> {
+    pub const fn deadline_at(self, deadline: Deadline) -> WithDeadline<Self, C::Sleep> {
         WithDeadline::new(self, deadline)
     }
 }

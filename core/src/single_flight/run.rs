@@ -173,7 +173,7 @@ where
     ///     assert_eq!(patient, Ok(109), "begun anew, by the other one");
     /// });
     /// ```
-    pub const fn deadline_at(self, deadline: Deadline) -> WithDeadline<Self> {
+    pub const fn deadline_at(self, deadline: Deadline) -> WithDeadline<Self, F::Sleep> {
         WithDeadline::new(self, deadline)
     }
 }

@@ -173,7 +173,7 @@ where
     E: Clone,
 {
     /// Waits no longer than until that deadline, and ends with [`FlightError::Deadline`] then. It is this caller's alone: what it has begun goes on for those who wait for it.
-    pub const fn deadline_at(self, deadline: Deadline) -> WithDeadline<Self> {
+    pub const fn deadline_at(self, deadline: Deadline) -> WithDeadline<Self, F::Sleep> {
         WithDeadline::new(self, deadline)
     }
 }

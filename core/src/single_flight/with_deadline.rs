@@ -40,34 +40,32 @@ pin_project! {
     /// # Cancel safety
     ///
     /// As of the call within.
+    // The timer is a parameter, and not asked of the call: whoever spawns a task has the compiler prove it for any lifetimes, and a call is late only where they are the same.
     #[must_use = "futures do nothing unless polled"]
-    pub struct WithDeadline<R>
-    where
-        R: Late,
-    {
+    pub struct WithDeadline<R, S> {
         #[pin]
         run: R,
         // Never, once it has ended.
         deadline: Instant,
         #[pin]
-        alarm: Alarm<<R::Timed as Timed>::Sleep>,
+        alarm: Alarm<S>,
     }
 }
 
-impl<R: Late> WithDeadline<R> {
+impl<R, S> WithDeadline<R, S> {
     pub(crate) const fn new(run: R, deadline: Deadline) -> Self {
         Self { run, deadline: deadline.instant(), alarm: Alarm::new() }
     }
 }
 
-impl<R: Late + MaybeShared> WithDeadline<R> {
+impl<R: MaybeShared, S> WithDeadline<R, S> {
     /// Tells too whether the result went to several callers.
     pub const fn with_shared(self) -> WithShared<Self> {
         WithShared::new(self)
     }
 }
 
-impl<R: Late> Future for WithDeadline<R> {
+impl<R: Late<Timed: Timed<Sleep = S>>, S: Sleep> Future for WithDeadline<R, S> {
     type Output = R::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -86,13 +84,13 @@ impl<R: Late> Future for WithDeadline<R> {
     }
 }
 
-impl<R: Late + MaybeShared> MaybeShared for WithDeadline<R> {
+impl<R: MaybeShared, S> MaybeShared for WithDeadline<R, S> {
     fn is_shared(&self) -> bool {
         self.run.is_shared()
     }
 }
 
-impl<R: Late + fmt::Debug> fmt::Debug for WithDeadline<R> {
+impl<R: fmt::Debug, S> fmt::Debug for WithDeadline<R, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WithDeadline").field("run", &self.run).field("deadline", &self.deadline).finish_non_exhaustive()
     }

@@ -10,10 +10,10 @@ use aplomb::memoize::{Call, Memoize};
 use aplomb::observe::Silent;
 use aplomb::single_flight::WithDeadline;
 use aplomb::{FlightError, Heap, Inline, Platform, Storage};
-use aplomb_embassy::Embassy;
+use aplomb_embassy::{Embassy, EmbassySleep};
 use aplomb_sim::Sim;
 use aplomb_smol::Smol;
-use aplomb_tokio::Tokio;
+use aplomb_tokio::{Tokio, TokioSleep};
 
 use crate::{Lacks, Local, ManualFour, Op, Start};
 
@@ -44,9 +44,9 @@ fn caches_and_memoized_functions() {
         Getting<Tokio, Local>: "Unpin",
         Reading<Tokio, Op>: "Send Sync Unpin",
         Reading<Tokio, Local>: "Unpin",
-        WithDeadline<Getting<Embassy, Op>>: "Send Sync Unpin",
-        WithDeadline<Getting<Tokio, Local>>: "",
-        WithDeadline<Calling<Embassy, Op>>: "Send Sync Unpin",
+        WithDeadline<Getting<Embassy, Op>, EmbassySleep>: "Send Sync Unpin",
+        WithDeadline<Getting<Tokio, Local>, TokioSleep>: "",
+        WithDeadline<Calling<Embassy, Op>, EmbassySleep>: "Send Sync Unpin",
         Refreshing<Tokio, Op>: "Send Sync Unpin",
         Refreshing<Tokio, Local>: "Unpin",
         Running<Tokio, Op>: "Send Sync Unpin",
