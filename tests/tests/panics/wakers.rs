@@ -2,7 +2,7 @@
 #![allow(unsafe_code, reason = "a waker whose clones can be told from it is made by hand")]
 
 use std::cell::Cell;
-use std::future::Future;
+use std::future::{Future, pending, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::ptr;
@@ -14,7 +14,7 @@ use std::thread::panicking;
 use aplomb::rate_limiter::{Rate, TokenBucket};
 use aplomb::sync::Semaphore;
 use aplomb::time::ms;
-use aplomb::{Bulkhead, Deadline, KeyedRateLimiter, RateLimiter};
+use aplomb::{Bulkhead, Cache, Deadline, KeyedRateLimiter, RateLimiter, SingleFlight};
 use aplomb_sim::Sim;
 
 thread_local! {
@@ -218,4 +218,24 @@ fn whoever_runs_out_of_time_or_is_turned_away_wakes_the_next() {
             next.call.await.unwrap();
         }
     });
+}
+
+/// It comes to lead while it leaves another waker behind.
+#[test]
+fn another_leads_a_flight_and_a_fetch() {
+    fn check<A: Future + 'static, B: Future, C: Future<Output = Result<u32, E>>, E: PartialEq + std::fmt::Debug>(
+        (leads, follows, next): (A, B, C),
+    ) {
+        let leads = waits(leads, By::Clone);
+        let (mut follows, mut next) = (waits(follows, By::Clone), Next::waits(next));
+        AT_CLONE.set(Some(Box::new(|| drop(leads))));
+        panics(&mut follows, By::Clone);
+        assert!(next.is_woken());
+        assert_eq!(poll(&mut next.call), Poll::Ready(Ok(2)));
+    }
+    let flights: &'static SingleFlight<Sim, u32, u32> = Box::leak(Box::new(SingleFlight::new()));
+    let cache: &'static Cache<Sim, u32, u32> = Box::leak(Box::new(Cache::new()));
+    check((flights.run(&7, pending), flights.run(&7, || ready(Ok(1))), flights.run(&7, || ready(Ok(2)))));
+    check((cache.get(&7, pending), cache.get(&7, || ready(Ok(1))), cache.get(&7, || ready(Ok(2)))));
+    assert_eq!((flights.snapshot().flights, cache.snapshot().fetching), (0, 0));
 }

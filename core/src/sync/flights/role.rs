@@ -154,16 +154,15 @@ impl<'f, F: Flights + ?Sized> Role<'f, F> {
     #[inline]
     pub(crate) fn poll_news(&mut self, place: Place<LinkOf<F>>, cx: &mut Context<'_>) -> Poll<News<F::Outcome>> {
         let asked = self.flights.with_table(self.hash, |table| table.ask(place, cx.waker()));
-        let learnt = match asked {
+        let (learnt, unused) = match asked {
             Some(Learnt::Waits { is_heard: false }) => {
                 let waker = cx.waker().clone();
                 // It may have been told since, and one waker is not needed.
-                let listened = self.flights.with_table(self.hash, |table| table.listen(place, waker));
-                listened.map(|(learnt, _unused)| learnt)
+                self.flights.with_table(self.hash, |table| table.listen(place, waker)).unzip()
             }
-            asked => asked,
+            asked => (asked, None),
         };
-        match learnt {
+        let news = match learnt {
             Some(Learnt::Landed(outcome)) => {
                 self.stands = Stands::Outside;
                 Poll::Ready(News::Landed(outcome))
@@ -173,7 +172,12 @@ impl<'f, F: Flights + ?Sized> Role<'f, F> {
                 Poll::Ready(News::Leads)
             }
             Some(Learnt::Waits { .. }) | None => Poll::Pending,
-        }
+        };
+        // Where a waker panics as it is dropped, the next one leads.
+        let aborts = Aborts(news.is_ready().then_some(self));
+        drop(unused);
+        forget(aborts);
+        news
     }
 
     /// Lands the flight that it leads, and gives the outcome to all who wait for it. Whether somebody has got it.
