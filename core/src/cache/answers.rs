@@ -1,23 +1,22 @@
 //! How a cache answers what the futures ask.
 
 use core::borrow::Borrow;
-use core::convert::Infallible;
 use core::hash::Hash;
 use core::mem::needs_drop;
 use core::task::Waker;
 use core::time::Duration;
 
 use super::event::{Event, Removal};
-use super::serve::{Arrival, Entered, Fetcher, Serve, ServeBy, WaitKey};
+use super::serve::{Entered, Serve, ServeBy};
 use super::settings::Cache;
-use super::shard::{Arrived, Gone, Look, New, Reading, Shard, Terms};
+use super::shard::{Gone, Look, New, Reading, Shard};
 use super::store::Displaced;
 use crate::key::{KeyHash, ToKey, hash, shard_of};
 use crate::observe::SharedObserver;
 use crate::platform::Platform;
 use crate::single_flight::FlightError;
 use crate::storage::Storage;
-use crate::sync::flights::{Boarded, FlightTable, Flights, Role, Stands, Ticket};
+use crate::sync::flights::{Boarded, Flights, Role, Stands, Ticket};
 use crate::time::{Clock, Instant, nanos};
 
 impl<P, K, V, E, S, H, F, const SHARDS: usize, O> Cache<P, K, V, E, S, H, F, SHARDS, O>
@@ -113,149 +112,6 @@ where
     }
 }
 
-impl<P, K, V, E, S, H, F, const SHARDS: usize, O> Flights for Cache<P, K, V, E, S, H, F, SHARDS, O>
-where
-    P: Platform,
-    S: Storage,
-    F: Storage,
-    H: KeyHash,
-    O: for<'e> SharedObserver<Event<'e, K, V>>,
-{
-    type Key = K;
-    type Outcome = Result<V, E>;
-    type Work = Infallible;
-    type Storage = F;
-
-    #[inline]
-    fn with_table<R>(&self, hash: u64, act: impl FnOnce(&mut FlightTable<K, Result<V, E>, F, Infallible>) -> R) -> Option<R> {
-        self.with_shard(hash, |shard| act(&mut shard.flights))
-    }
-
-    #[inline]
-    fn tell_of_leaving(&self, is_handed_over: bool) {
-        self.observer.observe(&if is_handed_over { Event::HandedOver } else { Event::Abandoned });
-    }
-}
-
-impl<P, K, V, E, S, H, F, const SHARDS: usize, O> Serve for Cache<P, K, V, E, S, H, F, SHARDS, O>
-where
-    P: Platform,
-    K: Hash + Eq,
-    V: Clone,
-    E: Clone,
-    S: Storage,
-    F: Storage,
-    H: KeyHash,
-    O: for<'e> SharedObserver<Event<'e, K, V>>,
-{
-    type Value = V;
-    type Error = E;
-
-    fn begin(&self) -> Instant {
-        if self.settings.rules.needs_cost() || Self::listens() { self.clock.now() } else { Instant::ORIGIN }
-    }
-
-    #[inline]
-    fn tell_of_miss(&self, fetches: bool) {
-        self.observer.observe(&if fetches { Event::Missed } else { Event::Shared });
-    }
-
-    fn asks_for_keys(&self) -> bool {
-        self.settings.ttl_by.is_some() || self.settings.weigh_by.is_some()
-    }
-
-    fn next_key(&self, waits: &mut Option<WaitKey<Self>>, waker: &Waker) -> Result<Option<K>, FlightError> {
-        self.checked().map_err(FlightError::Config)?;
-        let waker = waker.clone();
-        let (key, _unused) = self.refreshes.with(|refreshes| refreshes.take(waits, waker));
-        if key.is_none() && waits.is_none() {
-            return Err(FlightError::QueueFull { waiting: u32::try_from(F::CAPACITY).unwrap_or(u32::MAX) });
-        }
-        Ok(key)
-    }
-
-    fn leave(&self, waits: WaitKey<Self>) {
-        let (next, _unused) = self.refreshes.with(|refreshes| refreshes.leave(waits));
-        if let Some(next) = next {
-            next.wake();
-        }
-    }
-
-    fn put_back(&self, key: K) {
-        let most = self.entries();
-        if let Ok(Some(waker)) = self.refreshes.with(|refreshes| refreshes.push(key, most)) {
-            waker.wake();
-        }
-    }
-
-    fn take_due(&self, key: &K) -> Option<u64> {
-        let (hash, read, rules) = (Self::hash(key), self.read(), &self.settings.rules);
-        let is_due = self.with_shard(hash, |shard| {
-            let now = self.now(shard, read);
-            shard.take_due(rules, hash, |known| known == key, now)
-        })?;
-        is_due.then_some(hash)
-    }
-
-    fn arrive(
-        &self,
-        role: &mut Role<'_, Self>,
-        ticket: Ticket<F::Link>,
-        fetcher: Fetcher,
-        began: Instant,
-        key: Option<K>,
-        outcome: Result<V, E>,
-    ) -> Arrival<Result<V, E>> {
-        let (rules, limits, hash) = (&self.settings.rules, self.limits(), role.hash());
-        let read = match fetcher {
-            // How long it took is wanted.
-            _ if Self::listens() => self.clock.now(),
-            Fetcher::Caller { looked: Some(looked) } if !rules.needs_cost() => looked,
-            _ => self.read(),
-        };
-        let cost = rules.needs_cost().then(|| read.as_nanos().saturating_sub(began.as_nanos()));
-        let keeps = outcome.is_ok() || rules.error_ttl > 0;
-        let mut new = if keeps { self.new_entry(key.as_ref(), outcome.clone(), None) } else { None };
-        let (has_failed, answers) = (outcome.is_err(), matches!(fetcher, Fetcher::Caller { .. }));
-        let mut gone = Gone::NOTHING;
-        let mut arrive = |shard: &mut Shard<K, V, E, S, F>, gone: &mut Gone<K, V, E>| {
-            let terms = Terms { rules, limits, now: self.now(shard, read) };
-            if let (Some(key), Some(new)) = (&key, &new)
-                && shard.flights.is_kept(ticket)
-            {
-                shard.make_room(terms, hash, key, new, gone);
-                if gone.displaced.is_some() {
-                    return None;
-                }
-            }
-            if let Some(cost) = cost {
-                let ttl = new.as_ref().filter(|_| !has_failed).map_or(rules.ttl, |new| new.ttl);
-                shard.learn_cost(cost, ttl);
-            }
-            Some(shard.arrive(terms, hash, ticket, answers, has_failed, new.take(), gone))
-        };
-        // What makes room is dropped outside the lock, one by one.
-        let Arrived { reserve, is_stale, awaited } = loop {
-            match self.with_shard(hash, |shard| arrive(shard, &mut gone)) {
-                Some(Some(arrived)) => break arrived,
-                Some(None) => self.tell_displaced(&mut gone),
-                None => return Arrival { outcome, instead: None, is_shared: false },
-            }
-        };
-        let instead = reserve.map(Ok);
-        let is_shared = role.hand_out(ticket, instead.as_ref().unwrap_or(&outcome), awaited);
-        if Self::listens() {
-            let took = read.saturating_duration_since(began);
-            self.tell_displaced(&mut gone);
-            self.observer.observe(&if has_failed { Event::Failed { took } } else { Event::Fetched { took } });
-            if is_stale {
-                self.observer.observe(&Event::StaleIfError);
-            }
-        }
-        Arrival { outcome, instead, is_shared }
-    }
-}
-
 impl<P, K, V, E, S, H, F, Q, const SHARDS: usize, O> ServeBy<Q> for Cache<P, K, V, E, S, H, F, SHARDS, O>
 where
     P: Platform,
@@ -288,7 +144,7 @@ where
             }
         });
         let instead = |error| {
-            let value = self.instead(key, error)?;
+            let value = self.answer_for(key, hash, read, error)?;
             Ok(Entered::Served(Ok(value)))
         };
         match looked {
@@ -327,22 +183,7 @@ where
     }
 
     fn instead(&self, key: &Q, error: FlightError) -> Result<V, FlightError> {
-        let (hash, read, rules) = (Self::hash(key), self.read(), &self.settings.rules);
-        let reserve = self.with_shard(hash, |shard| {
-            let now = self.now(shard, read);
-            shard.reserve(rules, hash, |known| known.borrow() == key, now)
-        });
-        let Some((value, is_stale)) = reserve.flatten() else {
-            self.observer.observe(&Event::Rejected { reason: error });
-            return Err(error);
-        };
-        match (is_stale, error) {
-            (true, _) => self.observer.observe(&Event::StaleIfError),
-            // Of one that is late, it has been told how it began.
-            (false, FlightError::Deadline) => {}
-            (false, _) => self.tell_of_miss(false),
-        }
-        Ok(value)
+        self.answer_for(key, Self::hash(key), self.read(), error)
     }
 
     fn at_hand(&self, hash: u64, key: &Q) -> Option<V> {
@@ -451,5 +292,29 @@ where
                 Some(Look::Absent | Look::Full) | None => return Err(full),
             }
         }
+    }
+
+    /// What a call ends with that is late, or for which there is no room.
+    fn answer_for<Q>(&self, key: &Q, hash: u64, read: Instant, error: FlightError) -> Result<V, FlightError>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let rules = &self.settings.rules;
+        let reserve = self.with_shard(hash, |shard| {
+            let now = self.now(shard, read);
+            shard.reserve(rules, hash, |known| known.borrow() == key, now)
+        });
+        let Some((value, is_stale)) = reserve.flatten() else {
+            self.observer.observe(&Event::Rejected { reason: error });
+            return Err(error);
+        };
+        match (is_stale, error) {
+            (true, _) => self.observer.observe(&Event::StaleIfError),
+            // Of one that is late, it has been told how it began.
+            (false, FlightError::Deadline) => {}
+            (false, _) => self.tell_of_miss(false),
+        }
+        Ok(value)
     }
 }

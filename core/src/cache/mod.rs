@@ -15,7 +15,7 @@
 //! - What is invalidated or replaced while it is fetched answers the callers of that fetch, and is not kept; and the end of an old fetch does nothing to a newer one. Nothing that was taken out comes back.
 //! - It never has more entries than its [`capacity`](Cache::capacity), nor do they weigh more than [`max_weight`](Cache::max_weight), each shard its part, rounded up. To make room, what has ended goes first, and then what is used least and longest ago; no more than 128 entries are looked at for one that has ended, so that where many have moved their ends, another one may go before it; keys that come once, as in a scan, pass through without displacing what is used again.
 //! - Nothing happens in the background. What has ended is no longer served, and lies there until its place is wanted, its key is stored again, it is invalidated, or somebody [purges](Cache::purge_expired).
-//! - A caller may have a [deadline](Get::deadline_at) of its own. Others are not bound by it: if it fetches, the next one does.
+//! - A caller may have a [deadline](Get::deadline_at) of its own. Others are not bound by it: if it fetches, the next one does. No fetch outlives the caller whose it is, so that where all deadlines are shorter than a fetch, [none ends](Get::deadline_at).
 //! - The clock is read once a read, and once more when a fetch has ended that has waited or is timed; by whoever is told that one has failed, only if there is a value that may answer instead; not at all where nothing gets old, unless for an observer or a deadline.
 //! - If the clock [may be set back](crate::Clock::IS_STEADY), and was by a millisecond or more, nobody knows how much time has passed: of a shard that has seen so, all has ended that has an end, and is fetched anew: whoever sees it goes through the shard once, under its lock. Time goes on from there. A shard has seen no more than what its own reads and writes have.
 //!
@@ -34,8 +34,8 @@
 //!
 //! # What runs under the lock
 //!
-//! `Eq` of keys, by which they are found; and `Clone` of a value, or of an error that is kept, since it might be gone after the lock (and of a key, where entries are gone through). Put what is costly to clone into an `Arc`. All else runs outside: fetches, predicates, weights, TTLs, hashes, the [observer](Cache::observed_by), and whatever drops keys and values. The lock is not to be taken from
-//! within these two: they must not call the same cache. If one panics, the lock is free again where it is one between threads; a lock of a single executor stays taken.
+//! `Borrow` and `Eq` of keys, by which they are found; and `Clone` of a value, or of an error that is kept, since it might be gone after the lock (and of a key, where entries are gone through). Put what is costly to clone into an `Arc`. All else runs outside: fetches, predicates, weights, TTLs, hashes, the [observer](Cache::observed_by), and whatever drops keys and values. The lock is not to be taken from
+//! within these: they must not call the same cache. If one panics, the lock is free again where it is one between threads; a lock of a single executor stays taken.
 //!
 //! # What it takes
 //!
@@ -50,6 +50,7 @@
 //! *Waiting callers do not fetch one after the other*: here a failed fetch is shared. *A scan does not empty it*, as it does an LRU. The windows are those of RFC 5861, `refresh_ahead` is Caffeine's `refreshAfterWrite`, counted from the end, early refreshes are `XFetch`.
 
 mod answers;
+mod arrivals;
 mod compact;
 mod direct;
 mod event;

@@ -28,7 +28,7 @@ where
 {
     /// Fetches anew what is due, for ever: what was read [stale](Cache::stale_while_revalidate), [late](Cache::refresh_ahead) or [early](Cache::early_refresh). To be run in a task of its own; several of them fetch so many at once.
     ///
-    /// A fetch that fails leaves the old value, and the next read that finds it due asks for another. Without a refresher, what is due is served until its end. As many keys are queued as the cache has [room](Cache::capacity) for, and its [flight storage](Cache::flight_storage); one that finds none is asked for by its next reader.
+    /// A fetch that fails leaves the old value, and the next read that finds it due asks for another. Without a refresher, what is due is served until its end. As many keys are queued as the cache has [room](Cache::capacity) for, and its [flight storage](Cache::flight_storage); one that finds none is asked for by its next reader. A key that is stored or taken out while it is queued, and is due again, is queued twice, and fetched once.
     ///
     /// # Errors
     ///
@@ -127,29 +127,16 @@ impl<C: Serve> Drop for Place<'_, C> {
     }
 }
 
-/// A key off the queue, put back if it panics as it is looked at.
-struct Taken<'c, C: Serve> {
-    cache: &'c C,
-    key: Option<C::Key>,
-}
-
-impl<C: Serve> Drop for Taken<'_, C> {
-    fn drop(&mut self) {
-        if let Some(key) = self.key.take() {
-            self.cache.put_back(key);
-        }
-    }
-}
-
 pin_project! {
     /// Fetches anew what is due; made by [`Cache::run`] and [`Cache::run_into`].
     ///
     /// # Cancel safety
     ///
-    /// Dropping it drops the fetch that is under way, and its value stays due. What is queued stays for other refreshers.
+    /// Dropping it drops the fetch that is under way, and its value stays due. What is queued stays for other refreshers. Polled after its end, it is pending for ever.
     #[must_use = "futures do nothing unless polled"]
     pub struct Refresher<'c, C: Serve, O, Fut, X = AsIs> {
-        fetch: O,
+        // None once it has ended.
+        fetch: Option<O>,
         outcome: PhantomData<fn() -> X>,
         place: Place<'c, C>,
         #[pin]
@@ -159,7 +146,7 @@ pin_project! {
 
 impl<'c, C: Serve, O, Fut, X> Refresher<'c, C, O, Fut, X> {
     const fn new(cache: &'c C, fetch: O) -> Self {
-        Self { fetch, outcome: PhantomData, place: Place { cache, waits: None }, fetching: Fetching::new(cache) }
+        Self { fetch: Some(fetch), outcome: PhantomData, place: Place { cache, waits: None }, fetching: Fetching::new(cache) }
     }
 }
 
@@ -174,25 +161,26 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let cache = this.place.cache;
+        let (cache, Some(fetch)) = (this.place.cache, this.fetch.as_mut()) else { return Poll::Pending };
         for _ in 0..FETCHES {
             let mut next = None;
             if this.fetching.is_outside() {
-                let key = match cache.next_key(&mut this.place.waits, cx.waker()) {
-                    Ok(Some(key)) => key,
+                let taken = match cache.next_key(&mut this.place.waits, cx.waker()) {
+                    Ok(Some(taken)) => taken,
                     Ok(None) => return Poll::Pending,
-                    Err(error) => return Poll::Ready(error),
+                    Err(error) => {
+                        *this.fetch = None;
+                        return Poll::Ready(error);
+                    }
                 };
-                let mut taken = Taken { cache, key: Some(key) };
-                let due = taken.key.as_ref().and_then(|key| cache.take_due(key));
-                let (Some(key), Some(hash)) = (taken.key.take(), due) else { continue };
+                let due = taken.key().and_then(|key| cache.take_due(key));
+                let (Some(key), Some(hash)) = (taken.into_key(), due) else { continue };
                 // Made first: whatever of the caller's code panics, nobody leads yet.
                 let kept = cache.asks_for_keys().then(|| key.clone());
                 let Some(ticket) = cache.lead_due(hash, &key, true) else { continue };
                 this.fetching.set(Fetching::leading(cache, hash, ticket, kept));
                 next = Some(key);
             }
-            let fetch = &mut *this.fetch;
             let mut operation = next.map(|key| || fetch(key));
             // Who waits for it has it, and nobody else.
             let _arrival = ready!(this.fetching.as_mut().poll_fetch::<_, X>(&mut operation, Fetcher::Refresher, |_| None, cx));

@@ -10,6 +10,7 @@ pub(super) struct Refreshes<K, S: Storage> {
     vacant: Option<S::Link>,
     first: Option<S::Link>,
     last: Option<S::Link>,
+    /// Of slots that are not vacant.
     len: usize,
     refreshers: WaitList<(), S>,
 }
@@ -45,33 +46,54 @@ impl<K, S: Storage> Refreshes<K, S> {
                 _ => return Err(key),
             },
         };
-        let Some(slot) = self.keys.as_mut_slice().get_mut(link.index()) else { return Err(key) };
-        self.vacant = slot.next.take();
-        slot.key = Some(key);
-        self.len += 1;
-        match self.last.replace(link).and_then(|last| self.keys.as_mut_slice().get_mut(last.index())) {
+        if let Some(slot) = self.slot(link) {
+            self.vacant = slot.next.take();
+            self.len += 1;
+        }
+        Ok(self.append(link, key))
+    }
+
+    /// Puts a key at the end of the queue, into a slot that is in neither chain. The waker of a refresher who is to take it.
+    fn append(&mut self, link: S::Link, key: K) -> Option<Waker> {
+        self.slot(link)?.key = Some(key);
+        let last = self.last.replace(link);
+        match last.and_then(|last| self.slot(last)) {
             Some(last) => last.next = Some(link),
             None => self.first = Some(link),
         }
-        Ok(self.refreshers.grant_front())
+        self.refreshers.grant_front()
     }
 
-    /// The first key of the queue.
-    pub(super) fn pop(&mut self) -> Option<K> {
+    /// The first key of the queue, and its slot, which is [given back](Self::give_back) when the key is not to come back.
+    pub(super) fn pop(&mut self) -> Option<(K, S::Link)> {
         let link = self.first?;
-        let slot = self.keys.as_mut_slice().get_mut(link.index())?;
-        let key = slot.key.take();
-        self.len = self.len.saturating_sub(1);
-        self.first = slot.next.take();
-        slot.next = self.vacant.replace(link);
-        if self.first.is_none() {
+        let slot = self.slot(link)?;
+        let (key, next) = (slot.key.take()?, slot.next.take());
+        self.first = next;
+        if next.is_none() {
             self.last = None;
         }
-        key
+        Some((key, link))
     }
 
-    /// The first key of the queue, or a place among those who wait for one. A waker comes back that is not needed, and the key of who waits no longer.
-    pub(super) fn take(&mut self, waits: &mut Option<Key<S::Link>>, waker: Waker) -> (Option<K>, Option<Waker>) {
+    /// Gives a slot back; or puts a key that could not be looked at back into the queue. The waker of a refresher who is to take that.
+    pub(super) fn give_back(&mut self, link: S::Link, key: Option<K>) -> Option<Waker> {
+        if let Some(key) = key {
+            return self.append(link, key);
+        }
+        let vacant = self.vacant;
+        self.slot(link)?.next = vacant;
+        self.vacant = Some(link);
+        self.len = self.len.saturating_sub(1);
+        None
+    }
+
+    fn slot(&mut self, link: S::Link) -> Option<&mut Slot<K, S::Link>> {
+        self.keys.as_mut_slice().get_mut(link.index())
+    }
+
+    /// As [`pop`](Self::pop), or a place among those who wait for a key. A waker comes back that is not needed, and the key of who waits no longer.
+    pub(super) fn take(&mut self, waits: &mut Option<Key<S::Link>>, waker: Waker) -> (Option<(K, S::Link)>, Option<Waker>) {
         if let Some(key) = *waits {
             match self.refreshers.poll(key, waker) {
                 Turn::Waiting { unused } => return (None, unused),
@@ -89,8 +111,8 @@ impl<K, S: Storage> Refreshes<K, S> {
                 }
             }
         }
-        if let Some(key) = self.pop() {
-            return (Some(key), Some(waker));
+        if let Some(taken) = self.pop() {
+            return (Some(taken), Some(waker));
         }
         match self.refreshers.push((), waker) {
             Ok(key) => {
@@ -124,9 +146,16 @@ mod tests {
             assert!(refreshes.push(key, 3).is_ok());
         }
         assert_eq!(refreshes.push(4, 3).map(drop), Err(4));
-        assert_eq!(refreshes.pop(), Some(1));
+        let Some((first, slot)) = refreshes.pop() else { panic!("there are three") };
+        assert_eq!((first, refreshes.push(4, 3).map(drop)), (1, Err(4)), "its slot is kept for it");
+        refreshes.give_back(slot, None);
         assert!(refreshes.push(5, 3).is_ok());
         assert_eq!(refreshes.push(6, 3).map(drop), Err(6));
-        assert_eq!([(); 4].map(|()| refreshes.pop()), [Some(2), Some(3), Some(5), None]);
+        let Some((second, slot)) = refreshes.pop() else { panic!("there are three") };
+        refreshes.give_back(slot, Some(second));
+        assert_eq!((second, refreshes.len()), (2, 3));
+        let mut next = || refreshes.pop().map(|(key, slot)| (key, refreshes.give_back(slot, None)).0);
+        assert_eq!([(); 4].map(|()| next()), [Some(3), Some(5), Some(2), None]);
+        assert_eq!(refreshes.len(), 0);
     }
 }

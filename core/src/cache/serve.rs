@@ -30,18 +30,18 @@ pub trait Serve: Flights<Outcome = Result<Self::Value, Self::Error>> {
 
     /// The first key that is to be fetched anew, or a place among those who wait for one. Another waker is woken if this one leaves such a place.
     #[doc(hidden)]
-    fn next_key(&self, waits: &mut Option<WaitKey<Self>>, waker: &Waker) -> Result<Option<Self::Key>, FlightError>;
+    fn next_key(&self, waits: &mut Option<WaitKey<Self>>, waker: &Waker) -> Result<Option<Taken<'_, Self>>, FlightError>;
 
     #[doc(hidden)]
     fn leave(&self, waits: WaitKey<Self>);
 
-    /// Takes a key off the queue: its hash, if it is still due, and nobody fetches it.
+    /// A key is off the queue: its hash, if it is still due, and nobody fetches it.
     #[doc(hidden)]
     fn take_due(&self, key: &Self::Key) -> Option<u64>;
 
-    /// Puts a key back that could not be looked at.
+    /// Gives a slot of the queue back; or puts a key back that could not be looked at.
     #[doc(hidden)]
-    fn put_back(&self, key: Self::Key);
+    fn give_back(&self, slot: LinkOf<Self>, key: Option<Self::Key>);
 
     /// A fetch has ended: keeps what it brought, and gives it to all who wait. What its caller ends with, unless it only refreshes.
     #[doc(hidden)]
@@ -90,6 +90,34 @@ pub trait ServeBy<Q: ?Sized>: Serve {
 
 pub(super) type LinkOf<F> = <<F as Flights>::Storage as Storage>::Link;
 pub(super) type WaitKey<F> = Key<LinkOf<F>>;
+
+/// A key off the queue, and its slot: put back if it panics as it is looked at.
+pub struct Taken<'c, C: Serve + ?Sized> {
+    cache: &'c C,
+    slot: LinkOf<C>,
+    key: Option<C::Key>,
+}
+
+impl<'c, C: Serve + ?Sized> Taken<'c, C> {
+    pub(super) const fn new(cache: &'c C, key: C::Key, slot: LinkOf<C>) -> Self {
+        Self { cache, slot, key: Some(key) }
+    }
+
+    pub(super) const fn key(&self) -> Option<&C::Key> {
+        self.key.as_ref()
+    }
+
+    /// It has been looked at.
+    pub(super) fn into_key(mut self) -> Option<C::Key> {
+        self.key.take()
+    }
+}
+
+impl<C: Serve + ?Sized> Drop for Taken<'_, C> {
+    fn drop(&mut self) {
+        self.cache.give_back(self.slot, self.key.take());
+    }
+}
 
 /// What becomes of a read.
 // What it is stands in a word of its own: a byte, beside which others were left as they are, would be slow to move.

@@ -42,6 +42,13 @@ fn each_poll_reads_the_clock_once() {
     assert_eq!(readings(|| assert!(poll(&mut follows).is_pending())), 1, "one who comes to wait");
     assert_eq!(readings(|| assert!(poll(&mut leads).is_pending() && poll(&mut follows).is_pending())), 0, "who has come");
     assert_eq!(readings(|| assert_eq!(cache.invalidate(&1), Some(10))), 0);
+    let narrow = Plain::<u32, u32>::new().ttl(secs(60)).stale_if_error(secs(9)).max_fetches(1).max_waiting(0);
+    narrow.insert(1, 10);
+    let mut leads = Box::pin(narrow.get(&2, pending));
+    assert!(poll(&mut leads).is_pending());
+    assert_eq!(readings(|| assert!(now(narrow.get(&2, never)).is_err())), 1, "one for whom there is no room to wait");
+    pass(secs(60));
+    assert_eq!(readings(|| assert_eq!(now(narrow.get(&1, never)), Ok(10))), 1, "one for whom there is no room to fetch");
 }
 
 /// Nothing has been stored that could answer instead.

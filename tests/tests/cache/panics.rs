@@ -2,13 +2,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, pending, poll_fn, ready};
-use std::hash::Hash;
+use std::hash::{Hash, Hasher};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 
+use aplomb::key::FoldHash;
 use aplomb::time::{ms, secs};
-use aplomb::{Cache, FlightError};
+use aplomb::{Cache, FlightError, Heap, Inline};
 use aplomb_sim::prelude::deadline;
 use aplomb_sim::{Sim, block_on, sleep};
 
@@ -287,7 +288,7 @@ fn an_error_cannot_be_cloned() {
 }
 
 thread_local! {
-    /// What somebody does as an error is dropped.
+    /// What somebody does as an error is dropped, or a key is hashed.
     static MEANWHILE: RefCell<Option<Box<dyn FnOnce()>>> = const { RefCell::new(None) };
 }
 
@@ -346,8 +347,8 @@ fn ready_err() -> std::future::Ready<Result<Fragile, Dropped>> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Unsteady(u32);
 
-impl std::hash::Hash for Unsteady {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+impl Hash for Unsteady {
+    fn hash<H: Hasher>(&self, state: &mut H) {
         fuse();
         self.0.hash(state);
     }
@@ -369,4 +370,40 @@ fn a_key_that_cannot_be_hashed_stays_in_the_queue() {
     assert!(panics_at(&mut refresher));
     assert!(poll(&mut refresher).is_pending());
     assert_eq!((cache.peek(&Unsteady(1)), cache.peek(&Unsteady(2))), (Some(11), Some(12)));
+}
+
+/// A key whose `Hash` panics after something was done meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Disturbed(u32);
+
+impl Hash for Disturbed {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        if let Some(act) = MEANWHILE.take() {
+            act();
+            panic!("as it was told");
+        }
+        self.0.hash(state);
+    }
+}
+
+/// Its slot is kept for it, as long as it is looked at.
+#[test]
+fn nobody_takes_the_slot_of_a_key_that_cannot_be_hashed() {
+    type Narrow = Cache<crate::hand::Hand, Disturbed, u32, &'static str, Heap, FoldHash, Inline<1>>;
+    let cache: Rc<Narrow> = Rc::new(Cache::new().flight_storage().ttl(secs(9)).refresh_ahead(secs(8)));
+    for key in [1, 2] {
+        cache.insert(Disturbed(key), key);
+    }
+    pass(secs(1));
+    assert_eq!(now(cache.get(&Disturbed(1), never)), Ok(1));
+    let reads = Rc::clone(&cache);
+    MEANWHILE.set(Some(Box::new(move || assert_eq!(now(reads.get(&Disturbed(2), never)), Ok(2)))));
+    let mut refresher = Box::pin(cache.run(|key: Disturbed| ready(Ok(key.0 + 10))));
+    assert!(panics(|| _ = poll(&mut refresher)));
+    for key in [1, 2] {
+        assert!(now(cache.get(&Disturbed(key), never)).is_ok());
+        assert!(poll(&mut refresher).is_pending());
+    }
+    assert_eq!((cache.peek(&Disturbed(1)), cache.peek(&Disturbed(2))), (Some(11), Some(12)));
+    assert_eq!(cache.snapshot().queued, 0);
 }

@@ -346,8 +346,11 @@ fn one_refresher_more_than_can_wait_ends() {
     let cache: Cache<Hand, u32, u32, &str, Heap, FoldHash, Inline<1>> = Cache::new().flight_storage();
     let mut waits = Box::pin(cache.run(|_| never()));
     assert!(poll(&mut waits).is_pending());
-    assert_eq!(now(cache.run(|_| never())), FlightError::QueueFull { waiting: 1 });
+    let mut more = Box::pin(cache.run(|_| never()));
+    assert_eq!(poll(&mut more), Poll::Ready(FlightError::QueueFull { waiting: 1 }));
+    assert!(poll(&mut more).is_pending(), "it has ended");
     drop(waits);
+    assert!(poll(&mut more).is_pending(), "it has ended");
     assert!(poll(&mut Box::pin(cache.run(|_| never()))).is_pending());
     let config = ConfigError::MaxFetches { value: 0, most: usize::MAX };
     assert_eq!(now(Plain::<u32, u32>::new().max_fetches(0).run(|_| never())), FlightError::Config(config));

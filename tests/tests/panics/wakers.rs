@@ -239,3 +239,19 @@ fn another_leads_a_flight_and_a_fetch() {
     check((cache.get(&7, pending), cache.get(&7, || ready(Ok(1))), cache.get(&7, || ready(Ok(2)))));
     assert_eq!((flights.snapshot().flights, cache.snapshot().fetching), (0, 0));
 }
+
+/// The waker is not needed, since there is one already.
+#[test]
+fn another_refresher_has_the_key() {
+    let cache: Cache<Sim, u32, u32> = Cache::new().ttl(ms(10)).stale_while_revalidate(ms(100));
+    aplomb_sim::block_on(async {
+        cache.insert(7, 1);
+        aplomb_sim::sleep(ms(10)).await;
+        assert_eq!(cache.get(&7, pending).await, Ok(1));
+        let refresher = || Box::pin(cache.run(|_| ready(Ok(2))));
+        let mut first = refresher();
+        panics(&mut first, By::Clone);
+        assert!(poll(&mut refresher()).is_pending());
+        assert_eq!((cache.peek(&7), cache.snapshot().queued), (Some(2), 0));
+    });
+}
