@@ -142,7 +142,9 @@ where
     Fut: Future,
     X: Outcome<Fut::Output, C::Value, C::Error>,
 {
-    /// Waits no longer than until that deadline. Then it is answered by what [answers for a fetch that fails](Cache::stale_if_error), or else ends with [`FlightError::Deadline`]. It is this caller's alone: if it fetches, it hands over to the one that has waited longest.
+    /// Waits no longer than until that deadline. Then it is answered by what [answers for a fetch that fails](Cache::stale_if_error), or else ends with [`FlightError::Deadline`]. It is this caller's alone: if it fetches, it hands over to the one that has waited longest, which starts its own operation.
+    ///
+    /// No fetch outlives the caller whose it is. Where all deadlines are shorter than a fetch, none ends, and nothing is ever kept: there, have the call in a task of its own, and wait for that no longer than you like.
     ///
     /// # Examples
     ///
@@ -159,6 +161,25 @@ where
     ///     let price = |currency| PRICES.get(currency, fetch).deadline_at(deadline(ms(200)));
     ///     assert_eq!(price(&"EUR").await, Ok(109));
     ///     assert_eq!(price(&"USD").await, Err(FlightError::Deadline));
+    /// });
+    /// ```
+    ///
+    /// A fetch that goes on when its caller has gone:
+    ///
+    /// ```
+    /// use aplomb_sim::prelude::*;
+    ///
+    /// static PRICES: Cache<&str, u32> = checked!(Cache::new().ttl(secs(10)));
+    ///
+    /// async fn fetch() -> Result<u32, std::convert::Infallible> {
+    ///     aplomb_sim::sleep(ms(300)).await;
+    ///     Ok(109)
+    /// }
+    ///
+    /// aplomb_sim::block_on(async {
+    ///     let price = || timeout(ms(200), aplomb_sim::spawn("price", PRICES.get(&"EUR", fetch)));
+    ///     assert!(price().await.is_err());
+    ///     assert_eq!(price().await.unwrap(), Ok(109), "begun by the one before");
     /// });
     /// ```
     pub const fn deadline_at(self, deadline: Deadline) -> WithDeadline<Self, C::Sleep> {

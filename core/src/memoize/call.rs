@@ -41,7 +41,7 @@ where
     Q: ?Sized,
     Fut: Future<Output = Result<C::Value, C::Error>>,
 {
-    /// Waits no longer than until that deadline, and ends with [`FlightError::Deadline`] then, unless the cache has [what answers instead](crate::Cache::stale_if_error). It is this caller's alone: if its call of the function is under way, the one that has waited longest makes its own.
+    /// Waits no longer than until that deadline, and ends with [`FlightError::Deadline`] then, unless the cache has [what answers instead](crate::Cache::stale_if_error). It is this caller's alone: if its call of the function is under way, the one that has waited longest makes its own; and no call outlives the caller whose it is, as [of a cache](crate::cache::Get::deadline_at).
     pub const fn deadline_at(self, deadline: Deadline) -> WithDeadline<Self, C::Sleep> {
         WithDeadline::new(self, deadline)
     }

@@ -15,9 +15,9 @@
 //! - A follower that is dropped harms nobody, wherever it stands. The operation is dropped with the last caller.
 //! - [`forget`](SingleFlight::forget) has the next call start anew, while those who share the flight under way still get its result; and its end does not disturb the newer one.
 //! - A caller learns whether its result was shared: [`with_shared`](Run::with_shared).
-//! - A caller may have a [deadline](Run::deadline_at) of its own. Others are not bound by it: if it leads, the next one does.
+//! - A caller may have a [deadline](Run::deadline_at) of its own. Others are not bound by it: if it leads, the next one does. Where all of them are shorter than an operation, none of it ends, unless it [survives](SingleFlight::surviving) its callers, and one of them waits at any time.
 //! - Results that cannot be cloned are shared through an `Arc`: [`run_into`](SingleFlight::run_into).
-//! - Keys are asked for by anything they can be [borrowed](core::borrow::Borrow) as, and made only by the caller that leads, unless they own nothing. It hashes, clones, and drops outside its lock; `Eq` of keys is called within, and must not call back in.
+//! - Keys are asked for by anything they can be [borrowed](core::borrow::Borrow) as, and made only by the caller that leads, unless they own nothing. It hashes, clones, and drops outside its lock; `Borrow` and `Eq` of keys are called within, and must not call back in.
 //! - Waiting costs nothing: no timer is set, and who waits is polled when it comes and when it has its result.
 //!
 //! # When not to use it
