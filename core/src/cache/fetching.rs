@@ -48,6 +48,10 @@ impl<'c, C: Flights, Fut> Fetching<'c, C, Fut> {
 }
 
 impl<C: Serve, Fut> Fetching<'_, C, Fut> {
+    pub(crate) fn follows(&self) -> bool {
+        self.role.follows()
+    }
+
     pub(crate) fn is_outside(&self) -> bool {
         matches!(self.role.stands(), Stands::Outside)
     }
@@ -83,27 +87,30 @@ impl<C: Serve, Fut> Fetching<'_, C, Fut> {
         }
     }
 
-    /// Leaves, as when it is dropped.
-    pub(crate) fn give_up(self: Pin<&mut Self>) {
+    /// Leaves, as when it is dropped. What has landed for it by then.
+    fn give_up(self: Pin<&mut Self>) -> Option<C::Outcome> {
         let mut this = self.project();
         // Whatever of the caller's code panics as it is dropped, the next one leads.
-        let _aborts = Aborts(Some(this.role));
+        let leaves = Aborts(Some(this.role));
         *this.key = None;
         this.running.set(None);
+        leaves.give_up()
     }
 
-    /// Is late: leaves, once it has dropped what it would have started. What its call ends with.
+    /// Is late: leaves, once it has dropped what it would have started. What its call ends with, and whether that has landed for it by then.
     pub(crate) fn leave<Q: ?Sized>(
         mut self: Pin<&mut Self>,
         key: &Q,
         drop_operation: impl FnOnce(),
-    ) -> Result<C::Value, FlightError<C::Error>>
+    ) -> (Result<C::Value, FlightError<C::Error>>, bool)
     where
         C: ServeBy<Q>,
     {
-        clear_at_panic(self.as_mut(), Self::give_up, |_| drop_operation());
-        self.as_mut().give_up();
-        self.cache().instead(key, FlightError::Deadline).map_err(FlightError::of_operation)
+        clear_at_panic(self.as_mut(), |late| drop(late.give_up()), |_| drop_operation());
+        match self.as_mut().give_up() {
+            Some(outcome) => (self.ended(key, outcome).map_err(FlightError::Failed), true),
+            None => (self.cache().instead(key, FlightError::Deadline).map_err(FlightError::of_operation), false),
+        }
     }
 
     /// Waits for the fetch of another one, if it follows. What that brought; or nothing, if this one leads.
@@ -140,22 +147,26 @@ impl<C: Serve, Fut> Fetching<'_, C, Fut> {
         Fut: Future,
         X: Outcome<Fut::Output, C::Value, C::Error>,
     {
-        clear_at_panic(self, Self::give_up, |fetching| {
-            let mut this = fetching.project();
-            let Stands::Leads(ticket) = this.role.stands() else { return Poll::Pending };
-            let cache = this.role.flights();
-            if let Some(operation) = operation.take() {
-                if cache.asks_for_keys() && this.key.is_none() {
-                    *this.key = to_key(cache);
+        clear_at_panic(
+            self,
+            |fetching| drop(fetching.give_up()),
+            |fetching| {
+                let mut this = fetching.project();
+                let Stands::Leads(ticket) = this.role.stands() else { return Poll::Pending };
+                let cache = this.role.flights();
+                if let Some(operation) = operation.take() {
+                    if cache.asks_for_keys() && this.key.is_none() {
+                        *this.key = to_key(cache);
+                    }
+                    *this.began = cache.begin();
+                    this.running.set(Some(operation()));
                 }
-                *this.began = cache.begin();
-                this.running.set(Some(operation()));
-            }
-            let Some(running) = this.running.as_mut().as_pin_mut() else { return Poll::Pending };
-            let ended = ready!(running.poll(cx));
-            this.running.set(None);
-            let (key, outcome) = (this.key.take(), X::of(ended));
-            Poll::Ready(cache.arrive(this.role, ticket, fetcher, *this.began, key, outcome))
-        })
+                let Some(running) = this.running.as_mut().as_pin_mut() else { return Poll::Pending };
+                let ended = ready!(running.poll(cx));
+                this.running.set(None);
+                let (key, outcome) = (this.key.take(), X::of(ended));
+                Poll::Ready(cache.arrive(this.role, ticket, fetcher, *this.began, key, outcome))
+            },
+        )
     }
 }

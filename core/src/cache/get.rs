@@ -277,9 +277,15 @@ where
         self.fetching.cache()
     }
 
+    fn follows(&self) -> bool {
+        self.fetching.follows()
+    }
+
     fn leave(self: Pin<&mut Self>) -> Self::Output {
         let this = self.project();
-        this.fetching.leave(*this.key, || *this.operation = None)
+        let left;
+        (left, *this.is_shared) = this.fetching.leave(*this.key, || *this.operation = None);
+        left
     }
 }
 

@@ -227,9 +227,13 @@ where
         self.fetching.cache()
     }
 
+    fn follows(&self) -> bool {
+        self.fetching.follows()
+    }
+
     fn leave(self: Pin<&mut Self>) -> Self::Output {
         let this = self.project();
-        let left = this.fetching.leave(*this.key, || *this.operation = None);
+        let (left, _) = this.fetching.leave(*this.key, || *this.operation = None);
         left.map(|value| Read { value, refresh: None })
     }
 }

@@ -118,9 +118,13 @@ where
         self.fetching.cache()
     }
 
+    fn follows(&self) -> bool {
+        self.fetching.follows()
+    }
+
     fn leave(self: Pin<&mut Self>) -> Self::Output {
         let this = self.project();
-        this.fetching.leave(*this.key, || *this.may_start = false)
+        this.fetching.leave(*this.key, || *this.may_start = false).0
     }
 }
 

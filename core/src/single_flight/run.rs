@@ -192,40 +192,45 @@ where
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        clear_at_panic(self, Self::give_up, |run| {
-            let mut this = run.project();
-            if matches!(this.role.stands(), Stands::Outside) && this.operation.is_none() {
-                return Poll::Pending;
-            }
-            if let Err(ended) = ready!(this.role.poll_lead(*this.key, cx)) {
-                *this.operation = None;
-                *this.is_shared = matches!(ended, Ended::Landed(_));
-                return Poll::Ready(ended.into_result());
-            }
-            let flights = this.role.flights();
-            if let Some(operation) = this.operation.take() {
-                flights.tell(Event::Started);
-                this.running.set(Some(operation()));
-            }
-            let Some(running) = this.running.as_mut().as_pin_mut() else { return Poll::Pending };
-            let ended = ready!(running.poll(cx));
-            this.running.set(None);
-            let outcome = C::of(ended);
-            *this.is_shared = this.role.land(&outcome);
-            flights.tell(Event::of(&outcome, *this.is_shared));
-            Poll::Ready(outcome.map_err(FlightError::Failed))
-        })
+        clear_at_panic(
+            self,
+            |run| drop(run.give_up()),
+            |run| {
+                let mut this = run.project();
+                if matches!(this.role.stands(), Stands::Outside) && this.operation.is_none() {
+                    return Poll::Pending;
+                }
+                if let Err(ended) = ready!(this.role.poll_lead(*this.key, cx)) {
+                    *this.operation = None;
+                    *this.is_shared = matches!(ended, Ended::Landed(_));
+                    return Poll::Ready(ended.into_result());
+                }
+                let flights = this.role.flights();
+                if let Some(operation) = this.operation.take() {
+                    flights.tell(Event::Started);
+                    this.running.set(Some(operation()));
+                }
+                let Some(running) = this.running.as_mut().as_pin_mut() else { return Poll::Pending };
+                let ended = ready!(running.poll(cx));
+                this.running.set(None);
+                let outcome = C::of(ended);
+                *this.is_shared = this.role.land(&outcome);
+                flights.tell(Event::of(&outcome, *this.is_shared));
+                Poll::Ready(outcome.map_err(FlightError::Failed))
+            },
+        )
     }
 }
 
 impl<F: Flights, Q: ?Sized, O, Fut, C> Run<'_, '_, F, Q, O, Fut, C> {
-    /// Leaves, as when it is dropped.
-    fn give_up(self: Pin<&mut Self>) {
+    /// Leaves, as when it is dropped. What has landed for it by then.
+    fn give_up(self: Pin<&mut Self>) -> Option<F::Outcome> {
         let mut this = self.project();
         // Whatever of the caller's code panics as it is dropped, the next one leads.
-        let _aborts = Aborts(Some(this.role));
+        let leaves = Aborts(Some(this.role));
         *this.operation = None;
         this.running.set(None);
+        leaves.give_up()
     }
 }
 
@@ -245,9 +250,16 @@ where
         self.role.flights()
     }
 
-    fn leave(self: Pin<&mut Self>) -> Self::Output {
+    fn follows(&self) -> bool {
+        self.role.follows()
+    }
+
+    fn leave(mut self: Pin<&mut Self>) -> Self::Output {
         let flights = self.role.flights();
-        self.give_up();
+        if let Some(outcome) = self.as_mut().give_up() {
+            *self.project().is_shared = true;
+            return outcome.map_err(FlightError::Failed);
+        }
         flights.tell(Event::Rejected { reason: FlightError::Deadline });
         Err(FlightError::Deadline)
     }

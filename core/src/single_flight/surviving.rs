@@ -244,12 +244,19 @@ where
         self.role.flights()
     }
 
+    fn follows(&self) -> bool {
+        self.role.follows()
+    }
+
     fn leave(self: Pin<&mut Self>) -> Self::Output {
         let this = self.get_mut();
         let leaves = Aborts(Some(&mut this.role));
         // Whatever of the caller's code panics as it is dropped, it has left.
         this.operation = None;
-        drop(leaves);
+        if let Some(outcome) = leaves.give_up() {
+            this.is_shared = true;
+            return outcome.map_err(FlightError::Failed);
+        }
         this.role.flights().tell(Event::Rejected { reason: FlightError::Deadline });
         Err(FlightError::Deadline)
     }

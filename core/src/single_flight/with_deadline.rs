@@ -27,7 +27,11 @@ pub trait Late: Future {
     #[doc(hidden)]
     fn timed(&self) -> &Self::Timed;
 
-    /// It is late: leaves, as when it is dropped. What it ends with.
+    /// Whether it waits for another one's operation.
+    #[doc(hidden)]
+    fn follows(&self) -> bool;
+
+    /// It is late: ends with what has landed for it by then, or leaves, as when it is dropped.
     #[doc(hidden)]
     fn leave(self: Pin<&mut Self>) -> Self::Output;
 }
@@ -35,7 +39,7 @@ pub trait Late: Future {
 pin_project! {
     /// A call that shares its run with others, until a deadline; made by `deadline_at` of such a call.
     ///
-    /// Its operation is polled first: what is ready at the very deadline, or at once, is in time. No timer is set before it has to wait.
+    /// Its operation is polled first: what is ready at the very deadline, or at once, is in time. No timer is set before it has to wait. Who comes to lead when its time is up starts nothing, and hands over.
     ///
     /// # Cancel safety
     ///
@@ -70,13 +74,19 @@ impl<R: Late<Timed: Timed<Sleep = S>>, S: Sleep> Future for WithDeadline<R, S> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let mut polled = this.run.as_mut().poll(cx);
+        // Who has waited may lead by now.
+        let follows = this.run.follows();
+        let mut polled = if follows { Poll::Pending } else { this.run.as_mut().poll(cx) };
         if polled.is_pending() {
             let is_late = this.run.timed().poll_until(this.alarm.as_mut(), *this.deadline, cx).is_ready();
-            if !is_late {
-                return Poll::Pending;
-            }
-            polled = Poll::Ready(this.run.leave());
+            polled = match () {
+                () if is_late => Poll::Ready(this.run.leave()),
+                () if follows => this.run.poll(cx),
+                () => Poll::Pending,
+            };
+        }
+        if polled.is_pending() {
+            return Poll::Pending;
         }
         *this.deadline = Instant::MAX;
         this.alarm.disarm();

@@ -1,15 +1,15 @@
 //! Who does not wait any longer: what it ends with, and what becomes of its fetch.
 
 use std::cell::Cell;
-use std::future::pending;
+use std::future::{Future, pending};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use aplomb::time::{ms, secs};
-use aplomb::{Cache, Deadline, FlightError};
+use aplomb::{Cache, Deadline, FlightError, SingleFlight};
 use aplomb_sim::prelude::{deadline, memoize};
 use aplomb_sim::{Sim, block_on, sleep};
-use futures_lite::future::zip;
+use futures_lite::future::{poll_once, zip};
 
 type Kept = Cache<Sim, u32, u32, u32>;
 
@@ -94,6 +94,38 @@ fn whoever_is_late_has_dropped_its_fetch_and_tells_whether_it_shared() {
     });
 }
 
+/// All hand over at the same instant; nothing can come of what they would start.
+#[test]
+fn who_comes_to_lead_at_its_deadline_starts_nothing() {
+    async fn all_are_late<C, E: std::fmt::Debug>(starts: &Cell<u32>, ask: impl Fn() -> C)
+    where
+        C: Future<Output = Result<u32, FlightError<E>>>,
+    {
+        let mut calls: Vec<_> = (0..100).map(|_| Box::pin(ask())).collect();
+        for call in &mut calls {
+            assert!(poll_once(call.as_mut()).await.is_none());
+        }
+        for call in calls {
+            assert!(call.await.is_err_and(|error| error.is_timeout()));
+        }
+        assert_eq!(starts.take(), 1);
+    }
+    block_on(async {
+        let starts = Cell::new(0);
+        let fetch = || {
+            starts.set(starts.get() + 1);
+            after(80, 7)
+        };
+        let (cache, flights, memoized) = (Kept::new(), SingleFlight::<Sim, u32, u32, u32>::new(), memoize(|_: u32| fetch()));
+        all_are_late(&starts, || cache.get(&1, fetch).deadline_at(deadline(ms(50)))).await;
+        let read = async |by| cache.get_with_refresh(&1, fetch).deadline_at(by).await.map(|read| read.value);
+        all_are_late(&starts, || read(deadline(ms(50)))).await;
+        all_are_late(&starts, || flights.run(&1, fetch).deadline_at(deadline(ms(50)))).await;
+        all_are_late(&starts, || memoized.call(&1).deadline_at(deadline(ms(50)))).await;
+        assert_eq!((cache.snapshot().fetching, flights.snapshot().flights), (0, 0));
+    });
+}
+
 #[test]
 fn calls_of_a_memoized_function_have_deadlines_too() {
     block_on(async {
@@ -114,7 +146,7 @@ fn an_old_value_answers_where_there_is_no_room() {
             cache.insert(1, 10);
             sleep(secs(2)).await;
             let mut busy = Box::pin(cache.get(&fetched, pending::<Result<u32, &str>>));
-            assert!(futures_lite::future::poll_once(busy.as_mut()).await.is_none());
+            assert!(poll_once(busy.as_mut()).await.is_none());
             assert_eq!(cache.get(&1, pending::<Result<u32, &str>>).await, Ok(10));
             assert_eq!(cache.snapshot().stale_if_error, 1);
             if fetched == 2 {

@@ -100,7 +100,9 @@ pub(crate) enum Learnt<T, W, L> {
 /// What becomes free when somebody leaves; to be dropped outside the lock, the waker of who leads now to be woken.
 pub(crate) struct Left<K, T, W> {
     pub(crate) leads: Option<Waker>,
-    _rest: (Option<K>, Option<T>, Option<W>, Option<Waker>),
+    /// What had landed for who leaves.
+    pub(crate) landed: Option<T>,
+    _rest: (Option<K>, Option<W>, Option<Waker>),
 }
 
 /// A flight that has landed.
@@ -256,8 +258,8 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
             self.waiting = self.waiting.saturating_sub(1);
         }
         match payload {
-            Seat::Nothing => Left { leads: None, _rest: (None, None, None, waker) },
-            Seat::Landed(outcome) => Left { leads: None, _rest: (None, Some(outcome), None, waker) },
+            Seat::Nothing => Left { _rest: (None, None, waker), ..Left::NOTHING },
+            Seat::Landed(outcome) => Left { landed: Some(outcome), _rest: (None, None, waker), ..Left::NOTHING },
             // Its waker has been woken with the grant.
             Seat::Lead(work) => match self.ticket(place.flight) {
                 Some(ticket) => self.abandon(ticket, work),
@@ -272,7 +274,7 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
             return Left::of_work(work);
         };
         let Some(first) = self.seats.front_mut(&flight.followers) else {
-            return Left { leads: None, _rest: (self.end(ticket.berth), None, work, None) };
+            return Left { _rest: (self.end(ticket.berth), work, None), ..Left::NOTHING };
         };
         *first = Seat::Lead(work);
         self.waiting = self.waiting.saturating_sub(1);
@@ -416,10 +418,10 @@ fn head<L: Link, S: Slots<Option<L>>>(heads: &mut S, tag: L) -> Option<&mut Opti
 }
 
 impl<K, T, W> Left<K, T, W> {
-    const NOTHING: Self = Self { leads: None, _rest: (None, None, None, None) };
+    const NOTHING: Self = Self { leads: None, landed: None, _rest: (None, None, None) };
 
     fn of_work(work: Option<W>) -> Self {
-        Self { leads: None, _rest: (None, None, work, None) }
+        Self { _rest: (None, work, None), ..Self::NOTHING }
     }
 }
 

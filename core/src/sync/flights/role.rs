@@ -102,6 +102,10 @@ impl<'f, F: Flights + ?Sized> Role<'f, F> {
         self.stands
     }
 
+    pub(crate) const fn follows(&self) -> bool {
+        matches!(self.stands, Stands::Follows(_))
+    }
+
     /// For `Debug`.
     pub(crate) const fn stage(&self) -> &'static str {
         match self.stands {
@@ -237,14 +241,14 @@ impl<'f, F: Flights + ?Sized> Role<'f, F> {
         is_shared
     }
 
-    /// Gives up what it is to its flight.
-    pub(crate) fn give_up(&mut self) {
+    /// Gives up what it is to its flight. What has landed for it by then.
+    pub(crate) fn give_up(&mut self) -> Option<F::Outcome> {
         let led = match core::mem::replace(&mut self.stands, Stands::Outside) {
-            Stands::Outside => return,
+            Stands::Outside => return None,
             Stands::Follows(place) => {
-                let left = self.flights.with_table(self.hash, |table| table.leave(place));
-                wake(left.and_then(|left| left.leads));
-                return;
+                let left = self.flights.with_table(self.hash, |table| table.leave(place))?;
+                wake(left.leads);
+                return left.landed;
             }
             Stands::Leads(ticket) => ticket,
         };
@@ -255,6 +259,14 @@ impl<'f, F: Flights + ?Sized> Role<'f, F> {
             wake(leads);
             self.flights.tell_of_leaving(is_handed_over);
         }
+        None
+    }
+}
+
+impl<F: Flights + ?Sized> Aborts<'_, '_, F> {
+    /// Gives it up now. What has landed for it by then.
+    pub(crate) fn give_up(mut self) -> Option<F::Outcome> {
+        self.0.take().and_then(Role::give_up)
     }
 }
 
@@ -274,7 +286,7 @@ impl<F: Flights + ?Sized> Drop for Aborts<'_, '_, F> {
         match self.0.take() {
             // Most have ended by then.
             Some(Role { stands: Stands::Outside, .. }) | None => {}
-            Some(role) => role.give_up(),
+            Some(role) => drop(role.give_up()),
         }
     }
 }
