@@ -144,6 +144,8 @@ where
 {
     /// Waits no longer than until that deadline. Then it is answered by what [answers for a fetch that fails](Cache::stale_if_error), or else ends with [`FlightError::Deadline`]. It is this caller's alone: if it fetches, it hands over to the one that has waited longest, which starts its own operation.
     ///
+    /// Who comes to fetch when its time is up starts nothing. A [`timeout`](crate::timeout) around the call knows only afterwards: of many callers that are late at the same instant, each would start its fetch.
+    ///
     /// No fetch outlives the caller whose it is. Where all deadlines are shorter than a fetch, none ends, and nothing is ever kept: there, have the call in a task of its own, and wait for that no longer than you like.
     ///
     /// # Examples
