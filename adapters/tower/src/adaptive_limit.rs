@@ -81,7 +81,7 @@ pub struct AdaptiveLimit<S, L: Deref<Target: Settle>, M = Typed> {
 
 impl<S, L, M, P, A, J, W, O, Q> Service<Q> for AdaptiveLimit<S, L, M>
 where
-    S: Service<Q>,
+    S: Service<Q> + Clone,
     L: Deref<Target = Limit<P, A, J, W, O>> + Clone,
     P: Platform,
     A: Algorithm,
@@ -95,11 +95,16 @@ where
     type Future = Guarded<S::Future, Permit<L>, LimitError<S::Error>, M>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        let refused = self.turn.refused();
         ready!(self.turn.poll(|| Limit::acquire_owned(self.limit.clone()), Acquire::at_once, identity, cx));
         if self.turn.is_refused() {
             return Poll::Ready(Ok(()));
         }
-        self.inner.poll_ready(cx).map_err(|error| self.mode.failed(error))
+        let ready = self.inner.poll_ready(cx);
+        if ready.is_pending() && self.turn.stays_refused(refused, &mut self.inner) {
+            return Poll::Ready(Ok(()));
+        }
+        ready.map_err(|error| self.mode.failed(error))
     }
 
     fn call(&mut self, request: Q) -> Self::Future {

@@ -79,7 +79,7 @@ pub struct Bulkhead<S, L: Deref<Target: Lender>, M = Typed> {
 
 impl<S, L, M, P, W, O, Q> Service<Q> for Bulkhead<S, L, M>
 where
-    S: Service<Q>,
+    S: Service<Q> + Clone,
     L: Deref<Target = Places<P, W, O>> + Clone,
     P: Platform,
     W: Storage,
@@ -91,11 +91,16 @@ where
     type Future = Guarded<S::Future, Permit<L>, BulkheadError<S::Error>, M>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        let refused = self.turn.refused();
         ready!(self.turn.poll(|| Places::acquire_owned(self.places.clone()), Acquire::at_once, identity, cx));
         if self.turn.is_refused() {
             return Poll::Ready(Ok(()));
         }
-        self.inner.poll_ready(cx).map_err(|error| self.mode.failed(error))
+        let ready = self.inner.poll_ready(cx);
+        if ready.is_pending() && self.turn.stays_refused(refused, &mut self.inner) {
+            return Poll::Ready(Ok(()));
+        }
+        ready.map_err(|error| self.mode.failed(error))
     }
 
     fn call(&mut self, request: Q) -> Self::Future {

@@ -82,6 +82,8 @@ pub struct CircuitBreaker<S, L, M = Typed> {
 #[derive(Debug, PartialEq, Eq)]
 enum Within {
     Untouched,
+    /// It is not, for a call that will be rejected.
+    Refused,
     /// It may hold a place in a queue.
     Asked,
     /// It may be called, and may hold what that call needs.
@@ -90,9 +92,10 @@ enum Within {
 
 impl<S: Clone, L, M> CircuitBreaker<S, L, M> {
     /// What the service within holds for a call that is not made goes to others: a fresh clone takes its place.
-    fn let_go(&mut self) {
-        if replace(&mut self.within, Within::Untouched) != Within::Untouched {
-            self.inner = self.inner.clone();
+    fn let_go(&mut self, within: Within) {
+        match replace(&mut self.within, within) {
+            Within::Untouched | Within::Refused => {}
+            Within::Asked | Within::Ready => self.inner = self.inner.clone(),
         }
     }
 }
@@ -114,13 +117,17 @@ where
     type Future = Guarded<S::Future, Permit<L>, BreakerError<S::Error>, M>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        if !self.breaker.lets_through() {
-            self.let_go();
-            return Poll::Ready(Ok(()));
+        if self.breaker.lets_through() {
+            let ready = self.inner.poll_ready(cx);
+            let within = if matches!(ready, Poll::Ready(Ok(()))) { Within::Ready } else { Within::Asked };
+            let was_refused = replace(&mut self.within, within) == Within::Refused;
+            // Who was refused has said that it is ready, which holds until its call, by tower's contract.
+            if ready.is_ready() || !was_refused {
+                return ready.map_err(|error| self.mode.failed(error));
+            }
         }
-        let ready = self.inner.poll_ready(cx);
-        self.within = if matches!(ready, Poll::Ready(Ok(()))) { Within::Ready } else { Within::Asked };
-        ready.map_err(|error| self.mode.failed(error))
+        self.let_go(Within::Refused);
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Q) -> Self::Future {
@@ -128,7 +135,7 @@ where
         let admitted = match self.within {
             Within::Ready => Breaker::permit_owned(self.breaker.clone()),
             // It was refused when it was asked. A permit by now would be a probe's, and none can be sent: who comes again waits for what is within.
-            Within::Untouched | Within::Asked => Err(self.breaker.turn_away()),
+            Within::Untouched | Within::Refused | Within::Asked => Err(self.breaker.turn_away()),
         };
         match admitted {
             Ok(permit) => {
@@ -136,7 +143,7 @@ where
                 Guarded::running(self.inner.call(request), permit, mode)
             }
             Err(error) => {
-                self.let_go();
+                self.let_go(Within::Untouched);
                 Guarded::refused(error.of_operation(), mode)
             }
         }

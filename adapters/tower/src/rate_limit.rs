@@ -161,7 +161,7 @@ where
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         let Self { inner, limiter, patience, mode, turn } = self;
-        let keep = Unspent::new;
+        let (refused, keep) = (turn.refused(), Unspent::new);
         if let Patience::None = patience {
             if !matches!(turn, Turn::Granted(_)) {
                 turn.settle(RateLimiter::try_acquire_owned(limiter.clone(), 1).map(keep));
@@ -170,7 +170,11 @@ where
                 return Poll::Ready(Ok(()));
             }
         }
-        ready!(inner.poll_ready(cx)).map_err(|error| mode.failed(error))?;
+        let within = inner.poll_ready(cx);
+        if within.is_pending() && turn.stays_refused(refused, inner) {
+            return Poll::Ready(Ok(()));
+        }
+        ready!(within).map_err(|error| mode.failed(error))?;
         let ask = || RateLimiter::acquire_owned_by(limiter.clone(), 1, patience.deadline(limiter.clock()));
         ready!(turn.poll(ask, Acquire::at_once, keep, cx));
         if turn.is_refused() {

@@ -17,7 +17,7 @@ pub(crate) enum Turn<A, G, X> {
 }
 
 impl<A: Future<Output = Result<T, X>>, T, G, X> Turn<A, G, X> {
-    /// Waits for the permit; one that is there is kept. Who was refused asks again.
+    /// Waits for the permit; one that is there is kept. Who was refused asks again, and does not wait: it has said that it is ready, which holds until its call, by tower's contract.
     pub(crate) fn poll(
         &mut self,
         ask: impl FnOnce() -> A,
@@ -30,6 +30,7 @@ impl<A: Future<Output = Result<T, X>>, T, G, X> Turn<A, G, X> {
             Self::Waiting(acquire) => acquire.as_mut().poll(cx),
             Self::Unasked | Self::Refused(_) => match at_once(ask()) {
                 Ok(outcome) => Poll::Ready(outcome),
+                Err(_) if self.is_refused() => return Poll::Ready(()),
                 Err(acquire) => {
                     let mut acquire = Box::pin(acquire);
                     let outcome = acquire.as_mut().poll(cx);
@@ -58,5 +59,23 @@ impl<A, G, X> Turn<A, G, X> {
 
     pub(crate) const fn is_refused(&self) -> bool {
         matches!(self, Self::Refused(_))
+    }
+
+    pub(crate) const fn refused(&self) -> Option<X>
+    where
+        X: Copy,
+    {
+        match self {
+            Self::Refused(error) => Some(*error),
+            Self::Unasked | Self::Waiting(_) | Self::Granted(_) => None,
+        }
+    }
+
+    /// The service within is not ready. Whether that is nothing to wait for, since who asks was refused before: it goes on being so then, and a fresh clone of that service takes its place.
+    pub(crate) fn stays_refused<S: Clone>(&mut self, before: Option<X>, inner: &mut S) -> bool {
+        let Some(error) = before else { return false };
+        *self = Self::Refused(error);
+        *inner = inner.clone();
+        true
     }
 }

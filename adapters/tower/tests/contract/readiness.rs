@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use aplomb_tokio::circuit_breaker::{AnyError, Event, State};
 use aplomb_tokio::{Clock, Platform, Tokio, TokioClock, prelude::*};
 use aplomb_tower::{
-    BulkheadLayer, CircuitBreakerLayer, HedgeLayer, KeyedCircuitBreakerLayer, KeyedRateLimitLayer, PipelineLayer, RateLimitLayer,
-    RetryLayer, TimeoutLayer,
+    AdaptiveLimitLayer, BulkheadLayer, CircuitBreakerLayer, HedgeLayer, KeyedCircuitBreakerLayer, KeyedRateLimitLayer,
+    PipelineLayer, RateLimitLayer, RetryLayer, TimeoutLayer,
 };
 use tokio::time::Instant;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
-use crate::{Strict, is_ready};
+use crate::{Counts, Strict, is_ready};
 
 #[tokio::test(start_paused = true)]
 async fn each_layer_calls_the_clone_that_was_ready() {
@@ -137,6 +137,66 @@ async fn who_is_refused_does_not_wait_for_the_service_within() {
     counts.is_busy.store(false, Ordering::SeqCst);
     broken.ready().await.unwrap().call(()).await.unwrap();
     assert_eq!(BREAKER.state(), State::Closed);
+}
+
+/// By tower's contract, who is ready is so until its call. Who was refused may have a place by then, and is let through if nothing else is to be waited for.
+#[tokio::test(start_paused = true)]
+async fn who_is_refused_is_ready_until_its_call() {
+    static LIMITER: RateLimiter = RateLimiter::with_burst(Rate::per_second(1), 1).max_waiting(0);
+    static PLACES: Bulkhead = Bulkhead::new(1).max_waiting(0);
+    static LIMIT: AdaptiveLimit = AdaptiveLimit::new().initial_limit(1).max_waiting(0);
+    static BREAKER: CircuitBreaker = CircuitBreaker::consecutive(1).open_for(secs(1));
+    async fn check<S, G>(mut service: S, counts: &Counts, refuse: impl Fn() -> G)
+    where
+        S: Service<(), Response = &'static str>,
+    {
+        for is_busy in [true, false] {
+            let refused = refuse();
+            assert!(is_ready(&mut service));
+            drop(refused);
+            tokio::time::advance(secs(1)).await;
+            counts.is_busy.store(is_busy, Ordering::SeqCst);
+            assert!(is_ready(&mut service) && is_ready(&mut service));
+            assert_eq!(service.call(()).await.is_err(), is_busy);
+            counts.is_busy.store(false, Ordering::SeqCst);
+        }
+        tokio::time::advance(secs(1)).await;
+        counts.is_busy.store(true, Ordering::SeqCst);
+        assert!(!is_ready(&mut service), "for its next call it waits");
+        counts.is_busy.store(false, Ordering::SeqCst);
+    }
+    let (strict, counts) = Strict::new();
+    let take = || LIMITER.try_acquire(1).map(drop);
+    check(RateLimitLayer::new(&LIMITER).layer(strict.clone()), &counts, take).await;
+    check(RateLimitLayer::new(&LIMITER).without_waiting().layer(strict.clone()), &counts, take).await;
+    check(BulkheadLayer::new(&PLACES).layer(strict.clone()), &counts, || PLACES.try_acquire().unwrap()).await;
+    check(AdaptiveLimitLayer::new(&LIMIT).layer(strict.clone()), &counts, || LIMIT.try_acquire().unwrap()).await;
+    check(CircuitBreakerLayer::new(&BREAKER).layer(strict), &counts, || BREAKER.permit().unwrap().failure()).await;
+}
+
+/// Else it would keep the permits from those who have what it waits for.
+#[tokio::test(start_paused = true)]
+async fn who_was_refused_within_waits_there_for_nothing_while_it_stands_in_line() {
+    static QUOTA: RateLimiter = RateLimiter::new(Rate::per_second(1_000)).max_concurrent(1);
+    static TENANT: Bulkhead = Bulkhead::new(2).max_waiting(0);
+    static DATABASE: Bulkhead = Bulkhead::new(1);
+    let service = ServiceBuilder::new()
+        .layer(RateLimitLayer::new(&QUOTA))
+        .layer(BulkheadLayer::new(&TENANT))
+        .layer(BulkheadLayer::new(&DATABASE))
+        .service(Strict::new().0);
+    let running = QUOTA.try_acquire(1).unwrap();
+    let crowd = [(); 2].map(|()| TENANT.try_acquire().unwrap());
+    let refused = tokio::spawn(service.clone().oneshot(()));
+    tokio::task::yield_now().await;
+    drop(crowd);
+    let behind = tokio::spawn(service.oneshot(()));
+    tokio::task::yield_now().await;
+    drop(running);
+    let ended = tokio::time::timeout(secs(1), async { (refused.await.unwrap(), behind.await.unwrap()) }).await;
+    let (refused, behind) = ended.expect("nobody waits for the other");
+    assert!(refused.unwrap_err().into_inner().unwrap().is_rejected());
+    assert_eq!(behind.unwrap(), "done");
 }
 
 /// Half-open with as many probes as may be, it lets as little through as when it is open; least of all when the service is stuck by its probes.
