@@ -10,7 +10,7 @@ pub use aplomb_tokio::circuit_breaker::{Consecutive, LastTime};
 pub use aplomb_tokio::key::FoldHash;
 use aplomb_tokio::prelude::*;
 pub use aplomb_tokio::rate_limiter::TokenBucket;
-pub use aplomb_tower::http::{HttpStatus, Idempotent};
+pub use aplomb_tower::web::{HttpStatus, Idempotent};
 pub use aplomb_tower::{BulkheadLayer, CircuitBreakerLayer, KeyedRateLimitLayer, RetryLayer};
 use axum::body::Body;
 pub use axum::extract::ConnectInfo;

@@ -16,7 +16,7 @@ use crate::turn::Turn;
 /// Lets as many calls run at once as the service can take, which is found from how long they take. All clones of its services share that limit.
 ///
 /// Calls wait in `poll_ready`, in the order in which they came, before the service within is asked whether it is ready; whoever is refused waits for nothing more. The permit is kept by the very clone that was asked, and goes back when the call has ended, or when that clone is dropped.
-/// How a call has ended is told to the limit's [`Judge`], which sees the response: `http::Overloads` is one. One that looks at errors sees the service's own within [`LetThrough`](crate::LetThrough). A call that is dropped or panics counts as nothing.
+/// How a call has ended is told to the limit's [`Judge`], which sees the response: `web::Overloads` is one. One that looks at errors sees the service's own within [`LetThrough`](crate::LetThrough). A call that is dropped or panics counts as nothing.
 ///
 /// A call is measured from when it is made: neither what its clone waits for in `poll_ready`, that of the service within included, nor the time for which it is ready and not called counts as latency. Meanwhile its permit is taken all the same.
 ///

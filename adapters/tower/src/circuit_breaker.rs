@@ -13,7 +13,7 @@ use crate::mode::{Mode, Respond, Typed};
 
 /// Lets calls through until too many of them fail, and then none for a while. All clones of its services share that breaker.
 ///
-/// What is a failure is the breaker's [`Judge`]'s to say, who sees the response: by default, only an error of the service is one. For HTTP, see `http::ServerErrors`. What a layer right below has rejected is an error of the service, as far as a judge can tell, unless it is within [`LetThrough`](crate::LetThrough).
+/// What is a failure is the breaker's [`Judge`]'s to say, who sees the response: by default, only an error of the service is one. For HTTP, see `web::ServerErrors`. What a layer right below has rejected is an error of the service, as far as a judge can tell, unless it is within [`LetThrough`](crate::LetThrough).
 ///
 /// # Readiness
 ///

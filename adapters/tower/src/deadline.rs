@@ -1,6 +1,6 @@
 use aplomb::Deadline;
 
-/// When nobody wants the response any more. Every `Fn(&Request) -> Deadline` is one; with the feature `http`, `http::InExtensions` is, for what an `http::DeadlineLayer` has read from a header.
+/// When nobody wants the response any more. Every `Fn(&Request) -> Deadline` is one; with the feature `http`, `web::InExtensions` is, for what a `web::DeadlineLayer` has read from a header.
 ///
 /// # Examples
 ///

@@ -19,7 +19,7 @@ use crate::replay::{Attempts, Cloned, Replay};
 /// | [`replay`](HedgeLayer::replay) | every request is sent again, as its [`Clone`] |
 /// | [`respond`](HedgeLayer::respond) | the error is [`HedgeError`] |
 ///
-/// What is a failure is the hedge's [`Judge`]'s to say, who sees the response: by default, only an error of the service is one. For HTTP, see `http::ServerErrors`. A response that is a failure, and came to no better, is handed on as it is.
+/// What is a failure is the hedge's [`Judge`]'s to say, who sees the response: by default, only an error of the service is one. For HTTP, see `web::ServerErrors`. A response that is a failure, and came to no better, is handed on as it is.
 ///
 /// The first start is made by the clone that was ready, each other by one of its own, when that is ready: the time until then is part of what makes it late, and one that still waits when the call ends has cost nothing. To ask other replicas, put a balancer within. A limiter or breaker within counts, and may reject, every start, of which there are no more then if the judge is within [`LetThrough`](crate::LetThrough); put the one that counts calls outside.
 ///

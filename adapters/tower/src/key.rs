@@ -1,4 +1,4 @@
-/// What a request is counted under: its client, its user, the host it goes to. Every `Fn(&Request) -> Key` is one; with the feature `http`, see `http::PeerAddress`, `http::ForwardedFor` and `http::Header`.
+/// What a request is counted under: its client, its user, the host it goes to. Every `Fn(&Request) -> Key` is one; with the feature `http`, see `web::PeerAddress`, `web::ForwardedFor` and `web::Header`.
 ///
 /// A request always has a key. Where what it is made of may be missing, let the key be an `Option`: those without share one limit, and none goes free.
 ///

@@ -2,7 +2,7 @@ use aplomb::{Judge, adaptive_limit, circuit_breaker, hedge};
 
 use crate::refusal::{Reason, Refusal};
 
-/// What the layer right below has let through is judged by `J`, who sees the service's own errors. What that layer has rejected says nothing of the service: for a breaker or an adaptive limit it counts as nothing, and a hedge or a retry ends with it (`http::Transient::errors`), since it would be rejected again. What took too long, or was lost, has failed, and is a sign of overload.
+/// What the layer right below has let through is judged by `J`, who sees the service's own errors. What that layer has rejected says nothing of the service: for a breaker or an adaptive limit it counts as nothing, and a hedge or a retry ends with it (`web::Transient::errors`), since it would be rejected again. What took too long, or was lost, has failed, and is a sign of overload.
 ///
 /// The layers of a [pipeline](crate::PipelineLayer) know that of each other. One by itself knows the error of the layer below as any other, and takes it for the service's. Of several layers below that may reject, there is one of these for each, as `LetThrough(LetThrough(ServerErrors))`.
 ///

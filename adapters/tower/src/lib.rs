@@ -9,8 +9,6 @@ mod deadline;
 mod fallback;
 mod future;
 mod hedge;
-#[cfg(feature = "http")]
-pub mod http;
 mod in_turn;
 mod key;
 mod keyed_circuit_breaker;
@@ -27,6 +25,8 @@ mod retry;
 pub mod services;
 mod timeout;
 mod turn;
+#[cfg(feature = "http")]
+pub mod web;
 mod when_ready;
 
 pub use adaptive_limit::AdaptiveLimitLayer;

@@ -8,11 +8,11 @@ use aplomb::rate_limiter::Lines;
 use aplomb::sync::Lender;
 use tonic::server::NamedService;
 
-use crate::http::Deadlines;
 use crate::services::{
     AdaptiveLimit, Batch, Bulkhead, CircuitBreaker, Fallback, Hedge, KeyedCircuitBreaker, KeyedRateLimit, Pipeline, RateLimit,
     Retry, Timeout,
 };
+use crate::web::Deadlines;
 
 macro_rules! named {
     ($([$($parameter:tt)*] $service:ty;)+) => { $(

@@ -8,7 +8,7 @@ use tower_service::Service;
 
 use crate::when_ready::WhenReady;
 
-/// How a request is sent again: what is kept of it, and how another is made of that. The default, [`Cloned`], keeps a clone; for HTTP, `http::Idempotent` keeps a clone of what may be sent twice.
+/// How a request is sent again: what is kept of it, and how another is made of that. The default, [`Cloned`], keeps a clone; for HTTP, `web::Idempotent` keeps a clone of what may be sent twice.
 ///
 /// # Examples
 ///

@@ -12,7 +12,7 @@ use crate::future::Concluded;
 use crate::mode::{Mode, Respond, Typed};
 use crate::replay::{Attempts, Cloned, Replay};
 
-/// Calls a service again as a [`Retry`](RetryPolicy) policy says. Its rules see the response, so that a status is retried, and a `Retry-After` is heeded: `http::Transient` is such rules.
+/// Calls a service again as a [`Retry`](RetryPolicy) policy says. Its rules see the response, so that a status is retried, and a `Retry-After` is heeded: `web::Transient` is such rules.
 ///
 /// | setting | default |
 /// | --- | --- |

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use aplomb_tokio::adaptive_limit::{Aimd, Event, Gradient, IgnoreErrors};
 use aplomb_tokio::prelude::*;
-use aplomb_tower::http::{GrpcStatus, HttpStatus, Overloads};
+use aplomb_tower::web::{GrpcStatus, HttpStatus, Overloads};
 use aplomb_tower::{AdaptiveLimitLayer, RateLimitLayer, Reason, Rejection};
 use axum::Router;
 use axum::body::Body;

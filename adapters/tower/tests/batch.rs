@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use aplomb_tokio::prelude::*;
-use aplomb_tower::http::HttpStatus;
+use aplomb_tower::web::HttpStatus;
 use aplomb_tower::{BatchLayer, BulkheadLayer, Reason, Rejection};
 use http::{Response, StatusCode};
 use tokio::time::{Instant, sleep};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aplomb_tokio::rate_limiter::RateLimitError;
 use aplomb_tokio::{Deadline, Tokio, prelude::*};
-use aplomb_tower::http::{AttemptNumber, DeadlineLayer, GrpcStatus, HttpStatus, Idempotent, InExtensions, Transient};
+use aplomb_tower::web::{AttemptNumber, DeadlineLayer, GrpcStatus, HttpStatus, Idempotent, InExtensions, Transient};
 use aplomb_tower::{BulkheadLayer, RateLimitLayer, RetryLayer, TimeoutLayer};
 use axum::Router;
 use axum::body::Body;

@@ -5,7 +5,7 @@ use std::future::{Ready, ready};
 use std::task::{Context, Poll};
 
 use aplomb_tokio::{Tokio, prelude::*};
-use aplomb_tower::http::{DeadlineLayer, GrpcStatus, InExtensions, ServerErrors, Transient};
+use aplomb_tower::web::{DeadlineLayer, GrpcStatus, InExtensions, ServerErrors, Transient};
 use aplomb_tower::{
     AdaptiveLimitLayer, BulkheadLayer, CircuitBreakerLayer, KeyedRateLimitLayer, RateLimitLayer, RetryLayer, TimeoutLayer,
 };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aplomb_tokio::hedge::After;
 use aplomb_tokio::prelude::*;
-use aplomb_tower::http::{HttpStatus, Idempotent, ServerErrors};
+use aplomb_tower::web::{HttpStatus, Idempotent, ServerErrors};
 use aplomb_tower::{BulkheadLayer, HedgeLayer};
 use http::{Method, Request, Response, StatusCode};
 use tokio::time::{Instant, sleep};

@@ -8,7 +8,7 @@ use aplomb_tokio::adaptive_limit::{self, OnTimeout};
 use aplomb_tokio::circuit_breaker::{AnyError, State, Verdict};
 use aplomb_tokio::hedge::{self, After, NoneFatal};
 use aplomb_tokio::prelude::*;
-use aplomb_tower::http::{EveryError, Idempotent, RetryErrors, ServerErrors, Transient};
+use aplomb_tower::web::{EveryError, Idempotent, RetryErrors, ServerErrors, Transient};
 use aplomb_tower::{BulkheadLayer, CircuitBreakerLayer, HedgeLayer, LetThrough, RateLimitLayer, RetryLayer};
 use http::{Request, Response};
 use tower::{ServiceBuilder, ServiceExt, service_fn};

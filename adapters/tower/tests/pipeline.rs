@@ -8,7 +8,7 @@ use aplomb::layers;
 use aplomb::pipeline::TimeoutLayer;
 use aplomb_tokio::adaptive_limit::Aimd;
 use aplomb_tokio::{Tokio, prelude::*};
-use aplomb_tower::http::{GrpcStatus, HttpStatus, Idempotent, ServerErrors, Transient};
+use aplomb_tower::web::{GrpcStatus, HttpStatus, Idempotent, ServerErrors, Transient};
 use aplomb_tower::{BulkheadLayer, PipelineLayer, RateLimitLayer};
 use axum::Router;
 use axum::body::Body;

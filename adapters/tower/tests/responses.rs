@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 
 use aplomb_tokio::{Tokio, prelude::*};
-use aplomb_tower::http::{DeadlineLayer, ForwardedFor, GrpcStatus, HttpStatus, InExtensions, PeerAddress, ServerErrors};
+use aplomb_tower::web::{DeadlineLayer, ForwardedFor, GrpcStatus, HttpStatus, InExtensions, PeerAddress, ServerErrors};
 use aplomb_tower::{
     BulkheadLayer, CircuitBreakerLayer, FallbackLayer, KeyedRateLimitLayer, RateLimitLayer, Respond, TimeoutLayer,
 };

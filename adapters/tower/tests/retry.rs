@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use aplomb_tokio::circuit_breaker::Verdict;
 use aplomb_tokio::prelude::*;
 use aplomb_tokio::{Judge, Tokio, hedge};
-use aplomb_tower::http::{EveryError, HttpStatus, Idempotent, ServerErrors, Transient};
+use aplomb_tower::web::{EveryError, HttpStatus, Idempotent, ServerErrors, Transient};
 use aplomb_tower::{CircuitBreakerLayer, HedgeLayer, LetThrough, RetryLayer, TimeoutLayer};
 use http::{Method, Request, Response, StatusCode};
 use tokio::time::Instant;

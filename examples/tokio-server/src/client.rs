@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use aplomb_tokio::prelude::*;
-use aplomb_tower::http::{EveryError, Idempotent, ServerErrors, Transient};
+use aplomb_tower::web::{EveryError, Idempotent, ServerErrors, Transient};
 use aplomb_tower::{CircuitBreakerLayer, LetThrough, RateLimitLayer, RetryLayer};
 use axum::http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;

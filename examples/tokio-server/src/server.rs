@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use aplomb_tokio::{Tokio, prelude::*};
-use aplomb_tower::http::{HttpStatus, PeerAddress};
+use aplomb_tower::web::{HttpStatus, PeerAddress};
 use aplomb_tower::{BulkheadLayer, KeyedRateLimitLayer, TimeoutLayer};
 use axum::Router;
 use axum::extract::{ConnectInfo, Path};

@@ -18,7 +18,7 @@ use crate::{LetThrough, Reason, Refusal};
 /// ```
 /// use aplomb_tokio::prelude::*;
 /// use aplomb_tower::RetryLayer;
-/// use aplomb_tower::http::{Idempotent, Transient};
+/// use aplomb_tower::web::{Idempotent, Transient};
 ///
 /// static BUDGET: RetryBudget = RetryBudget::new(500);
 /// static RETRY: Retry<Exponential, Transient> = Retry::standard(&BUDGET).rules(Transient::new().patience(secs(10)));
@@ -50,7 +50,7 @@ impl<V: Copy> Transient<V> {
     ///
     /// ```
     /// use aplomb_tokio::prelude::*;
-    /// use aplomb_tower::http::{EveryError, Idempotent, ServerErrors, Transient};
+    /// use aplomb_tower::web::{EveryError, Idempotent, ServerErrors, Transient};
     /// use aplomb_tower::{CircuitBreakerLayer, LetThrough, RetryLayer};
     /// use tower::ServiceBuilder;
     ///
@@ -161,7 +161,7 @@ const fn is_transient(status: StatusCode) -> bool {
 /// ```
 /// use aplomb_tokio::hedge::After;
 /// use aplomb_tokio::prelude::*;
-/// use aplomb_tower::http::{Idempotent, ServerErrors};
+/// use aplomb_tower::web::{Idempotent, ServerErrors};
 /// use aplomb_tower::{CircuitBreakerLayer, HedgeLayer};
 /// use tower::ServiceBuilder;
 ///
@@ -209,7 +209,7 @@ impl<B, E> Judge<Response<B>, E, hedge::Verdict> for ServerErrors {
 /// use aplomb_tokio::adaptive_limit::Gradient;
 /// use aplomb_tokio::prelude::*;
 /// use aplomb_tower::AdaptiveLimitLayer;
-/// use aplomb_tower::http::Overloads;
+/// use aplomb_tower::web::Overloads;
 ///
 /// static SEARCH: AdaptiveLimit<Gradient, Overloads> = checked!(AdaptiveLimit::new().judged_by(Overloads));
 ///

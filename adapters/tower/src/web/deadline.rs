@@ -18,7 +18,7 @@ use crate::DeadlineOf;
 /// ```
 /// use aplomb_tokio::{Deadline, Tokio, prelude::*};
 /// use aplomb_tower::TimeoutLayer;
-/// use aplomb_tower::http::{DeadlineLayer, InExtensions};
+/// use aplomb_tower::web::{DeadlineLayer, InExtensions};
 /// use http::Request;
 /// use tower::{ServiceBuilder, ServiceExt, service_fn};
 ///
@@ -152,7 +152,7 @@ impl TimeOf for GrpcTimeout {
 /// # Examples
 ///
 /// ```
-/// use aplomb_tower::http::grpc_timeout;
+/// use aplomb_tower::web::grpc_timeout;
 /// use core::time::Duration;
 /// use http::HeaderMap;
 ///

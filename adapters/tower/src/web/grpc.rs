@@ -25,7 +25,7 @@ const PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 ///
 /// ```
 /// use aplomb::time::ms;
-/// use aplomb_tower::http::GrpcStatus;
+/// use aplomb_tower::web::GrpcStatus;
 /// use aplomb_tower::{Reason, Rejection, Responder};
 /// use http::Response;
 ///

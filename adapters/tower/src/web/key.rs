@@ -16,7 +16,7 @@ use crate::KeyOf;
 /// ```
 /// use aplomb_tokio::prelude::*;
 /// use aplomb_tower::KeyedRateLimitLayer;
-/// use aplomb_tower::http::{HttpStatus, PeerAddress};
+/// use aplomb_tower::web::{HttpStatus, PeerAddress};
 /// use axum::extract::ConnectInfo;
 /// use axum::{Router, routing::get};
 /// use std::net::{IpAddr, SocketAddr};
@@ -64,7 +64,7 @@ impl<T: Send + Sync + 'static, F: Fn(&T) -> SocketAddr, B> KeyOf<Request<B>> for
 ///
 /// ```
 /// use aplomb_tower::KeyOf;
-/// use aplomb_tower::http::ForwardedFor;
+/// use aplomb_tower::web::ForwardedFor;
 /// use http::Request;
 ///
 /// let request = Request::get("/").header("x-forwarded-for", "10.6.6.6, 203.0.113.7").body(()).unwrap();
@@ -108,7 +108,7 @@ fn address(text: &str) -> Option<IpAddr> {
 ///
 /// ```
 /// use aplomb_tower::KeyOf;
-/// use aplomb_tower::http::Header;
+/// use aplomb_tower::web::Header;
 /// use http::{HeaderName, HeaderValue, Request};
 ///
 /// static TENANT: Header = Header::new(HeaderName::from_static("x-tenant"));

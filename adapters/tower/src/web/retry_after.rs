@@ -8,7 +8,7 @@ use http::header::RETRY_AFTER;
 /// # Examples
 ///
 /// ```
-/// use aplomb_tower::http::retry_after;
+/// use aplomb_tower::web::retry_after;
 /// use http::HeaderMap;
 /// use std::time::{Duration, SystemTime};
 ///

@@ -27,7 +27,7 @@ const LEGACY_AFTER: HeaderName = HeaderName::from_static("x-ratelimit-after");
 ///
 /// ```
 /// use aplomb::time::ms;
-/// use aplomb_tower::http::HttpStatus;
+/// use aplomb_tower::web::HttpStatus;
 /// use aplomb_tower::{Reason, Rejection, Responder};
 /// use http::Response;
 ///
@@ -67,7 +67,7 @@ impl HttpStatus {
     /// ```
     /// use aplomb_tokio::prelude::*;
     /// use aplomb_tower::RateLimitLayer;
-    /// use aplomb_tower::http::HttpStatus;
+    /// use aplomb_tower::web::HttpStatus;
     ///
     /// const RATE: Rate = Rate::per_minute(100);
     /// static LIMITER: RateLimiter = checked!(RateLimiter::new(RATE));
@@ -88,7 +88,7 @@ impl HttpStatus {
     /// ```
     /// use aplomb_tokio::prelude::*;
     /// use aplomb_tower::RateLimitLayer;
-    /// use aplomb_tower::http::HttpStatus;
+    /// use aplomb_tower::web::HttpStatus;
     ///
     /// const RATE: Rate = Rate::per_minute(1);
     /// static LIMITER: RateLimiter = checked!(RateLimiter::with_burst(RATE, 10));

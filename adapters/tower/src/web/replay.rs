@@ -12,7 +12,7 @@ use crate::Replay;
 ///
 /// ```
 /// use aplomb_tower::Replay;
-/// use aplomb_tower::http::Idempotent;
+/// use aplomb_tower::web::Idempotent;
 /// use http::Request;
 ///
 /// assert!(Idempotent.keep(&Request::get("/orders").body(()).unwrap()).is_some());

@@ -1,5 +1,19 @@
 //! What HTTP has to say: statuses and fields for what is rejected ([`HttpStatus`], [`GrpcStatus`]), rules by which a response is retried ([`Transient`], [`retry_after`]) counts as a failure ([`ServerErrors`]) or as a sign of overload ([`Overloads`]),
 //! which requests may be sent twice ([`Idempotent`]), keys ([`PeerAddress`], [`ForwardedFor`], [`Header`]), and deadlines that come with a request ([`DeadlineLayer`], [`InExtensions`]).
+//!
+//! It is not called as the crate `http`, so that both can be named:
+//!
+//! ```
+//! use aplomb_tokio::prelude::*;
+//! use aplomb_tower::*;
+//! use http::Request;
+//!
+//! static API: Bulkhead = checked!(Bulkhead::new(20));
+//!
+//! let layer = BulkheadLayer::new(&API).respond(web::HttpStatus::new());
+//! let request = Request::get("/").body(()).unwrap();
+//! # let _ = (layer, request);
+//! ```
 
 mod deadline;
 mod grpc;
