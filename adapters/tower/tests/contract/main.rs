@@ -1,6 +1,7 @@
 //! What tower asks of a service, and what these promise beyond it: readiness, permits that no other clone spends, what is given back, errors with a type.
 
 mod permits;
+mod random;
 mod readiness;
 mod rejections;
 mod types;
