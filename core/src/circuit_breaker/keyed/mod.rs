@@ -24,7 +24,7 @@ use crate::sync::Shared;
 
 /// A breaker for each key: a host, a tenant, a device. One that is down is not called; the others are.
 ///
-/// It is made of a [`CircuitBreaker`], whose terms hold for each; `O` is [told](KeyedCircuitBreaker::observed_by) what happens. Nobody can wait for a change of one key, which may be forgotten meanwhile. Keys lie in a table of fixed [`capacity`](KeyedCircuitBreaker::capacity). When it is full, a new key takes the place of one that nobody uses: of those that never failed the one that was used longest ago, else of those with failures on record,
+/// It is made of a [`CircuitBreaker`], whose terms hold for each; `O` is [told](KeyedCircuitBreaker::observed_by) what happens. Nobody can wait for a change of one key, which may be forgotten meanwhile. Keys lie in a table of fixed [`capacity`](KeyedCircuitBreaker::capacity). When it is full, a new key takes the place of one that nobody uses: of those that never failed the one that was used longest ago, else of those with failures on record (and, of a window of time, perhaps with such as have left it since the key was used),
 /// else, of those that have opened, the one that may be tried again for longest. A key whose breaker is open, forced open or disabled, or of which a call is under way, is never forgotten; if there are none but such, the new one is refused: never is there a free pass.
 ///
 /// The table is divided into `SHARDS` with a lock each, and room for an equal part of the keys each. On servers, take some four times as many as there are threads. Under its lock it compares keys (`Eq`); it hashes, clones and drops them outside. It is asked by reference to anything that the
