@@ -36,7 +36,7 @@
 //! | [`Vegas`] | `C` and a few; up to `2 C` where calls are not alike | average latency, against that without a queue | lowest latency |
 //! | [`Aimd`] | where calls take `max_latency` | overload only | when what is too slow is known; errors that tell |
 //!
-//! Gradient and Vegas let in half as many, for two windows, when half of the limit was in use in two; then once in a hundred in which all of it is; and when not all of it is, but calls have taken half as long again as before in five in a row, no more often either. There is no other way to tell a service that has become slower from a queue of one's own. It costs about a
+//! Gradient and Vegas let in half as many, for two windows, when half of the limit was in use in two; then once in a hundred in which all of it is; and when not all of it is, but calls have taken half as long again as before in five in a row, no more often either; or a tenth as often where nothing has changed and two fifths of it are in use, since a queue that was there from the beginning makes nothing slower. There is no other way to tell a service that has become slower from a queue of one's own. It costs about a
 //! hundredth of the throughput, when callers are kept waiting anyway. The limit itself is not touched: an overload, or a lack of calls, ends it, and all of it is there again, less what the overload costs. Or a rule of one's own: [`Algorithm`].
 //!
 //! # What is a sign of overload
@@ -55,6 +55,8 @@
 //! - Calls that take half a second and more, or times without a typical one: windows have few calls then, and their averages tell little. In simulations with 50 servers, 500 ms a call and 1,000 callers, Vegas finds some 60 where times are nearly alike, at nine tenths of the throughput, and twice the capacity where they are exponential; Gradient finds two to three times the capacity, and loses a quarter of the throughput where half the calls take next to nothing. Of calls of which one in 200 takes 2 s
 //!   and the others 10 ms, either loses up to a fifth of the throughput for some time after a change. Bounds by [`min_limit`](AdaptiveLimit::min_limit) and
 //!   [`max_limit`](AdaptiveLimit::max_limit), a longer [`window`](AdaptiveLimit::window), or [`Aimd`] with a latency that is known to be too long.
+//! - A few callers on a few servers, whose calls are not alike: where a window has a few dozen of them, chance hides a queue, and the limit may come to lie above all callers, where it holds nobody back until it looks again. In simulations with four servers, 20 callers and exponential times of 20 ms, that is twenty calls a window, five of twelve runs spent up to two minutes so at a time;
+//!   with a window of 500 ms, none did. A longer [`window`](AdaptiveLimit::window), or a [`max_limit`](AdaptiveLimit::max_limit) below the callers.
 //! - More fail than are tolerated, whatever the load is: then the limit goes down to [`min_limit`](AdaptiveLimit::min_limit), and that does not help. Count as overload only what less load would make better, tolerate more, or leave failures to a [breaker](crate::circuit_breaker).
 //! - Under little traffic, when ten calls are a matter of minutes: it stays where it begins, which does no harm.
 //!

@@ -92,6 +92,17 @@ fn a_limit_that_begins_far_too_large_comes_down_at_once() {
     }
 }
 
+/// So is what was there from the beginning, of callers who do not reach half of the limit, and whom it so does not hold back: seldom, since there mostly is no queue.
+#[test]
+fn a_limit_that_lies_above_all_callers_comes_down_after_a_while() {
+    let phases = [phase(4, 110), phase(4, 15)];
+    let load = Load::Closed { callers: 20 };
+    let vegas = play(Some(limit(Vegas::new()).initial_limit(41)), load, &phases);
+    check(&phases[1..], &vegas[1..], |_| Expected { least: 4, most: 12, p99: ms(80) });
+    let gradient = play(Some(limit(Gradient::new()).initial_limit(41)), load, &phases);
+    check(&phases[1..], &gradient[1..], |_| Expected { least: 4, most: 14, p99: ms(90) });
+}
+
 /// Callers that the service has time for leave half of the limit free, and it is theirs no longer when they are too many.
 #[test]
 fn a_limit_that_is_half_free_follows_a_capacity_that_falls() {

@@ -7,7 +7,8 @@ use super::Sample;
 /// As long as callers reach the limit, latency tells how long they wait behind each other there, as much as how long the work takes; an average of it, or its minimum, goes up with the limit that it is to hold down. So half as
 /// many are let in for two windows: in the first what was queued runs out, in the second it is measured. If calls take hardly more than half as long then, there is a queue still: that half is the limit from now on, and it looks again.
 ///
-/// Callers who leave a part of the limit free make a queue too, when the service can do less than they ask for. They are let alone as long as calls take about as long as they did: it looks when these take half as long again, no more often than otherwise, and once when nothing is known yet, at half of those who were there.
+/// Callers who leave a part of the limit free make a queue too, when the service can do less than they ask for. They are mostly let alone as long as calls take about as long as they did: it looks when these take half as long again, no more often than otherwise, and once when nothing is known yet, at half of those who were there.
+/// But a queue that was there from the beginning, or has come to be taken for the service's own by chance, makes nothing slower. So it looks a tenth as often though nothing has changed, where two fifths of the limit are in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Probe {
@@ -52,6 +53,9 @@ pub(super) enum Step {
 /// After how many slow windows in a row it looks: one may be chance.
 const SLOW: u32 = 5;
 
+/// How many times as seldom it looks though nothing has changed, where the limit is not reached.
+const RARELY: u32 = 10;
+
 /// The patience of one that has looked, which looks as seldom as it is told.
 const KNOWS: u32 = u32::MAX;
 
@@ -71,7 +75,11 @@ impl Probe {
                 let is_reached = sample.in_flight >= self.reached_by(limit);
                 let slow = if !is_reached && is_slow(sample.latency, usual) { slow.saturating_add(1) } else { 0 };
                 self.stage = Stage::Rests { all: all.saturating_add(1), slow };
-                let is_due = if is_reached { self.windows >= every.min(self.patience) } else { slow >= SLOW && all >= every };
+                let is_due = if is_reached {
+                    self.windows >= every.min(self.patience)
+                } else {
+                    (slow >= SLOW && all >= every) || (all >= every.saturating_mul(RARELY) && is_much(sample.in_flight, limit))
+                };
                 if !is_due {
                     self.windows = self.windows.saturating_add(is_reached.into());
                     return Step::Rests;
@@ -123,6 +131,11 @@ impl Probe {
             Stage::Drains { calls, .. } | Stage::Measures { calls, .. } => (calls / 2).max(1).min(limit),
         }
     }
+}
+
+/// Whether so many are two fifths of the limit. A limit that has grown above all callers lies hardly beyond twice as many.
+const fn is_much(in_flight: u32, limit: u32) -> bool {
+    in_flight.saturating_add(in_flight).saturating_add(in_flight / 2) >= limit
 }
 
 /// Whether that is more than half as long again as usual.
@@ -211,6 +224,16 @@ mod tests {
         assert_eq!((probe.step(100, 6, 100, &sample(100, 3)), probe.admits(6)), (Step::Measured, 6));
         let again = (0..20).find(|_| probe.step(10, 40, 100, &sample(200, 12)) != Step::Rests);
         assert_eq!(again, Some(10), "no more often than it is told");
+    }
+
+    #[test]
+    fn what_has_not_changed_is_looked_at_rarely_and_only_where_many_call() {
+        let looks_after = |in_flight| {
+            let mut probe = Probe::patient(KNOWS);
+            (0..200).find(|_| probe.step(3, 41, 100, &Sample { latency: 100, calls: 10, in_flight }) != Step::Rests)
+        };
+        assert_eq!([16, 17, 20, 40].map(looks_after), [None, Some(30), Some(30), Some(30)]);
+        assert_eq!(looks_after(41), Some(3), "where it is reached");
     }
 
     /// A probe that is under way, of a limit of 20 that had been looked at before.
