@@ -18,7 +18,7 @@ use crate::replay::{Attempts, Cloned, Replay};
 /// | [`respond`](PipelineLayer::respond) | the error is [`PipelineError`] |
 ///
 /// Beside a layer for each pattern, there is one service and one future instead of a stack of them, a pipeline knows what its layers within have rejected (a retry leaves that alone, a breaker counts it as nothing, a limit takes a timeout for overload), and a service that is called without `tower`
-/// elsewhere has the same `static`. In exchange there are no keys out of the request.
+/// elsewhere has the same `static`. In exchange there are no keys out of the request, nor its deadline, which a [`TimeoutLayer`](crate::TimeoutLayer) outside keeps.
 ///
 /// # Readiness
 ///
