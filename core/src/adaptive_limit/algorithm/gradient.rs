@@ -59,7 +59,7 @@ impl Gradient {
         self
     }
 
-    /// After how many windows in which the limit was reached half as many are let in, for two windows, to see how quick the service is; at least 1. Default: 100; the first time, after two in which half of it was in use. Where the limit is not reached, it looks when calls take half as long again, after so many windows at the soonest; and after ten times as many in any case, where two fifths of it are in use.
+    /// After how many windows in which the limit was reached half as many are let in, for two windows, to see how quick the service is; at least 1. Default: 100; the first time, after two in which half of it was in use. Where the limit is not reached, it looks when calls take half as long again, after so many windows at the soonest; and after eight times as many in any case, where two fifths of it are in use.
     #[must_use]
     pub const fn probe_every(mut self, windows: u32) -> Self {
         self.probe_every = windows;

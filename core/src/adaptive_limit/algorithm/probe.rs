@@ -8,7 +8,7 @@ use super::Sample;
 /// many are let in for two windows: in the first what was queued runs out, in the second it is measured. If calls take hardly more than half as long then, there is a queue still: that half is the limit from now on, and it looks again.
 ///
 /// Callers who leave a part of the limit free make a queue too, when the service can do less than they ask for. They are mostly let alone as long as calls take about as long as they did: it looks when these take half as long again, no more often than otherwise, and once when nothing is known yet, at half of those who were there.
-/// But a queue that was there from the beginning, or has come to be taken for the service's own by chance, makes nothing slower. So it looks a tenth as often though nothing has changed, where two fifths of the limit are in use.
+/// But a queue that was there from the beginning, or has come to be taken for the service's own by chance, makes nothing slower. So it looks an eighth as often though nothing has changed, where two fifths of the limit are in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Probe {
@@ -54,7 +54,7 @@ pub(super) enum Step {
 const SLOW: u32 = 5;
 
 /// How many times as seldom it looks though nothing has changed, where the limit is not reached.
-const RARELY: u32 = 10;
+const RARELY: u32 = 8;
 
 /// The patience of one that has looked, which looks as seldom as it is told.
 const KNOWS: u32 = u32::MAX;
@@ -78,7 +78,7 @@ impl Probe {
                 let is_due = if is_reached {
                     self.windows >= every.min(self.patience)
                 } else {
-                    (slow >= SLOW && all >= every) || (all >= every.saturating_mul(RARELY) && is_much(sample.in_flight, limit))
+                    (slow >= SLOW && all >= every) || (all / RARELY >= every && is_much(sample.in_flight, limit))
                 };
                 if !is_due {
                     self.windows = self.windows.saturating_add(is_reached.into());
@@ -232,7 +232,7 @@ mod tests {
             let mut probe = Probe::patient(KNOWS);
             (0..200).find(|_| probe.step(3, 41, 100, &Sample { latency: 100, calls: 10, in_flight }) != Step::Rests)
         };
-        assert_eq!([16, 17, 20, 40].map(looks_after), [None, Some(30), Some(30), Some(30)]);
+        assert_eq!([16, 17, 20, 40].map(looks_after), [None, Some(24), Some(24), Some(24)]);
         assert_eq!(looks_after(41), Some(3), "where it is reached");
     }
 
