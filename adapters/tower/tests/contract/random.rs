@@ -107,7 +107,7 @@ struct Patterns {
 
 /// From 1 to 3.
 fn few() -> u32 {
-    1 + u32::try_from(Sim.choose(3)).unwrap()
+    1 + u32::try_from(Sim.choose(3)).expect("a small number")
 }
 
 impl Patterns {
@@ -156,7 +156,7 @@ fn explore<S: Service<u8> + Clone + 'static>(stack: fn(&Patterns) -> S) {
         let clients: Vec<_> = (0..12).map(|_| aplomb_sim::spawn("client", client(service.clone()))).collect();
         drop(service);
         for client in clients {
-            client.await.unwrap();
+            client.await.expect("it has not been aborted");
         }
         patterns.check().await;
     });
