@@ -47,7 +47,6 @@ use crate::storage::Storage;
 pub struct Pipeline<P: Platform, L = ()> {
     clock: P::Clock,
     layers: L,
-    len: usize,
 }
 
 /// A pipeline, and a layer within.
@@ -65,7 +64,7 @@ impl<P: Platform> Pipeline<P> {
     /// No layer yet, on a clock that is held in hand.
     #[must_use]
     pub const fn with_clock(clock: P::Clock) -> Self {
-        Self { clock, layers: (), len: 0 }
+        Self { clock, layers: () }
     }
 }
 
@@ -74,7 +73,7 @@ impl<P: Platform<Clock: Copy>, L: Copy> Pipeline<P, L> {
     /// A layer of your own.
     #[must_use]
     pub const fn layer<N: Copy>(self, layer: N) -> With<P, L, N> {
-        Pipeline { clock: self.clock, layers: Stack { outer: self.layers, outer_len: self.len, inner: layer }, len: self.len + 1 }
+        Pipeline { clock: self.clock, layers: Stack { outer: self.layers, inner: layer } }
     }
 
     /// Gives what is within so much time, from its first poll on. See [`timeout`](crate::timeout).
@@ -417,7 +416,7 @@ impl<P: Platform, L> Pipeline<P, L> {
 
 impl<P: Platform, L: Clone> Clone for Pipeline<P, L> {
     fn clone(&self) -> Self {
-        Self { clock: self.clock.clone(), layers: self.layers.clone(), len: self.len }
+        Self { clock: self.clock.clone(), layers: self.layers.clone() }
     }
 }
 

@@ -65,6 +65,9 @@ pub trait Layer<'p, O: Operation> {
     /// The operation with this layer around it.
     type Operation: Operation;
 
+    /// How many layers it is. Default: one.
+    const LAYERS: usize = 1;
+
     /// Wraps an operation. So many layers are around this one.
     fn wrap(&'p self, index: usize, operation: O) -> Self::Operation;
 }
@@ -72,6 +75,8 @@ pub trait Layer<'p, O: Operation> {
 /// No layer at all.
 impl<O: Operation> Layer<'_, O> for () {
     type Operation = O;
+
+    const LAYERS: usize = 0;
 
     #[inline]
     fn wrap(&self, _index: usize, operation: O) -> O {
@@ -84,8 +89,6 @@ impl<O: Operation> Layer<'_, O> for () {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Stack<A, B> {
     pub(super) outer: A,
-    /// How many layers that is.
-    pub(super) outer_len: usize,
     pub(super) inner: B,
 }
 
@@ -97,9 +100,11 @@ where
 {
     type Operation = A::Operation;
 
+    const LAYERS: usize = A::LAYERS + B::LAYERS;
+
     #[inline]
     fn wrap(&'p self, index: usize, operation: O) -> A::Operation {
-        self.outer.wrap(index, self.inner.wrap(index + self.outer_len, operation))
+        self.outer.wrap(index, self.inner.wrap(index + A::LAYERS, operation))
     }
 }
 

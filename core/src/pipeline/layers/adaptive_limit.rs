@@ -49,14 +49,14 @@ where
 
     #[inline]
     fn poll_run(&mut self, run: Pin<&mut Self::Run>, cx: &mut Context<'_>) -> Poll<O::Output> {
-        let (index, has_begun) = (self.index, Cell::new(true));
+        let has_begun = Cell::new(true);
         // What took too long is a sign of overload; what a layer within has not let through says nothing of the service.
         let judged = |judge: &J, outcome: Result<&T, &PipelineError<E>>| {
             verdict(judge, outcome, has_begun.get(), Verdict::Overload, Verdict::Ignored)
         };
         let mut operation = Watching { operation: &mut self.operation, has_begun: &has_begun };
         run.poll_driven(&mut operation, judged, cx)
-            .map_err(|error| PipelineError::of_adaptive_limit(error, LayerId { index, name: "adaptive limit" }))
+            .map_err(|error| PipelineError::of_adaptive_limit(error, LayerId { index: self.index, name: "adaptive limit" }))
     }
 
     #[inline]

@@ -41,9 +41,8 @@ where
 
     #[inline]
     fn poll_run(&mut self, run: Pin<&mut Self::Run>, cx: &mut Context<'_>) -> Poll<O::Output> {
-        let index = self.index;
         run.poll_driven(&mut Lent(&mut self.operation), cx)
-            .map_err(|error| PipelineError::of_bulkhead(error, LayerId { index, name: "bulkhead" }))
+            .map_err(|error| PipelineError::of_bulkhead(error, LayerId { index: self.index, name: "bulkhead" }))
     }
 
     #[inline]

@@ -45,9 +45,8 @@ where
 
     #[inline]
     fn poll_run(&mut self, run: Pin<&mut Self::Run>, cx: &mut Context<'_>) -> Poll<O::Output> {
-        let index = self.index;
         run.poll_call(&mut self.operation, judged, cx)
-            .map_err(|error| PipelineError::of_hedge(error, LayerId { index, name: "hedge" }))
+            .map_err(|error| PipelineError::of_hedge(error, LayerId { index: self.index, name: "hedge" }))
     }
 
     #[inline]

@@ -93,9 +93,8 @@ where
 
     #[inline]
     fn poll_run(&mut self, run: Pin<&mut Self::Run>, cx: &mut Context<'_>) -> Poll<O::Output> {
-        let index = self.index;
         run.poll_driven(&mut Lent(&mut self.operation), cx)
-            .map_err(|error| PipelineError::of_rate_limiter(error, LayerId { index, name: "rate limiter" }))
+            .map_err(|error| PipelineError::of_rate_limiter(error, LayerId { index: self.index, name: "rate limiter" }))
     }
 
     #[inline]

@@ -109,10 +109,9 @@ fn begin<'p, 'b, P: Platform, B: Backoff, R: Clone, E, A>(
 }
 
 #[inline]
-fn go_on<P, B, R, O, T, E>(
+fn go_on<L, P, B, R, O, T, E>(
     run: Pin<&mut Run<'_, '_, P, B, R, E, O::Run>>,
-    index: usize,
-    operation: &mut O,
+    Layered { index, operation, .. }: &mut Layered<L, O>,
     cx: &mut Context<'_>,
 ) -> Poll<O::Output>
 where
@@ -122,7 +121,7 @@ where
     O: Operation<Output = Result<T, PipelineError<E>>>,
 {
     let mut call = Call { operation: Plain(Lent(operation)), between: Nothing };
-    run.poll_call(&mut call, cx).map_err(|error| PipelineError::of_retry(error, LayerId { index, name: "retry" }))
+    run.poll_call(&mut call, cx).map_err(|error| PipelineError::of_retry(error, LayerId { index: *index, name: "retry" }))
 }
 
 impl<'p, 'b, P, B, R, O, T, E> Operation for Layered<&'p Retry<'b, P, B, R>, O>
@@ -142,7 +141,7 @@ where
 
     #[inline]
     fn poll_run(&mut self, run: Pin<&mut Self::Run>, cx: &mut Context<'_>) -> Poll<O::Output> {
-        go_on(run, self.index, &mut self.operation, cx)
+        go_on(run, self, cx)
     }
 
     #[inline]
@@ -173,7 +172,7 @@ where
 
     #[inline]
     fn poll_run(&mut self, run: Pin<&mut Self::Run>, cx: &mut Context<'_>) -> Poll<O::Output> {
-        go_on(run, self.index, &mut self.operation, cx)
+        go_on(run, self, cx)
     }
 
     #[inline]
