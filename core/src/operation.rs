@@ -160,22 +160,29 @@ impl<O: Operation> Operation for Lent<'_, O> {
     }
 }
 
-/// Does what is to be done at the end of a call, and makes its error that of a pattern. For a value that is done apart, whose way is straight then: it would carry the room of all errors along, through every layer.
+/// If a call has ended, does what is to be done then, and makes its error that of a pattern. For a value that is done apart, whose way is straight then: it would carry the room of all errors along, through every layer.
 #[inline]
-pub(crate) fn end<T, E, F>(outcome: Result<T, E>, act: impl FnOnce(Result<&T, &E>), wrap: impl FnOnce(E) -> F) -> Result<T, F> {
+pub(crate) fn end<T, E, F>(
+    polled: Poll<Result<T, E>>,
+    act: impl FnOnce(Result<&T, &E>),
+    wrap: impl FnOnce(E) -> F,
+) -> Poll<Result<T, F>> {
     if SMALL {
-        act(outcome.as_ref());
-        return outcome.map_err(wrap);
+        return polled.map(|outcome| {
+            act(outcome.as_ref());
+            outcome.map_err(wrap)
+        });
     }
-    match outcome {
-        Ok(value) => {
+    match polled {
+        Poll::Ready(Ok(value)) => {
             act(Ok(&value));
-            Ok(value)
+            Poll::Ready(Ok(value))
         }
-        Err(error) => {
+        Poll::Ready(Err(error)) => {
             act(Err(&error));
-            Err(wrap(error))
+            Poll::Ready(Err(wrap(error)))
         }
+        Poll::Pending => Poll::Pending,
     }
 }
 

@@ -4,6 +4,7 @@ use core::time::Duration;
 use super::jitter::{NoJitter, Spread};
 use super::{Backoff, Jitter};
 use crate::config::ConfigError;
+use crate::platform::SMALL;
 use crate::ratio::Ratio;
 use crate::time::{duration, nanos};
 
@@ -149,6 +150,13 @@ impl<'l> List<'l> {
     }
 }
 
+impl<G: Growth, J: Spread> Schedule<G, J> {
+    #[cfg_attr(target_pointer_width = "64", cold, inline(never))]
+    fn check_apart(&self) -> Result<(), ConfigError> {
+        self.config_error().map_or(Ok(()), Err)
+    }
+}
+
 impl<G: Growth, J: Spread> Backoff for Schedule<G, J> {
     type State = Place<G::State, J::Previous>;
 
@@ -168,8 +176,10 @@ impl<G: Growth, J: Spread> Backoff for Schedule<G, J> {
         Some(self.jitter.spread(&mut state.previous, delay, initial, self.max, random))
     }
 
+    #[inline]
     fn check(&self) -> Result<(), ConfigError> {
-        self.config_error().map_or(Ok(()), Err)
+        // An error that there might be is not carried along the way of what makes sense.
+        if !SMALL && self.wrong_factor.is_none() && self.wrong_share.is_none() { Ok(()) } else { self.check_apart() }
     }
 
     fn has_delay(&self) -> bool {

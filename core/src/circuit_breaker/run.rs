@@ -1,7 +1,7 @@
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
-use core::task::{Context, Poll, ready};
+use core::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
@@ -92,13 +92,13 @@ impl<C: Circuit, F, Fut> Run<C, F, Fut> {
             this.permit.begin();
         }
         let StageProjection::Running { operation } = this.stage.as_mut().project() else { return Poll::Pending };
-        let outcome = ready!(drive.poll_run(operation, cx));
+        let polled = drive.poll_run(operation, cx);
         let settle = |outcome: Result<&T, &E>| {
             let verdict = verdict(this.permit.judge(), outcome);
             this.permit.settle_as(verdict);
             this.stage.set(Stage::Ended);
         };
-        Poll::Ready(end(outcome, settle, BreakerError::Failed))
+        end(polled, settle, BreakerError::Failed)
     }
 }
 

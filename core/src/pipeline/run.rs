@@ -1,7 +1,7 @@
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
-use core::task::{Context, Poll, ready};
+use core::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
@@ -45,7 +45,7 @@ impl<O: Operation<Output = Result<T, E>>, T, E> Future for Run<O> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<O::Output> {
         let this = self.project();
         let (operation, mut stage) = (this.operation, this.stage);
-        let outcome = ready!(clear_at_panic(
+        let polled = clear_at_panic(
             stage.as_mut(),
             |mut stage| stage.set(Stage::Ended),
             |mut stage| {
@@ -57,9 +57,9 @@ impl<O: Operation<Output = Result<T, E>>, T, E> Future for Run<O> {
                     StageProjection::Running { run } => operation.poll_run(run, cx),
                     StageProjection::Start | StageProjection::Ended => Poll::Pending,
                 }
-            }
-        ));
-        Poll::Ready(end(outcome, |_| stage.set(Stage::Ended), |error| error))
+            },
+        );
+        end(polled, |_| stage.set(Stage::Ended), |error| error)
     }
 }
 

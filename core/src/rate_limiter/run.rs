@@ -95,9 +95,9 @@ where
             }
         }
         let StageProjection::Running { operation, .. } = stage.as_mut().project() else { return Poll::Pending };
-        let outcome = ready!(drive.poll_run(operation, cx));
+        let polled = drive.poll_run(operation, cx);
         // The next one has its turn before the caller goes on.
-        Poll::Ready(end(outcome, |_| stage.set(Stage::Ended), RateLimitError::Failed))
+        end(polled, |_| stage.set(Stage::Ended), RateLimitError::Failed)
     }
 }
 

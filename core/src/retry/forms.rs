@@ -18,7 +18,6 @@ use crate::fused::Fused;
 use crate::observe::Observer;
 use crate::operation::{Lending, Operation};
 use crate::platform::Platform;
-use crate::timeout::TimeoutError;
 
 /// From a policy to a call.
 impl<'b, P: Platform, B: Backoff, R> Retry<'b, P, B, R> {
@@ -222,8 +221,7 @@ impl<'b, P: Platform, B: Backoff, R> Retry<'b, P, B, R> {
         loop {
             session.start();
             session.note_start();
-            let outcome = operation().map_err(TimeoutError::Failed);
-            match session.settle(outcome, true) {
+            match session.settle(Some(operation()), true) {
                 Step::Success(value) => return Ok(value),
                 Step::Failure(error) => return Err(error),
                 Step::Pause(pause) if pause.is_none() => {}

@@ -11,9 +11,9 @@ use super::policy::AsPolicy;
 use super::rules::Rules;
 use super::session::{Session, Step};
 use crate::alarm::Alarm;
-use crate::operation::{Fallible, end};
+use crate::operation::Fallible;
 use crate::panicking::clear_at_panic;
-use crate::platform::Platform;
+use crate::platform::{Platform, SMALL};
 use crate::time::{Clock, Instant};
 
 /// The error that an operation ends with.
@@ -107,7 +107,7 @@ impl<Q: AsPolicy, R, E, A, B: Future<Output = ()>> Progress<Q, R, E, A, B> {
     }
 
     /// Goes on with the call, which is the same at each poll. Whoever polls it so drops it if that panics.
-    // The way of a first attempt that succeeds is straight, and all else stands aside: most calls go no other.
+    // The way of a first attempt that succeeds is straight, and all else stands aside, as in `end`: most calls go no other.
     #[inline]
     pub(crate) fn poll_call<S, K, T>(
         mut self: Pin<&mut Self>,
@@ -137,29 +137,50 @@ impl<Q: AsPolicy, R, E, A, B: Future<Output = ()>> Progress<Q, R, E, A, B> {
                 this.stage.set(Stage::Attempt { attempt });
             }
             let StageProjection::Attempt { attempt } = this.stage.as_mut().project() else { continue };
-            let poll_attempt = |cx: &mut Context<'_>| call.operation.poll_run(attempt, cx);
-            let outcome = ready!(this.session.poll_attempt(poll_attempt, this.alarm.as_mut(), cx));
-            // What the attempt holds is free before anything else happens.
-            let outcome = end(outcome, |_| this.stage.set(Stage::Ended), |error| error);
-            match this.session.settle(outcome, call.operation.may_repeat()) {
-                Step::Success(value) => {
-                    this.alarm.disarm();
-                    return Poll::Ready(Ok(value));
+            let outcome = match call.operation.poll_run(attempt, cx) {
+                Poll::Ready(Ok(value)) if !SMALL => return self.conclude(Some(Ok(value)), call.operation.may_repeat(), cx),
+                Poll::Ready(outcome) => Some(outcome),
+                Poll::Pending => {
+                    ready!(this.session.poll_cut_off(this.alarm, cx));
+                    None
                 }
-                Step::Failure(error) => {
-                    this.alarm.disarm();
-                    return Poll::Ready(Err(error));
+            };
+            return self.conclude(outcome, call.operation.may_repeat(), cx);
+        }
+    }
+
+    /// The attempt has ended, or, without an outcome, was cut off.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    fn conclude<T>(
+        self: Pin<&mut Self>,
+        outcome: Option<Result<T, E>>,
+        may_repeat: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<T, RetryError<E>>>
+    where
+        R: Rules<T, E>,
+    {
+        let mut this = self.project();
+        // What the attempt holds is free before anything else happens.
+        this.stage.set(Stage::Ended);
+        match this.session.settle(outcome, may_repeat) {
+            Step::Success(value) => {
+                this.alarm.disarm();
+                Poll::Ready(Ok(value))
+            }
+            Step::Failure(error) => {
+                this.alarm.disarm();
+                Poll::Ready(Err(error))
+            }
+            Step::Pause(pause) => {
+                // No timer for nothing; but the other tasks have their turn, also when the pause is over already.
+                if pause.is_none() || this.alarm.poll_until(this.session.clock(), pause.at, cx).is_ready() {
+                    this.stage.set(Stage::Resume);
+                    cx.waker().wake_by_ref();
+                } else {
+                    this.stage.set(Stage::Pause { at: pause.at });
                 }
-                Step::Pause(pause) => {
-                    // No timer for nothing; but the other tasks have their turn, also when the pause is over already.
-                    if pause.is_none() || this.alarm.poll_until(this.session.clock(), pause.at, cx).is_ready() {
-                        this.stage.set(Stage::Resume);
-                        cx.waker().wake_by_ref();
-                    } else {
-                        this.stage.set(Stage::Pause { at: pause.at });
-                    }
-                    return Poll::Pending;
-                }
+                Poll::Pending
             }
         }
     }

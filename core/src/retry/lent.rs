@@ -82,7 +82,11 @@ where
             session.start();
             let outcome = {
                 let mut attempt = pin!(lend.attempt());
-                poll_fn(|cx| session.poll_attempt(|cx| attempt.as_mut().poll(cx), alarm.as_mut(), cx)).await
+                poll_fn(|cx| match attempt.as_mut().poll(cx) {
+                    Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+                    Poll::Pending => session.poll_cut_off(alarm.as_mut(), cx).map(|()| None),
+                })
+                .await
             };
             let pause = match session.settle(outcome, repetition == Repetition::Allowed) {
                 Step::Success(value) => return Ok(value),

@@ -12,7 +12,7 @@ use crate::alarm::Alarm;
 use crate::attempts::{AttemptLoop, Pause, Stop};
 use crate::backoff::Backoff;
 use crate::config::ConfigError;
-use crate::platform::{Platform, SMALL};
+use crate::platform::Platform;
 use crate::time::{Clock, Instant, lateness};
 use crate::timeout::TimeoutError;
 
@@ -66,16 +66,6 @@ impl<Q: AsPolicy, R, E> Session<Q, R, E> {
         if self.attempts.attempt() > 0 {
             return Ok(());
         }
-        let checked = self.policy.policy().check();
-        if SMALL {
-            return checked;
-        }
-        // An error that there might be is not carried along the way of policies that make sense.
-        if checked.is_ok() { Ok(()) } else { self.check_apart() }
-    }
-
-    #[cold]
-    fn check_apart(&self) -> Result<(), ConfigError> {
         self.policy.policy().check()
     }
 
@@ -98,45 +88,36 @@ impl<Q: AsPolicy, R, E> Session<Q, R, E> {
         Attempt::new(self.attempts.attempt(), self.attempts.elapsed(now))
     }
 
-    /// Polls the attempt, and then the alarm that cuts it off.
+    /// Polls the alarm that cuts off the attempt, which is pending.
     #[inline]
-    pub(super) fn poll_attempt<T>(
-        &mut self,
-        attempt: impl FnOnce(&mut Context<'_>) -> Poll<Result<T, E>>,
-        alarm: Pin<&mut Alarm<SleepOf<Q>>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<T, TimeoutError<E>>> {
-        if let Poll::Ready(outcome) = attempt(cx) {
-            return Poll::Ready(outcome.map_err(TimeoutError::Failed));
-        }
+    pub(super) fn poll_cut_off(&mut self, alarm: Pin<&mut Alarm<SleepOf<Q>>>, cx: &mut Context<'_>) -> Poll<()> {
         let policy = self.policy.policy();
-        let limits = &policy.terms.limits;
-        let at = self.attempts.cut_off(limits, || policy.clock.now());
-        alarm.poll_until(&policy.clock, at, cx).map(|()| Err(TimeoutError::TimedOut { after: limits.attempt_timeout() }))
+        let at = self.attempts.cut_off(&policy.terms.limits, || policy.clock.now());
+        alarm.poll_until(&policy.clock, at, cx)
     }
 
-    /// The attempt has ended, or was cut off, and is dropped: decides what follows. `may_repeat` is whether the operation can be started again, whatever the policy allows.
+    /// The attempt has ended, or, without an outcome, was cut off, and is dropped: decides what follows. `may_repeat` is whether the operation can be started again, whatever the policy allows.
     #[inline]
-    pub(super) fn settle<T>(&mut self, outcome: Result<T, TimeoutError<E>>, may_repeat: bool) -> Step<T, E>
+    pub(super) fn settle<T>(&mut self, outcome: Option<Result<T, E>>, may_repeat: bool) -> Step<T, E>
     where
         R: Rules<T, E>,
     {
         match outcome {
-            Ok(value) if self.rules.retries(Ok(&value)) => self.failed(Ok(value), may_repeat),
-            Ok(value) => {
+            Some(Ok(value)) if self.rules.retries(Ok(&value)) => self.failed(Ok(value), may_repeat),
+            Some(Ok(value)) => {
                 if let Some(budget) = self.policy.policy().budget {
                     budget.deposit();
                 }
                 self.rules.observe(&Event::Succeeded { attempts: self.attempts.attempt() });
                 Step::Success(value)
             }
-            Err(TimeoutError::Failed(error)) if self.rules.retries(Err(&error)) => self.failed(Err(error), may_repeat),
-            Err(TimeoutError::Failed(error)) => {
+            Some(Err(error)) if self.rules.retries(Err(&error)) => self.failed(Err(error), may_repeat),
+            Some(Err(error)) => {
                 let attempts = self.attempts.attempt();
                 self.rules.observe(&Event::Stopped { attempts, reason: StopReason::Refused });
                 Step::Failure(RetryError::Refused { attempts, error })
             }
-            Err(timed_out @ TimeoutError::TimedOut { .. }) => self.cut_off(timed_out, may_repeat),
+            None => self.cut_off(may_repeat),
         }
     }
 
@@ -155,7 +136,7 @@ impl<Q: AsPolicy, R, E> Session<Q, R, E> {
     }
 
     #[cold]
-    fn cut_off<T>(&mut self, timed_out: TimeoutError<E>, may_repeat: bool) -> Step<T, E>
+    fn cut_off<T>(&mut self, may_repeat: bool) -> Step<T, E>
     where
         R: Rules<T, E>,
     {
@@ -165,6 +146,7 @@ impl<Q: AsPolicy, R, E> Session<Q, R, E> {
         if self.clock().now().max(fired) >= self.attempts.deadline(limits) {
             return Step::Failure(self.past_deadline::<T>());
         }
+        let timed_out = TimeoutError::TimedOut { after: limits.attempt_timeout() };
         let pause = self.decide(fired, None, may_repeat);
         self.retry_or_stop(pause, Failure::Error(timed_out))
     }

@@ -56,12 +56,12 @@ where
 {
     /// Gives the operation so much time, from its first poll on.
     pub const fn with_clock(clock: C, after: Duration, operation: F) -> Self {
-        Self::of_run(clock, after, operation)
+        Self::of_run(clock, nanos(after), Instant::MAX, operation)
     }
 
     /// Gives the operation time until then. If that has passed already, an operation that is ready at once still ends well.
     pub const fn at_with_clock(clock: C, deadline: Deadline, operation: F) -> Self {
-        Self::of_run_at(clock, deadline, operation)
+        Self::of_run(clock, u64::MAX, deadline.instant(), operation)
     }
 }
 
@@ -79,14 +79,9 @@ where
 }
 
 impl<O, C: Clock> Timeout<O, C> {
-    /// What has been started already, with a limit to its time; for [`poll_by`](Timeout::poll_by).
-    pub(crate) const fn of_run(clock: C, after: Duration, run: O) -> Self {
-        Self { operation: Some(run), after: nanos(after), alarm: Alarm::new(), clock }
-    }
-
-    /// As [`of_run`](Timeout::of_run), until a deadline.
-    pub(crate) const fn of_run_at(clock: C, deadline: Deadline, run: O) -> Self {
-        Self { operation: Some(run), after: u64::MAX, alarm: Alarm::set_to(deadline.instant()), clock }
+    /// What has been started already, with so many nanoseconds for it, or, where those are `u64::MAX`, until a deadline; for [`poll_by`](Timeout::poll_by).
+    pub(crate) const fn of_run(clock: C, after: u64, deadline: Instant, run: O) -> Self {
+        Self { operation: Some(run), after, alarm: Alarm::set_to(deadline), clock }
     }
 
     /// Polls what is limited in the way that is given, and then the time.
@@ -98,12 +93,13 @@ impl<O, C: Clock> Timeout<O, C> {
     ) -> Poll<Result<T, TimeoutError<E>>> {
         let mut this = self.project();
         let Some(operation) = this.operation.as_mut().as_pin_mut() else { return Poll::Pending };
-        if let Poll::Ready(outcome) = poll(operation, cx) {
-            let free = |_: Result<&T, &E>| {
-                this.alarm.disarm();
-                this.operation.set(None);
-            };
-            return Poll::Ready(end(outcome, free, TimeoutError::Failed));
+        let polled = poll(operation, cx);
+        let free = |_: Result<&T, &E>| {
+            this.alarm.as_mut().disarm();
+            this.operation.set(None);
+        };
+        if let ended @ Poll::Ready(_) = end(polled, free, TimeoutError::Failed) {
+            return ended;
         }
         let fired = match this.alarm.at() {
             // Set to nothing yet.

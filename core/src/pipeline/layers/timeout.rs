@@ -8,32 +8,29 @@ use crate::operation::Operation;
 use crate::pipeline::error::{LayerId, PipelineError};
 use crate::pipeline::layer::{Layer, Layered};
 use crate::platform::Platform;
+use crate::time::{Instant, duration, nanos};
 use crate::timeout::Timeout;
 
 /// So long, and no longer; made by [`Pipeline::timeout`](crate::pipeline::Pipeline::timeout) and [`timeout_at`](crate::pipeline::Pipeline::timeout_at).
 pub struct TimeoutLayer<P: Platform> {
     clock: P::Clock,
-    limit: Limit,
-}
-
-#[derive(Debug, Clone, Copy)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-enum Limit {
-    After(Duration),
-    At(Deadline),
+    /// Nanoseconds; `u64::MAX` with a deadline.
+    after: u64,
+    /// Never, without a deadline.
+    deadline: Instant,
 }
 
 impl<P: Platform> TimeoutLayer<P> {
     /// Gives what is within so much time, by that clock.
     #[must_use]
     pub const fn after(clock: P::Clock, after: Duration) -> Self {
-        Self { clock, limit: Limit::After(after) }
+        Self { clock, after: nanos(after), deadline: Instant::MAX }
     }
 
     /// Gives what is within time until then, by that clock.
     #[must_use]
     pub const fn at(clock: P::Clock, deadline: Deadline) -> Self {
-        Self { clock, limit: Limit::At(deadline) }
+        Self { clock, after: u64::MAX, deadline: deadline.instant() }
     }
 }
 
@@ -61,18 +58,14 @@ where
 
     #[inline]
     fn start(&mut self) -> Self::Run {
-        let (clock, run) = (self.layer.clock.clone(), self.operation.start());
-        match self.layer.limit {
-            Limit::After(after) => Timeout::of_run(clock, after, run),
-            Limit::At(deadline) => Timeout::of_run_at(clock, deadline, run),
-        }
+        let TimeoutLayer { clock, after, deadline } = self.layer;
+        Timeout::of_run(clock.clone(), *after, *deadline, self.operation.start())
     }
 
     #[inline]
     fn poll_run(&mut self, run: Pin<&mut Self::Run>, cx: &mut Context<'_>) -> Poll<O::Output> {
-        let (operation, index) = (&mut self.operation, self.index);
-        run.poll_by(|run, cx| operation.poll_run(run, cx), cx)
-            .map_err(|error| PipelineError::of_timeout(error, LayerId { index, name: "timeout" }))
+        run.poll_by(|run, cx| self.operation.poll_run(run, cx), cx)
+            .map_err(|error| PipelineError::of_timeout(error, LayerId { index: self.index, name: "timeout" }))
     }
 
     #[inline]
@@ -88,7 +81,7 @@ where
 
 impl<P: Platform> Clone for TimeoutLayer<P> {
     fn clone(&self) -> Self {
-        Self { clock: self.clock.clone(), limit: self.limit }
+        Self { clock: self.clock.clone(), after: self.after, deadline: self.deadline }
     }
 }
 
@@ -96,13 +89,16 @@ impl<P: Platform<Clock: Copy>> Copy for TimeoutLayer<P> {}
 
 impl<P: Platform> fmt::Debug for TimeoutLayer<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("TimeoutLayer").field(&self.limit).finish()
+        f.debug_struct("TimeoutLayer")
+            .field("after", &duration(self.after))
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
     }
 }
 
 #[cfg(feature = "defmt")]
 impl<P: Platform> defmt::Format for TimeoutLayer<P> {
     fn format(&self, f: defmt::Formatter<'_>) {
-        defmt::write!(f, "TimeoutLayer({})", self.limit);
+        defmt::write!(f, "TimeoutLayer {{ after: {}, deadline: {}, .. }}", duration(self.after), self.deadline);
     }
 }
