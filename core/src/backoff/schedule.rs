@@ -176,7 +176,7 @@ impl<G: Growth, J: Spread> Backoff for Schedule<G, J> {
         Some(self.jitter.spread(&mut state.previous, delay, initial, self.max, random))
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
     fn check(&self) -> Result<(), ConfigError> {
         // An error that there might be is not carried along the way of what makes sense.
         if !SMALL && self.wrong_factor.is_none() && self.wrong_share.is_none() { Ok(()) } else { self.check_apart() }
