@@ -81,8 +81,8 @@ pub trait Between<E> {
     /// One run of it.
     type Future: Future<Output = ()>;
 
-    /// Starts it.
-    fn begin(&mut self, cause: Cause<'_, E>) -> Self::Future;
+    /// Starts it, if there is anything to run.
+    fn begin(&mut self, cause: Cause<'_, E>) -> Option<Self::Future>;
 }
 
 impl<E, F, Fut> Between<E> for F
@@ -92,12 +92,12 @@ where
 {
     type Future = Fut;
 
-    fn begin(&mut self, cause: Cause<'_, E>) -> Fut {
-        self(cause)
+    fn begin(&mut self, cause: Cause<'_, E>) -> Option<Fut> {
+        Some(self(cause))
     }
 }
 
-/// Nothing runs between two attempts: it is over at once. Unlike [`Ready`](core::future::Ready) it cannot panic.
+/// Nothing runs between two attempts. Where there has to be a future all the same, it is over at once; unlike [`Ready`](core::future::Ready) it cannot panic.
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Nothing;
@@ -105,8 +105,9 @@ pub struct Nothing;
 impl<E> Between<E> for Nothing {
     type Future = Self;
 
-    fn begin(&mut self, _cause: Cause<'_, E>) -> Self {
-        Self
+    #[inline]
+    fn begin(&mut self, _cause: Cause<'_, E>) -> Option<Self> {
+        None
     }
 }
 

@@ -199,9 +199,10 @@ impl<Q: AsPolicy, R, E, A, B: Future<Output = ()>> Progress<Q, R, E, A, B> {
                     ready!(this.alarm.as_mut().poll_until(this.session.clock(), *at, cx));
                     Ok(Stage::Resume)
                 }
-                StageProjection::Resume => {
-                    this.session.check_deadline().map(|()| Stage::Between { between: between.begin(this.session.cause()) })
-                }
+                StageProjection::Resume => this.session.check_deadline().map(|()| match between.begin(this.session.cause()) {
+                    Some(between) => Stage::Between { between },
+                    None => Stage::Start,
+                }),
                 StageProjection::Between { between } => {
                     ready!(this.session.poll_between(between, this.alarm.as_mut(), cx)).map(|()| Stage::Start)
                 }

@@ -56,16 +56,13 @@ impl<Q: AsPolicy, R, E> Session<Q, R, E> {
         &self.policy.policy().clock
     }
 
-    /// Whether the policy makes sense; asked before the first attempt.
+    /// Whether the policy makes sense; asked before an attempt.
     ///
     /// # Errors
     ///
     /// What is wrong with it.
     #[inline]
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        if self.attempts.attempt() > 0 {
-            return Ok(());
-        }
         self.policy.policy().check()
     }
 
