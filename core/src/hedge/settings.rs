@@ -302,9 +302,13 @@ const fn wrong<D, S: PinnedStorage>(terms: &Terms<D>) -> Option<ConfigError> {
     if terms.budget.is_zero() || !terms.budget.is_number() {
         return Some(ConfigError::HedgeBudget { value: terms.budget });
     }
+    // Who is right is spared the division.
+    if let Some(1..) = terms.burst.checked_mul(terms.cost()) {
+        return None;
+    }
     match u32::MAX.checked_div(terms.cost()) {
-        Some(most) if terms.burst == 0 || terms.burst > most => Some(ConfigError::HedgeBurst { value: terms.burst, most }),
-        _ => None,
+        Some(most) => Some(ConfigError::HedgeBurst { value: terms.burst, most }),
+        None => None,
     }
 }
 

@@ -150,6 +150,7 @@ impl<Q: AsPolicy, R, E, A, B: Future<Output = ()>> Progress<Q, R, E, A, B> {
     }
 
     /// The attempt has ended, or, without an outcome, was cut off.
+    #[allow(clippy::inline_always, reason = "of a value's way little is left then, which is worth more than the call")]
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn conclude<T>(
         self: Pin<&mut Self>,
