@@ -55,7 +55,7 @@
 //!
 //! # What it costs
 //!
-//! What its parts cost. Around what is ready, a timeout, a retry, a breaker and a limiter take a quarter more instructions, and a tenth to a third more time, than one by one: each has its state set up and ended within the others', and the one error has room for those of all. A call is as large as the layers' own state, one within the other, and the operation.
+//! What its parts cost. Around what is ready, a timeout, a retry, a breaker and a limiter take a fifth more instructions, and about a tenth more time, than one by one: each has its state set up and ended within the others', and the one error has room for those of all. A call is as large as the layers' own state, one within the other, and the operation.
 //!
 //! # How others differ
 //!
