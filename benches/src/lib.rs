@@ -127,7 +127,7 @@ pub fn in_two_threads(title: &str, members: &[(&str, &(dyn Fn() + Sync))]) {
     }
     println!("\n{title:<44} {:>9}", "ns");
     let mut samples = vec![Vec::new(); members.len()];
-    for _ in 0..15 {
+    for _ in 0..11 {
         for ((_, call), samples) in members.iter().zip(&mut samples) {
             samples.push(between_two(*call));
         }
@@ -138,7 +138,8 @@ pub fn in_two_threads(title: &str, members: &[(&str, &(dyn Fn() + Sync))]) {
 }
 
 fn between_two(call: &(dyn Fn() + Sync)) -> f64 {
-    const CALLS: u32 = 100_000;
+    // Over many of the scheduler's turns: in few, they hardly meet.
+    const CALLS: u32 = 500_000;
     let start = Barrier::new(2);
     let each = || {
         start.wait();
