@@ -292,18 +292,20 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
             Some(Err(at)) => {
                 Err(this.rejected(RateLimitError::Limited { retry_after: Some(at.saturating_duration_since(read)) }))
             }
-            None => {
-                let taken = this.take_under_lock(read, n)?;
-                Ok(Permit::new(this, (), n, taken))
-            }
+            None => Self::take_under_lock(this, read, n),
         }
     }
 
     // Kept out of line, so that the short way is short.
     #[inline(never)]
-    fn take_under_lock(&self, read: Instant, n: u32) -> Result<Instant, RateLimitError> {
-        self.serve(read, |desk| desk.take(n))
-            .map_err(|denied| self.rejected(denied.until().unwrap_or_else(|| self.serve(read, |desk| desk.explain(n, &denied)))))
+    fn take_under_lock<B: Deref<Target = Self>>(this: B, read: Instant, n: u32) -> Result<Permit<B>, RateLimitError> {
+        match this.serve(read, |desk| desk.take(n)) {
+            Ok(taken) => Ok(Permit::new(this, (), n, taken)),
+            Err(denied) => {
+                let error = denied.until().unwrap_or_else(|| this.serve(read, |desk| desk.explain(n, &denied)));
+                Err(this.rejected(error))
+            }
+        }
     }
 
     #[inline]

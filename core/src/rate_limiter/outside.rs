@@ -9,9 +9,12 @@ use crate::time::{Instant, LATE_READING, Steady};
 /// It lies here for as long as nothing but the rule decides. Whoever has the lock brings it in first, and sets it out again, unless others wait, calls are counted, or it does not fit into a word; until then, whoever finds nothing here takes the lock.
 pub(super) struct Outside<W> {
     taken: W,
-    /// When somebody took permits last: by what is earlier than that, the clock has been set back, which is seen to under the lock.
+    /// When somebody took permits last, or a little before that: by what is earlier, the clock has been set back, which is seen to under the lock.
     latest: W,
 }
+
+/// How far the latest may lie back, in nanoseconds.
+const WRITTEN_DOWN_EVERY: u64 = LATE_READING / 8;
 
 impl<W: Word> Outside<W> {
     pub(super) const NOTHING: Self = Self { taken: <W as ConstInit>::INIT, latest: <W as ConstInit>::INIT };
@@ -21,7 +24,8 @@ impl<W: Word> Outside<W> {
     #[inline(always)]
     pub(super) fn try_take<A: Algorithm>(&self, rule: &A, now: Instant, permits: u32) -> Option<Result<(), Instant>> {
         let mut word = NonZeroU64::new(self.taken.get())?;
-        if now.as_nanos().saturating_add(LATE_READING) < self.latest.get() {
+        let (read, latest) = (now.as_nanos(), self.latest.get());
+        if read < latest && latest - read > LATE_READING {
             return None;
         }
         loop {
@@ -29,7 +33,10 @@ impl<W: Word> Outside<W> {
                 Err(at) => return Some(Err(at)),
                 Ok(taken) => match self.taken.exchange(word.get(), taken.get()) {
                     Ok(()) => {
-                        self.latest.put(now.as_nanos());
+                        // Where many take some, they need not all write it down.
+                        if read.saturating_sub(latest) >= WRITTEN_DOWN_EVERY {
+                            self.latest.put(read);
+                        }
                         return Some(Ok(()));
                     }
                     Err(newer) => word = NonZeroU64::new(newer)?,
