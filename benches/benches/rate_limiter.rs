@@ -52,6 +52,8 @@ impl Platform for Tsc {
 
 const ALWAYS: Rate = Rate::per_second(1_000_000_000);
 const ONCE: Rate = Rate::per_second(1);
+/// What is always there, but for fractions of a nanosecond.
+const FRACTIONS: Rate = Rate::new(7, Duration::from_nanos(3));
 
 static OPEN: RateLimiter = RateLimiter::new(ALWAYS);
 static SHUT: RateLimiter = RateLimiter::new(ONCE);
@@ -95,6 +97,7 @@ fn direct() {
     let (open, shut) = (DefaultDirectRateLimiter::direct(often()), Arc::new(DefaultDirectRateLimiter::direct(seldom())));
     let (std_told, told) = (Arc::clone(&std_shut), Arc::clone(&shut));
     let (open_tsc, shut_tsc, tsc) = (by_tsc(ALWAYS), by_tsc(ONCE), TscClock(quanta::Clock::new()));
+    let fractions = by_tsc(FRACTIONS);
     let _ = (SHUT.try_acquire(1), shut_tsc.try_acquire(1), std_shut.check(), shut.check());
 
     Group::new("a permit that is there, the system's clock")
@@ -105,6 +108,7 @@ fn direct() {
     Group::new("a permit that is there, the processor's clock")
         .member("aplomb", move || ready(black_box(open_tsc.try_acquire(1)).is_ok()))
         .member("governor", move || ready(black_box(open.check()).is_ok()))
+        .member("aplomb, fractions of a nanosecond", move || ready(black_box(fractions.try_acquire(1)).is_ok()))
         .member("reading the clock", move || ready(black_box(tsc.now())))
         .run();
     Group::new("a permit that is not there, the system's clock")

@@ -61,7 +61,11 @@ impl Sleep for HastySleep {
 type Limiter<P> = RateLimiter<P, TokenBucket>;
 
 fn limiter<P: Platform<Clock = Hasty>>(burst: u32, max_concurrent: u32) -> &'static Limiter<P> {
-    let bucket = TokenBucket::new(Rate::per_second(1)).burst(burst);
+    limiter_of(Rate::per_second(1), burst, max_concurrent)
+}
+
+fn limiter_of<P: Platform<Clock = Hasty>>(rate: Rate, burst: u32, max_concurrent: u32) -> &'static Limiter<P> {
+    let bucket = TokenBucket::new(rate).burst(burst);
     // The checkers' locks are not unwound, so that nothing has to be.
     Box::leak(Box::new(RateLimiter::with_clock(Hasty::default(), bucket).max_concurrent(max_concurrent)))
 }
@@ -172,13 +176,16 @@ fn a_new_rate_is_seen_by_whoever_waits() {
 #[test]
 fn every_permit_is_given_once() {
     fn check(meanwhile: fn(&'static Limiter<Loom<Hasty>>) -> u32) {
-        loom::model(move || {
-            let limiter = limiter::<Loom<Hasty>>(5, u32::MAX);
-            drop(limiter.try_acquire(1).unwrap());
-            let other = loom::thread::spawn(|| (0..2).filter(|_| limiter.try_acquire(1).is_ok()).count());
-            let taken = meanwhile(limiter) + u32::try_from(other.join().unwrap()).unwrap();
-            assert_eq!(limiter.snapshot().available, 4 - taken);
-        });
+        // Where the state is unpacked for it, too.
+        for rate in [Rate::per_second(1), Rate::new(7, secs(6))] {
+            loom::model(move || {
+                let limiter = limiter_of::<Loom<Hasty>>(rate, 5, u32::MAX);
+                drop(limiter.try_acquire(1).unwrap());
+                let other = loom::thread::spawn(|| (0..2).filter(|_| limiter.try_acquire(1).is_ok()).count());
+                let taken = meanwhile(limiter) + u32::try_from(other.join().unwrap()).unwrap();
+                assert_eq!(limiter.snapshot().available, 4 - taken);
+            });
+        }
     }
     // Past the lock, both of them.
     check(|limiter| limiter.try_acquire(3).map_or(0, |permit| permit.count()));

@@ -289,23 +289,31 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
         // What is answered past the lock is made of its parts here, and not handed on through memory.
         match this.outside.try_take(&this.algorithm, read, n) {
             Some(Ok(())) => Ok(Permit::new(this, (), n, read)),
-            Some(Err(at)) => {
-                Err(this.rejected(RateLimitError::Limited { retry_after: Some(at.saturating_duration_since(read)) }))
-            }
-            None => Self::take_under_lock(this, read, n),
+            Some(Err(at)) => Err(this.limited(at, read)),
+            None => Self::take_slowly(this, read, n),
         }
     }
 
     // Kept out of line, so that the short way is short.
     #[inline(never)]
-    fn take_under_lock<B: Deref<Target = Self>>(this: B, read: Instant, n: u32) -> Result<Permit<B>, RateLimitError> {
-        match this.serve(read, |desk| desk.take(n)) {
+    fn take_slowly<B: Deref<Target = Self>>(this: B, read: Instant, n: u32) -> Result<Permit<B>, RateLimitError> {
+        let taken = match this.outside.try_take_packed(&this.algorithm, read, n) {
+            Some(Ok(())) => Ok(read),
+            Some(Err(at)) => return Err(this.limited(at, read)),
+            None => this.serve(read, |desk| desk.take(n)),
+        };
+        match taken {
             Ok(taken) => Ok(Permit::new(this, (), n, taken)),
             Err(denied) => {
                 let error = denied.until().unwrap_or_else(|| this.serve(read, |desk| desk.explain(n, &denied)));
                 Err(this.rejected(error))
             }
         }
+    }
+
+    #[inline]
+    fn limited(&self, at: Instant, now: Instant) -> RateLimitError {
+        self.rejected(RateLimitError::Limited { retry_after: Some(at.saturating_duration_since(now)) })
     }
 
     #[inline]
@@ -391,7 +399,9 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> Find<RateL
 
     #[inline]
     fn try_take(&self, lines: &RateLimiter<P, A, S, O>, read: Instant, permits: u32) -> Option<((), Instant)> {
-        lines.outside.try_take(&lines.algorithm, read, permits)?.ok().map(|()| ((), read))
+        let (outside, rule) = (&lines.outside, &lines.algorithm);
+        let taken = outside.try_take(rule, read, permits).or_else(|| outside.try_take_packed(rule, read, permits));
+        taken?.ok().map(|()| ((), read))
     }
 }
 

@@ -19,17 +19,33 @@ const WRITTEN_DOWN_EVERY: u64 = LATE_READING / 8;
 impl<W: Word> Outside<W> {
     pub(super) const NOTHING: Self = Self { taken: <W as ConstInit>::INIT, latest: <W as ConstInit>::INIT };
 
-    /// Takes permits by the rule, or says when they are there; nothing, if it is decided under the lock.
+    /// Takes permits by the rule, or says when they are there; nothing, if that takes [more than a few steps](Self::try_take_packed).
     #[allow(clippy::inline_always, reason = "a call of it costs as much as it does")]
     #[inline(always)]
     pub(super) fn try_take<A: Algorithm>(&self, rule: &A, now: Instant, permits: u32) -> Option<Result<(), Instant>> {
+        self.exchange(now, |word| rule.try_take_quickly(word, now, permits))
+    }
+
+    /// As [`try_take`](Self::try_take), however many steps it takes; nothing, if it is decided under the lock.
+    #[inline]
+    pub(super) fn try_take_packed<A: Algorithm>(&self, rule: &A, now: Instant, permits: u32) -> Option<Result<(), Instant>> {
+        self.exchange(now, |word| rule.try_take_packed(word, now, permits))
+    }
+
+    #[allow(clippy::inline_always, reason = "a call of it costs as much as it does")]
+    #[inline(always)]
+    fn exchange(
+        &self,
+        now: Instant,
+        take: impl Fn(NonZeroU64) -> Option<Result<NonZeroU64, Instant>>,
+    ) -> Option<Result<(), Instant>> {
         let mut word = NonZeroU64::new(self.taken.get())?;
         let (read, latest) = (now.as_nanos(), self.latest.get());
         if read < latest && latest - read > LATE_READING {
             return None;
         }
         loop {
-            match rule.try_take_packed(word, now, permits)? {
+            match take(word)? {
                 Err(at) => return Some(Err(at)),
                 Ok(taken) => match self.taken.exchange(word.get(), taken.get()) {
                     Ok(()) => {

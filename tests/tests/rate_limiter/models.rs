@@ -8,6 +8,15 @@ pub(crate) struct Terms {
     pub(crate) burst: u32,
 }
 
+impl Terms {
+    /// The same rate, in the smallest numbers.
+    fn reduced(self) -> Self {
+        let divides_both = |by: &u32| self.permits.is_multiple_of(*by) && self.per.is_multiple_of(u64::from(*by));
+        let divisor = (1..=self.permits).rev().find(divides_both).unwrap_or(1);
+        Self { permits: self.permits / divisor, per: self.per / u64::from(divisor), ..self }
+    }
+}
+
 /// An algorithm, as its docs tell it. When something is there is found by looking at one instant after another, in ever longer steps.
 pub(crate) trait Model: Clone {
     fn new(terms: Terms) -> Self;
@@ -75,6 +84,7 @@ impl TokenBucket {
 
 impl Model for TokenBucket {
     fn new(terms: Terms) -> Self {
+        let terms = terms.reduced();
         let parts = i128::from(terms.burst) * i128::from(terms.per);
         Self { terms, now: 0, parts, given_back: 0, reserved: vec![] }
     }
@@ -120,6 +130,7 @@ impl Model for TokenBucket {
 
     /// The permits that are there stay there, as far as there can be so many; a part is rounded down.
     fn change(&mut self, now: u64, terms: Terms) {
+        let terms = terms.reduced();
         let (old, new) = (i128::from(self.terms.per), i128::from(terms.per));
         let parts = self.parts_at(now).min(i128::from(terms.burst) * old);
         self.parts = (parts * new).div_euclid(old);

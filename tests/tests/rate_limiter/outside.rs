@@ -20,6 +20,30 @@ fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
+/// As long as the parts of its nanoseconds can be counted: those of the last one cannot for more than some seconds.
+#[test]
+fn a_rate_of_fractions_takes_no_lock_either() {
+    for (rate, is_counted) in [
+        (Rate::new(7, secs(3)), true),
+        (Rate::per_minute(9), true),
+        (Rate::per_second(60), true),
+        (Rate::new(997, ms(1_009)), true),
+        (Rate::new(4_294_967_291, secs(86_399)), false),
+    ] {
+        let clock = clock();
+        let limiter = Limiter::<AtomicWord>::with_clock(clock, TokenBucket::new(rate).burst(4));
+        drop(limiter.try_acquire(1).unwrap());
+        clock.advance(secs(100));
+        assert!(limiter.try_acquire(4).is_ok(), "brought in, and set out again, if it can be");
+        clock.advance(secs(100));
+        let (given, locks) = locked(|| (0..4).all(|_| limiter.try_acquire(1).is_ok()));
+        assert_eq!((given, locks == 0), (true, is_counted), "{rate}");
+        let (denied, locks) = locked(|| limiter.try_acquire(1).map(drop).unwrap_err().retry_after());
+        let nanos = rate.per().as_nanos().div_ceil(u128::from(rate.permits()));
+        assert_eq!((denied.unwrap().as_nanos(), locks == 0), (nanos, is_counted), "{rate}");
+    }
+}
+
 #[test]
 fn who_need_not_wait_takes_no_lock() {
     let clock = clock();
@@ -91,10 +115,9 @@ fn a_clock_that_is_set_back_is_no_time() {
 fn where_more_than_the_rule_decides_the_lock_does() {
     let bucket = TokenBucket::new(Rate::per_second(10));
     let counts = Limiter::<AtomicWord>::with_clock(clock(), bucket).max_concurrent(2);
-    let fractions = Limiter::<AtomicWord>::with_clock(clock(), TokenBucket::new(Rate::new(7, secs(3))));
     let changed = Limiter::<AtomicWord>::with_clock(clock(), bucket);
     changed.set_rate(TokenBucket::new(Rate::per_second(20))).unwrap();
-    for limiter in [counts, fractions, changed] {
+    for limiter in [counts, changed] {
         for _ in 0..3 {
             let ((), locks) = locked(|| drop(limiter.try_acquire(1).unwrap()));
             assert!(locks > 0);
@@ -163,7 +186,8 @@ fn the_same_is_decided_past_the_lock_and_under_it() {
     for seed in seeds(400) {
         let mut random = fastrand::Rng::with_seed(seed);
         let clock = clock();
-        let rate = if random.bool() { Rate::new(1, ms(10)) } else { Rate::new(3, ms(10)) };
+        let rate = random.choice([Rate::new(1, ms(10)), Rate::new(3, ms(10)), Rate::new(6, ms(20)), Rate::new(997, ms(1_009))]);
+        let rate = rate.unwrap();
         let bucket = TokenBucket::new(rate).burst(random.u32(1..6));
         let (mut past, mut under) = (World::<AtomicWord>::new(clock, bucket), World::<NoWord>::new(clock, bucket));
         for step in 0..200 {

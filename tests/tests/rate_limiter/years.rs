@@ -1,11 +1,13 @@
 //! Awkward rates over years: the number of permits is the exact one.
 
 use aplomb::rate_limiter::{Algorithm, FixedWindow, Rate, RateLimiter, SlidingWindow, TokenBucket};
+use aplomb::sync::AtomicWord;
 use aplomb::time::{ms, secs};
 use aplomb::{Heap, Instant};
 use aplomb_sim::Sim;
 use fastrand::Rng;
 
+use super::locks::{ByHand, clock, locked};
 use super::seeds;
 
 const YEAR: u64 = 365 * 86_400 * 1_000_000_000;
@@ -84,6 +86,36 @@ fn windows_follow_each_other_without_a_gap() {
         let check = |at, before| assert_eq!(at, before / whole * per, "{before} at {rate}");
         take_greedily(&FixedWindow::new(rate), n, check);
         take_greedily(&SlidingWindow::<Heap>::new(rate), n, check);
+    }
+}
+
+/// Past the lock, where the rule packs what was taken into a word: over a hundred years, or as long as its parts can be counted.
+#[test]
+fn past_the_lock_each_permit_comes_at_its_nanosecond() {
+    let others = [Rate::per_minute(9), Rate::new(11, secs(86_399)), Rate::new(60, secs(61))];
+    for rate in rates().into_iter().chain(others) {
+        let (clock, burst) = (clock(), rate.permits().clamp(2, 1_000));
+        let limiter = RateLimiter::<ByHand<AtomicWord>>::with_clock(clock, TokenBucket::new(rate).burst(burst));
+        clock.set(Instant::ORIGIN);
+        // Zero is no state past the lock: the first permit is taken under it.
+        drop(limiter.try_acquire(1).unwrap());
+        let (mut before, mut locks) = (1, 0);
+        for _ in 0..200_000 {
+            let (taken, locked) = locked(|| limiter.try_acquire(1).map(drop).map_err(|error| error.retry_after().unwrap()));
+            locks += locked;
+            match taken {
+                Ok(()) => {
+                    let due = comes_at(rate, (before + 1_u64).saturating_sub(u64::from(burst)));
+                    assert_eq!(clock.now().as_nanos(), due, "{before} at {rate}");
+                    before += 1;
+                }
+                Err(retry_after) => clock.advance(retry_after),
+            }
+            if clock.now().as_nanos() > 2 * YEAR {
+                break;
+            }
+        }
+        assert_eq!(locks, 0, "{rate}");
     }
 }
 

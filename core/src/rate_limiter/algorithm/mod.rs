@@ -3,6 +3,7 @@
 mod fixed_window;
 mod sliding_counter;
 mod sliding_window;
+mod span;
 mod token_bucket;
 
 pub use fixed_window::{FixedWindow, Window};
@@ -134,6 +135,12 @@ pub trait Algorithm {
             Ok(()) => self.pack(&state, now).map(Ok),
             Err(refused) => refused.until().map(Err),
         }
+    }
+
+    /// [Takes](Algorithm::try_take_packed) permits in a few steps, which are in line wherever some are taken; `None` leaves it to the longer way. Default: it always does.
+    #[inline]
+    fn try_take_quickly(&self, _word: NonZeroU64, _now: Instant, _n: u32) -> Option<Result<NonZeroU64, Instant>> {
+        None
     }
 
     /// Takes over a state that another configuration has kept until now. What has been taken is not to be had again: a bucket keeps the permits that are there, as far as it can hold so many; a window keeps what was taken in it.

@@ -1,17 +1,18 @@
 use core::num::NonZeroU64;
 use core::time::Duration;
 
+use super::span::Span;
 use super::{Algorithm, Refused};
 use crate::config::ConfigError;
 use crate::platform::SMALL;
 use crate::rate_limiter::Rate;
 use crate::time::{Instant, duration};
-use crate::wide::{Halves, divided, scaled};
+use crate::wide::{Halves, divided, quotient, scaled};
 
 /// A bucket that holds up to `burst` permits, and into which they drip one by one at an even pace.
 ///
 /// It is kept as the generic cell rate algorithm (ITU-T I.371; the *virtual scheduling* form): not the permits are counted, but the time at which the bucket is full again, in whole nanoseconds and a fraction of one whose
-/// denominator is the number of permits. Nothing is rounded, so that it does not drift: of 7 permits per 3 seconds there are exactly 73,584,000 in a year of 365 days.
+/// denominator divides the number of permits. Nothing is rounded, so that it does not drift: of 7 permits per 3 seconds there are exactly 73,584,000 in a year of 365 days.
 ///
 /// It looks only at whole nanoseconds: what drips into a bucket that is full is lost, and a bucket of one is full at the nanosecond at which it is emptied again, so that an even pace is rounded up to whole nanoseconds. A reservation is counted for its exact instant, and told the
 /// nanosecond after.
@@ -44,6 +45,8 @@ pub struct TokenBucket {
     interval: Span,
     /// From empty to full.
     depth: Span,
+    /// How many parts a nanosecond has: so many that the interval is a whole number of them.
+    denominator: u32,
     /// Whether the interval is a whole number of nanoseconds, and everything else makes sense.
     is_whole: bool,
     /// Whether the burst was set, and is not only what comes in one `per`.
@@ -63,14 +66,6 @@ pub struct Bucket {
 
 /// Somebody comes later for his permits than they are there. Who gives back what lies before them does not know whether the bucket is full meanwhile.
 const UNKNOWN: u32 = u32::MAX;
-
-/// Nanoseconds, and a fraction of one: so many parts, of which `permits` are a whole. They are compared in this order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-struct Span {
-    whole: u64,
-    parts: u32,
-}
 
 /// What is longer is never: 146 years, so that sums are exact.
 const LONGEST: u64 = u64::MAX / 4;
@@ -95,26 +90,38 @@ impl TokenBucket {
     )]
     const fn of(rate: Rate, burst: u32, burst_is_set: bool) -> Self {
         let per = if rate.per_nanos() < LONGEST { rate.per_nanos() } else { LONGEST };
-        let permits = rate.permits() as u64;
-        let largest_burst = Self::largest_burst(rate);
+        let (divisor, largest_burst) = (Self::divisor(rate.permits(), per), Self::largest_burst(rate));
         let (interval, depth) = (Span::ZERO, Span::ZERO);
-        let wrong = Self { rate, burst, largest_burst, interval, depth, is_whole: false, burst_is_set };
+        let wrong = Self { rate, burst, largest_burst, interval, depth, denominator: 1, is_whole: false, burst_is_set };
         if wrong.config_error().is_some() {
             return wrong;
         }
         // `burst * per / permits`, of numbers that fit into 64 bits.
-        let Some((interval, parts)) = divided(per, permits) else { return wrong };
-        let Some((carry, rest)) = divided(burst as u64 * parts, permits) else { return wrong };
+        let denominator = quotient(rate.permits() as u64, divisor);
+        let Some((interval, parts)) = divided(quotient(per, divisor), denominator) else { return wrong };
+        let Some((carry, rest)) = divided(burst as u64 * parts, denominator) else { return wrong };
         let depth = interval.saturating_mul(burst as u64).saturating_add(carry);
+        let depth = if depth < LONGEST { depth } else { LONGEST };
         Self {
             rate,
             burst,
             largest_burst,
             interval: Span { whole: interval, parts: parts as u32 },
-            depth: Span { whole: if depth < LONGEST { depth } else { LONGEST }, parts: rest as u32 },
-            is_whole: parts == 0 && rate.per_nanos() < LONGEST,
+            depth: Span { whole: depth, parts: rest as u32 },
+            denominator: denominator as u32,
+            is_whole: denominator == 1 && rate.per_nanos() < LONGEST,
             burst_is_set,
         }
+    }
+
+    /// The greatest common divisor.
+    #[allow(clippy::cast_lossless, reason = "conversions are not const")]
+    const fn divisor(permits: u32, per: u64) -> u64 {
+        let (mut divisor, mut rest) = (per, permits as u64);
+        while let Some((_, next)) = divided(divisor, rest) {
+            (divisor, rest) = (rest, next);
+        }
+        divisor
     }
 
     /// From one permit to the next, rounded down to nanoseconds.
@@ -186,8 +193,8 @@ impl TokenBucket {
     #[inline]
     fn add(&self, a: Span, b: Span) -> Span {
         let (parts, overflows) = a.parts.overflowing_add(b.parts);
-        let carry = overflows || parts >= self.rate.permits();
-        let parts = if carry { parts.wrapping_sub(self.rate.permits()) } else { parts };
+        let carry = overflows || parts >= self.denominator;
+        let parts = if carry { parts.wrapping_sub(self.denominator) } else { parts };
         Span { whole: a.whole.saturating_add(b.whole).saturating_add(u64::from(carry)), parts }
     }
 
@@ -197,7 +204,7 @@ impl TokenBucket {
             return Span::ZERO;
         }
         let borrow = a.parts < b.parts;
-        let parts = if borrow { a.parts.wrapping_add(self.rate.permits()) } else { a.parts };
+        let parts = if borrow { a.parts.wrapping_add(self.denominator) } else { a.parts };
         Span { whole: a.whole.wrapping_sub(b.whole).wrapping_sub(u64::from(borrow)), parts: parts.wrapping_sub(b.parts) }
     }
 
@@ -207,9 +214,13 @@ impl TokenBucket {
         if span < self.interval {
             return 0;
         }
-        let parts = |span: Span| u128::from(span.whole) * u128::from(self.rate.permits()) + u128::from(span.parts);
-        let permits = parts(span).checked_div(parts(self.interval)).unwrap_or(0);
+        let permits = self.parts(span).checked_div(self.parts(self.interval)).unwrap_or(0);
         u32::try_from(permits).unwrap_or(u32::MAX)
+    }
+
+    /// How many parts that is.
+    fn parts(&self, span: Span) -> u128 {
+        u128::from(span.whole) * u128::from(self.denominator) + u128::from(span.parts)
     }
 
     /// How many permits after those that may be used at `at`, which was rounded up, the last one of `last` comes.
@@ -273,12 +284,23 @@ impl TokenBucket {
 }
 
 impl TokenBucket {
-    /// A state that is one number.
+    /// So many parts, unless they are too many to add some up: of a clock's time, 146 years divided by the denominator.
     #[inline]
-    fn number(&self, state: &Bucket) -> Option<NonZeroU64> {
-        let is_number = self.is_whole && state.parts == 0 && state.given_back == 0;
-        NonZeroU64::new(state.whole.get()).filter(|_| is_number)
+    fn number(&self, span: Span) -> Option<u64> {
+        let number = span.whole.checked_mul(u64::from(self.denominator))?.checked_add(u64::from(span.parts));
+        number.filter(|number| *number < u64::MAX / 4 || self.denominator == 1)
     }
+}
+
+/// Takes permits that fill again in `cost`, out of a bucket that does in `depth`: when it is full then, or else when they are there. All is told in one unit.
+#[inline]
+fn taken(full_at: NonZeroU64, now: u64, cost: u64, depth: u64) -> Result<NonZeroU64, u64> {
+    // Of a bucket that is full this lies in the past. It does not depend on the time, which is known last.
+    let at = full_at.saturating_add(cost).get().saturating_sub(depth);
+    if at > now {
+        return Err(at);
+    }
+    Ok(full_at.max(NonZeroU64::new(now).unwrap_or(NonZeroU64::MIN)).saturating_add(cost))
 }
 
 impl Bucket {
@@ -296,19 +318,6 @@ impl Bucket {
     }
 }
 
-impl Span {
-    const ZERO: Self = Self { whole: 0, parts: 0 };
-
-    const fn at(instant: Instant) -> Self {
-        Self { whole: instant.as_nanos(), parts: 0 }
-    }
-
-    /// The first whole nanosecond that is not before it.
-    fn round_up(self) -> Instant {
-        Instant::from_nanos(self.whole.saturating_add(u64::from(self.parts > 0)))
-    }
-}
-
 impl Algorithm for TokenBucket {
     type State = Bucket;
     const START: Bucket = Bucket::new(Span::ZERO, 0);
@@ -316,10 +325,11 @@ impl Algorithm for TokenBucket {
     #[inline]
     fn try_take(&self, state: &mut Bucket, now: Instant, n: u32) -> Result<(), Refused> {
         // A rate without fractions, as most are: the same, in fewer steps. On a small machine they would be more code.
-        let full_at = if SMALL { None } else { self.number(state) };
-        match full_at.and_then(|full_at| self.try_take_packed(full_at, now, n)) {
+        let is_number = !SMALL && self.is_whole && state.parts == 0 && state.given_back == 0;
+        let full_at = NonZeroU64::new(state.whole.get()).filter(|_| is_number);
+        match full_at.and_then(|full_at| self.try_take_quickly(full_at, now, n)) {
             Some(Ok(full_at)) => {
-                *state = self.unpack(full_at);
+                *state = Bucket::new(Span { whole: full_at.get(), parts: 0 }, 0);
                 Ok(())
             }
             Some(Err(at)) => Err(Refused::Until(at)),
@@ -386,13 +396,18 @@ impl Algorithm for TokenBucket {
 
     #[inline]
     fn pack(&self, state: &Bucket, now: Instant) -> Option<NonZeroU64> {
+        let full_at = state.full_at();
         let most = now.as_nanos().saturating_add(self.depth.whole);
-        self.number(state).filter(|full_at| full_at.get() <= most)
+        if full_at.whole > most || state.given_back > 0 || self.rate.per_nanos() >= LONGEST {
+            return None;
+        }
+        self.number(full_at).and_then(NonZeroU64::new)
     }
 
     #[inline]
     fn unpack(&self, word: NonZeroU64) -> Bucket {
-        Bucket { whole: Halves::of(word.get()), ..Self::START }
+        let (whole, parts) = divided(word.get(), u64::from(self.denominator)).unwrap_or((word.get(), 0));
+        Bucket::new(Span { whole, parts: u32::try_from(parts).unwrap_or(0) }, 0)
     }
 
     #[inline]
@@ -400,31 +415,34 @@ impl Algorithm for TokenBucket {
         if n > self.burst {
             return None;
         }
-        let cost = self.interval.whole.saturating_mul(u64::from(n));
-        // Of a bucket that is full this lies in the past. It does not depend on the time, which is known last.
-        let at = full_at.saturating_add(cost).get().saturating_sub(self.depth.whole);
-        if at > now.as_nanos() {
-            return Some(Err(Instant::from_nanos(at)));
+        let [time, interval, depth] = [Span::at(now), self.interval, self.depth].map(|span| self.number(span));
+        let taken = taken(full_at, time?, interval?.saturating_mul(u64::from(n)), depth?);
+        Some(taken.map_err(|at| Instant::from_nanos(at.div_ceil(u64::from(self.denominator.max(1))))))
+    }
+
+    #[inline]
+    fn try_take_quickly(&self, full_at: NonZeroU64, now: Instant, n: u32) -> Option<Result<NonZeroU64, Instant>> {
+        if !self.is_whole || n > self.burst {
+            return None;
         }
-        let now_or_later = full_at.max(NonZeroU64::new(now.as_nanos()).unwrap_or(NonZeroU64::MIN));
-        Some(Ok(now_or_later.saturating_add(cost)))
+        let cost = self.interval.whole.saturating_mul(u64::from(n));
+        Some(taken(full_at, now.as_nanos(), cost, self.depth.whole).map_err(Instant::from_nanos))
     }
 
     /// The number of permits stays what it is, to a fraction of a permit (as in Go's `x/time/rate`).
     fn take_over(&self, state: &mut Bucket, from: &Self, now: Instant) {
-        let (old, new) = (u128::from(from.rate.permits().max(1)), u128::from(self.rate.permits().max(1)));
-        let (old_per, new_per) = (u128::from(from.rate.per_nanos().min(LONGEST)), u128::from(self.rate.per_nanos().min(LONGEST)));
-        let parts = |span: Span| u128::from(span.whole) * old + u128::from(span.parts);
-        let taken = from.sub(state.full_at(), Span::at(now));
-        // Of a permit that costs `old_per` parts, so much has been taken; if the bucket's size changes, what is there stays.
-        let taken =
-            parts(taken).saturating_add(u128::from(self.burst) * old_per).saturating_sub(u128::from(from.burst) * old_per);
-        let whole_permits = taken / old_per.max(1);
-        let rest = taken % old_per.max(1);
+        // What a permit costs, in parts.
+        let (old, new) = (from.parts(from.interval), self.parts(self.interval));
+        let taken = from.parts(from.sub(state.full_at(), Span::at(now)));
+        // If the bucket's size changes, what is there stays.
+        let taken = taken.saturating_add(u128::from(self.burst) * old).saturating_sub(u128::from(from.burst) * old);
+        let whole_permits = taken / old.max(1);
+        let rest = taken % old.max(1);
         // Rounded up: no permit comes sooner for it.
-        let parts = whole_permits.saturating_mul(new_per).saturating_add((rest.saturating_mul(new_per)).div_ceil(old_per.max(1)));
-        let whole = u64::try_from(parts / new).unwrap_or(u64::MAX).min(LONGEST);
-        let taken = Span { whole, parts: u32::try_from(parts % new).unwrap_or(0) };
+        let parts = whole_permits.saturating_mul(new).saturating_add((rest.saturating_mul(new)).div_ceil(old.max(1)));
+        let denominator = u128::from(self.denominator.max(1));
+        let whole = u64::try_from(parts / denominator).unwrap_or(u64::MAX).min(LONGEST);
+        let taken = Span { whole, parts: u32::try_from(parts % denominator).unwrap_or(0) };
         *state = Bucket::new(self.add(Span::at(now), taken), state.given_back);
     }
 
