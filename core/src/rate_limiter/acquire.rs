@@ -155,6 +155,9 @@ impl<B: Deref<Target: Lines>, K> Acquire<B, K> {
     }
 
     /// Gives up its place in the queue. Whoever is first then goes on, before anybody learns of it.
+    // Apart, so that there is little to do where one is dropped that need not wait.
+    #[cold]
+    #[inline(never)]
     fn leave(self: Pin<&mut Self>) {
         let this = self.project();
         if let (Some(lines), Some(place)) = (&*this.lines, this.place.take()) {
