@@ -246,8 +246,16 @@ where
     /// Takes the permits, if they are there and nobody waits. Says as of when.
     #[inline]
     fn take(&self, lines: &B::Target, now: Instant) -> Result<(SpotOf<B>, Option<Instant>), RateLimitError> {
+        match self.key.try_take(lines, now, self.permits) {
+            Some((spot, taken)) => Ok((spot, Some(taken))),
+            None => self.take_slowly(lines, now),
+        }
+    }
+
+    #[inline(never)]
+    fn take_slowly(&self, lines: &B::Target, now: Instant) -> Result<(SpotOf<B>, Option<Instant>), RateLimitError> {
         let permits = self.permits;
-        match self.key.try_take(lines, now, permits) {
+        match self.key.try_take_packed(lines, now, permits) {
             Some((spot, taken)) => Ok((spot, Some(taken))),
             None => self.key.find(lines, now, |desk| desk.takes(permits)),
         }

@@ -397,11 +397,14 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> Find<RateL
         Ok(((), lines.serve(read, act)))
     }
 
-    #[inline]
+    #[allow(clippy::inline_always, reason = "a call of it costs as much as it does")]
+    #[inline(always)]
     fn try_take(&self, lines: &RateLimiter<P, A, S, O>, read: Instant, permits: u32) -> Option<((), Instant)> {
-        let (outside, rule) = (&lines.outside, &lines.algorithm);
-        let taken = outside.try_take(rule, read, permits).or_else(|| outside.try_take_packed(rule, read, permits));
-        taken?.ok().map(|()| ((), read))
+        lines.outside.try_take(&lines.algorithm, read, permits)?.ok().map(|()| ((), read))
+    }
+
+    fn try_take_packed(&self, lines: &RateLimiter<P, A, S, O>, read: Instant, permits: u32) -> Option<((), Instant)> {
+        lines.outside.try_take_packed(&lines.algorithm, read, permits)?.ok().map(|()| ((), read))
     }
 }
 

@@ -60,9 +60,16 @@ pub trait Find<L: Lines> {
         act: impl FnOnce(&mut Desk<'_, L::Algorithm, L::Storage>) -> R,
     ) -> Result<(L::Spot, R), RateLimitError>;
 
-    /// Takes permits without the lock, if they are there and that can be done. Says as of when.
+    /// Takes permits without the lock, if they are there and that takes but few steps. Says as of when.
     #[doc(hidden)]
+    #[inline]
     fn try_take(&self, _lines: &L, _read: Instant, _permits: u32) -> Option<(L::Spot, Instant)> {
+        None
+    }
+
+    /// As [`try_take`](Self::try_take), however many steps it takes.
+    #[doc(hidden)]
+    fn try_take_packed(&self, _lines: &L, _read: Instant, _permits: u32) -> Option<(L::Spot, Instant)> {
         None
     }
 }
