@@ -2,12 +2,12 @@
 
 use core::borrow::Borrow;
 use core::hash::Hash;
-use core::mem::needs_drop;
+use core::mem::{needs_drop, replace};
 use core::task::Waker;
 use core::time::Duration;
 
 use super::event::{Event, Removal};
-use super::serve::{Entered, Serve, ServeBy};
+use super::serve::{Entered, EnteredOf, Looked, LookedOf, Serve, ServeBy};
 use super::settings::Cache;
 use super::shard::{Gone, Look, New, Reading, Shard};
 use super::store::Displaced;
@@ -16,7 +16,7 @@ use crate::observe::SharedObserver;
 use crate::platform::Platform;
 use crate::single_flight::FlightError;
 use crate::storage::Storage;
-use crate::sync::flights::{Boarded, Flights, Role, Stands, Ticket};
+use crate::sync::flights::{Boarded, Flights, Ticket};
 use crate::time::{Clock, Instant, nanos};
 
 impl<P, K, V, E, S, H, F, const SHARDS: usize, O> Cache<P, K, V, E, S, H, F, SHARDS, O>
@@ -124,38 +124,53 @@ where
     O: for<'e> SharedObserver<Event<'e, K, V>>,
     Q: Hash + Eq + ToKey<K> + ?Sized,
 {
+    // Out of line, and by itself: what it returns fits in registers where a value does, and few are pushed for it.
     #[inline(never)]
-    fn enter(
-        &self,
-        key: &Q,
-        waker: &Waker,
-        reading: Reading,
-        role: &mut Role<'_, Self>,
-    ) -> Result<Entered<Result<V, E>>, FlightError> {
+    fn hit(&self, key: &Q, reading: Reading, looked: &mut Option<LookedOf<Self>>) -> Option<Result<V, E>> {
         // The clock first: its reading waits for all before it, and lets nothing behind it begin.
-        let (read, hash, rules) = (self.read(), Self::hash(key), &self.settings.rules);
+        let (at, hash, rules) = (self.read(), Self::hash(key), &self.settings.rules);
         // A key that owns nothing costs nothing: it is there if this caller is to fetch, and the lock is taken once.
-        let mut new = if needs_drop::<K>() { None } else { Some(key.to_key()) };
-        let looked = self.with_shard(hash, |shard| {
-            let now = self.now(shard, read);
+        let new = if needs_drop::<K>() { None } else { Some(key.to_key()) };
+        let unfresh = &mut *looked;
+        let found = self.with_shard(hash, move |shard| {
+            let now = self.now(shard, at);
             match shard.hit(rules, hash, |known| known.borrow() == key, now) {
-                Ok(outcome) => Look::Served { outcome, is_stale: false, is_due: false },
-                Err(known) => self.look(shard, hash, known, key, &mut new, now, reading, role),
+                Ok(outcome) => Some(outcome),
+                Err(known) => {
+                    let (mut new, looked) = (new, unfresh.insert(Looked::new(hash, at)));
+                    self.look(shard, known, key, &mut new, now, reading, looked);
+                    None
+                }
             }
         });
+        match found {
+            Some(Some(outcome)) => {
+                self.observer.observe(&Event::Hit);
+                Some(outcome)
+            }
+            Some(None) => None,
+            None => {
+                *looked = Some(Looked::new(hash, at));
+                None
+            }
+        }
+    }
+
+    #[cfg_attr(target_pointer_width = "64", inline(never))]
+    fn enter(&self, looked: &mut LookedOf<Self>, key: &Q, waker: &Waker) -> Result<EnteredOf<Self>, FlightError> {
+        let Looked { ref mut look, hash, at, .. } = *looked;
         let instead = |error| {
-            let value = self.answer_for(key, hash, read, error)?;
+            let value = self.answer_for(key, hash, at, error)?;
             Ok(Entered::Served(Ok(value)))
         };
-        match looked {
-            Some(Look::Leads) => Ok(Entered::Leads(read)),
-            Some(Look::Served { outcome, is_stale, is_due }) => {
+        match replace(look, Look::Full) {
+            Look::Served { outcome, is_stale, is_due } => {
                 self.observer.observe(&if is_stale { Event::Stale } else { Event::Hit });
                 Ok(if is_due { Entered::Due { outcome, hash } } else { Entered::Served(outcome) })
             }
-            Some(Look::Fetched) => self.join(key, hash, read, waker, true, role).or_else(instead),
-            Some(Look::Absent) => self.join(key, hash, read, waker, false, role).or_else(instead),
-            Some(Look::Full) | None => instead(FlightError::Full { capacity: self.fetches() }),
+            Look::Fetched => self.join(key, hash, at, waker, true).or_else(instead),
+            Look::Absent => self.join(key, hash, at, waker, false).or_else(instead),
+            Look::Full => instead(FlightError::Full { capacity: self.fetches() }),
         }
     }
 
@@ -217,25 +232,22 @@ where
     fn look<Q>(
         &self,
         shard: &mut Shard<K, V, E, S, F>,
-        hash: u64,
         known: Option<S::Link>,
         key: &Q,
         new: &mut Option<K>,
         now: Instant,
         reading: Reading,
-        role: &mut Role<'_, Self>,
-    ) -> Look<V, E>
-    where
+        looked: &mut LookedOf<Self>,
+    ) where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let look = shard.look(&self.settings.rules, hash, known, |known| known.borrow() == key, now, reading);
-        if !matches!(look, Look::Absent) || new.is_none() || self.checked().is_err() {
-            return look;
+        let look = shard.look(&self.settings.rules, looked.hash, known, |known| known.borrow() == key, now, reading);
+        if matches!(look, Look::Absent) && new.is_some() && self.checked().is_ok() {
+            looked.ticket = shard.lead(looked.hash, new, self.flight_limits());
+        } else {
+            looked.look = look;
         }
-        let Some(ticket) = shard.lead(hash, new, self.flight_limits()) else { return Look::Full };
-        role.take(hash, Stands::Leads(ticket));
-        Look::Leads
     }
 
     /// Joins who fetches a key, or fetches it.
@@ -248,8 +260,7 @@ where
         read: Instant,
         waker: &Waker,
         mut is_fetched: bool,
-        role: &mut Role<'_, Self>,
-    ) -> Result<Entered<Result<V, E>>, FlightError>
+    ) -> Result<EnteredOf<Self>, FlightError>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ToKey<K> + ?Sized,
@@ -267,29 +278,28 @@ where
                 });
                 let (boarded, _forgotten) = boarded.ok_or(full)?;
                 match boarded {
-                    Boarded::Follows(place) => {
-                        role.take(hash, Stands::Follows(place));
-                        return Ok(Entered::Follows);
-                    }
+                    Boarded::Follows(place) => return Ok(Entered::Follows(place)),
                     Boarded::QueueFull(waiting) => return Err(FlightError::QueueFull { waiting }),
                     // It has arrived just now, or is taken over. Without a key, none is begun.
                     Boarded::Unlisted | Boarded::Leads(_) | Boarded::Full => {}
                 }
             }
             // What was not there a moment ago may be there now.
-            let mut new = Some(key.to_key());
-            let looked = self.with_shard(hash, |shard| {
+            let (mut new, mut looked) = (Some(key.to_key()), Looked::new(hash, read));
+            self.with_shard(hash, |shard| {
                 let (now, known) = (self.now(shard, read), shard.find(hash, |known| known.borrow() == key));
-                self.look(shard, hash, known, key, &mut new, now, Reading::Again, role)
+                self.look(shard, known, key, &mut new, now, Reading::Again, &mut looked);
             });
-            match looked {
-                Some(Look::Leads) => return Ok(Entered::Leads(read)),
-                Some(Look::Served { outcome, .. }) => {
+            if let Some(ticket) = looked.ticket {
+                return Ok(Entered::Leads(ticket));
+            }
+            match looked.look {
+                Look::Served { outcome, .. } => {
                     self.tell_of_miss(false);
                     return Ok(Entered::Served(outcome));
                 }
-                Some(Look::Fetched) => is_fetched = true,
-                Some(Look::Absent | Look::Full) | None => return Err(full),
+                Look::Fetched => is_fetched = true,
+                Look::Absent | Look::Full => return Err(full),
             }
         }
     }

@@ -5,75 +5,103 @@ use core::task::{Context, Poll, Waker, ready};
 
 use pin_project_lite::pin_project;
 
-use super::serve::{Arrival, Entered, Fetcher, Serve, ServeBy};
-use super::shard::Reading;
+use super::serve::{Arrival, Entered, EnteredOf, Fetcher, LinkOf, LookedOf, Serve, ServeBy};
 use crate::panicking::clear_at_panic;
 use crate::single_flight::{FlightError, Outcome};
-use crate::storage::Storage;
 use crate::sync::flights::{Aborts, Flights, News, Role, Stands, Ticket};
 use crate::time::Instant;
 
 pin_project! {
     /// A fetch under way, by whoever leads it.
-    pub(crate) struct Fetching<'c, C: Flights, Fut> {
-        #[pin]
-        running: Option<Fut>,
-        began: Instant,
-        // If it is asked for at the end.
-        key: Option<C::Key>,
-        // The last to be dropped: whoever is woken by that finds what this held free.
-        role: Role<'c, C>,
+    // Of one that has not had to wait, there is as little as can be: most never do.
+    #[project = FetchingProjection]
+    pub(crate) enum Fetching<'c, C: Flights, Fut> {
+        /// No part of any.
+        Outside { cache: &'c C },
+        /// Leads one, or follows, or did so.
+        Flies {
+            #[pin]
+            running: Option<Fut>,
+            began: Instant,
+            // If it is asked for at the end.
+            key: Option<C::Key>,
+            // The last to be dropped: whoever is woken by that finds what this held free.
+            role: Role<'c, C>,
+        },
     }
 }
 
 impl<'c, C: Flights, Fut> Fetching<'c, C, Fut> {
     pub(crate) const fn new(cache: &'c C) -> Self {
-        Self { running: None, began: Instant::ORIGIN, key: None, role: Role::new(cache) }
+        Self::Outside { cache }
     }
 
     /// One that leads already.
-    pub(crate) fn leading(cache: &'c C, hash: u64, ticket: Ticket<<C::Storage as Storage>::Link>, key: Option<C::Key>) -> Self {
-        let mut role = Role::new(cache);
-        role.take(hash, Stands::Leads(ticket));
-        Self { running: None, began: Instant::ORIGIN, key, role }
+    pub(crate) fn leading(cache: &'c C, hash: u64, ticket: Ticket<LinkOf<C>>, key: Option<C::Key>) -> Self {
+        Self::flying(cache, hash, Stands::Leads(ticket), key)
     }
 
+    fn flying(cache: &'c C, hash: u64, stands: Stands<LinkOf<C>>, key: Option<C::Key>) -> Self {
+        let mut role = Role::new(cache);
+        role.take(hash, stands);
+        Self::Flies { running: None, began: Instant::ORIGIN, key, role }
+    }
+
+    #[inline]
     pub(crate) const fn cache(&self) -> &'c C {
-        self.role.flights()
+        match self {
+            Self::Outside { cache } => cache,
+            Self::Flies { role, .. } => role.flights(),
+        }
     }
 
     pub(crate) const fn stage(&self) -> &'static str {
-        self.role.stage()
+        match self {
+            Self::Outside { .. } => "outside",
+            Self::Flies { role, .. } => role.stage(),
+        }
     }
 }
 
 impl<C: Serve, Fut> Fetching<'_, C, Fut> {
-    pub(crate) fn follows(&self) -> bool {
-        self.role.follows()
+    pub(crate) const fn follows(&self) -> bool {
+        matches!(self, Self::Flies { role, .. } if role.follows())
     }
 
-    pub(crate) fn is_outside(&self) -> bool {
-        matches!(self.role.stands(), Stands::Outside)
+    #[inline]
+    pub(crate) const fn is_outside(&self) -> bool {
+        match self {
+            Self::Outside { .. } => true,
+            Self::Flies { role, .. } => matches!(role.stands(), Stands::Outside),
+        }
     }
 
-    /// Reads: what is served at once; or this one fetches, or follows who does.
+    /// What is served at once, by what a look has come to; or this one fetches, or follows who does.
     #[inline]
     pub(crate) fn enter<Q: ?Sized>(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
+        looked: &mut LookedOf<C>,
         key: &Q,
         waker: &Waker,
-        reading: Reading,
-    ) -> Result<Entered<C::Outcome>, FlightError>
+    ) -> Result<EnteredOf<C>, FlightError>
     where
         C: ServeBy<Q>,
     {
-        let role = self.project().role;
-        let cache = role.flights();
-        let entered = cache.enter(key, waker, reading, role)?;
-        if let Entered::Leads(_) | Entered::Follows = entered {
+        let (cache, hash) = (self.cache(), looked.hash);
+        let entered = match looked.ticket {
+            Some(ticket) => Entered::Leads(ticket),
+            None => cache.enter(looked, key, waker)?,
+        };
+        let stands = match &entered {
+            Entered::Leads(ticket) => Stands::Leads(*ticket),
+            Entered::Follows(place) => Stands::Follows(*place),
+            Entered::Served(_) | Entered::Due { .. } => return Ok(entered),
+        };
+        self.set(Self::flying(cache, hash, stands, None));
+        if let FetchingProjection::Flies { role, .. } = self.project() {
             // Where the observer panics, the next one leads.
             let aborts = Aborts(Some(role));
-            cache.tell_of_miss(matches!(entered, Entered::Leads(_)));
+            cache.tell_of_miss(matches!(stands, Stands::Leads(_)));
             forget(aborts);
         }
         Ok(entered)
@@ -81,19 +109,20 @@ impl<C: Serve, Fut> Fetching<'_, C, Fut> {
 
     /// Is polled for the first time: from now on, others wait for it.
     pub(crate) fn begin(self: Pin<&mut Self>) {
-        let role = self.project().role;
-        if let Stands::Leads(ticket) = role.stands() {
+        if let FetchingProjection::Flies { role, .. } = self.project()
+            && let Stands::Leads(ticket) = role.stands()
+        {
             role.flights().with_table(role.hash(), |table| table.set_begun(ticket, true));
         }
     }
 
     /// Leaves, as when it is dropped. What has landed for it by then.
     fn give_up(self: Pin<&mut Self>) -> Option<C::Outcome> {
-        let mut this = self.project();
+        let FetchingProjection::Flies { mut running, key, role, .. } = self.project() else { return None };
         // Whatever of the caller's code panics as it is dropped, the next one leads.
-        let leaves = Aborts(Some(this.role));
-        *this.key = None;
-        this.running.set(None);
+        let leaves = Aborts(Some(role));
+        *key = None;
+        running.set(None);
         leaves.give_up()
     }
 
@@ -115,7 +144,7 @@ impl<C: Serve, Fut> Fetching<'_, C, Fut> {
 
     /// Waits for the fetch of another one, if it follows. What that brought; or nothing, if this one leads.
     pub(crate) fn poll_news(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<C::Outcome>> {
-        let role = self.project().role;
+        let FetchingProjection::Flies { role, .. } = self.project() else { return Poll::Ready(None) };
         match role.stands() {
             Stands::Follows(place) => role.poll_news(place, cx).map(|news| match news {
                 News::Landed(outcome) => Some(outcome),
@@ -130,7 +159,8 @@ impl<C: Serve, Fut> Fetching<'_, C, Fut> {
     where
         C: ServeBy<Q>,
     {
-        let at_hand = || self.role.flights().at_hand(self.role.hash(), key);
+        let Self::Flies { role, .. } = self else { return outcome };
+        let at_hand = || role.flights().at_hand(role.hash(), key);
         outcome.or_else(|error| at_hand().ok_or(error))
     }
 
@@ -151,21 +181,23 @@ impl<C: Serve, Fut> Fetching<'_, C, Fut> {
             self,
             |fetching| drop(fetching.give_up()),
             |fetching| {
-                let mut this = fetching.project();
-                let Stands::Leads(ticket) = this.role.stands() else { return Poll::Pending };
-                let cache = this.role.flights();
+                let FetchingProjection::Flies { mut running, began, key, role } = fetching.project() else {
+                    return Poll::Pending;
+                };
+                let Stands::Leads(ticket) = role.stands() else { return Poll::Pending };
+                let cache = role.flights();
                 if let Some(operation) = operation.take() {
-                    if cache.asks_for_keys() && this.key.is_none() {
-                        *this.key = to_key(cache);
+                    if cache.asks_for_keys() && key.is_none() {
+                        *key = to_key(cache);
                     }
-                    *this.began = cache.begin();
-                    this.running.set(Some(operation()));
+                    *began = cache.begin();
+                    running.set(Some(operation()));
                 }
-                let Some(running) = this.running.as_mut().as_pin_mut() else { return Poll::Pending };
-                let ended = ready!(running.poll(cx));
-                this.running.set(None);
-                let (key, outcome) = (this.key.take(), X::of(ended));
-                Poll::Ready(cache.arrive(this.role, ticket, fetcher, *this.began, key, outcome))
+                let Some(runs) = running.as_mut().as_pin_mut() else { return Poll::Pending };
+                let ended = ready!(runs.poll(cx));
+                running.set(None);
+                let (key, outcome) = (key.take(), X::of(ended));
+                Poll::Ready(cache.arrive(role, ticket, fetcher, *began, key, outcome))
             },
         )
     }

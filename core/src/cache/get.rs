@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 
 use super::event::Event;
 use super::fetching::Fetching;
-use super::serve::{Entered, Fetcher, Serve, ServeBy};
+use super::serve::{Entered, Fetcher, LookedOf, Serve, ServeBy};
 use super::settings::Cache;
 use super::shard::Reading;
 use crate::alarm::Alarm;
@@ -197,19 +197,44 @@ where
     Fut: Future,
     X: Outcome<Fut::Output, C::Value, C::Error>,
 {
-    /// Fetches, or waits for another one's fetch.
+    /// Goes on from a look; or, without one, from where it is: fetches, or waits for another one's fetch.
     // Kept out of line, so that the way of who finds a value is short.
-    #[inline(never)]
-    fn poll_flight(self: Pin<&mut Self>, looked: Option<Instant>, cx: &mut Context<'_>) -> Poll<C::Outcome> {
-        let mut this = self.project();
+    #[cfg_attr(target_pointer_width = "64", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "64"), inline)]
+    fn poll_on(
+        self: Pin<&mut Self>,
+        looked: Option<&mut LookedOf<C>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<C::Outcome, FlightError>> {
+        let (mut this, mut looked_at) = (self.project(), None);
+        if let Some(looked) = looked {
+            let at = looked.at;
+            match this.fetching.as_mut().enter(looked, *this.key, cx.waker()) {
+                Ok(Entered::Served(outcome)) => {
+                    *this.operation = None;
+                    return Poll::Ready(Ok(outcome));
+                }
+                Ok(Entered::Due { outcome, hash }) => {
+                    *this.operation = None;
+                    this.fetching.cache().queue(hash, *this.key);
+                    return Poll::Ready(Ok(outcome));
+                }
+                Ok(Entered::Leads(_)) => looked_at = Some(at),
+                Ok(Entered::Follows(_)) => {}
+                Err(error) => {
+                    *this.operation = None;
+                    return Poll::Ready(Err(error));
+                }
+            }
+        }
         if let Some(outcome) = ready!(this.fetching.as_mut().poll_news(cx)) {
             (*this.operation, *this.is_shared) = (None, true);
-            return Poll::Ready(this.fetching.ended(*this.key, outcome));
+            return Poll::Ready(Ok(this.fetching.ended(*this.key, outcome)));
         }
-        let (key, fetching, fetcher) = (*this.key, this.fetching.as_mut(), Fetcher::Caller { looked });
+        let (key, fetching, fetcher) = (*this.key, this.fetching.as_mut(), Fetcher::Caller { looked: looked_at });
         let arrival = ready!(fetching.poll_fetch::<_, X>(this.operation, fetcher, |cache| Some(cache.to_key(key)), cx));
         *this.is_shared = arrival.is_shared;
-        Poll::Ready(this.fetching.ended(key, arrival.into_outcome()))
+        Poll::Ready(Ok(this.fetching.ended(key, arrival.into_outcome())))
     }
 }
 
@@ -225,30 +250,18 @@ where
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (mut this, mut looked) = (self.as_mut().project(), None);
-        if this.fetching.is_outside() {
-            if this.operation.is_none() {
-                return Poll::Pending;
-            }
-            match this.fetching.as_mut().enter(*this.key, cx.waker(), Reading::Queues) {
-                Ok(Entered::Served(outcome)) => {
-                    *this.operation = None;
-                    return Poll::Ready(outcome.map_err(FlightError::Failed));
-                }
-                Ok(Entered::Due { outcome, hash }) => {
-                    *this.operation = None;
-                    this.fetching.cache().queue(hash, *this.key);
-                    return Poll::Ready(outcome.map_err(FlightError::Failed));
-                }
-                Ok(Entered::Leads(at)) => looked = Some(at),
-                Ok(Entered::Follows) => {}
-                Err(error) => {
-                    *this.operation = None;
-                    return Poll::Ready(Err(error.of_operation()));
-                }
-            }
+        let (this, mut looked) = (self.as_mut().project(), None);
+        if this.fetching.is_outside()
+            && this.operation.is_some()
+            && let Some(outcome) = this.fetching.cache().hit(*this.key, Reading::Queues, &mut looked)
+        {
+            *this.operation = None;
+            return Poll::Ready(outcome.map_err(FlightError::Failed));
         }
-        self.poll_flight(looked, cx).map_err(FlightError::Failed)
+        self.poll_on(looked.as_mut(), cx).map(|on| match on {
+            Ok(outcome) => outcome.map_err(FlightError::Failed),
+            Err(error) => Err(error.of_operation()),
+        })
     }
 }
 

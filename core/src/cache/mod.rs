@@ -74,7 +74,7 @@ pub use self::get::Get;
 pub use self::iter::Iter;
 pub use self::refresh::{GetWithRefresh, Read, Refresh};
 pub use self::refresher::Refresher;
-pub(crate) use self::serve::{Entered, Fetcher};
+pub(crate) use self::serve::{Entered, Fetcher, LookedOf};
 pub use self::serve::{Serve, ServeBy};
 pub use self::settings::Cache;
 pub(crate) use self::shard::Reading;

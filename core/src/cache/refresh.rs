@@ -171,14 +171,21 @@ where
     type Output = Result<Read<'c, C, O, Fut, X>, FlightError<C::Error>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (mut this, mut looked) = (self.project(), None);
+        let (mut this, mut looked_at) = (self.project(), None);
         let alone = |value| Read { value, refresh: None };
         if this.fetching.is_outside() {
             if this.operation.is_none() {
                 return Poll::Pending;
             }
             let cache = this.fetching.cache();
-            match this.fetching.as_mut().enter(*this.key, cx.waker(), Reading::Fetches) {
+            let mut looked = None;
+            if let Some(outcome) = cache.hit(*this.key, Reading::Fetches, &mut looked) {
+                *this.operation = None;
+                return Poll::Ready(outcome.map(alone).map_err(FlightError::Failed));
+            }
+            let Some(looked) = &mut looked else { return Poll::Pending };
+            let at = looked.at;
+            match this.fetching.as_mut().enter(looked, *this.key, cx.waker()) {
                 Ok(Entered::Served(outcome)) => {
                     *this.operation = None;
                     return Poll::Ready(outcome.map(alone).map_err(FlightError::Failed));
@@ -195,8 +202,8 @@ where
                     });
                     return Poll::Ready(outcome.map(|value| Read { value, refresh }).map_err(FlightError::Failed));
                 }
-                Ok(Entered::Leads(at)) => looked = Some(at),
-                Ok(Entered::Follows) => {}
+                Ok(Entered::Leads(_)) => looked_at = Some(at),
+                Ok(Entered::Follows(_)) => {}
                 Err(error) => {
                     *this.operation = None;
                     return Poll::Ready(Err(error.of_operation()));
@@ -207,7 +214,7 @@ where
             *this.operation = None;
             return Poll::Ready(this.fetching.ended(*this.key, outcome).map(alone).map_err(FlightError::Failed));
         }
-        let (key, fetching, fetcher) = (*this.key, this.fetching.as_mut(), Fetcher::Caller { looked });
+        let (key, fetching, fetcher) = (*this.key, this.fetching.as_mut(), Fetcher::Caller { looked: looked_at });
         let arrival = ready!(fetching.poll_fetch::<_, X>(this.operation, fetcher, |cache| Some(cache.to_key(key)), cx));
         Poll::Ready(this.fetching.ended(key, arrival.into_outcome()).map(alone).map_err(FlightError::Failed))
     }

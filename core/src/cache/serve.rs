@@ -2,10 +2,10 @@
 
 use core::task::Waker;
 
-use super::shard::Reading;
+use super::shard::{Look, Reading};
 use crate::single_flight::FlightError;
 use crate::storage::Storage;
-use crate::sync::flights::{Flights, Role, Ticket};
+use crate::sync::flights::{Flights, Place, Role, Ticket};
 use crate::sync::wait_list::Key;
 use crate::time::Instant;
 
@@ -58,15 +58,13 @@ pub trait Serve: Flights<Outcome = Result<Self::Value, Self::Error>> {
 
 /// A cache that is asked by `Q`.
 pub trait ServeBy<Q: ?Sized>: Serve {
-    /// What is served at once; or its caller has another role from now on: it fetches, or has what another one does.
+    /// What is plainly fresh; or else what a look has come to, to [enter](Self::enter) with.
     #[doc(hidden)]
-    fn enter(
-        &self,
-        key: &Q,
-        waker: &Waker,
-        reading: Reading,
-        role: &mut Role<'_, Self>,
-    ) -> Result<Entered<Self::Outcome>, FlightError>;
+    fn hit(&self, key: &Q, reading: Reading, looked: &mut Option<LookedOf<Self>>) -> Option<Self::Outcome>;
+
+    /// Goes on from a look by which it does not fetch yet: what is served at once; or its caller has another role from now on: it fetches, or has what another one does.
+    #[doc(hidden)]
+    fn enter(&self, looked: &mut LookedOf<Self>, key: &Q, waker: &Waker) -> Result<EnteredOf<Self>, FlightError>;
 
     /// Leads the fetch of what is due, if nobody does; and whether that begins at once, or is handed out.
     #[doc(hidden)]
@@ -89,6 +87,8 @@ pub trait ServeBy<Q: ?Sized>: Serve {
 }
 
 pub(super) type LinkOf<F> = <<F as Flights>::Storage as Storage>::Link;
+pub(crate) type LookedOf<F> = Looked<<F as Flights>::Outcome, LinkOf<F>>;
+pub(super) type EnteredOf<F> = Entered<<F as Flights>::Outcome, LinkOf<F>>;
 pub(super) type WaitKey<F> = Key<LinkOf<F>>;
 
 /// A key off the queue, and its slot: put back if it panics as it is looked at.
@@ -119,17 +119,35 @@ impl<C: Serve + ?Sized> Drop for Taken<'_, C> {
     }
 }
 
+/// What a look at a key has come to, where it is not plainly fresh.
+// Lent, and not moved: who copies it by larger pieces than it has been written by waits until those are in the cache.
+pub struct Looked<T, L> {
+    pub(super) look: Look<T>,
+    /// Nobody fetched it: now this caller does.
+    pub(super) ticket: Option<Ticket<L>>,
+    pub(super) hash: u64,
+    /// What the clock said.
+    pub(crate) at: Instant,
+}
+
+impl<T, L> Looked<T, L> {
+    /// Until it has looked, there is no room for it.
+    pub(super) const fn new(hash: u64, at: Instant) -> Self {
+        Self { look: Look::Full, ticket: None, hash, at }
+    }
+}
+
 /// What becomes of a read.
 // What it is stands in a word of its own: a byte, beside which others were left as they are, would be slow to move.
-pub enum Entered<T> {
+pub enum Entered<T, L> {
     /// It is answered at once.
     Served(T),
     /// As that, and its caller is to see to it that it is fetched anew.
     Due { outcome: T, hash: u64 },
-    /// Its caller fetches, and looked at the clock at that time.
-    Leads(Instant),
+    /// Its caller fetches.
+    Leads(Ticket<L>),
     /// Its caller has what another one fetches.
-    Follows,
+    Follows(Place<L>),
 }
 
 /// Who fetches.

@@ -5,11 +5,10 @@ use core::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use crate::cache::{Entered, Fetcher, Fetching, Reading, Serve, ServeBy};
+use crate::cache::{Entered, Fetcher, Fetching, LookedOf, Reading, Serve, ServeBy};
 use crate::deadline::Deadline;
 use crate::single_flight::{AsIs, FlightError, Late, Timed, WithDeadline};
 use crate::sync::flights::Flights;
-use crate::time::Instant;
 
 pin_project! {
     /// A value that is kept, or is being found; made by [`Memoize::call`](super::Memoize::call).
@@ -54,21 +53,41 @@ where
     Q: ?Sized,
     Fut: Future<Output = Result<C::Value, C::Error>>,
 {
-    /// Calls the function, or waits for another one's call.
+    /// Goes on from a look; or, without one, from where it is: calls the function, or waits for another one's call.
     // Kept out of line, so that the way of who finds a value is short.
-    #[inline(never)]
-    fn poll_flight(self: Pin<&mut Self>, looked: Option<Instant>, cx: &mut Context<'_>) -> Poll<C::Outcome> {
-        let mut this = self.project();
+    #[cfg_attr(target_pointer_width = "64", inline(never))]
+    #[cfg_attr(not(target_pointer_width = "64"), inline)]
+    fn poll_on(
+        self: Pin<&mut Self>,
+        looked: Option<&mut LookedOf<C>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<C::Outcome, FlightError>> {
+        let (mut this, mut looked_at) = (self.project(), None);
+        if let Some(looked) = looked {
+            let at = looked.at;
+            match this.fetching.as_mut().enter(looked, *this.key, cx.waker()) {
+                Ok(Entered::Leads(_)) => looked_at = Some(at),
+                Ok(Entered::Follows(_)) => {}
+                Ok(Entered::Served(outcome) | Entered::Due { outcome, .. }) => {
+                    *this.may_start = false;
+                    return Poll::Ready(Ok(outcome));
+                }
+                Err(error) => {
+                    *this.may_start = false;
+                    return Poll::Ready(Err(error));
+                }
+            }
+        }
         if let Some(outcome) = ready!(this.fetching.as_mut().poll_news(cx)) {
             *this.may_start = false;
-            return Poll::Ready(this.fetching.ended(*this.key, outcome));
+            return Poll::Ready(Ok(this.fetching.ended(*this.key, outcome)));
         }
         let (function, key, cache) = (*this.function, *this.key, this.fetching.cache());
         let mut operation = this.may_start.then_some(|| function(cache.to_key(key)));
         *this.may_start = false;
-        let (fetching, fetcher) = (this.fetching.as_mut(), Fetcher::Caller { looked });
+        let (fetching, fetcher) = (this.fetching.as_mut(), Fetcher::Caller { looked: looked_at });
         let arrival = ready!(fetching.poll_fetch::<_, AsIs>(&mut operation, fetcher, |cache| Some(cache.to_key(key)), cx));
-        Poll::Ready(this.fetching.ended(key, arrival.into_outcome()))
+        Poll::Ready(Ok(this.fetching.ended(key, arrival.into_outcome())))
     }
 }
 
@@ -83,25 +102,18 @@ where
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (mut this, mut looked) = (self.as_mut().project(), None);
-        if this.fetching.is_outside() {
-            if !*this.may_start {
-                return Poll::Pending;
-            }
-            match this.fetching.as_mut().enter(*this.key, cx.waker(), Reading::Queues) {
-                Ok(Entered::Leads(at)) => looked = Some(at),
-                Ok(Entered::Follows) => {}
-                Ok(Entered::Served(outcome) | Entered::Due { outcome, .. }) => {
-                    *this.may_start = false;
-                    return Poll::Ready(outcome.map_err(FlightError::Failed));
-                }
-                Err(error) => {
-                    *this.may_start = false;
-                    return Poll::Ready(Err(error.of_operation()));
-                }
-            }
+        let (this, mut looked) = (self.as_mut().project(), None);
+        if this.fetching.is_outside()
+            && *this.may_start
+            && let Some(outcome) = this.fetching.cache().hit(*this.key, Reading::Queues, &mut looked)
+        {
+            *this.may_start = false;
+            return Poll::Ready(outcome.map_err(FlightError::Failed));
         }
-        self.poll_flight(looked, cx).map_err(FlightError::Failed)
+        self.poll_on(looked.as_mut(), cx).map(|on| match on {
+            Ok(outcome) => outcome.map_err(FlightError::Failed),
+            Err(error) => Err(error.of_operation()),
+        })
     }
 }
 

@@ -37,9 +37,9 @@ struct Counts {
 }
 
 /// What a read finds.
-pub(super) enum Look<V, E> {
+pub(in crate::cache) enum Look<T> {
     Served {
-        outcome: Result<V, E>,
+        outcome: T,
         is_stale: bool,
         /// Whether the caller is to see to it that it is fetched anew.
         is_due: bool,
@@ -48,8 +48,6 @@ pub(super) enum Look<V, E> {
     Fetched,
     /// Nobody does.
     Absent,
-    /// Nobody did: now this caller does.
-    Leads,
     /// There is no room for another fetch.
     Full,
 }
@@ -170,7 +168,7 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         is_it: impl FnMut(&K) -> bool,
         now: Instant,
         reading: Reading,
-    ) -> Look<V, E>
+    ) -> Look<Result<V, E>>
     where
         V: Clone,
         E: Clone,

@@ -58,7 +58,7 @@ pub struct Ticket<L> {
 
 /// Where a follower waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place<L> {
+pub struct Place<L> {
     flight: L,
     key: Key<L>,
 }
