@@ -109,6 +109,7 @@ pub mod prelude;
 pub mod rate_limiter;
 pub mod ratio;
 pub mod retry;
+mod rows;
 pub mod single_flight;
 pub mod storage;
 pub mod sync;

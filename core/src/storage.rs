@@ -71,6 +71,9 @@ const fn exceeds(value: u32, most: usize) -> bool {
 
 /// The number of an entry, so made that "none" is zero: an empty table is all zeroes then, lies in `.bss` and costs no flash.
 pub trait Link: Copy + Eq + Debug + Send + Sync + Unpin {
+    /// Room for a link to another entry in an entry itself, where it fills a gap; or none, where the entry would not lie on one line of the processor's cache with it.
+    type Within: Default + AsRef<[Option<Self>]> + AsMut<[Option<Self>]>;
+
     /// The link to the entry at `index`, or `None` if the type cannot count so far.
     fn new(index: usize) -> Option<Self>;
 
@@ -82,6 +85,16 @@ pub trait Link: Copy + Eq + Debug + Send + Sync + Unpin {
 
     /// Where such bits lead to, among so many places: the first to the first ones. There is no division in it.
     fn place(self, places: usize) -> usize;
+
+    /// A link that needs no more than its last `bits`, and before them as many last ones of a hash's.
+    #[must_use]
+    fn with_tag(self, tag: Self, bits: u32) -> Self;
+
+    /// Whether it was made with such bits of a hash.
+    fn has_tag(self, tag: Self, bits: u32) -> bool;
+
+    /// The link without them.
+    fn without_tag(self, bits: u32) -> Option<Self>;
 }
 
 /// Up to `N` entries in the owner itself, and no more than 65,535: so far its links count. Settings that ask for more are refused.
@@ -185,9 +198,11 @@ impl<T> AsMut<[T]> for CacheLines<T> {
 }
 
 macro_rules! link {
-    ($nonzero:ty, $number:ty) => {
+    ($nonzero:ty, $number:ty, $within:literal) => {
         #[allow(clippy::cast_possible_truncation, reason = "first bits are what is wanted, and a place lies within so many")]
         impl Link for $nonzero {
+            type Within = [Option<Self>; $within];
+
             fn new(index: usize) -> Option<Self> {
                 <$number>::try_from(index).ok().and_then(|index| index.checked_add(1)).and_then(Self::new)
             }
@@ -206,12 +221,27 @@ macro_rules! link {
             fn place(self, places: usize) -> usize {
                 ((u64::from(self.get()) * places as u64) >> <$number>::BITS) as usize
             }
+
+            #[inline]
+            fn with_tag(self, tag: Self, bits: u32) -> Self {
+                self | tag.get().checked_shl(bits).unwrap_or(0)
+            }
+
+            #[inline]
+            fn has_tag(self, tag: Self, bits: u32) -> bool {
+                (self.get().checked_shr(bits).unwrap_or(0) ^ tag.get()).checked_shl(bits).unwrap_or(0) == 0
+            }
+
+            #[inline]
+            fn without_tag(self, bits: u32) -> Option<Self> {
+                Self::new(self.get() & <$number>::MAX.checked_shr(<$number>::BITS.saturating_sub(bits)).unwrap_or(0))
+            }
         }
     };
 }
 
-link!(NonZeroU16, u16);
-link!(NonZeroU32, u32);
+link!(NonZeroU16, u16, 1);
+link!(NonZeroU32, u32, 0);
 
 #[cfg(test)]
 mod tests {
@@ -243,5 +273,26 @@ mod tests {
             assert!(hashes.map(place).is_sorted());
         }
         assert_eq!(<NonZeroU32 as Link>::of_hash(0x8000_0000_1234_5678).place(1_000), 500);
+    }
+
+    #[test]
+    fn what_a_link_can_spare_tells_of_a_hash() {
+        fn check<L: Link>(bits: u32, most: usize) {
+            let tags = [0, 1, 2, 31, 32, 0x5555, 0x8000, 0xfffe].map(|bits: u64| L::of_hash(bits << 48 | bits << 32));
+            let last = |tag: L| (tag.index() + 1) & ((1 << (8 * size_of::<L>() - bits as usize)) - 1);
+            for (link, tag) in [0, most / 2, most - 1].iter().flat_map(|index| tags.map(|tag| (L::new(*index).unwrap(), tag))) {
+                let tagged = link.with_tag(tag, bits);
+                assert_eq!(tagged.without_tag(bits), Some(link));
+                for other in tags {
+                    assert_eq!(tagged.has_tag(other, bits), last(tag) == last(other), "{bits} bits: {tag:?} {other:?}");
+                }
+            }
+        }
+
+        for bits in 1..=16 {
+            check::<NonZeroU16>(bits, (1 << bits) - 1);
+        }
+        check::<NonZeroU32>(27, (1 << 27) - 1);
+        check::<NonZeroU32>(31, (1 << 31) - 1);
     }
 }

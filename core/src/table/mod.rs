@@ -2,17 +2,16 @@
 
 mod earliest;
 mod marks;
-mod rows;
 
 use core::hint::black_box;
 use core::num::NonZeroU32;
 
 use crate::platform::SMALL;
+use crate::rows::Rows;
 use crate::storage::Storage;
 
 pub(crate) use self::earliest::{BLOCK, Earliest};
 use self::marks::{Mark, Marks, Window};
-use self::rows::Rows;
 
 /// A hash table with open addressing: an entry is found where its hash points, or a little behind. A look-up goes by a byte of each hash, and so mostly touches one entry.
 ///

@@ -9,7 +9,7 @@ use crate::sync::flights;
 use crate::wide::divided;
 
 impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Cache<P, K, V, E, S, H, F, SHARDS, O> {
-    /// How many entries there is room for. At least 1, and no more than the storage has room for.
+    /// How many entries there is room for. At least 1, and no more than the storage has room for; on the heap, a shard has no more than 134,217,727, however many are asked for.
     ///
     /// Of several shards, each has room for its part, rounded up; one may be full while others are not. Where it is lowered after entries have come, they stay, and each that comes takes the place of one. On the heap, memory is taken as entries come, by [doubling](crate::cache#what-it-takes).
     #[must_use]
@@ -67,7 +67,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
     #[inline]
     pub(in crate::cache) fn limits(&self) -> store::Limits {
         let Settings { max_weight, weigh_by, .. } = self.settings;
-        let capacity = self.entries().div_ceil(SHARDS).min(S::CAPACITY);
+        let capacity = self.entries().div_ceil(SHARDS).min(store::most::<S>());
         let is_shared_out = SHARDS > 1 && max_weight != u64::MAX;
         let max_weight = if is_shared_out { Self::share(max_weight) } else { max_weight };
         if weigh_by.is_some() {

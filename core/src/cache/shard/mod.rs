@@ -7,7 +7,7 @@ use core::convert::Infallible;
 use crate::cache::event::Removal;
 use crate::cache::rules::{Age, Rules, Times};
 use crate::cache::store::{self, Displaced, Entry, Limits, Store, count_use};
-use crate::storage::Storage;
+use crate::storage::{Link, Storage};
 use crate::sync::flights::{self, FlightTable, Landed, Ticket};
 use crate::time::{Clock, Instant, Steady};
 
@@ -82,7 +82,7 @@ pub(super) struct Terms<'c> {
 pub(super) type Stored<K, V, E, L> = Entry<K, Result<V, E>, L>;
 
 /// What was there of a key.
-pub(super) struct Invalidated<K, V, E, L> {
+pub(super) struct Invalidated<K, V, E, L: Link> {
     pub(super) entry: Option<Stored<K, V, E, L>>,
     _forgotten: Option<K>,
 }

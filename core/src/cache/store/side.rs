@@ -1,6 +1,7 @@
 use core::ops::Range;
 
 use super::newcomers::Gone;
+use super::slots::is_in_place;
 use crate::storage::{Link, Slots, Storage};
 use crate::time::Instant;
 
@@ -40,7 +41,7 @@ impl<S: Storage> Side<S> {
     /// Is for so many slots from now on. Of what is in them, the ends are to be told anew; ghosts are gone.
     pub(super) fn grow(&mut self, slots: usize) {
         // In place, there is no room for more.
-        let words = if S::CAPACITY < usize::MAX { slots } else { slots.saturating_add(slots / 4) };
+        let words = if is_in_place::<S>() { slots } else { slots.saturating_add(slots / 4) };
         while self.words.as_slice().len() < words && self.words.try_push(0).is_ok() {}
         self.blocks = slots.div_ceil(BLOCK);
         self.places = if slots < NODE { 0 } else { hundredth(slots).max(1) };

@@ -1,28 +1,32 @@
 use core::mem::replace;
 
 use super::Times;
+use crate::rows::Rows;
 use crate::storage::{Link, Slots, Storage};
 
 /// Room for an entry.
-pub(super) enum Slot<K, V, L> {
-    Vacant { next: Option<L> },
+pub(super) enum Slot<K, V, L: Link> {
+    Vacant { next: L::Within },
     Taken(Entry<K, V, L>),
 }
 
-pub(in crate::cache) struct Entry<K, V, L> {
+pub(in crate::cache) struct Entry<K, V, L: Link> {
     pub(in crate::cache) key: K,
     pub(in crate::cache) value: V,
     pub(in crate::cache) times: Times,
-    /// Of the hash, what leads here, and is compared before the key is.
+    /// Of the hash, what leads here.
     pub(super) tag: L,
-    /// The next one of its chain.
-    pub(super) next: Option<L>,
+    /// The next one of its chain, if that is told here.
+    next: L::Within,
 }
 
 /// Slots by the tags of what is in them, in chains. On the heap there are two for each slot, so that the first in a chain mostly is the one; in place as many as slots.
+///
+/// What leads to a slot has some bits of its entry's tag too, so that an entry mostly is not looked at for the sake of another one.
 pub(super) struct Chained<K, V, S: Storage> {
-    slots: S::Slots<Slot<K, V, S::Link>>,
-    heads: S::Slots<Option<S::Link>>,
+    slots: Rows<Slot<K, V, S::Link>, S>,
+    /// The heads of all chains; and then of each slot the next one of its chain, where there is no room for that in the slots.
+    links: S::Slots<Option<S::Link>>,
     /// The first of the vacant slots, which are chained too.
     vacant: Option<S::Link>,
     /// How many slots are in use, or chained as vacant. There may be more, from when there were more entries.
@@ -31,12 +35,22 @@ pub(super) struct Chained<K, V, S: Storage> {
     rooms: usize,
 }
 
-/// An entry, and the link to it.
-type Linked<'e, K, V, L> = (L, &'e Entry<K, V, L>);
+/// How many entries there can be. On the heap, as many as leave five bits of a link to a tag: a thirty-second of the entries that are another one's is looked at.
+pub(in crate::cache) const fn most<S: Storage>() -> usize {
+    if is_in_place::<S>() { S::CAPACITY } else { (1 << 27) - 1 }
+}
+
+/// Whether there is all the room from the start.
+pub(super) const fn is_in_place<S: Storage>() -> bool {
+    S::CAPACITY < usize::MAX
+}
 
 impl<K, V, S: Storage> Chained<K, V, S> {
+    /// The bits of a link that count so far. The others are left to a tag.
+    const BITS: u32 = usize::BITS - most::<S>().leading_zeros();
+
     pub(super) const fn new() -> Self {
-        Self { slots: S::Slots::EMPTY, heads: S::Slots::EMPTY, vacant: None, used: 0, len: 0, rooms: 0 }
+        Self { slots: Rows::new(), links: S::Slots::EMPTY, vacant: None, used: 0, len: 0, rooms: 0 }
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -55,50 +69,81 @@ impl<K, V, S: Storage> Chained<K, V, S> {
 
     #[inline]
     pub(super) fn find(&self, tag: S::Link, mut is_it: impl FnMut(&K) -> bool) -> Option<S::Link> {
-        let mut next = self.head(tag);
-        while let Some((link, entry)) = self.tagged(tag, next) {
-            if is_it(&entry.key) {
+        let mut next = self.first(tag);
+        while let Some(link) = next {
+            if self.get(link).is_some_and(|entry| is_it(&entry.key)) {
                 return Some(link);
             }
-            next = entry.next;
+            next = self.behind(link, tag);
         }
         None
     }
 
     // On small machines, what follows is not stamped out with whatever is looked for.
 
+    /// The first one of its chain whose tag may be this one.
     #[cfg_attr(target_pointer_width = "64", inline)]
     #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
-    fn head(&self, tag: S::Link) -> Option<S::Link> {
-        let heads = self.heads.as_slice();
-        *heads.get(tag.place(heads.len()))?
+    fn first(&self, tag: S::Link) -> Option<S::Link> {
+        let tagged = (*self.links.as_slice().get(tag.place(self.chains()))?)?;
+        let link = tagged.without_tag(Self::BITS)?;
+        if tagged.has_tag(tag, Self::BITS) { Some(link) } else { self.behind(link, tag) }
     }
 
-    /// The next one with this tag in a chain.
-    #[cfg_attr(target_pointer_width = "64", inline)]
-    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
-    fn tagged(&self, tag: S::Link, mut next: Option<S::Link>) -> Option<Linked<'_, K, V, S::Link>> {
-        while let Some(link) = next {
-            let entry = self.get(link)?;
-            if entry.tag == tag {
-                return Some((link, entry));
+    /// The next one. Mostly the first one of all is sought, whose way is to stay short.
+    #[cold]
+    #[inline(never)]
+    fn behind(&self, mut link: S::Link, tag: S::Link) -> Option<S::Link> {
+        loop {
+            let tagged = self.next(link)?;
+            link = tagged.without_tag(Self::BITS)?;
+            if tagged.has_tag(tag, Self::BITS) {
+                return Some(link);
             }
-            next = entry.next;
         }
-        None
     }
 
+    /// The next one of a chain, or the next vacant one.
     #[inline]
+    fn next(&self, link: S::Link) -> Option<S::Link> {
+        if is_in_place::<S>() {
+            *self.slots.get(link.index())?.next().as_ref().first()?
+        } else {
+            *self.links.as_slice().get(self.chains() + link.index())?
+        }
+    }
+
+    fn next_mut(&mut self, link: S::Link) -> Option<&mut Option<S::Link>> {
+        if is_in_place::<S>() {
+            self.slots.get_mut(link.index())?.next_mut().as_mut().first_mut()
+        } else {
+            let chains = self.chains();
+            self.links.as_mut_slice().get_mut(chains + link.index())
+        }
+    }
+
+    const fn chains(&self) -> usize {
+        if is_in_place::<S>() { self.rooms } else { self.rooms * 2 }
+    }
+
+    fn head_mut(&mut self, tag: S::Link) -> Option<&mut Option<S::Link>> {
+        let chains = self.chains();
+        self.links.as_mut_slice().get_mut(tag.place(chains))
+    }
+
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     pub(super) fn get(&self, link: S::Link) -> Option<&Entry<K, V, S::Link>> {
-        match self.slots.as_slice().get(link.index())? {
+        match self.slots.get(link.index())? {
             Slot::Taken(entry) => Some(entry),
             Slot::Vacant { .. } => None,
         }
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     pub(super) fn get_mut(&mut self, link: S::Link) -> Option<&mut Entry<K, V, S::Link>> {
-        match self.slots.as_mut_slice().get_mut(link.index())? {
+        match self.slots.get_mut(link.index())? {
             Slot::Taken(entry) => Some(entry),
             Slot::Vacant { .. } => None,
         }
@@ -106,7 +151,7 @@ impl<K, V, S: Storage> Chained<K, V, S> {
 
     /// All entries.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (S::Link, &mut Entry<K, V, S::Link>)> {
-        let slots = self.slots.as_mut_slice().iter_mut().take(self.used);
+        let slots = self.slots.iter_mut().take(self.used);
         slots.enumerate().filter_map(|(index, slot)| match slot {
             Slot::Taken(entry) => Some((Link::new(index)?, entry)),
             Slot::Vacant { .. } => None,
@@ -121,19 +166,16 @@ impl<K, V, S: Storage> Chained<K, V, S> {
     /// Makes room for so many slots. Entries stay where they are.
     pub(super) fn grow(&mut self, rooms: usize, mut each: impl FnMut(&mut Times, S::Link)) {
         self.rooms = rooms;
-        let chains = if S::CAPACITY < usize::MAX { rooms } else { rooms.saturating_mul(2) };
-        while self.heads.as_slice().len() < chains && self.heads.try_push(None).is_ok() {}
-        let heads = self.heads.as_mut_slice();
-        heads.fill(None);
-        for (index, slot) in self.slots.as_mut_slice().iter_mut().enumerate() {
-            if let Slot::Taken(entry) = slot
-                && let Some(head) = heads.get_mut(entry.tag.place(heads.len()))
-            {
-                entry.next = head.take();
-                *head = Link::new(index);
-                if let Some(link) = *head {
-                    each(&mut entry.times, link);
-                }
+        let links = if is_in_place::<S>() { rooms } else { rooms * 3 };
+        self.slots.reserve(rooms);
+        self.links.reserve(links.saturating_sub(self.links.as_slice().len()));
+        while self.links.as_slice().len() < links && self.links.try_push(None).is_ok() {}
+        self.links.as_mut_slice().fill(None);
+        for link in (0..self.used).filter_map(Link::new) {
+            if let Some(Entry { times, tag, .. }) = self.get_mut(link) {
+                let tag = *tag;
+                each(times, link);
+                self.chain(link, tag);
             }
         }
     }
@@ -141,7 +183,7 @@ impl<K, V, S: Storage> Chained<K, V, S> {
     /// Puts an entry into a vacant slot.
     pub(super) fn put(&mut self, key: K, value: V, times: Times, tag: S::Link) -> Result<S::Link, (K, V)> {
         let Some(link) = self.vacate() else { return Err((key, value)) };
-        self.set(link, Entry { key, value, times, tag, next: None });
+        self.set(link, Entry { key, value, times, tag, next: Default::default() });
         self.len += 1;
         Ok(link)
     }
@@ -149,45 +191,48 @@ impl<K, V, S: Storage> Chained<K, V, S> {
     /// A slot without an entry, and in no chain.
     fn vacate(&mut self) -> Option<S::Link> {
         if let Some(link) = self.vacant {
-            if let Some(Slot::Vacant { next }) = self.slots.as_mut_slice().get_mut(link.index()) {
-                self.vacant = next.take();
-            }
+            self.vacant = self.next(link);
             return Some(link);
         }
         if self.is_crowded() {
             return None;
         }
         let link = Link::new(self.used)?;
-        if self.used == self.slots.as_slice().len() {
-            self.slots.try_push(Slot::Vacant { next: None }).ok()?;
+        if self.used == self.slots.len() {
+            self.slots.add_row()?;
         }
         self.used += 1;
         Some(link)
     }
 
     /// Puts an entry into that slot, and first into its chain.
-    fn set(&mut self, link: S::Link, mut entry: Entry<K, V, S::Link>) {
-        let heads = self.heads.as_mut_slice();
-        let head = heads.get_mut(entry.tag.place(heads.len()));
-        if let (Some(head), Some(slot)) = (head, self.slots.as_mut_slice().get_mut(link.index())) {
-            entry.next = head.replace(link);
+    fn set(&mut self, link: S::Link, entry: Entry<K, V, S::Link>) {
+        let tag = entry.tag;
+        if let Some(slot) = self.slots.get_mut(link.index()) {
             *slot = Slot::Taken(entry);
+            self.chain(link, tag);
         }
     }
 
     /// Takes an entry out.
     pub(super) fn take(&mut self, link: S::Link) -> Option<Entry<K, V, S::Link>> {
-        let entry = self.unset(link, self.vacant)?;
-        self.vacant = Some(link);
+        let tag = self.get(link)?.tag;
+        let next = self.vacant.replace(link);
         self.len = self.len.saturating_sub(1);
-        Some(entry)
+        self.unset(link, tag, next)
     }
 
     /// Takes an entry out of that slot, and out of its chain.
-    fn unset(&mut self, link: S::Link, next_vacant: Option<S::Link>) -> Option<Entry<K, V, S::Link>> {
-        let (tag, next) = self.get(link).map(|entry| (entry.tag, entry.next))?;
-        self.unchain(tag, link, next);
-        match replace(self.slots.as_mut_slice().get_mut(link.index())?, Slot::Vacant { next: next_vacant }) {
+    fn unset(&mut self, link: S::Link, tag: S::Link, next_vacant: Option<S::Link>) -> Option<Entry<K, V, S::Link>> {
+        self.unchain(link, tag);
+        let chains = self.chains();
+        let slot = self.slots.get_mut(link.index())?;
+        let mut vacant: Slot<K, V, S::Link> = Slot::default();
+        let beside = self.links.as_mut_slice().get_mut(chains + link.index());
+        let next = if is_in_place::<S>() { vacant.next_mut().as_mut().first_mut() } else { beside };
+        *next? = next_vacant;
+        // Moved once, as a whole: what was written in pieces is slow to load.
+        match replace(slot, vacant) {
             Slot::Taken(entry) => Some(entry),
             Slot::Vacant { .. } => None,
         }
@@ -199,31 +244,57 @@ impl<K, V, S: Storage> Chained<K, V, S> {
         let mut gap = 0;
         while self.used > self.len {
             self.used -= 1;
-            let Some(entry) = Link::new(self.used).and_then(|from| Some((from, self.unset(from, None)?))) else { continue };
+            let Some(from) = Link::new(self.used) else { return };
+            let Some(tag) = self.get(from).map(|entry| entry.tag) else { continue };
             // There is one: there are more slots before it than other entries.
-            while matches!(self.slots.as_slice().get(gap), Some(Slot::Taken(_))) {
+            while matches!(self.slots.get(gap), Some(Slot::Taken(_))) {
                 gap += 1;
             }
-            let ((from, entry), Some(to)) = (entry, Link::new(gap)) else { return };
+            let (Some(entry), Some(to)) = (self.unset(from, tag, None), Link::new(gap)) else { return };
             moved(&entry.times, from, to);
             self.set(to, entry);
         }
     }
 
-    fn unchain(&mut self, tag: S::Link, link: S::Link, next: Option<S::Link>) {
-        let heads = self.heads.as_mut_slice();
-        let Some(head) = heads.get_mut(tag.place(heads.len())) else { return };
-        if *head == Some(link) {
-            *head = next;
-            return;
+    /// Puts a slot first into the chain to which that tag leads.
+    fn chain(&mut self, link: S::Link, tag: S::Link) {
+        let Some(head) = self.head_mut(tag) else { return };
+        let first = head.replace(link.with_tag(tag, Self::BITS));
+        if let Some(next) = self.next_mut(link) {
+            *next = first;
         }
-        let mut before = *head;
-        while let Some(entry) = before.and_then(|before| self.get_mut(before)) {
-            if entry.next == Some(link) {
-                entry.next = next;
-                return;
-            }
-            before = entry.next;
+    }
+
+    /// Takes it out.
+    fn unchain(&mut self, link: S::Link, tag: S::Link) -> Option<()> {
+        let next = self.next(link);
+        let sought = Some(link.with_tag(tag, Self::BITS));
+        let mut before = self.head_mut(tag)?;
+        while *before != sought {
+            let link = (*before)?.without_tag(Self::BITS)?;
+            before = self.next_mut(link)?;
         }
+        *before = next;
+        Some(())
+    }
+}
+
+impl<K, V, L: Link> Slot<K, V, L> {
+    const fn next(&self) -> &L::Within {
+        match self {
+            Self::Vacant { next } | Self::Taken(Entry { next, .. }) => next,
+        }
+    }
+
+    const fn next_mut(&mut self) -> &mut L::Within {
+        match self {
+            Self::Vacant { next } | Self::Taken(Entry { next, .. }) => next,
+        }
+    }
+}
+
+impl<K, V, L: Link> Default for Slot<K, V, L> {
+    fn default() -> Self {
+        Self::Vacant { next: L::Within::default() }
     }
 }

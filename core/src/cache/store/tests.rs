@@ -108,6 +108,42 @@ fn does_what_a_map_does() {
     }
 }
 
+/// How many keys are compared in look-ups of some thousand that are not there.
+fn compared_in_vain<S: Storage>(capacity: u32) -> u32 {
+    let mut store = Store::<u32, u32, S>::new();
+    let hash = |key: u32| u64::from(key).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    for key in 0..capacity {
+        let new = New { key, value: key, times: times(u64::MAX), weight: 1, end: Instant::MAX };
+        assert!(store.insert(hash(key), new, limits(capacity as usize), &NOTHING).is_ok());
+    }
+    let mut compared = 0;
+    for absent in 100_000..108_000 {
+        assert_eq!(
+            store.find(hash(absent), |_| {
+                compared += 1;
+                false
+            }),
+            None
+        );
+    }
+    compared
+}
+
+#[test]
+fn keys_of_others_are_mostly_not_compared() {
+    // In every second look-up there is another one in the chain, of whose tag four bits are known, or five.
+    assert!(compared_in_vain::<Inline<4_000>>(4_000) < 8_000 / 8);
+    #[cfg(feature = "alloc")]
+    assert!(compared_in_vain::<crate::storage::Heap>(4_096) < 8_000 / 32);
+}
+
+#[test]
+fn there_are_no_more_than_links_with_tags_can_count() {
+    assert_eq!(most::<Inline<40>>(), 40);
+    #[cfg(feature = "alloc")]
+    assert_eq!(most::<crate::storage::Heap>(), 134_217_727);
+}
+
 #[test]
 fn holds_as_many_as_there_may_be() {
     for capacity in 1..=40 {
@@ -399,5 +435,5 @@ fn an_entry_takes_no_more_than_it_says() {
     // But for what there is once.
     assert!(store - pairs - 24 * ENTRIES <= 192, "{} bytes", store - pairs);
     #[cfg(all(feature = "alloc", target_pointer_width = "64"))]
-    assert_eq!(size_of::<slots::Slot<u64, u64, core::num::NonZeroU32>>(), 16 + 24);
+    assert_eq!(size_of::<slots::Slot<u64, u64, core::num::NonZeroU32>>(), 16 + 16);
 }
