@@ -1,6 +1,6 @@
 //! Arithmetic of 64 bits, by the processor's own instructions where it has them; elsewhere in little code, which is there once.
 //!
-//! On a Cortex-M0 the compiler's division of 64 bits takes 1.3 KiB, and a saturating multiplication is made of four others wherever it stands. Ours takes a sixth of that, and as many rounds as the quotient has bits: 65 instructions for none, 270 for six bits, where the compiler's takes 170 and 300; 2,500 for 63 (Cortex-M3: 40,
+//! On a Cortex-M0 the compiler's division of 64 bits takes 1.4 KiB, and a saturating multiplication is made of four others wherever it stands. Ours takes a sixth of that, and as many rounds as the quotient has bits: 65 instructions for none, 270 for six bits, where the compiler's takes 170 and 300; 2,500 for 63 (Cortex-M3: 40,
 //! 175 and 1,700). It is for configuration, for reports, and for what happens once in a while; whoever takes a permit or records a call does without. `.ci/inspect` knows who may divide.
 
 use core::fmt;
