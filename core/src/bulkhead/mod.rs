@@ -30,7 +30,7 @@
 //!
 //! # When not to use it
 //!
-//! - What is scarce is a rate, and not a number at once: so many a second.
+//! - What is scarce is a rate, and not a number at once: that is a [rate limiter](crate::rate_limiter).
 //! - What is scarce is a thing: a pool of connections hands out connections, and limits by that.
 //! - One operation is to exclude others from some state: a mutex says so.
 //! - An operation that runs in a bulkhead waits for another one in the same bulkhead: when all places are taken by those who wait, none ever ends. Give each level a bulkhead of its own.
@@ -42,7 +42,7 @@
 //!
 //! # What it costs
 //!
-//! An operation that finds a place: two rounds of the lock, no reading of the clock, no timer, no allocation. One that waits has one timer, if there is a `max_wait`, and 40 bytes in the queue with heap storage, 32 with inline storage (24 on 32-bit
+//! An operation that finds a place exchanges a word when it begins and when it ends, or takes the lock, where the platform has [no such words](crate::sync::Word) or somebody waits. It reads no clock, sets no timer and allocates nothing. One that waits has one timer, if there is a `max_wait`, and 40 bytes in the queue with heap storage, 32 with inline storage (24 on 32-bit
 //! machines). It leaves the queue in constant time, wherever it stands. The future is as large as the larger of its two stages: the runtime's sleep and 40 bytes while it waits, the operation and 24 bytes while it runs.
 //!
 //! # How others differ

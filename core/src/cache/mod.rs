@@ -47,7 +47,7 @@
 //!
 //! # How others differ
 //!
-//! *Waiting callers do not fetch one after the other*: here a failed fetch is shared. *A scan does not empty it*, as it does an LRU. The windows are those of RFC 5861, `refresh_ahead` is Caffeine's `refreshAfterWrite`, counted from the end, early refreshes are `XFetch`.
+//! Those who wait for a fetch that fails end with its error, and do not fetch one after the other. A scan does not empty it, as it does an LRU. The windows are those of RFC 5861, `refresh_ahead` is Caffeine's `refreshAfterWrite`, counted from the end, early refreshes are `XFetch`.
 
 mod answers;
 mod arrivals;

@@ -23,8 +23,8 @@
 //!
 //! # When not to use it
 //!
-//! For work that keeps a processor busy: one task uses one thread. For items that come in while it runs, from other tasks, each with its own caller. To hold *all* callers of a service to a limit: this one holds for one call; share a
-//! [`Semaphore`](crate::sync::Semaphore). And `limit` counts operations under way, not how many are begun in a second.
+//! For work that keeps a processor busy: one task uses one thread. For items that come in while it runs, from other tasks, each with its own caller: that is a [pool](crate::pool). To hold *all* callers of a service to a limit: this one holds for one call; share a
+//! [bulkhead](crate::bulkhead). And `limit` counts operations under way, not how many are begun in a second.
 //!
 //! # Defaults
 //!
@@ -33,7 +33,7 @@
 //! # What it costs
 //!
 //! On the heap, for each slot that is really used, an allocation for its waker, and an eighth for its operation: eight lie in one, as far as the limit is a multiple of eight; those beyond that, and operations of more than a kilobyte, have one each, so that it is two a slot then. Beside that ten for tables, and
-//! six more whenever the slots outgrow 16, 32, 64 and so on: 1,168 in all with a limit of 1,000. None for an item: what is ready at once costs nine in all, however many there are. An operation that is ready takes some 8 ns, one that yields once some 20 ns.
+//! six more whenever the slots outgrow 16, 32, 64 and so on: 1,168 in all with a limit of 1,000. None for an item: what is ready at once costs nine in all, however many there are.
 //!
 //! [`stored_in`](Parallel::stored_in) an `Inline<N>`, all but wakers lies in the future itself: an operation and 16 bytes for each of the `N` places (on 64 bits), the items that were not started, and for each result twice its size, since it may come before others; some
 //! 200 bytes else. [`parallel_array`](Parallel::of_array) makes an array of an array. Where the platform has none of its own, as on embassy, nothing is allocated then, and every operation is polled at every poll: right for limits up to some sixteen. Where it has, they lie on the heap all the same: an allocation for each slot that is really used, and five for tables of up to 16.

@@ -32,13 +32,13 @@
 //! # When not to use it
 //!
 //! - The jobs are there from the beginning, and belong together: that is [`parallel`](crate::parallel).
-//! - What is to be bounded is how often, not how many: that is a rate limiter.
+//! - What is to be bounded is how often, not how many: that is a [rate limiter](crate::rate_limiter).
 //! - A job adds jobs to its own pool and waits for them: with as many that wait as there are places, all wait for ever. [`try_run`](Pool::try_run) does not wait, and a pool of its own for each level never hangs.
 //! - A job blocks its thread: the pool counts it, and the executor suffers.
 //!
 //! # What it costs
 //!
-//! A job that finds a place takes the lock twice, and nothing else: some 20 ns, as much as tokio's semaphore. Nothing allocates, but the heap storage when it grows, a [`JobSet`] for the wakers of its places where the platform [has its own](crate::children), and the executor on which a job is spawned: once a job.
+//! A job that finds a place takes the lock twice, and nothing else, which costs as much as tokio's semaphore. Nothing allocates, but the heap storage when it grows, a [`JobSet`] for the wakers of its places where the platform [has its own](crate::children), and the executor on which a job is spawned: once a job.
 //! Waiting takes constant time where priorities are equal; where they differ, a step for each lane on the way through a tree of the different ones that wait, of which there are about as many as its logarithm, and never more than 64.
 //!
 //! One that waits takes 40 bytes in place on 64-bit machines, 32 on 32-bit ones, and 48 on the heap. A call is as large as the job (or what makes it, if that is larger) and 40 bytes.

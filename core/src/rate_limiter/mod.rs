@@ -35,11 +35,11 @@
 //!
 //! # When not to use it
 //!
-//! To bound how many calls run at once and nothing else, take a bulkhead. To drop what comes too fast instead of letting it wait, [`throttle`](crate::throttle), or [`try_acquire`](RateLimiter::try_acquire). One process does not know what another takes: a quota that several share has to be divided among them.
+//! To bound how many calls run at once and nothing else, take a [bulkhead](crate::bulkhead). To drop what comes too fast instead of letting it wait, [`throttle`](crate::throttle), or [`try_acquire`](RateLimiter::try_acquire). One process does not know what another takes: a quota that several share has to be divided among them.
 //!
 //! # What it costs
 //!
-//! A permit costs a reading of the clock, the lock, and two additions. On platforms with a [`Word`](crate::Platform::Word), a [`TokenBucket`] whose permits lie whole nanoseconds apart gives it by a single exchange in place of the lock, and refuses it by none; the lock is taken only while somebody waits, once [`set_rate`](RateLimiter::set_rate) was called, or with [`max_concurrent`](RateLimiter::max_concurrent). A waiter takes a slot of 32 bytes on 32-bit machines (40 on 64-bit ones, 48 on the heap), and one turn of its task, another when it becomes the first.
+//! A permit costs a reading of the clock, the lock, and two additions. On platforms with a [`Word`](crate::Platform::Word), a [`TokenBucket`] gives it by a single exchange in place of the lock, and refuses it by none. The lock is taken only while somebody waits or has reserved, once [`set_rate`](RateLimiter::set_rate) was called, with [`max_concurrent`](RateLimiter::max_concurrent), or where the bucket's state does not fit into the word: where permits lie whole nanoseconds apart, it does for 146 years, and for the `n`-th part of that where they lie fractions with a denominator of `n` apart. A waiter takes a slot of 32 bytes on 32-bit machines (40 on 64-bit ones, 48 on the heap), and one turn of its task, another when it becomes the first.
 //!
 //! Whoever is refused learns in constant time when it is worth another try; by a [`SlidingWindow`], in the logarithm of what that remembers. [`reserve`](RateLimiter::reserve) goes through all who wait, and by a [`SlidingWindow`] copies what that remembers, if anybody does. [`set_rate`](RateLimiter::set_rate) looks at each who waits, once, under the lock.
 //!

@@ -24,6 +24,10 @@
 //!
 //! To keep results beyond the calls that asked for them: that is a cache. For work that must happen as often as it is asked for: sharing drops all but one. Nor for an operation that asks for its own key: it would wait for itself, for ever.
 //!
+//! # What it costs
+//!
+//! A call takes the lock when it comes and when it ends, and reads the clock only for a deadline. Nothing is allocated for it, but a box for a flight that [survives](SingleFlight::surviving); tables on the heap grow to what is under way at once. A call that waits is a clone of the result dearer.
+//!
 //! # How others differ
 //!
 //! As in Go's `x/sync/singleflight`, errors are shared, and `shared` is true for the leader too if somebody else has its result. There, the run lives by the leader's context, and followers fail when that is cancelled; here the next one takes over.

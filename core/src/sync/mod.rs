@@ -1,4 +1,4 @@
-//! The few shared structures that all patterns are made of: the lock, the wait list, and the semaphore on top of it.
+//! The few shared structures that patterns are made of: the lock, a number beside it, the wait list, and the semaphore on top of it.
 
 pub(crate) mod flights;
 pub mod semaphore;

@@ -21,7 +21,7 @@ use crate::sync::wait_list::Key;
 /// Permits are granted in the queue, by whoever gives back: nobody overtakes, a large request at the head is not starved by the small ones behind it, and a
 /// waiter that leaves lets the next one through at once, also if it was at the head, or had been granted permits that it did not live to see. (tokio's semaphore sets the semantics; the last point is where others lose a wake-up.)
 ///
-/// How many permits there are [can be changed](Semaphore::set_permits) while they are in use. It is what bulkhead, pool and the limiters are built on, and useful alone. `S` says where waiters are kept: [`Inline<N>`](crate::storage::Inline) for at most `N` of them. `X` is what a pattern keeps behind the same lock: nothing, of a semaphore alone.
+/// How many permits there are [can be changed](Semaphore::set_permits) while they are in use. It is what a [bulkhead](crate::bulkhead) and an [adaptive limit](crate::adaptive_limit) are built on, and useful alone. `S` says where waiters are kept: [`Inline<N>`](crate::storage::Inline) for at most `N` of them. `X` is what a pattern keeps behind the same lock: nothing, of a semaphore alone.
 ///
 /// # Examples
 ///
