@@ -1,12 +1,13 @@
 //! Resilience patterns for async Rust that are right everywhere: pure state machines, and futures over an abstract clock. No allocator needed, no `unsafe`, no path that panics.
 //!
-//! This is the core. Its users take an adapter, which hands on all of it with a platform filled in:
+//! This is the core. Its users take an adapter, which hands on all of it with a platform filled in (but for that of tower):
 //!
 //! | | | |
 //! | --- | --- | --- |
 //! | `aplomb-tokio` | servers | tokio's clock, and its paused time in tests |
 //! | `aplomb-smol` | smol apps | async-io's timers |
 //! | `aplomb-embassy` | firmware | embassy's time driver, no allocator |
+//! | `aplomb-tower` | axum, tonic, hyper | layers, beside one of the others |
 //! | `aplomb-sim` | tests | virtual time, seeded schedules that shrink and replay; a clock moved by hand |
 //!
 //! ```

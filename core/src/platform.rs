@@ -9,7 +9,7 @@ use crate::time::Clock;
 /// Whether code is dearer than the time it saves: on processors of less than 64 bits. What is only quicker is left out there, and what stands in several places is not inlined.
 pub(crate) const SMALL: bool = cfg!(not(target_pointer_width = "64"));
 
-/// A runtime, seen from the patterns: one type parameter instead of four.
+/// A runtime, seen from the patterns: one type parameter instead of five.
 ///
 /// The adapters implement it for a unit struct each (`Tokio`, `Smol`, `Embassy`, `Sim`) and fill it in everywhere, so that their users never see it. Implement it
 /// to run aplomb on something else: a runtime of your own, or a mock clock with another lock.
