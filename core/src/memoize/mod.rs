@@ -10,6 +10,10 @@
 //! - Keys are what they are: anything that can be hashed and compared. Nothing is made into text, and nothing is confused.
 //! - It reads no clock, unless what is kept gets old, or for an [observer](crate::Cache::observed_by) or a [deadline](Call::deadline_at).
 //!
+//! # What it costs
+//!
+//! What the [cache](crate::cache#what-it-takes) costs that its values are kept in.
+//!
 //! # When not to use it
 //!
 //! For what is not one function of its key: that is a [`cache`](crate::cache). What gets old can be [kept in](Memoize::kept_in) a cache with a TTL.
