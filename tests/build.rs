@@ -45,7 +45,7 @@ fn doc_test(block: &str, given: &str) -> String {
          # use {prelude}::prelude::*;\n\
          # fn main() {{}}\n\
          # async fn example(given: Given) -> Result<(), Box<dyn std::error::Error>> {{\n\
-         # let Given {{ id, urls, file, report, text, position, address, image, host, client, users, peer, mut modem, mut frame, i2c }} = given;\n\
+         # let Given {{ id, urls, file, report, text, position, address, host, client, users, peer, mut modem, mut frame, i2c }} = given;\n\
          {block}\n\
          # Ok(()) }}\n\
          ```\n\n"

@@ -7,9 +7,7 @@ pub use std::sync::Arc;
 use std::time::Duration;
 
 pub use aplomb_tokio::circuit_breaker::{Consecutive, LastTime};
-pub use aplomb_tokio::key::FoldHash;
 use aplomb_tokio::prelude::*;
-pub use aplomb_tokio::rate_limiter::TokenBucket;
 pub use aplomb_tower::web::{HttpStatus, Idempotent};
 pub use aplomb_tower::{BulkheadLayer, CircuitBreakerLayer, KeyedRateLimitLayer, RetryLayer};
 use axum::body::Body;
@@ -28,7 +26,6 @@ pub struct Given {
     pub text: String,
     pub position: u16,
     pub address: IpAddr,
-    pub image: Image,
     pub host: &'static str,
     pub client: BoxCloneSyncService<Request<Body>, Response<Body>, ApiError>,
     pub users: BoxCloneSyncService<u64, Arc<User>, Arc<Error>>,
@@ -74,8 +71,6 @@ pub struct Job;
 pub struct Page;
 #[derive(Debug)]
 pub struct File;
-#[derive(Debug)]
-pub struct Image;
 
 impl Job {
     pub fn is_done(&self) -> bool {
@@ -84,10 +79,6 @@ impl Job {
 }
 
 pub async fn fetch_user(_id: u64) -> Answer<User> {
-    Ok(User)
-}
-
-pub async fn query_user(_id: u64) -> Answer<User> {
     Ok(User)
 }
 
@@ -137,10 +128,6 @@ pub async fn last_known_price(_id: u64) -> Result<u32, TimeoutError<ApiError>> {
 
 pub async fn query(_id: u64) -> Answer<Vec<User>> {
     Ok(Vec::new())
-}
-
-pub async fn shrink(image: Image) -> Answer<Image> {
-    Ok(image)
 }
 
 pub async fn survey(_city: String) -> Answer<f64> {
