@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use aplomb::key::FoldHash;
 use aplomb::rate_limiter::{
@@ -174,6 +175,30 @@ fn a_new_rate_wakes_whoever_waits() {
     });
 }
 
+#[test]
+fn a_new_rate_holds_for_all_keys_though_a_waker_panics() {
+    use std::sync::Arc;
+
+    struct Panics;
+    impl std::task::Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("in a waker");
+        }
+    }
+    aplomb_sim::block_on(async {
+        for key in 0..32 {
+            let limiter: Keyed<u8, Heap, 4> = Keyed::with_burst(Rate::per_hour(1), 1).shards();
+            drop(limiter.try_acquire(&key, 1).unwrap());
+            let mut waits = pin!(limiter.acquire(&key, 1));
+            assert!(waits.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::new(Panics)))).is_pending());
+            let faster = TokenBucket::new(Rate::per_second(1)).burst(2);
+            assert!(catch_unwind(AssertUnwindSafe(|| limiter.set_rate(faster))).is_err());
+            assert!((0..32).filter(|other| *other != key).all(|other| limiter.snapshot(&other).available == 2));
+            waits.await.unwrap();
+        }
+    });
+}
+
 /// Those who are woken may take keys out of the table, and so move others: nobody is passed over.
 #[test]
 fn a_new_rate_wakes_also_those_whose_keys_move_meanwhile() {
@@ -333,6 +358,14 @@ fn keys_are_cloned_and_dropped_outside_the_lock() {
         }
         LIMITER.set(None);
     });
+}
+
+/// As who asks for some is told, who has a key that is not known.
+#[test]
+fn by_a_rule_that_makes_no_sense_nothing_is_there() {
+    let limiter = KeyedRateLimiter::<Sim, u8>::with_burst(Rate::new(1, Duration::MAX), 2);
+    assert!(matches!(limiter.try_acquire(&7, 1), Err(RateLimitError::Config(ConfigError::Burst { .. }))));
+    assert_eq!((limiter.snapshot(&7).available, limiter.snapshot(&8).available), (0, 0));
 }
 
 #[test]

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use aplomb::rate_limiter::{Acquire, Rate, RateLimiter, TokenBucket};
+use aplomb::rate_limiter::{Acquire, KeyedRateLimiter, Rate, RateLimiter, TokenBucket};
+use aplomb::key::FoldHash;
 use aplomb::time::{ms, secs};
-use aplomb::{Clock, Instant, Platform, Sleep};
+use aplomb::{Clock, Heap, Instant, Platform, Sleep};
 use checkers::{Loom, Shuttle, forgets, is_found_by};
 
 /// Time that goes on with whoever waits for it: a sleep is over when it is polled for the second time, and then its instant has come.
@@ -169,6 +170,20 @@ fn a_new_rate_is_seen_by_whoever_waits() {
         limiter.set_rate(TokenBucket::new(Rate::new(1, ms(100))).burst(1)).unwrap();
         waits.join().unwrap();
         assert_eq!(limiter.snapshot().waiting, 0);
+    });
+}
+
+/// Of two new rules at once, one comes after the other: it has the burst that the other one set, or the other one replaces it.
+#[test]
+fn of_two_new_rules_one_is_the_later_for_all_keys() {
+    type Limiter = KeyedRateLimiter<Loom<Hasty>, u8, TokenBucket, Heap, FoldHash, 2>;
+    loom::model(|| {
+        let bucket = TokenBucket::new(Rate::per_second(1));
+        let limiter: &'static Limiter = Box::leak(Box::new(KeyedRateLimiter::with_clock(Hasty::default(), bucket)));
+        let sets = loom::thread::spawn(move || limiter.set_rate(bucket.burst(5)).unwrap());
+        limiter.set_rate(Rate::per_second(2)).unwrap();
+        sets.join().unwrap();
+        assert!((0..8).all(|key| limiter.snapshot(&key).available == 5));
     });
 }
 

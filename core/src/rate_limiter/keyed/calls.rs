@@ -328,19 +328,29 @@ where
     /// # Ok::<_, ConfigError>(())
     /// ```
     pub fn set_rate(&self, rule: impl Into<A>) -> Result<(), ConfigError> {
-        let (rule, read) = (rule.into(), self.clock.now());
-        let Some(first) = self.shards.first() else { return Ok(()) };
-        let (rule, change) = first.with(|shard| shard.next_change(self.house(), rule))?;
+        let (rule, read, house) = (rule.into(), self.clock.now(), self.house());
+        let mut decided = None;
         for shard in &self.shards {
-            let house = self.house();
-            shard.with(|shard| {
+            let (rule, change) = shard.with(|shard| {
+                let (rule, change) = decided.map_or_else(|| shard.next_change(house, rule), Ok)?;
                 let now = shard.steady.advance(read, &self.clock);
                 shard.take_over(house, rule, change, now);
-            });
-            // Whoever is first in its queue looks anew.
-            let mut looked_at = 0;
-            wake_all(&mut || shard.with(|shard| shard.next_to_look(self.house(), &mut looked_at)));
+                Ok((rule, change))
+            })?;
+            decided = Some((rule, change));
         }
+        // Whoever is first in its queue looks anew, and not before all shards have the rule: a waker may panic.
+        let (mut shards, mut looked_at) = (self.shards.as_slice(), 0);
+        wake_all(&mut || {
+            while let [shard, others @ ..] = shards {
+                let first = shard.with(|shard| shard.next_to_look(house, &mut looked_at));
+                if first.is_some() {
+                    return first;
+                }
+                (shards, looked_at) = (others, 0);
+            }
+            None
+        });
         Ok(())
     }
 
@@ -368,7 +378,7 @@ where
             let now = shard.steady.advance(read, &self.clock);
             let known = shard.table.find(hash, |known| known.borrow() == key);
             let served = known.and_then(|index| shard.with(house, index, now, |desk| desk.snapshot()));
-            served.map_or_else(|| new(shard.rule(house).most()), |served| served.result)
+            served.map_or_else(|| new(shard.rule(house).available(&A::START, now)), |served| served.result)
         })
     }
 
