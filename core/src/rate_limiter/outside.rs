@@ -9,7 +9,7 @@ use crate::time::{Instant, LATE_READING, Steady};
 /// It lies here for as long as nothing but the rule decides. Whoever has the lock brings it in first, and sets it out again, unless others wait, calls are counted, or it does not fit into a word; until then, whoever finds nothing here takes the lock.
 pub(super) struct Outside<W> {
     taken: W,
-    /// When somebody took permits last, or a little before that: by what is earlier, the clock has been set back, which is seen to under the lock.
+    /// When somebody asked last, or a little before that: by what is earlier, the clock has been set back, which is seen to under the lock.
     latest: W,
 }
 
@@ -41,20 +41,18 @@ impl<W: Word> Outside<W> {
     ) -> Option<Result<(), Instant>> {
         let mut word = NonZeroU64::new(self.taken.get())?;
         let (read, latest) = (now.as_nanos(), self.latest.get());
-        if read < latest && latest - read > LATE_READING {
+        if latest.saturating_sub(read) >= LATE_READING {
             return None;
+        }
+        // Where many ask, they need not all write it down.
+        if read.saturating_sub(latest) >= WRITTEN_DOWN_EVERY {
+            self.latest.put(read);
         }
         loop {
             match take(word)? {
                 Err(at) => return Some(Err(at)),
                 Ok(taken) => match self.taken.exchange(word.get(), taken.get()) {
-                    Ok(()) => {
-                        // Where many take some, they need not all write it down.
-                        if read.saturating_sub(latest) >= WRITTEN_DOWN_EVERY {
-                            self.latest.put(read);
-                        }
-                        return Some(Ok(()));
-                    }
+                    Ok(()) => return Some(Ok(())),
                     Err(newer) => word = NonZeroU64::new(newer)?,
                 },
             }

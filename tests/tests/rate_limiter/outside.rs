@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use aplomb::Instant;
-use aplomb::rate_limiter::{Acquire, Rate, RateLimiter, Reservation, TokenBucket};
+use aplomb::rate_limiter::{Acquire, Permit, Rate, RateLimiter, Reservation, TokenBucket};
 use aplomb::sync::{AtomicWord, NoWord, Word};
 use aplomb::time::{ms, secs};
 use aplomb_sim::ManualClock;
@@ -83,6 +83,18 @@ fn comes_again_after_a_set_back<W: Word>() {
     assert_eq!(limiter.snapshot().available, 10);
 }
 
+/// Though nobody has had any permits since.
+fn is_no_time_to_who_was_refused<W: Word>() {
+    let clock = clock();
+    let limiter = Limiter::<W>::with_clock(clock, TokenBucket::new(Rate::per_minute(1)));
+    drop(limiter.try_acquire(1).unwrap());
+    let retry_after = || limiter.try_acquire(1).map(drop).unwrap_err().retry_after();
+    clock.advance(secs(50));
+    assert_eq!(retry_after(), Some(secs(10)));
+    clock.set(Instant::ORIGIN + secs(2));
+    assert_eq!(retry_after(), Some(secs(10)));
+}
+
 /// Permits that are there stay there, and others come as if nothing had happened; by so many seconds back, whether the next to come takes permits or changes the rule.
 fn keeps_what_is_there<W: Word>(back: u64, changes: bool) {
     let clock = clock();
@@ -105,6 +117,8 @@ fn keeps_what_is_there<W: Word>(back: u64, changes: bool) {
 fn a_clock_that_is_set_back_is_no_time() {
     comes_again_after_a_set_back::<AtomicWord>();
     comes_again_after_a_set_back::<NoWord>();
+    is_no_time_to_who_was_refused::<AtomicWord>();
+    is_no_time_to_who_was_refused::<NoWord>();
     for (back, changes) in [1, 10, 30, 59, 60, 61, 3_000].into_iter().flat_map(|back| [(back, false), (back, true)]) {
         keeps_what_is_there::<AtomicWord>(back, changes);
         keeps_what_is_there::<NoWord>(back, changes);
@@ -127,9 +141,10 @@ fn where_more_than_the_rule_decides_the_lock_does() {
 
 type Waiting<W> = Pin<Box<Acquire<&'static Limiter<W>, ()>>>;
 
-/// A limiter, and who reserves and waits there.
+/// A limiter, and who has permits, reserves and waits there.
 struct World<W: Word + 'static> {
     limiter: &'static Limiter<W>,
+    held: Vec<Permit<&'static Limiter<W>>>,
     reserved: Vec<Reservation<&'static Limiter<W>>>,
     waiting: Vec<Waiting<W>>,
 }
@@ -137,14 +152,21 @@ struct World<W: Word + 'static> {
 impl<W: Word + 'static> World<W> {
     fn new(clock: &'static ManualClock<1>, bucket: TokenBucket) -> Self {
         let limiter = Box::leak(Box::new(Limiter::with_clock(clock, bucket)));
-        Self { limiter, reserved: Vec::new(), waiting: Vec::new() }
+        Self { limiter, held: Vec::new(), reserved: Vec::new(), waiting: Vec::new() }
     }
 
     /// Does something, by a number that says what, and tells what came of it.
     fn step(&mut self, what: u8, n: u32) -> String {
         let index = n as usize;
         match what {
-            0..4 => format!("{:?}", self.limiter.try_acquire(n)),
+            0..4 => match self.limiter.try_acquire(n) {
+                Ok(permit) => {
+                    let told = format!("{permit:?}");
+                    self.held.push(permit);
+                    told
+                }
+                Err(error) => format!("{error:?}"),
+            },
             4 => match self.limiter.reserve(n) {
                 Ok(reservation) => {
                     let told = format!("{:?}", reservation.at());
@@ -176,8 +198,16 @@ impl<W: Word + 'static> World<W> {
                 let set = self.limiter.set_rate(TokenBucket::new(Rate::new(1, ms(7))).burst(4));
                 format!("{set:?}")
             }
+            10 if index < self.held.len() => format!("{:?}", self.held.swap_remove(index).give_back()),
             _ => format!("{:?}", self.limiter.snapshot()),
         }
+    }
+}
+
+/// Sets it back now and then, by more than a reading may be late.
+fn set_back(clock: &ManualClock<1>, random: &mut fastrand::Rng) {
+    if random.u8(0..20) == 0 {
+        clock.set(Instant::from_nanos(clock.now().as_nanos().saturating_sub(random.u64(2..20) * 1_000_000)));
     }
 }
 
@@ -192,7 +222,8 @@ fn the_same_is_decided_past_the_lock_and_under_it() {
         let (mut past, mut under) = (World::<AtomicWord>::new(clock, bucket), World::<NoWord>::new(clock, bucket));
         for step in 0..200 {
             clock.advance(ms(random.u64(0..8)));
-            let (what, n) = (random.u8(0..11), random.u32(0..7));
+            set_back(clock, &mut random);
+            let (what, n) = (random.u8(0..12), random.u32(0..7));
             assert_eq!(past.step(what, n), under.step(what, n), "seed {seed} step {step}: {what} with {n}");
         }
     }
