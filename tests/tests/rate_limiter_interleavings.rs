@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use aplomb::rate_limiter::{Acquire, KeyedRateLimiter, Rate, RateLimiter, TokenBucket};
 use aplomb::key::FoldHash;
+use aplomb::rate_limiter::{Acquire, KeyedRateLimiter, Rate, RateLimiter, TokenBucket};
 use aplomb::time::{ms, secs};
 use aplomb::{Clock, Heap, Instant, Platform, Sleep};
 use checkers::{Loom, Shuttle, forgets, is_found_by};

@@ -69,7 +69,7 @@ struct State<A: Algorithm, S: Storage> {
     changed: Option<A>,
     /// What was taken before is not given back: it was by another rule.
     returnable_from: Instant,
-    waiters: Waiters<S>,
+    waiters: Waiters<A, S>,
 }
 
 impl<P: Platform, A: Algorithm, S: Storage, O> RateLimiter<P, A, S, O> {
@@ -206,7 +206,7 @@ impl<P: Platform, A: Algorithm, S: Storage, O: SharedObserver<Event>> RateLimite
         Self::try_acquire_owned(self, n)
     }
 
-    /// Takes `n` permits in advance, behind all who wait (whom it goes through), and says from when on they may be used. [`max_concurrent`](RateLimiter::max_concurrent) does not concern it: if those before it are held up by calls that run, or come late,
+    /// Takes `n` permits in advance, behind all who wait, and says from when on they may be used. [`max_concurrent`](RateLimiter::max_concurrent) does not concern it: if those before it are held up by calls that run, or come late,
     /// it keeps the instant that was told, and may then come in one burst with theirs. If some before it leave, it keeps its instant too, as in Go's `x/time/rate`: for those behind it, its permits are taken at that instant, and what a bucket would hold by then beyond its burst is lost to them.
     ///
     /// Given back, a reservation makes way for those who come later as far as the rule remembers: one that nobody came after was never taken (by a window, if there was a place in the queue for it); else a bucket's until later ones rest on it, or one that comes later than it could; and by windows only that of the newest window or instant. Once the [rule has changed](RateLimiter::set_rate), what was taken by the one before stays taken.

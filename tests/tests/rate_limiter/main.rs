@@ -18,6 +18,7 @@ mod originals;
 mod outside;
 mod queue;
 mod refits;
+mod rehearsals;
 mod reservations;
 mod stream;
 mod waiting;

@@ -200,8 +200,8 @@ thread_local! {
 }
 
 /// A heap that counts how often a table is looked into.
-struct Counted;
-struct Table<T>(Vec<T>);
+pub(crate) struct Counted;
+pub(crate) struct Table<T>(Vec<T>);
 
 impl Storage for Counted {
     type Link = NonZeroU32;
@@ -230,7 +230,7 @@ impl<T> Slots<T> for Table<T> {
 }
 
 /// How many looks into tables that takes.
-fn steps(act: impl FnOnce()) -> u64 {
+pub(crate) fn steps(act: impl FnOnce()) -> u64 {
     let before = STEPS.get();
     act();
     STEPS.get() - before

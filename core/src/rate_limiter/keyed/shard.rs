@@ -23,7 +23,7 @@ pub(super) struct Shard<K, A: Algorithm, S: Storage> {
     change: u64,
     /// Of the keys where somebody runs or waits.
     pub(super) crowds: Crowds<S>,
-    waiters: Waiters<S>,
+    waiters: Waiters<A, S>,
     /// When keys that nobody uses are as good as new.
     renewals: Earliest<S>,
 }

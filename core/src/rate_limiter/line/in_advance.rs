@@ -2,6 +2,7 @@ use core::task::Waker;
 
 use super::Desk;
 use super::crowd::{Ask, By};
+use super::rehearsal::Rehearsal;
 use crate::rate_limiter::algorithm::Algorithm;
 use crate::rate_limiter::error::RateLimitError;
 use crate::storage::Storage;
@@ -63,17 +64,26 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
             let at = self.algorithm.reserve(self.taken, self.now, self.now, permits).ok_or(RateLimitError::Exhausted)?;
             return Ok(self.hold(at, None));
         }
-        // What those before it take, and when, is played on a copy.
-        let mut taken = self.taken.clone();
-        let last = Ask::of_caller(permits);
-        let mut asks = self.waiters.slab.iter(&self.crowd.queue).chain([&last]);
-        let at = asks.try_fold(self.now, |_, ask| self.reserved(&mut taken, ask));
-        drop(asks);
-        let at = at.ok_or(RateLimitError::Exhausted)?;
+        let at = self.after_all(permits).ok_or(RateLimitError::Exhausted)?;
         match self.queue_up(at, permits) {
             Some(key) => Ok(self.hold(at, Some(key))),
             None => Err(self.full(permits)),
         }
+    }
+
+    /// From when on somebody may use permits who comes now, behind others. What those take, and when, is played on a copy.
+    fn after_all(&mut self, permits: u32) -> Option<Instant> {
+        let (first, last) = self.crowd.queue.ends()?;
+        let played = self.waiters.rehearsed.take(first, self.now);
+        let (mut taken, mut until, after) = match played {
+            Some(Rehearsal { taken, until, last, .. }) => (taken, until, Some(last)),
+            None => (self.taken.clone(), Instant::MAX, None),
+        };
+        for ask in self.waiters.slab.iter_after(&self.crowd.queue, after) {
+            until = until.min(self.reserved(&mut taken, ask)?);
+        }
+        self.waiters.rehearsed.keep(|| Rehearsal { taken: taken.clone(), first, last, until });
+        self.reserved(&mut taken, &Ask::of_caller(permits))
     }
 
     /// Gives a reservation a place, so that its permits are taken only when somebody comes after it; none, if they are there now.
@@ -109,6 +119,7 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
         if taken < self.returnable_from {
             return None;
         }
+        self.waiters.rehearsed.forget();
         self.algorithm.give_back(self.taken, self.now, permits, taken);
         self.reconsider()
     }
@@ -144,6 +155,7 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
         if is_used || permits == 0 || made.made < self.returnable_from {
             return None;
         }
+        self.waiters.rehearsed.forget();
         self.algorithm.give_back(self.taken, self.now, permits, at);
         self.reconsider()
     }

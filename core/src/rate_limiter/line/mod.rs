@@ -2,6 +2,7 @@
 
 mod crowd;
 mod in_advance;
+mod rehearsal;
 mod snapshot;
 mod waiters;
 
@@ -114,7 +115,7 @@ pub struct Desk<'d, A: Algorithm, S: Storage> {
     pub(super) limits: Limits,
     pub(super) taken: &'d mut A::State,
     pub(super) crowd: &'d mut Crowd<S::Link>,
-    pub(super) waiters: &'d mut Waiters<S>,
+    pub(super) waiters: &'d mut Waiters<A, S>,
     pub(super) steady: Steady,
     pub(super) now: Instant,
     /// What was taken before is not given back: it was by another rule.
@@ -346,6 +347,7 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
 
     /// One has left the queue, or has its permits.
     fn no_longer_asks(&mut self, ask: &Ask) {
+        self.waiters.rehearsed.forget();
         let permits = ask.counted(self.algorithm.most());
         self.crowd.asked = self.crowd.asked.saturating_sub(u64::from(permits));
         self.crowd.callers = self.crowd.callers.saturating_sub(u32::from(ask.by == By::Caller));

@@ -1,23 +1,27 @@
 use core::task::Waker;
 
 use super::crowd::{Ask, By, Crowd};
+use super::rehearsal::Rehearsed;
+use crate::rate_limiter::algorithm::Algorithm;
 use crate::storage::Storage;
 use crate::sync::wait_list::{Queue, Slab};
 
 /// The slots of all who wait behind one lock, in whatever line.
-pub(in crate::rate_limiter) struct Waiters<S: Storage> {
+pub(in crate::rate_limiter) struct Waiters<A: Algorithm, S: Storage> {
     pub(super) slab: Slab<Ask, S>,
     /// Callers that a new rule has turned away, and whose wakers are still to be woken.
     pub(super) refused: Queue<S::Link>,
+    pub(super) rehearsed: Rehearsed<A::State, S::Link>,
 }
 
-impl<S: Storage> Waiters<S> {
+impl<A: Algorithm, S: Storage> Waiters<A, S> {
     /// Nobody.
-    pub(in crate::rate_limiter) const NONE: Self = Self { slab: Slab::new(), refused: Queue::new() };
+    pub(in crate::rate_limiter) const NONE: Self = Self { slab: Slab::new(), refused: Queue::new(), rehearsed: Rehearsed::NONE };
 
     /// There can be so many permits at once from now on. Callers that wait for more leave their queue for good, whatever rule comes next, and keep no more than a slot until they have learnt of it.
     /// Reservations stay, since they keep their instants, and do not count while there can't be so many.
     pub(in crate::rate_limiter) fn refit(&mut self, crowd: &mut Crowd<S::Link>, most: u32) {
+        self.rehearsed.forget();
         let (mut asked, mut callers, held) = (0_u64, 0, &mut crowd.held);
         self.slab.move_where(&mut crowd.queue, &mut self.refused, |ask| {
             let is_refused = ask.by == By::Caller && ask.permits > most;

@@ -146,7 +146,15 @@ impl<T, S: Storage> Slab<T, S> {
 
     /// What each in a queue brought, from the first to the last.
     pub(crate) fn iter<'q>(&'q self, queue: &Queue<S::Link>) -> impl Iterator<Item = &'q T> {
-        let mut next = queue.head;
+        self.iter_after(queue, None)
+    }
+
+    /// What those brought who stand in a queue behind that one, or all of them.
+    pub(crate) fn iter_after<'q>(&'q self, queue: &Queue<S::Link>, one: Option<S::Link>) -> impl Iterator<Item = &'q T> {
+        let mut next = match one {
+            Some(one) => self.slots.as_slice().get(one.index()).and_then(|slot| slot.next),
+            None => queue.head,
+        };
         core::iter::from_fn(move || {
             let slot = self.slots.as_slice().get(next?.index())?;
             next = slot.next;
@@ -239,6 +247,14 @@ impl<L> Queue<L> {
 
     pub(crate) const fn is_empty(&self) -> bool {
         self.waiting == 0
+    }
+
+    /// The first and the last.
+    pub(crate) fn ends(&self) -> Option<(L, L)>
+    where
+        L: Copy,
+    {
+        self.head.zip(self.tail)
     }
 }
 
