@@ -4,6 +4,9 @@ use core::fmt::Debug;
 use core::num::{NonZeroU16, NonZeroU32};
 
 use crate::config::ConfigError;
+#[cfg(feature = "alloc")]
+pub use crate::rows::CacheLines;
+pub use crate::rows::Rows;
 
 /// A place for tables.
 pub trait Storage {
@@ -13,8 +16,8 @@ pub trait Storage {
     /// A table of `T`.
     type Slots<T>: Slots<T>;
 
-    /// Some entries side by side, of which a table by key is made: one, or as many as fill lines of the processor's cache.
-    type Row<T: Default>: Default + AsRef<[T]> + AsMut<[T]>;
+    /// The entries of a table by key.
+    type Rows<T: Default>: Rows<T>;
 
     /// How many entries a table can have: no more than its links can count.
     const CAPACITY: usize;
@@ -118,7 +121,7 @@ const MOST_INLINE: usize = u16::MAX as usize;
 impl<const N: usize> Storage for Inline<N> {
     type Link = NonZeroU16;
     type Slots<T> = heapless::Vec<T, N>;
-    type Row<T: Default> = [T; 1];
+    type Rows<T: Default> = heapless::Vec<T, N>;
 
     const CAPACITY: usize = if N < MOST_INLINE { N } else { MOST_INLINE };
 }
@@ -148,7 +151,7 @@ pub struct Heap;
 impl Storage for Heap {
     type Link = NonZeroU32;
     type Slots<T> = alloc::vec::Vec<T>;
-    type Row<T: Default> = CacheLines<T>;
+    type Rows<T: Default> = CacheLines<T>;
 
     const CAPACITY: usize = usize::MAX;
 }
@@ -172,28 +175,6 @@ impl<T> Slots<T> for alloc::vec::Vec<T> {
 
     fn reserve(&mut self, more: usize) {
         self.reserve_exact(more);
-    }
-}
-
-/// Sixteen entries, the first one at the beginning of a line of the cache, the last one up to the end of one: of those that divide a line, none lies across two. Where each has a multiple of four bytes, none are lost.
-#[cfg(feature = "alloc")]
-#[derive(Debug, Default)]
-#[repr(align(64))]
-pub struct CacheLines<T>([T; 16]);
-
-#[cfg(feature = "alloc")]
-impl<T> AsRef<[T]> for CacheLines<T> {
-    #[inline]
-    fn as_ref(&self) -> &[T] {
-        &self.0
-    }
-}
-
-#[cfg(feature = "alloc")]
-impl<T> AsMut<[T]> for CacheLines<T> {
-    #[inline]
-    fn as_mut(&mut self) -> &mut [T] {
-        &mut self.0
     }
 }
 

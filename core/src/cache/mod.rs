@@ -39,7 +39,9 @@
 //!
 //! # What it takes
 //!
-//! In place, an entry takes its key, its value and 24 bytes, where these leave no gaps and fetches cannot fail. Where they can, it is a `Result` that is kept in the value's place: with a `u64` and an error of two bytes, 32. On the heap it is 31, and entries lie in rows of sixteen: values of many kilobytes belong into a `Box` or an `Arc`. There, tables grow by doubling, up to the capacity; then nothing is allocated any more. The insert that has them grow puts all entries of its shard in order anew, under its lock: with half a million that takes some tens of milliseconds, which shards divide among them.
+//! In place, an entry takes its key, its value and 24 bytes, where these leave no gaps and fetches cannot fail. Where they can, it is a `Result` that is kept in the value's place: with a `u64` and an error of two bytes, 32. On the heap it is 31, where entries of up to 256 bytes lie in rows of sixteen. There, tables grow by doubling, up to the capacity; then nothing is allocated any more. The insert that has them grow puts all entries of its shard in order anew, under its lock: with half a million that takes some tens of milliseconds, which shards divide among them.
+//!
+//! Values are handed on as they are: what is kept is a clone of what a caller ends with. Where they have kilobytes, put them into a `Box` or an `Arc`: in a build that is not optimized, up to a hundred copies of one are on the stack at once while it is fetched and kept.
 //!
 //! # When not to use it
 //!

@@ -7,8 +7,7 @@ use core::hint::black_box;
 use core::num::NonZeroU32;
 
 use crate::platform::SMALL;
-use crate::rows::Rows;
-use crate::storage::Storage;
+use crate::storage::{Rows, Storage};
 
 pub(crate) use self::earliest::{BLOCK, Earliest};
 use self::marks::{Mark, Marks, Window};
@@ -23,7 +22,7 @@ pub(crate) struct Table<K, V, S: Storage> {
     len: usize,
 }
 
-type Slots<K, V, S> = Rows<Option<Entry<K, V>>, S>;
+type Slots<K, V, S> = <S as Storage>::Rows<Option<Entry<K, V>>>;
 
 pub(crate) struct Entry<K, V> {
     pub(crate) key: K,
@@ -41,7 +40,7 @@ pub(crate) struct Moved {
 impl<K, V, S: Storage> Table<K, V, S> {
     /// A table without entries, which allocates nothing.
     pub(crate) const fn new() -> Self {
-        Self { slots: Rows::new(), marks: Marks::new(), len: 0 }
+        Self { slots: Rows::EMPTY, marks: Marks::new(), len: 0 }
     }
 
     pub(crate) const fn len(&self) -> usize {
@@ -128,7 +127,9 @@ impl<K, V, S: Storage> Table<K, V, S> {
         let wanted = if S::CAPACITY < usize::MAX {
             S::CAPACITY
         } else {
-            Slots::<K, V, S>::filled(slots.saturating_add(slots / 4).max(16).min(most))
+            // Or as many more as fill the last row.
+            let row = Slots::<K, V, S>::ROW;
+            slots.saturating_add(slots / 4).max(16).min(most).div_ceil(row).saturating_mul(row)
         };
         if wanted <= slots {
             return false;
@@ -154,7 +155,8 @@ impl<K, V, S: Storage> Table<K, V, S> {
     /// Makes so many slots, where there were none.
     fn make(&mut self, slots: usize) {
         self.marks.make(slots);
-        self.slots.make(slots);
+        self.slots.reserve(slots);
+        while self.slots.entries() < slots && self.slots.add_row().is_some() {}
     }
 
     /// All entries, and where they are.

@@ -12,7 +12,7 @@ use aplomb::rate_limiter::{
     Acquire, Algorithm, FixedWindow, KeyedRateLimiter, Rate, RateLimitError, RateLimiter, SlidingCounter, SlidingWindow,
     TokenBucket,
 };
-use aplomb::storage::{Slots, Storage};
+use aplomb::storage::{CacheLines, Slots, Storage};
 use aplomb::time::{ms, secs};
 use aplomb::{Deadline, Heap, Inline, Instant};
 use aplomb_sim::{Sim, SimClock};
@@ -206,7 +206,7 @@ pub(crate) struct Table<T>(Vec<T>);
 impl Storage for Counted {
     type Link = NonZeroU32;
     type Slots<T> = Table<T>;
-    type Row<T: Default> = [T; 1];
+    type Rows<T: Default> = CacheLines<T>;
     const CAPACITY: usize = usize::MAX;
 }
 

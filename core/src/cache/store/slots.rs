@@ -1,8 +1,7 @@
 use core::mem::replace;
 
 use super::Times;
-use crate::rows::Rows;
-use crate::storage::{Link, Slots, Storage};
+use crate::storage::{Link, Rows, Slots, Storage};
 
 /// Room for an entry.
 pub(super) enum Slot<K, V, L: Link> {
@@ -24,7 +23,7 @@ pub(in crate::cache) struct Entry<K, V, L: Link> {
 ///
 /// What leads to a slot has some bits of its entry's tag too, so that an entry mostly is not looked at for the sake of another one.
 pub(super) struct Chained<K, V, S: Storage> {
-    slots: Rows<Slot<K, V, S::Link>, S>,
+    slots: S::Rows<Slot<K, V, S::Link>>,
     /// The heads of all chains; and then of each slot the next one of its chain, where there is no room for that in the slots.
     links: S::Slots<Option<S::Link>>,
     /// The first of the vacant slots, which are chained too.
@@ -50,7 +49,7 @@ impl<K, V, S: Storage> Chained<K, V, S> {
     const BITS: u32 = usize::BITS - most::<S>().leading_zeros();
 
     pub(super) const fn new() -> Self {
-        Self { slots: Rows::new(), links: S::Slots::EMPTY, vacant: None, used: 0, len: 0, rooms: 0 }
+        Self { slots: Rows::EMPTY, links: S::Slots::EMPTY, vacant: None, used: 0, len: 0, rooms: 0 }
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -198,7 +197,7 @@ impl<K, V, S: Storage> Chained<K, V, S> {
             return None;
         }
         let link = Link::new(self.used)?;
-        if self.used == self.slots.len() {
+        if self.used == self.slots.entries() {
             self.slots.add_row()?;
         }
         self.used += 1;
