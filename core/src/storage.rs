@@ -74,7 +74,7 @@ const fn exceeds(value: u32, most: usize) -> bool {
 
 /// The number of an entry, so made that "none" is zero: an empty table is all zeroes then, lies in `.bss` and costs no flash.
 pub trait Link: Copy + Eq + Debug + Send + Sync + Unpin {
-    /// Room for a link to another entry in an entry itself, where it fills a gap; or none, where the entry would not lie on one line of the processor's cache with it.
+    /// Room for a link to another entry in an entry itself, where it fills a gap; or none, where the entry would not lie on one line of the processor's cache with it. For a cache in a storage of a fixed [capacity](Storage::CAPACITY), which has no room beside its entries, it has to be one.
     type Within: Default + AsRef<[Option<Self>]> + AsMut<[Option<Self>]>;
 
     /// The link to the entry at `index`, or `None` if the type cannot count so far.

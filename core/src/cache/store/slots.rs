@@ -45,10 +45,14 @@ pub(super) const fn is_in_place<S: Storage>() -> bool {
 }
 
 impl<K, V, S: Storage> Chained<K, V, S> {
+    /// Whether there is room for the links of chains: beside the slots, or in them.
+    pub(super) const HAS_ROOM: bool = !is_in_place::<S>() || size_of::<<S::Link as Link>::Within>() > 0;
+
     /// The bits of a link that count so far. The others are left to a tag.
     const BITS: u32 = usize::BITS - most::<S>().leading_zeros();
 
     pub(super) const fn new() -> Self {
+        const { assert!(Self::HAS_ROOM, "a storage of a fixed capacity has links that have room for one within an entry") };
         Self { slots: Rows::EMPTY, links: S::Slots::EMPTY, vacant: None, used: 0, len: 0, rooms: 0 }
     }
 

@@ -144,6 +144,27 @@ fn there_are_no_more_than_links_with_tags_can_count() {
     assert_eq!(most::<crate::storage::Heap>(), 134_217_727);
 }
 
+/// A storage of somebody else's, whose links have none within: entries would be lost where they share a chain.
+#[test]
+#[cfg(feature = "alloc")]
+fn a_fixed_capacity_takes_links_that_have_room_within() {
+    struct Bounded;
+
+    impl Storage for Bounded {
+        type Link = core::num::NonZeroU32;
+        type Slots<T> = std::vec::Vec<T>;
+        type Rows<T: Default> = crate::storage::CacheLines<T>;
+        const CAPACITY: usize = 1_000;
+    }
+
+    let has_room = [
+        Chained::<u32, u32, Bounded>::HAS_ROOM,
+        Chained::<u32, u32, crate::storage::Heap>::HAS_ROOM,
+        Chained::<u32, u32, Inline<40>>::HAS_ROOM,
+    ];
+    assert_eq!(has_room, [false, true, true]);
+}
+
 #[test]
 fn holds_as_many_as_there_may_be() {
     for capacity in 1..=40 {
