@@ -72,7 +72,7 @@ const fn exceeds(value: u32, most: usize) -> bool {
     value < u32::MAX && value as usize > most
 }
 
-/// The number of an entry, so made that "none" is zero: an empty table is all zeroes then, lies in `.bss` and costs no flash.
+/// The number of an entry, so made that "none" is zero: an empty table is all zeroes then.
 pub trait Link: Copy + Eq + Debug + Send + Sync + Unpin {
     /// Room for a link to another entry in an entry itself, where it fills a gap; or none, where the entry would not lie on one line of the processor's cache with it. For a cache in a storage of a fixed [capacity](Storage::CAPACITY), which has no room beside its entries, it has to be one.
     type Within: Default + AsRef<[Option<Self>]> + AsMut<[Option<Self>]>;
@@ -101,6 +101,8 @@ pub trait Link: Copy + Eq + Debug + Send + Sync + Unpin {
 }
 
 /// Up to `N` entries in the owner itself, and no more than 65,535: so far its links count. Settings that ask for more are refused.
+///
+/// In a `static`, a table is of one piece with its owner's settings. Where these are not all zeroes, both lie in `.data`, and take as much flash as RAM.
 ///
 /// # Examples
 ///
