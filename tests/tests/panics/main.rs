@@ -1,6 +1,7 @@
 //! An operation that panics, as it is polled or as it is dropped at its end, and whose future is kept: a task that catches the panic goes on, and what the call held is free all the same.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
+mod anywhere;
 mod limits;
 mod sharing;
 mod wakers;
