@@ -32,7 +32,7 @@ where
     ///
     /// # Errors
     ///
-    /// It ends only if it cannot begin: [`FlightError::Config`]; [`FlightError::QueueFull`], if there is no room for another one that waits.
+    /// It ends only where it cannot wait for what is due: with [`FlightError::Config`]; or with [`FlightError::QueueFull`], at its first poll or after a fetch, if as many others wait as the [flight storage](Cache::flight_storage) has room for. Run no more of them than that.
     ///
     /// # Examples
     ///

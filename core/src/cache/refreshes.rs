@@ -119,7 +119,7 @@ impl<K, S: Storage> Refreshes<K, S> {
                 *waits = Some(key);
                 (None, None)
             }
-            // More refreshers than there is room for: it asks again when it is polled.
+            // More refreshers than there is room for.
             Err(Full(waker)) => (None, Some(waker)),
         }
     }

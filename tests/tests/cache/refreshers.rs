@@ -355,3 +355,19 @@ fn one_refresher_more_than_can_wait_ends() {
     let config = ConfigError::MaxFetches { value: 0, most: usize::MAX };
     assert_eq!(now(Plain::<u32, u32>::new().max_fetches(0).run(|_| never())), FlightError::Config(config));
 }
+
+#[test]
+fn one_that_has_fetched_ends_if_another_one_has_taken_the_only_place_to_wait() {
+    let cache: Cache<Hand, u32, u32, &str, Heap, FoldHash, Inline<1>> = Cache::new().flight_storage();
+    let cache = cache.ttl(secs(1)).stale_while_revalidate(secs(9));
+    cache.insert(1, 10);
+    pass(secs(2));
+    assert_eq!(now(cache.get(&1, never)), Ok(10));
+    let is_ready = &Cell::new(false);
+    let fetch = |_| poll_fn(move |_| if is_ready.get() { Poll::Ready(Ok(11)) } else { Poll::Pending });
+    let (mut fetches, mut waits) = (Box::pin(cache.run(fetch)), Box::pin(cache.run(fetch)));
+    assert!(poll(&mut fetches).is_pending() && poll(&mut waits).is_pending());
+    is_ready.set(true);
+    assert_eq!(poll(&mut fetches), Poll::Ready(FlightError::QueueFull { waiting: 1 }));
+    assert_eq!(cache.peek(&1), Some(11));
+}
