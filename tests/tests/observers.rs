@@ -215,6 +215,10 @@ fn a_single_flight_tells_who_leads_who_shares_and_how_it_ends() {
         assert!(poll(leaves.as_mut()).is_pending());
         drop(leaves);
         assert_eq!(seen.take(), [Started, Abandoned]);
+        let by = Deadline::after(SimClock.now(), ms(5));
+        let both_late = zip(call(Ok(1)).deadline_at(by), call(Ok(2)).deadline_at(by)).await;
+        assert_eq!(both_late, (Err(FlightError::Deadline), Err(FlightError::Deadline)));
+        assert_eq!(seen.take(), [Started, Shared, HandedOver, late, Abandoned, late]);
     });
 }
 

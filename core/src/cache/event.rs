@@ -48,6 +48,8 @@ impl<P: Platform<Clock: Copy>, K, V, E, S: Storage, H, F: Storage, const SHARDS:
 ///
 /// Each read begins with one of [`Hit`](Event::Hit), [`Stale`](Event::Stale), [`Missed`](Event::Missed), [`Shared`](Event::Shared) and [`Rejected`](Event::Rejected); or, where there is no room to fetch or to wait, and what is past its end answers, with [`StaleIfError`](Event::StaleIfError).
 ///
+/// Each fetch that is begun, for a read or to refresh, ends with one of [`Fetched`](Event::Fetched), [`Failed`](Event::Failed) and [`Abandoned`](Event::Abandoned), however often it is handed over.
+///
 /// # Examples
 ///
 /// Connections are closed as they leave:
@@ -105,9 +107,9 @@ pub enum Event<'e, K, V> {
     },
     /// What is past its end answers in place of a fetch that has failed, or was late, or for which there was no room.
     StaleIfError,
-    /// A caller has left its fetch to another one that waits for it.
+    /// A caller has left its fetch, or its turn to fetch, to another one that waits for it.
     HandedOver,
-    /// A caller has left its fetch, and nobody waits for it.
+    /// A caller has left its fetch, or its turn to fetch, and nobody waits for it.
     Abandoned,
     /// An entry is gone. It is dropped after this.
     Removed {

@@ -35,9 +35,9 @@ pub enum Event {
         /// Whether others have its error too.
         is_shared: bool,
     },
-    /// A leader has left, and the caller that waited longest leads.
+    /// A leader has left, started or not, and the caller that waited longest leads.
     HandedOver,
-    /// A leader has left, and nobody waits: the flight is over.
+    /// A leader has left, started or not, and nobody waits: the flight is over.
     Abandoned,
     /// A caller was turned away, or did not wait any longer.
     Rejected {

@@ -46,7 +46,9 @@ struct Books {
     missed: u64,
     shared: u64,
     rejected: u64,
+    fetched: u64,
     failed: u64,
+    abandoned: u64,
     stale_if_error: u64,
     /// Of those, in place of a fetch that failed.
     instead: u64,
@@ -69,6 +71,8 @@ fn tell(event: &Event<'_, u8, Numbered>) {
             Event::Missed => books.missed += 1,
             Event::Shared => books.shared += 1,
             Event::Rejected { .. } => books.rejected += 1,
+            Event::Fetched { .. } => books.fetched += 1,
+            Event::Abandoned => books.abandoned += 1,
             Event::Failed { .. } => (books.failed, books.has_just_failed) = (books.failed + 1, true),
             Event::StaleIfError => {
                 books.stale_if_error += 1;
@@ -405,6 +409,8 @@ fn play<S: Storage, F: Storage, const SHARDS: usize>(seed: u64, form: u64) {
     drop(play);
     let left = cache.snapshot();
     assert_eq!((left.fetching, left.waiting), (0, 0), "APLOMB_SEED={seed}: nobody is left");
+    let ended = BOOKS.with_borrow(|books| books.fetched + books.failed + books.abandoned);
+    assert_eq!(left.fetches, ended, "APLOMB_SEED={seed}: each that was begun has ended, and is told of");
     let before = BOOKS.with_borrow(|books| books.invalidated);
     cache.clear();
     BOOKS.with_borrow(|books| assert_eq!(books.invalidated - before, left.len as u64));

@@ -98,6 +98,18 @@ fn of_each_read_it_tells_how_it_was_served() {
     assert_eq!((told_of.hits, told_of.stale, told_of.misses, told_of.stale_if_error), (2, 1, 6, 1));
 }
 
+/// It leaves before it has begun, to the next one or to nobody.
+#[test]
+fn of_who_leaves_when_its_turn_to_fetch_has_come_it_tells_as_of_one_who_fetches() {
+    let told = Told::default();
+    let cache = observed(Plain::new(), |event: &Event<'_, u32, u32>| note(&told, event));
+    let mut callers = [(); 3].map(|()| Box::pin(cache.get(&1, pending)));
+    assert!(callers.iter_mut().all(|caller| poll(caller).is_pending()));
+    assert_eq!(take(&told), "Missed, Shared, Shared");
+    callers.into_iter().for_each(drop);
+    assert_eq!(take(&told), "HandedOver, HandedOver, Abandoned");
+}
+
 /// In whose place there is something to be served.
 #[test]
 fn of_reads_that_find_no_room_it_tells_how_they_were_served() {

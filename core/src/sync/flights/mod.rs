@@ -100,6 +100,8 @@ pub(crate) enum Learnt<T, W, L> {
 /// What becomes free when somebody leaves; to be dropped outside the lock, the waker of who leads now to be woken.
 pub(crate) struct Left<K, T, W> {
     pub(crate) leads: Option<Waker>,
+    /// Whether who leaves has led, or was to.
+    pub(crate) has_led: bool,
     /// What had landed for who leaves.
     pub(crate) landed: Option<T>,
     _rest: (Option<K>, Option<W>, Option<Waker>),
@@ -274,11 +276,11 @@ impl<K, T, S: Storage, W> FlightTable<K, T, S, W> {
             return Left::of_work(work);
         };
         let Some(first) = self.seats.front_mut(&flight.followers) else {
-            return Left { _rest: (self.end(ticket.berth), work, None), ..Left::NOTHING };
+            return Left { has_led: true, _rest: (self.end(ticket.berth), work, None), ..Left::NOTHING };
         };
         *first = Seat::Lead(work);
         self.waiting = self.waiting.saturating_sub(1);
-        Left { leads: self.seats.grant_front(&mut flight.followers), ..Left::NOTHING }
+        Left { leads: self.seats.grant_front(&mut flight.followers), has_led: true, ..Left::NOTHING }
     }
 
     /// A flight has landed: whoever comes from now on begins another one.
@@ -418,10 +420,10 @@ fn head<L: Link, S: Slots<Option<L>>>(heads: &mut S, tag: L) -> Option<&mut Opti
 }
 
 impl<K, T, W> Left<K, T, W> {
-    const NOTHING: Self = Self { leads: None, landed: None, _rest: (None, None, None) };
+    const NOTHING: Self = Self { leads: None, has_led: false, landed: None, _rest: (None, None, None) };
 
     fn of_work(work: Option<W>) -> Self {
-        Self { _rest: (None, work, None), ..Self::NOTHING }
+        Self { has_led: true, _rest: (None, work, None), ..Self::NOTHING }
     }
 }
 

@@ -1,7 +1,7 @@
 use core::mem::forget;
 use core::task::{Context, Poll, Waker, ready};
 
-use super::{FlightTable, Landed, Learnt, Left, Place, Ticket};
+use super::{FlightTable, Landed, Learnt, Place, Ticket};
 use crate::panicking::wake_all;
 use crate::platform::SMALL;
 use crate::single_flight::{Event, FlightError};
@@ -243,23 +243,20 @@ impl<'f, F: Flights + ?Sized> Role<'f, F> {
 
     /// Gives up what it is to its flight. What has landed for it by then.
     pub(crate) fn give_up(&mut self) -> Option<F::Outcome> {
-        let led = match core::mem::replace(&mut self.stands, Stands::Outside) {
+        let left = match core::mem::replace(&mut self.stands, Stands::Outside) {
             Stands::Outside => return None,
-            Stands::Follows(place) => {
-                let left = self.flights.with_table(self.hash, |table| table.leave(place))?;
-                wake(left.leads);
-                return left.landed;
+            Stands::Follows(place) => self.flights.with_table(self.hash, |table| table.leave(place)),
+            Stands::Leads(ticket) => {
+                let work = self.work.take();
+                self.flights.with_table(self.hash, |table| table.abandon(ticket, work))
             }
-            Stands::Leads(ticket) => ticket,
-        };
-        let work = self.work.take();
-        let left = self.flights.with_table(self.hash, |table| table.abandon(led, work));
-        if let Some(Left { leads, .. }) = left {
-            let is_handed_over = leads.is_some();
-            wake(leads);
+        }?;
+        let is_handed_over = left.leads.is_some();
+        wake(left.leads);
+        if left.has_led {
             self.flights.tell_of_leaving(is_handed_over);
         }
-        None
+        left.landed
     }
 }
 
