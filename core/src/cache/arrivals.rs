@@ -133,9 +133,8 @@ where
                     return None;
                 }
             }
-            if let Some(cost) = cost {
-                let ttl = new.as_ref().filter(|_| !has_failed).map_or(rules.ttl, |new| new.ttl);
-                shard.learn_cost(cost, ttl);
+            if let (Some(cost), Some(new), false) = (cost, &new, has_failed) {
+                shard.learn_cost(cost, new.ttl);
             }
             Some(shard.arrive(terms, hash, ticket, answers, has_failed, new.take(), gone))
         };

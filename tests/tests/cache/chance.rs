@@ -55,6 +55,29 @@ fn a_fetch_that_takes_hours_has_nobody_fetch_what_is_fresh() {
     assert!(early(&cache, 100) == 0.0);
 }
 
+/// What it would have brought, and how long that would have lived, nobody knows.
+#[test]
+fn a_fetch_that_fails_has_nobody_early() {
+    let cache = Plain::<u32, u32>::new().ttl_by(|_, _| secs(60)).early_refresh(Ratio::ONE);
+    let fail_after = |time| {
+        let failed = now(cache.get(&3, || async move {
+            pass(time);
+            Err("down")
+        }));
+        assert!(failed.is_err());
+    };
+    fail_after(secs(36_000));
+    cache.insert(1, 10);
+    assert!(early(&cache, 100) == 0.0, "it is fresh for a minute");
+    // Nor does one that fails at once have who fetches for a second come too late.
+    assert_eq!(now(cache.get(&2, || after(secs(1), 20))), Ok(20));
+    (0..50).for_each(|_| fail_after(secs(0)));
+    cache.insert(1, 10);
+    pass(secs(59));
+    let (share, expected) = (early(&cache, 20_000), (-1.0_f64).exp());
+    assert!((share - expected).abs() < 0.012, "{share} are early, not {expected}");
+}
+
 #[test]
 fn a_fetch_that_costs_nothing_has_nobody_early() {
     let cache = Plain::<u32, u32>::new().ttl(secs(100)).early_refresh(Ratio::ONE);

@@ -83,7 +83,7 @@ impl<P: Platform, K, V, E, S: Storage, H, F: Storage, const SHARDS: usize, O> Ca
         self
     }
 
-    /// Has a read fetch an entry anew before its end, as if by chance: the sooner the end and the longer its fetch took, the more likely; so that of many readers one is early, and none late. It is `XFetch` (Vattani, Chierichetti, Lowenstein, 2015), with the mean of what fetches of its shard took lately, each counted as an eighth of the TTL at most; the share is its *beta*, which is mostly 1; more is earlier. Default: 0, never.
+    /// Has a read fetch an entry anew before its end, as if by chance: the sooner the end and the longer its fetch took, the more likely; so that of many readers one is early, and none late. It is `XFetch` (Vattani, Chierichetti, Lowenstein, 2015), with the mean of what fetches of its shard took lately that succeeded, each counted as an eighth of its TTL at most; the share is its *beta*, which is mostly 1; more is earlier. Default: 0, never.
     ///
     /// Who fetches is as with [`refresh_ahead`](Cache::refresh_ahead).
     #[must_use]
