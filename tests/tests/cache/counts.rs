@@ -87,6 +87,17 @@ fn what_was_invalidated_while_it_was_fetched_drives_nobody_out() {
     assert_eq!((cache.peek(&1), cache.peek(&2), cache.snapshot().evicted), (None, Some(8), 0));
 }
 
+/// Though it weighs more than the value that stays.
+#[test]
+fn an_error_in_whose_place_a_value_answers_drives_nobody_out() {
+    let cache = Plain::<u32, u32>::new().max_weight(10).weigh_by(|_, value| *value).error_ttl(secs(1)).stale_if_error(secs(9));
+    cache.insert_with_ttl(1, 0, secs(1));
+    pass(secs(1));
+    cache.insert(2, 10);
+    assert_eq!(now(cache.get(&1, fails)), Ok(0));
+    assert_eq!((cache.peek(&2), cache.snapshot().evicted), (Some(10), 0));
+}
+
 #[test]
 fn everything_is_counted_once() {
     let cache = Plain::<u32, u32>::new().ttl(secs(1)).stale_while_revalidate(secs(1)).error_ttl(secs(1)).capacity(2);

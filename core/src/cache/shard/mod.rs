@@ -19,7 +19,7 @@ pub(super) struct Shard<K, V, E, S: Storage, F: Storage> {
     counts: Counts,
     store: Store<K, Result<V, E>, S>,
     pub(super) flights: FlightTable<K, Result<V, E>, F, Infallible>,
-    /// How long fetches take, in nanoseconds: lately more than before.
+    /// How long fetches take that succeed, in nanoseconds: lately more than before.
     cost: u64,
     /// Another one when something is kept, or makes room.
     epoch: u32,
@@ -268,7 +268,7 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         let known = self.store.find(hash, |known| known == key);
         let more = new.weight.saturating_sub(known.map_or(0, |link| self.store.weight_of(link)));
         let is_kept = u64::from(new.weight) <= limits.max_weight && rules.dies_at(&new.times(rules, now)) > now;
-        if more == 0 || !is_kept {
+        if more == 0 || !is_kept || new.outcome.is_err() && known.is_some_and(|link| self.may_answer(rules, link, now)) {
             return;
         }
         self.store.make_room(more, known, now, limits, rules, &mut gone.displaced);
@@ -278,7 +278,7 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         }
     }
 
-    /// A fetch took so many nanoseconds, of what lives for so many. It counts for no more than an eighth of that, so that one during which the machine was suspended does not have all that is fresh fetched anew.
+    /// A fetch that has succeeded took so many nanoseconds, of what lives for so many. It counts for no more than an eighth of that, so that one during which the machine was suspended does not have all that is fresh fetched anew.
     pub(super) fn learn_cost(&mut self, nanos: u64, ttl: u64) {
         let nanos = nanos.min(ttl / 8);
         self.cost = if self.cost == 0 { nanos } else { self.cost - self.cost / 8 + nanos / 8 };
@@ -401,6 +401,12 @@ impl<K, V, E, S: Storage, F: Storage> Shard<K, V, E, S, F> {
         }
         self.counts.stale_if_error = self.counts.stale_if_error.wrapping_add(u64::from(is_stale));
         Some((value, is_stale))
+    }
+
+    /// Whether there is a value that may answer for a fetch: then an error does not come in its place.
+    fn may_answer(&mut self, rules: &Rules, link: S::Link, now: Instant) -> bool {
+        let entry = self.store.get_mut(link);
+        entry.is_some_and(|Entry { value, times, .. }| value.is_ok() && rules.age(times, now, 0) != Age::Dead)
     }
 
     fn count_displaced(&mut self, displaced: &Displaced<K, Result<V, E>>) {
