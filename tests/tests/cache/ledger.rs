@@ -389,7 +389,10 @@ impl<'c, S: Storage, F: Storage, const SHARDS: usize> Play<'c, S, F, SHARDS> {
 
 fn play<S: Storage, F: Storage, const SHARDS: usize>(seed: u64, form: u64) {
     let mut rng = fastrand::Rng::with_seed(seed * 8 + form);
-    let settings = Settings::draw(&mut rng);
+    let mut settings = Settings::draw(&mut rng);
+    settings.capacity = settings.capacity.min(S::CAPACITY.saturating_mul(SHARDS));
+    settings.max_fetches = settings.max_fetches.min(F::CAPACITY);
+    settings.max_waiting = settings.max_waiting.min(u32::try_from(F::CAPACITY).unwrap_or(u32::MAX));
     set_clock(rng.u64(0..100));
     BOOKS.take();
     let cache = settings.apply::<S, F, SHARDS>();
@@ -429,5 +432,8 @@ fn what_comes_goes_once_and_is_served_for_no_longer_than_it_may_be() {
         play::<Heap, Heap, 3>(seed, 1);
         play::<Inline<8>, Inline<4>, 1>(seed, 2);
         play::<Inline<8>, Inline<4>, 3>(seed, 3);
+        play::<Inline<1>, Inline<1>, 1>(seed, 4);
+        play::<Inline<2>, Inline<2>, 1>(seed, 5);
+        play::<Inline<1>, Inline<2>, 3>(seed, 6);
     }
 }
