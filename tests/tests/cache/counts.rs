@@ -59,6 +59,22 @@ fn what_is_read_stays_though_many_come_once() {
     }
 }
 
+/// Though it is not found as one, since reads have moved the ends of all that are looked at for that.
+#[test]
+fn what_makes_room_after_its_end_has_expired() {
+    let cache = Plain::<u32, u32>::new().capacity(4_000).time_to_idle(ms(10));
+    (0..4_100).for_each(|key| cache.insert(key, key));
+    pass(ms(9));
+    let there: Vec<u32> = cache.iter().map(|(key, _)| key).filter(|key| *key >= 90).collect();
+    assert!(there.iter().all(|key| now(cache.get(key, never)) == Ok(*key)));
+    pass(ms(6));
+    let before = cache.snapshot();
+    cache.insert(5_000, 5_000);
+    let after = cache.snapshot();
+    assert!(there.iter().all(|key| cache.peek(key).is_some()), "one that has ended went");
+    assert_eq!((before.expired, before.evicted, after.expired, after.evicted), (0, 100, 1, 100));
+}
+
 #[test]
 fn limits_are_shared_out_among_shards() {
     let cache: Plain<u32, u32, 4> = Cache::new().shards().max_fetches(8).max_waiting(4);

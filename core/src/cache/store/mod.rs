@@ -240,15 +240,17 @@ impl<K, V, S: Storage> Store<K, V, S> {
     // There are several who call it, and it is long. What has gone is put where it is wanted: to move it, piece by piece, takes longer than to find it.
     #[inline(never)]
     fn displace(&mut self, replaced: Option<S::Link>, now: Instant, rules: &Rules, gone: &mut Option<Displaced<K, V>>) {
-        let (link, has_ended) = match self.find_ended(now, rules) {
-            Sought::Found(link) => (Some(link), true),
+        let link = match self.find_ended(now, rules) {
+            Sought::Found(link) => Some(link),
             Sought::Nothing | Sought::Unsure => {
                 self.is_scarce = true;
                 let replaced = self.pack(replaced, rules);
-                (self.choose(replaced), false)
+                self.choose(replaced)
             }
         };
         let Some(entry) = link.and_then(|link| self.remove(link)) else { return };
+        // One may have that was not found for it.
+        let has_ended = rules.dies_at(&entry.times) <= now;
         if !has_ended && let Some(gone) = self.newcomers.gone(entry.times.marks() & PROBATION != 0, self.len()) {
             self.side.leave_ghost(entry.tag, gone);
         }
