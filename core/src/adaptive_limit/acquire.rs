@@ -55,8 +55,7 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let limit = ready!(poll_patiently(this.permit, this.alarm.as_mut(), cx))?;
-        let permit = Permit::new(limit);
+        let permit = ready!(poll_patiently(this.permit, this.alarm.as_mut(), Permit::new, cx))?;
         if O::LISTENS && !this.alarm.at().is_never() {
             permit.limit().admitted(this.alarm.at());
         }

@@ -14,7 +14,7 @@ use std::thread::panicking;
 use aplomb::rate_limiter::{Rate, TokenBucket};
 use aplomb::sync::Semaphore;
 use aplomb::time::ms;
-use aplomb::{Bulkhead, Cache, Deadline, KeyedRateLimiter, RateLimiter, SingleFlight};
+use aplomb::{AdaptiveLimit, Bulkhead, Cache, Deadline, KeyedRateLimiter, RateLimiter, SingleFlight};
 use aplomb_sim::Sim;
 
 thread_local! {
@@ -159,6 +159,29 @@ fn a_bulkhead_has_its_place_back() {
     assert!(next.is_woken());
     assert!(poll(&mut next.call).is_ready());
     assert_eq!(bulkhead.snapshot().running, 0);
+}
+
+/// Its timer has a waker too.
+#[test]
+fn whoever_would_have_waited_no_longer_gives_its_place_back() {
+    aplomb_sim::block_on(async {
+        let bulkhead = Bulkhead::<Sim>::new(1).max_wait(ms(10));
+        let held = bulkhead.try_acquire().unwrap();
+        let mut granted = waits(bulkhead.acquire(), By::Last);
+        let mut next = Next::waits(bulkhead.acquire());
+        drop(held);
+        panics(&mut granted, By::Last);
+        assert!(next.is_woken());
+        assert!(poll(&mut next.call).is_ready());
+        assert_eq!(bulkhead.snapshot().running, 0);
+
+        let limit = AdaptiveLimit::<Sim>::new().initial_limit(1).max_wait(ms(10));
+        let held = limit.try_acquire().unwrap();
+        let mut granted = waits(limit.acquire(), By::Last);
+        drop(held);
+        panics(&mut granted, By::Last);
+        assert_eq!(limit.snapshot().in_flight, 0);
+    });
 }
 
 #[test]
