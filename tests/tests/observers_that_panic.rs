@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
+use aplomb::adaptive_limit::{self, AdaptiveLimit, Gradient, IgnoreErrors};
 use aplomb::backoff::Constant;
 use aplomb::batcher::{self, Batcher};
 use aplomb::bulkhead::{self, Bulkhead};
@@ -39,6 +40,30 @@ fn a_rate_limiter_gives_a_place_back_if_the_observer_panics() {
         assert!(catch_unwind(AssertUnwindSafe(|| poll(waits.as_mut()).is_ready())).is_err());
         assert_eq!(limiter.snapshot().running, Some(0));
         assert!(poll(waits).is_pending());
+    });
+}
+
+/// A call that is kept though it has panicked stands in no queue, where it would have a place in the end.
+#[test]
+fn a_call_does_not_wait_any_more_if_the_observer_panics() {
+    let built = Bulkhead::<Sim>::new(1);
+    let bulkhead: Bulkhead<Sim, Heap, _> = built.observed_by(|event: &bulkhead::Event| {
+        assert!(!matches!(event, bulkhead::Event::Waiting { .. }), "on purpose");
+    });
+    let built = AdaptiveLimit::<Sim>::new().initial_limit(1);
+    let limit: AdaptiveLimit<Sim, Gradient, IgnoreErrors, Heap, _> = built.observed_by(|event: &adaptive_limit::Event| {
+        assert!(!matches!(event, adaptive_limit::Event::Waiting { .. }), "on purpose");
+    });
+    aplomb_sim::block_on(async {
+        let held = (bulkhead.try_acquire(), limit.try_acquire());
+        let (mut kept, mut kept_too) =
+            (pin!(bulkhead.run(pending::<Result<(), ()>>)), pin!(limit.run(pending::<Result<(), ()>>)));
+        assert!(catch_unwind(AssertUnwindSafe(|| poll(kept.as_mut()).is_ready())).is_err());
+        assert!(catch_unwind(AssertUnwindSafe(|| poll(kept_too.as_mut()).is_ready())).is_err());
+        assert_eq!((bulkhead.snapshot().waiting, limit.snapshot().waiting), (0, 0));
+        drop(held);
+        assert_eq!((bulkhead.snapshot().running, limit.snapshot().in_flight), (0, 0));
+        assert!(poll(kept).is_pending() && poll(kept_too).is_pending());
     });
 }
 

@@ -134,7 +134,7 @@ where
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.poll_driven(&mut Held, cx)
+        clear_at_panic(self, Self::give_up, |run| run.poll_driven(&mut Held, cx))
     }
 }
 
@@ -150,6 +150,12 @@ where
         Self { stage: Stage::Start { bulkhead: Some(bulkhead), waits: true, operation: Some(seed) } }
     }
 
+    /// Whatever it has is gone: its operation, or its place in the queue.
+    fn give_up(self: Pin<&mut Self>) {
+        self.project().stage.set(Stage::Ended);
+    }
+
+    /// Whoever polls it so drops it if that panics.
     // The way of one who finds a place is straight, and that of one who has to wait stands aside.
     #[inline]
     pub(crate) fn poll_driven<D, T, E>(
@@ -180,14 +186,8 @@ where
             let Some(operation) = operation.take() else { return Poll::Pending };
             stage.set(Stage::Running { operation: drive.start(operation), permit });
         }
-        let outcome = ready!(clear_at_panic(
-            stage.as_mut(),
-            |mut stage| stage.set(Stage::Ended),
-            |stage| match stage.project() {
-                StageProjection::Running { operation, .. } => drive.poll_run(operation, cx),
-                StageProjection::Start { .. } | StageProjection::Wait { .. } | StageProjection::Ended => Poll::Pending,
-            }
-        ));
+        let StageProjection::Running { operation, .. } = stage.as_mut().project() else { return Poll::Pending };
+        let outcome = ready!(drive.poll_run(operation, cx));
         // The next one has its turn before the caller goes on.
         stage.set(Stage::Ended);
         Poll::Ready(outcome.map_err(BulkheadError::Failed))
