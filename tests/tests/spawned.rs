@@ -174,6 +174,30 @@ fn on_one_thread_of_a_simulation() {
     aplomb_sim::block_on(makes_way(Arc::new(Pool::<aplomb_sim::Sim>::new(1)), &aplomb_sim::Sim));
 }
 
+/// One that was polled before it is spawned keeps what it has, be it a place, one in the queue, or none any more.
+#[test]
+fn a_job_that_was_polled_is_spawned_once() {
+    aplomb_sim::block_on(async {
+        let pool = Arc::new(Pool::<aplomb_sim::Sim>::new(1));
+        let job = || {
+            Box::pin(async {
+                yield_now().await;
+                Ok::<_, ()>(7)
+            })
+        };
+        let (mut runs, mut waits) = (Run::new(Arc::clone(&pool), job), Run::new(Arc::clone(&pool), job));
+        assert!(poll_once(&mut runs).await.is_none() && poll_once(&mut waits).await.is_none());
+        let (runs, waits) = (runs.spawn_on(&aplomb_sim::Sim), waits.spawn_on(&aplomb_sim::Sim));
+        assert_eq!((pool.snapshot().running, pool.snapshot().waiting), (1, 1));
+        assert_eq!((runs.await, waits.await), (Ok(7), Ok(7)));
+        let mut ended = Run::new(Arc::clone(&pool), job);
+        assert_eq!((&mut ended).await, Ok(7));
+        let mut ended = ended.spawn_on(&aplomb_sim::Sim);
+        assert!(poll_once(&mut ended).await.is_none());
+        assert!(pool.snapshot().is_idle());
+    });
+}
+
 /// Jobs stay in the world that spawned them, under any schedule.
 #[test]
 fn in_a_simulation() {

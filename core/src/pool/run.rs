@@ -134,8 +134,11 @@ where
         T: Send + 'static,
         E: Send + 'static,
     {
-        // Without a waker: the task asks when it is polled for the first time.
-        let entered = self.stay.enter(self.priority, self.waits, Waker::noop());
+        // Without a waker: the task asks when it is polled for the first time. One that was polled before has what it needs.
+        let entered = match (&self.job, &self.stay.progress) {
+            (Job::Ready { .. }, Progress::Outside) => self.stay.enter(self.priority, self.waits, Waker::noop()),
+            _ => Ok(()),
+        };
         let queued = Queued { pool: self.stay.pool.clone(), key: self.stay.key() };
         match entered {
             Ok(()) => Spawned::new(executor.spawn(self), queued),
