@@ -20,6 +20,7 @@ use aplomb_tokio::Tokio;
 // A program has one time driver.
 use embassy_host as _;
 use futures_lite::StreamExt;
+use futures_lite::future::poll_once;
 
 /// A waker that counts.
 #[derive(Default)]
@@ -234,6 +235,36 @@ fn progress_is_told_of_each_start_and_each_end() {
     assert!(told.iter().all(|told| told.total == Some(4)));
 }
 
+/// An iterator that says nothing of how many there are, and lies about it after its end.
+#[test]
+fn once_all_have_been_started_their_number_is_known() {
+    struct Items(u32);
+
+    impl Iterator for Items {
+        type Item = u32;
+
+        fn next(&mut self) -> Option<u32> {
+            self.0 += 1;
+            (self.0 <= 2).then_some(self.0)
+        }
+
+        fn size_hint(&self) -> (usize, Option<usize>) {
+            if self.0 > 2 { (7, Some(7)) } else { (0, None) }
+        }
+    }
+
+    let mut totals = Vec::new();
+    let operation = async |item: u32| {
+        aplomb_sim::sleep(Duration::from_millis(item.into())).await;
+        Ok::<_, ()>(item)
+    };
+    aplomb_sim::block_on(async {
+        let parallel = Parallel::<Sim, _, _, _>::of_items(Items(0), 4, operation);
+        parallel.on_progress(|progress: &Progress| totals.push(progress.total)).await.unwrap();
+    });
+    assert_eq!(totals, [None, None, Some(2), Some(2)]);
+}
+
 #[test]
 fn one_within_another() {
     let sum = aplomb_sim::block_on(async {
@@ -270,5 +301,13 @@ fn settings_come_before_the_first_item() {
         let mut told = begun().await.keep_going();
         assert!(told.next().await.is_some());
         assert_eq!(told.next().await, None);
+        // Nor after its end, though nothing was started.
+        let over = async |items: Vec<u64>, limit| {
+            let mut parallel = aplomb_sim::parallel(items, limit, nap);
+            while parallel.next().await.is_some() {}
+            parallel
+        };
+        assert_eq!(poll_once(over(vec![], 2).await.into_future()).await, Some(Err(begun_error)));
+        assert_eq!(over(vec![1], 0).await.keep_going().next().await, Some(Err(begun_error)));
     });
 }

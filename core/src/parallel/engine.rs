@@ -39,8 +39,18 @@ enum State {
     Drained,
     /// Nothing is started or polled any more.
     Over,
-    /// It was told more, or awaited, when some items had been started already.
+    /// It was told more, or awaited, when some items had been started already, or it was over.
     Begun,
+}
+
+impl State {
+    /// How many items there still are to be started. A source that has ended is asked no more.
+    fn left(self, source: &impl Stream) -> (usize, Option<usize>) {
+        match self {
+            Self::Open => source.size_hint(),
+            Self::Drained | Self::Over | Self::Begun => (0, Some(0)),
+        }
+    }
 }
 
 impl<Src, F, Fut, N, C: Children, S: PinnedStorage> Engine<Src, F, Fut, N, C, S> {
@@ -49,9 +59,9 @@ impl<Src, F, Fut, N, C: Children, S: PinnedStorage> Engine<Src, F, Fut, N, C, S>
         Self { source, operation, observer, limit, group: FutureGroup::new(limit), state: State::Open, progress }
     }
 
-    /// Before it is told more: from the first item on, that could lose some.
+    /// Before it is told more: from the first item on, that could lose some, and after its end nothing would come of it.
     pub(super) fn not_begun(mut self) -> Self {
-        if self.progress.started > 0 {
+        if self.progress.started > 0 || self.is_over() {
             self.state = State::Begun;
         }
         self
@@ -93,10 +103,7 @@ impl<Src, F, Fut, N, C: Children, S: PinnedStorage> Engine<Src, F, Fut, N, C, S>
 impl<Src: Stream, F, Fut, N, C: Children, S: PinnedStorage> Engine<Src, F, Fut, N, C, S> {
     /// How many items there still are to be started.
     pub(super) fn left(&self) -> (usize, Option<usize>) {
-        match self.state {
-            State::Open => self.source.size_hint(),
-            State::Drained | State::Over | State::Begun => (0, Some(0)),
-        }
+        self.state.left(&self.source)
     }
 }
 
@@ -134,7 +141,8 @@ where
         let mut turn = Turn::new();
         let mut reporter = Reporter { progress: this.progress, observer: this.observer };
         while let Some((index, output)) = this.group.as_mut().next_ended(&mut turn, cx) {
-            let outcome = reporter.ended(output, this.source.size_hint());
+            let left = this.state.left(&*this.source);
+            let outcome = reporter.ended(output, left);
             if let ControlFlow::Break(enough) = taker(index, outcome) {
                 return Poll::Ready(Some(enough));
             }

@@ -24,7 +24,7 @@ pub struct Progress {
     pub succeeded: usize,
     /// How many of them failed.
     pub failed: usize,
-    /// How many items there are, where the iterator or stream says so exactly.
+    /// How many items there are, where the iterator or stream says so exactly, or has ended.
     pub total: Option<usize>,
 }
 

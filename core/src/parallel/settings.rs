@@ -28,7 +28,7 @@ pin_project! {
     /// | [`on_progress`](Parallel::on_progress) | nobody is told |
     /// | [`stored_in`](Parallel::stored_in) | operations lie in the platform's storage |
     ///
-    /// All is said before the first item is started: told more, or awaited, after that, it drops what is under way and ends with [`ConfigError::Begun`].
+    /// All is said before the first item is started: told more, or awaited, after that or after its end, it drops what is under way and ends with [`ConfigError::Begun`].
     ///
     /// # As a stream
     ///
