@@ -1,14 +1,16 @@
 //! What lets so many in: the place of a call that panics is free.
 
+use std::cell::Cell;
 use std::future::ready;
+use std::mem::replace;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
 
 use aplomb::adaptive_limit::{Algorithm, Sample};
-use aplomb::rate_limiter::Rate;
+use aplomb::rate_limiter::{self, Rate, Refused};
 use aplomb::time::ms;
-use aplomb::{AdaptiveLimit, Bulkhead, CircuitBreaker, ConfigError, KeyedRateLimiter, Pool, RateLimiter};
+use aplomb::{AdaptiveLimit, Bulkhead, CircuitBreaker, ConfigError, Instant, KeyedRateLimiter, Pool, RateLimiter};
 use aplomb_sim::{Sim, SimClock};
 
 use super::{EVER, Outcome, check, explodes, never_starts, panics, poll};
@@ -121,6 +123,67 @@ fn a_rate_limiter_has_its_place_back() {
     let free = || keyed.snapshot(&7).running == Some(0);
     aplomb_sim::block_on(async {
         check("keyed", |operation| keyed.run(&7, || operation), || keyed.run(&7, never_starts), free);
+    });
+}
+
+/// The rule panics when the reservation behind has its turn: nobody runs then.
+#[test]
+fn a_rate_limiter_whose_rule_panics_has_its_place_back() {
+    thread_local! {
+        static PANICKED: Cell<bool> = const { Cell::new(false) };
+    }
+
+    #[derive(Clone, Copy)]
+    struct Panics;
+
+    impl rate_limiter::Algorithm for Panics {
+        type State = bool;
+        const START: bool = false;
+
+        fn try_take(&self, taken: &mut bool, now: Instant, _: u32) -> Result<(), Refused> {
+            if replace(taken, true) && now < Instant::ORIGIN + ms(10) {
+                Err(Refused::Until(Instant::ORIGIN + ms(10)))
+            } else {
+                Ok(())
+            }
+        }
+
+        fn reserve(&self, _: &mut bool, now: Instant, not_before: Instant, _: u32) -> Option<Instant> {
+            assert!(now < Instant::ORIGIN + ms(10) || PANICKED.replace(true), "on purpose");
+            Some(not_before)
+        }
+
+        fn give_back(&self, _: &mut bool, _now: Instant, _: u32, _at: Instant) {}
+
+        fn available(&self, _: &bool, _now: Instant) -> u32 {
+            1
+        }
+
+        fn most(&self) -> u32 {
+            1
+        }
+
+        fn renewed_at(&self, _: &bool) -> Instant {
+            Instant::MAX
+        }
+
+        fn take_over(&self, _: &mut bool, _from: &Self, _now: Instant) {}
+
+        fn config_error(&self) -> Option<ConfigError> {
+            None
+        }
+    }
+
+    let limiter = RateLimiter::<Sim, _>::with_clock(SimClock, Panics).max_concurrent(1);
+    aplomb_sim::block_on(async {
+        drop(limiter.try_acquire(1).unwrap());
+        let mut waits = pin!(limiter.acquire(1));
+        assert!(poll(waits.as_mut()).is_pending());
+        let (_reserved, mut behind) = (limiter.reserve(1).unwrap(), pin!(limiter.acquire(1)));
+        assert!(poll(behind.as_mut()).is_pending());
+        aplomb_sim::sleep(ms(10)).await;
+        panics(waits);
+        assert_eq!(limiter.snapshot().running, Some(0));
     });
 }
 

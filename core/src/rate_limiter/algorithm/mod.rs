@@ -19,7 +19,7 @@ use crate::time::Instant;
 /// A rule by which permits are given: how many there are, and when there are more.
 ///
 /// It is the configuration; what has been taken stands in its [`State`](Algorithm::State), one for each line of callers, so that a keyed limiter keeps no more than that for each key. A rule is arithmetic: it runs under the
-/// limiter's lock, reads no clock and calls nothing foreign. If it panics all the same, so does whoever has asked, and the queue stays as it was. The limiter sees to it that time does not run backwards, and that who waits longest asks first.
+/// limiter's lock, reads no clock and calls nothing foreign. If it panics all the same, so does whoever has asked, and no place among the calls that run is lost; but others may wait in vain for what it was about to say. The limiter sees to it that time does not run backwards, and that who waits longest asks first.
 ///
 /// # Examples
 ///

@@ -146,6 +146,7 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
             }
         }
         self.take_at(permits, self.now)?;
+        self.begin_call();
         Ok(self.now)
     }
 
@@ -154,11 +155,15 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
         if !self.limits.admit::<S>(self.crowd.running) {
             return Err(Lack::Running);
         }
-        self.algorithm.try_take(self.taken, at, permits).map_err(Lack::Refused)?;
+        self.algorithm.try_take(self.taken, at, permits).map_err(Lack::Refused)
+    }
+
+    /// Somebody has permits, and may run. Counted when nothing can go wrong any more.
+    #[inline]
+    const fn begin_call(&mut self) {
         if self.limits.counts_calls() {
             self.crowd.running += 1;
         }
-        Ok(())
     }
 
     /// What there is to say to somebody who was denied.
@@ -235,7 +240,11 @@ impl<A: Algorithm, S: Storage> Desk<'_, A, S> {
             }
         }
         let until = match if is_first { self.take_in_turn(permits) } else { Err(Lack::Others) } {
-            Ok(taken) => return self.answer(place, waker, Turn::Admitted(taken)),
+            Ok(taken) => {
+                let asked = self.answer(place, waker, Turn::Admitted(taken));
+                self.begin_call();
+                return asked;
+            }
             Err(Lack::Refused(Refused::Until(at))) if at > self.now => at,
             // A rule may have rounded that down. Time passes all the same, or it would be asked again and again within one poll.
             Err(Lack::Refused(Refused::Until(_))) => self.now.saturating_add_nanos(1),
