@@ -197,7 +197,7 @@ impl<P: Platform, S: Storage, O> Bulkhead<P, S, O> {
 
     /// From now on, so many may run at once.
     ///
-    /// If these are more, those who wait have their turn at once. If they are fewer, nobody is disturbed: what runs ends, and nobody starts before enough have.
+    /// If these are more, those who wait have their turn at once. If they are fewer, nobody is disturbed who runs, or whose turn has come: nobody else starts before enough of them have ended.
     ///
     /// # Errors
     ///
