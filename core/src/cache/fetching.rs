@@ -144,14 +144,21 @@ impl<C: Serve, Fut> Fetching<'_, C, Fut> {
 
     /// Waits for the fetch of another one, if it follows. What that brought; or nothing, if this one leads.
     pub(crate) fn poll_news(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<C::Outcome>> {
-        let FetchingProjection::Flies { role, .. } = self.project() else { return Poll::Ready(None) };
-        match role.stands() {
-            Stands::Follows(place) => role.poll_news(place, cx).map(|news| match news {
-                News::Landed(outcome) => Some(outcome),
-                News::Leads => None,
-            }),
-            Stands::Outside | Stands::Leads(_) => Poll::Ready(None),
-        }
+        // One that panics, and is kept, must not come to lead.
+        clear_at_panic(
+            self,
+            |fetching| drop(fetching.give_up()),
+            |fetching| {
+                let FetchingProjection::Flies { role, .. } = fetching.project() else { return Poll::Ready(None) };
+                match role.stands() {
+                    Stands::Follows(place) => role.poll_news(place, cx).map(|news| match news {
+                        News::Landed(outcome) => Some(outcome),
+                        News::Leads => None,
+                    }),
+                    Stands::Outside | Stands::Leads(_) => Poll::Ready(None),
+                }
+            },
+        )
     }
 
     /// What a call ends with: where a fetch has failed, a value that was stored meanwhile comes before its error.

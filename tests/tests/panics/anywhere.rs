@@ -99,13 +99,19 @@ impl Drop for Operation {
     }
 }
 
-/// Says that it was woken, and then may panic.
+/// Says that it was woken, and then may panic; or when it is dropped.
 #[derive(Default)]
 struct Wakes(Arc<AtomicBool>);
 
 impl Wake for Wakes {
     fn wake(self: Arc<Self>) {
         self.0.store(true, Ordering::Relaxed);
+        chance();
+    }
+}
+
+impl Drop for Wakes {
+    fn drop(&mut self) {
         chance();
     }
 }
