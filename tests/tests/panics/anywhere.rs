@@ -1,14 +1,8 @@
 //! Whatever of its user's panics, and wherever it does: nobody waits for ever, nothing is left under way, and what is kept is no more than there is room for.
 
-use std::cell::Cell;
-use std::future::{Future, ready};
-use std::hash::{Hash, Hasher};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::pin::Pin;
+use std::future::ready;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::panicking;
+use std::task::{Context, Waker};
 
 use aplomb::cache::{Event, Read};
 use aplomb::key::FoldHash;
@@ -19,102 +13,7 @@ use aplomb_tokio::Tokio;
 use aplomb_tokio::prelude::deadline;
 use tokio::runtime::Runtime;
 
-thread_local! {
-    static RANDOM: Cell<u64> = const { Cell::new(0) };
-    /// One chance in so many is taken; 0: none.
-    static ODDS: Cell<u64> = const { Cell::new(0) };
-}
-
-fn draw(below: u64) -> u64 {
-    let next = RANDOM.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-    RANDOM.set(next);
-    (next >> 33) % below
-}
-
-/// A chance to panic, unless something does.
-fn chance() {
-    if ODDS.get() > 0 && !panicking() && draw(ODDS.get()) == 0 {
-        resume_unwind(Box::new("by chance"));
-    }
-}
-
-/// What may panic is done. What it returns, if it does not.
-fn attempt<R>(act: impl FnOnce() -> R) -> Option<R> {
-    catch_unwind(AssertUnwindSafe(act)).ok()
-}
-
-/// A key, a value, or an error.
-#[derive(Debug, PartialEq, Eq)]
-struct Fragile(u64);
-
-impl Hash for Fragile {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        chance();
-        self.0.hash(state);
-    }
-}
-
-impl Clone for Fragile {
-    fn clone(&self) -> Self {
-        chance();
-        Self(self.0)
-    }
-}
-
-impl Drop for Fragile {
-    fn drop(&mut self) {
-        chance();
-    }
-}
-
-struct Operation {
-    ends: Option<Result<Fragile, Fragile>>,
-    is_ready: bool,
-}
-
-fn operation(key: u64) -> Operation {
-    chance();
-    let value = Fragile(key);
-    Operation { ends: Some(if draw(3) == 0 { Err(value) } else { Ok(value) }), is_ready: draw(2) == 0 }
-}
-
-impl Future for Operation {
-    type Output = Result<Fragile, Fragile>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        chance();
-        let is_ready = self.is_ready;
-        if let Some(ended) = self.ends.take_if(|_| is_ready) {
-            return Poll::Ready(ended);
-        }
-        self.is_ready = draw(4) == 0;
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    }
-}
-
-impl Drop for Operation {
-    fn drop(&mut self) {
-        chance();
-    }
-}
-
-/// Says that it was woken, and then may panic; or when it is dropped.
-#[derive(Default)]
-struct Wakes(Arc<AtomicBool>);
-
-impl Wake for Wakes {
-    fn wake(self: Arc<Self>) {
-        self.0.store(true, Ordering::Relaxed);
-        chance();
-    }
-}
-
-impl Drop for Wakes {
-    fn drop(&mut self) {
-        chance();
-    }
-}
+use super::chance::{Call, Callers, Ends, Fragile, ODDS, Wakes, attempt, begin, chance, draw, operation, set_out};
 
 type Observes = fn(&Event<'_, Fragile, Fragile>);
 type Kept<S, F> = Cache<Tokio, Fragile, Fragile, Fragile, S, FoldHash, F, 1, Observes>;
@@ -147,71 +46,8 @@ fn cache<S: Storage, F: Storage>() -> Kept<S, F> {
     cache.check().unwrap()
 }
 
-type Call<'c> = Pin<Box<dyn Future<Output = ()> + 'c>>;
-
-/// A call of which nobody wants to know what it ends with. It is no `async` block, which drops all that it holds when that panics.
-struct Ends<F>(Pin<Box<F>>);
-
-impl<F: Future> Future for Ends<F> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.0.as_mut().poll(cx).map(drop)
-    }
-}
-
-struct Caller<'c> {
-    call: Call<'c>,
-    /// Since it was polled.
-    is_woken: Arc<AtomicBool>,
-}
-
-impl Caller<'_> {
-    /// Whether it is pending, unless it panics.
-    fn poll(&mut self) -> Option<bool> {
-        self.is_woken.store(false, Ordering::Relaxed);
-        let waker = Waker::from(Arc::new(Wakes(Arc::clone(&self.is_woken))));
-        let polled = attempt(|| self.call.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-        attempt(|| drop(waker));
-        polled
-    }
-}
-
-/// All who call are polled, dropped, or kept though they have panicked.
-struct Callers<'c> {
-    calls: Vec<Caller<'c>>,
-    kept: Vec<Caller<'c>>,
-}
-
-impl<'c> Callers<'c> {
-    fn come(&mut self, call: impl Future + 'c) {
-        if self.calls.len() < 12 {
-            let is_woken = Arc::new(AtomicBool::new(true));
-            self.calls.push(Caller { call: Box::pin(Ends(Box::pin(call))), is_woken });
-        }
-    }
-
-    fn poll_one(&mut self) {
-        if self.calls.is_empty() {
-            return;
-        }
-        let at = usize::try_from(draw(self.calls.len() as u64)).unwrap();
-        let polled = self.calls[at].poll();
-        let stays = polled.is_some_and(|pending| pending && draw(16) > 0);
-        if !stays {
-            let caller = self.calls.swap_remove(at);
-            if polled.is_none() && draw(2) == 0 {
-                self.kept.push(caller);
-            } else {
-                attempt(|| drop(caller));
-            }
-        }
-    }
-}
-
 fn play<S: Storage, F: Storage>(seed: u64, form: u64, runtime: &Runtime) {
-    RANDOM.set(2 * seed + form);
-    ODDS.set(0);
+    set_out(2 * seed + form);
     let cache = &cache::<S, F>();
     let flights = &SingleFlight::<Tokio, Fragile, Fragile, Fragile>::new();
     let surviving = &SingleFlight::<Tokio, Fragile, Fragile, Fragile, Survives>::surviving();
@@ -219,9 +55,9 @@ fn play<S: Storage, F: Storage>(seed: u64, form: u64, runtime: &Runtime) {
     let keys: &Vec<Fragile> = &(0..4).map(Fragile).collect();
     let refresh = || -> Call<'_> { Box::pin(Ends(Box::pin(cache.run(|key: Fragile| operation(key.0))))) };
     let mut refresher: Option<Call<'_>> = None;
-    let mut callers = Callers { calls: Vec::new(), kept: Vec::new() };
+    let mut callers = Callers::default();
     let _entered = runtime.enter();
-    ODDS.set([40, 300, 1_500][usize::try_from(seed % 3).unwrap()]);
+    begin(seed);
     for _ in 0..150 {
         let number = draw(4);
         let (key, by): (_, Deadline) = (&keys[usize::try_from(number).unwrap()], deadline(ms(draw(20))));
@@ -279,7 +115,7 @@ fn play<S: Storage, F: Storage>(seed: u64, form: u64, runtime: &Runtime) {
         if refresher.as_mut().is_some_and(|run| run.as_mut().poll(cx).is_ready()) {
             refresher = None;
         }
-        callers.calls.retain_mut(|caller| !caller.is_woken.load(Ordering::Relaxed) || caller.poll() == Some(true));
+        callers.poll_woken();
     }
     assert!(callers.calls.is_empty(), "seed {seed}: {} wait for ever", callers.calls.len());
     drop(refresher);

@@ -2,14 +2,15 @@
 
 use std::cell::Cell;
 use std::future::ready;
-use std::mem::replace;
+use std::mem::{ManuallyDrop, replace};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
+use std::thread::panicking;
 
 use aplomb::adaptive_limit::{Algorithm, Sample};
 use aplomb::rate_limiter::{self, Rate, Refused};
-use aplomb::time::ms;
+use aplomb::time::{ms, secs};
 use aplomb::{AdaptiveLimit, Bulkhead, CircuitBreaker, ConfigError, Instant, KeyedRateLimiter, Pool, RateLimiter};
 use aplomb_sim::{Sim, SimClock};
 
@@ -123,6 +124,32 @@ fn a_rate_limiter_has_its_place_back() {
     let free = || keyed.snapshot(&7).running == Some(0);
     aplomb_sim::block_on(async {
         check("keyed", |operation| keyed.run(&7, || operation), || keyed.run(&7, never_starts), free);
+    });
+}
+
+/// The one that is forgotten for another one.
+#[test]
+fn a_rate_limiter_whose_key_panics_has_its_place_back() {
+    #[derive(Clone, PartialEq, Eq, Hash)]
+    struct Key {
+        number: u32,
+        is_bad: bool,
+    }
+
+    impl Drop for Key {
+        fn drop(&mut self) {
+            assert!(!self.is_bad || panicking(), "on purpose, in a drop");
+        }
+    }
+
+    let (new, bad) = (Key { number: 1, is_bad: false }, ManuallyDrop::new(Key { number: 2, is_bad: true }));
+    let limiter = KeyedRateLimiter::<Sim, Key>::new(Rate::per_second(1)).capacity(1).max_concurrent(1);
+    aplomb_sim::block_on(async {
+        drop(limiter.try_acquire(&*bad, 1).unwrap());
+        aplomb_sim::sleep(secs(1)).await;
+        assert!(catch_unwind(AssertUnwindSafe(|| limiter.try_acquire(&new, 1).is_ok())).is_err());
+        assert_eq!(limiter.snapshot(&new).running, Some(0));
+        assert!(limiter.try_acquire(&new, 1).is_ok());
     });
 }
 

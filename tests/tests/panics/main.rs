@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
 
 mod anywhere;
+mod anywhere_of_limits;
+mod chance;
 mod limits;
 mod sharing;
 mod wakers;

@@ -2,10 +2,11 @@
 
 use core::borrow::Borrow;
 use core::hash::Hash;
+use core::mem::needs_drop;
 
 use super::KeyedRateLimiter;
 use super::crowds::Place;
-use super::shard::{Crowded, House, Served, Shard};
+use super::shard::{Crowded, House, Known, Served, Shard};
 use crate::key::{KeyHash, ToKey, hash, shard_of};
 use crate::observe::SharedObserver;
 use crate::platform::Platform;
@@ -191,29 +192,41 @@ where
         let full = RateLimitError::TableFull { capacity: self.keys(), retry_after: None };
         let Some(Home { index, shard }) = self.shard(hash) else { return Err(full) };
         let (mut new, mut act) = (Some(key.to_key()), act);
-        let (served, _forgotten) = shard.with(|shard| {
-            let now = shard.steady.advance(read, &self.clock);
-            // Another caller may have brought it meanwhile.
-            let known = shard.table.find(hash, |known| known.borrow() == key);
-            let (place, forgotten) = match (known, new.take()) {
-                (Some(place), unused) => {
-                    new = unused;
-                    (place, None)
-                }
-                (None, None) => return (Err(full), None),
-                (None, Some(key)) => match shard.add(house, hash, key, now) {
-                    Ok(added) => added,
-                    Err(Crowded { key, until }) => {
-                        new = Some(key);
-                        let retry_after = until.map(|at| at.saturating_duration_since(now));
-                        return (Err(RateLimitError::TableFull { capacity: self.keys(), retry_after }), None);
+        loop {
+            let brings = new.is_some();
+            let (served, _forgotten) = shard.with(|shard| {
+                let now = shard.steady.advance(read, &self.clock);
+                // Another caller may have brought it meanwhile.
+                let known = shard.table.find(hash, |known| known.borrow() == key);
+                let (place, forgotten) = match (known, new.take()) {
+                    (Some(place), unused) => {
+                        new = unused;
+                        (place, None)
                     }
-                },
-            };
-            let served = act.take().and_then(|act| shard.with(house, place, now, act));
-            let served = served.map(|Served { result, crowd }| (Spot { shard: index, crowd }, result));
-            (served.ok_or(full), forgotten)
-        });
-        served
+                    (None, None) => return (None, None),
+                    (None, Some(key)) => match shard.add(house, hash, key, now) {
+                        Ok(added) => added,
+                        Err(Crowded { key, until }) => {
+                            new = Some(key);
+                            let retry_after = until.map(|at| at.saturating_duration_since(now));
+                            return (Some(Err(RateLimitError::TableFull { capacity: self.keys(), retry_after })), None);
+                        }
+                    },
+                };
+                // It is dropped first: should that panic, nobody has taken anything yet.
+                if const { needs_drop::<Known<A, S::Link>>() || needs_drop::<K>() } && (forgotten.is_some() || new.is_some()) {
+                    return (None, forgotten);
+                }
+                let served = act.take().and_then(|act| shard.with(house, place, now, act));
+                let served = served.map(|Served { result, crowd }| (Spot { shard: index, crowd }, result));
+                (Some(served.ok_or(full)), forgotten)
+            });
+            match served {
+                Some(served) => return served,
+                None if brings => new = None,
+                // It has been forgotten meanwhile.
+                None => new = Some(key.to_key()),
+            }
+        }
     }
 }
