@@ -55,7 +55,9 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let permit = ready!(poll_patiently(this.permit, this.alarm.as_mut(), Permit::new, cx))?;
+        let limit = ready!(poll_patiently(this.permit, this.alarm.as_mut(), cx))?;
+        let permit = Permit::new(limit);
+        this.alarm.as_mut().disarm();
         if O::LISTENS && !this.alarm.at().is_never() {
             permit.limit().admitted(this.alarm.at());
         }

@@ -172,7 +172,9 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let permit = ready!(poll_patiently(this.permit, this.alarm.as_mut(), |bulkhead| Permit::new(bulkhead, 1), cx))?;
+        let bulkhead = ready!(poll_patiently(this.permit, this.alarm.as_mut(), cx))?;
+        let permit = Permit::new(bulkhead, 1);
+        this.alarm.as_mut().disarm();
         if O::LISTENS && !this.alarm.at().is_never() {
             permit.lender().admitted(this.alarm.at());
         }

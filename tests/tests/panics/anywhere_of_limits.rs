@@ -115,12 +115,12 @@ async fn limiters<A: Algorithm + Copy + 'static>(seed: u64, rule: fn(u32) -> A) 
             6 => reserved.extend(limiter.reserve(some(3))),
             7 => permits.pop().into_iter().for_each(|permit| {
                 if half() {
-                    permit.give_back()
+                    permit.give_back();
                 }
             }),
             8 => reserved.pop().into_iter().for_each(|one| {
                 if half() {
-                    callers.ask(one.into_future())
+                    callers.ask(one.into_future());
                 }
             }),
             9 => drop(limiter.set_rate(rule(some(4)))),
@@ -132,12 +132,12 @@ async fn limiters<A: Algorithm + Copy + 'static>(seed: u64, rule: fn(u32) -> A) 
             17 => reserved_too.extend(keyed.reserve(key, some(3))),
             18 => permits_too.pop().into_iter().for_each(|(key, permit)| {
                 if half() {
-                    Keyed::give_back(permit, key)
+                    Keyed::give_back(permit, key);
                 }
             }),
             19 => reserved_too.pop().into_iter().for_each(|one| {
                 if half() {
-                    callers.ask(one.into_future())
+                    callers.ask(one.into_future());
                 }
             }),
             20 => drop(keyed.set_rate(rule(some(4)))),

@@ -49,16 +49,15 @@ pub(crate) trait Patient: Lender {
 /// The timer of the platform of what `B` points to.
 pub(crate) type SleepOf<B> = <<<<B as Deref>::Target as Lender>::Platform as Platform>::Clock as Clock>::Sleep;
 
-/// Waits until a permit is taken, and hands on what is made of whom it is of.
+/// Waits until a permit is taken, and hands on of whom it is. Who has made one of it disarms the alarm: should a waker panic that goes with the timer, the permit goes back.
 ///
 /// If somebody listens, the alarm is set to when it began to wait, if it did.
 #[inline]
-pub(crate) fn poll_patiently<B: Deref<Target: Patient>, H>(
+pub(crate) fn poll_patiently<B: Deref<Target: Patient>>(
     permit: &mut Acquire<B>,
     alarm: Pin<&mut Alarm<SleepOf<B>>>,
-    hold: impl FnOnce(B) -> H,
     cx: &mut Context<'_>,
-) -> Poll<Result<H, <B::Target as Patient>::Error>> {
+) -> Poll<Result<B, <B::Target as Patient>::Error>> {
     if let Some(error) = permit.lender().and_then(|lender| lender.closed_to_all()) {
         permit.end();
         return Poll::Ready(Err(error));
@@ -72,12 +71,7 @@ pub(crate) fn poll_patiently<B: Deref<Target: Patient>, H>(
     let Poll::Ready(outcome) = taken else { return poll_time(permit, alarm, cx).map(Err) };
     let Some(lender) = permit.end() else { return Poll::Pending };
     Poll::Ready(match outcome {
-        Ok(()) => {
-            // Should a waker panic that goes with the timer, it is held already, and goes back.
-            let held = hold(lender);
-            alarm.disarm();
-            Ok(held)
-        }
+        Ok(()) => Ok(lender),
         Err(refused) => {
             alarm.disarm();
             Err(lender.refusal(refused))
