@@ -193,8 +193,9 @@ where
         let Some(Home { index, shard }) = self.shard(hash) else { return Err(full) };
         let (mut new, mut act) = (Some(key.to_key()), act);
         loop {
-            let brings = new.is_some();
-            let (served, _forgotten) = shard.with(|shard| {
+            let (brings, mut served) = (new.is_some(), None);
+            // What is forgotten for it is dropped outside the lock, and before anything is taken: it may panic.
+            drop(shard.with(|shard| {
                 let now = shard.steady.advance(read, &self.clock);
                 // Another caller may have brought it meanwhile.
                 let known = shard.table.find(hash, |known| known.borrow() == key);
@@ -203,24 +204,25 @@ where
                         new = unused;
                         (place, None)
                     }
-                    (None, None) => return (None, None),
+                    (None, None) => return None,
                     (None, Some(key)) => match shard.add(house, hash, key, now) {
                         Ok(added) => added,
                         Err(Crowded { key, until }) => {
                             new = Some(key);
                             let retry_after = until.map(|at| at.saturating_duration_since(now));
-                            return (Some(Err(RateLimitError::TableFull { capacity: self.keys(), retry_after })), None);
+                            served = Some(Err(RateLimitError::TableFull { capacity: self.keys(), retry_after }));
+                            return None;
                         }
                     },
                 };
-                // It is dropped first: should that panic, nobody has taken anything yet.
                 if const { needs_drop::<Known<A, S::Link>>() || needs_drop::<K>() } && (forgotten.is_some() || new.is_some()) {
-                    return (None, forgotten);
+                    return forgotten;
                 }
-                let served = act.take().and_then(|act| shard.with(house, place, now, act));
-                let served = served.map(|Served { result, crowd }| (Spot { shard: index, crowd }, result));
-                (Some(served.ok_or(full)), forgotten)
-            });
+                let of_key = act.take().and_then(|act| shard.with(house, place, now, act));
+                let of_key = of_key.map(|Served { result, crowd }| (Spot { shard: index, crowd }, result));
+                served = Some(of_key.ok_or(full));
+                forgotten
+            }));
             match served {
                 Some(served) => return served,
                 None if brings => new = None,
