@@ -2,11 +2,10 @@
 
 use core::borrow::Borrow;
 use core::hash::Hash;
-use core::mem::needs_drop;
 
 use super::KeyedRateLimiter;
 use super::crowds::Place;
-use super::shard::{Crowded, House, Known, Served, Shard};
+use super::shard::{Crowded, House, Served, Shard};
 use crate::key::{KeyHash, ToKey, hash, shard_of};
 use crate::observe::SharedObserver;
 use crate::platform::Platform;
@@ -130,18 +129,22 @@ where
         act: impl FnOnce(&mut Desk<'_, A, S>) -> R,
     ) -> Result<(Spot<S::Link>, R), RateLimitError> {
         let (hash, house) = (KeyedRateLimiter::<P, K, A, S, H, SHARDS, O>::hash(*self), lines.house());
-        let Some(Home { index, shard }) = lines.shard(hash) else { return lines.admit(self, hash, read, Some(act)) };
-        // It stays here if the key is new: nothing of a caller's is dropped under the lock.
         let mut act = Some(act);
-        let served = shard.with(|shard| {
-            let place = shard.table.find(hash, |known| known.borrow() == *self)?;
-            let now = shard.steady.advance(read, &lines.clock);
-            shard.with(house, place, now, act.take()?)
-        });
-        match served {
-            Some(Served { result, crowd }) => Ok((Spot { shard: index, crowd }, result)),
-            None => lines.admit(self, hash, read, act),
+        while act.is_some() {
+            if let Some(Home { index, shard }) = lines.shard(hash) {
+                // It stays here if the key is new: nothing of a caller's is dropped under the lock.
+                let served = shard.with(|shard| {
+                    let place = shard.table.find(hash, |known| known.borrow() == *self)?;
+                    let now = shard.steady.advance(read, &lines.clock);
+                    shard.with(house, place, now, act.take()?)
+                });
+                if let Some(Served { result, crowd }) = served {
+                    return Ok((Spot { shard: index, crowd }, result));
+                }
+            }
+            lines.admit(*self, hash, read)?;
         }
+        Err(lines.full())
     }
 }
 
@@ -177,58 +180,36 @@ where
     H: KeyHash,
     O: SharedObserver<Event>,
 {
-    /// Serves the first caller of a key, for which there may be no room.
+    /// Makes a line for the first caller of a key, for which there may be no room. What is forgotten for it is dropped before anything is taken: it may panic.
     #[cold]
-    fn admit<Q, F, R>(&self, key: &Q, hash: u64, read: Instant, act: Option<F>) -> Result<(Spot<S::Link>, R), RateLimitError>
+    fn admit<Q>(&self, key: &Q, hash: u64, read: Instant) -> Result<(), RateLimitError>
     where
         K: Borrow<Q>,
         Q: Eq + ToKey<K> + ?Sized,
-        F: FnOnce(&mut Desk<'_, A, S>) -> R,
     {
         if let Some(error) = self.table_error() {
             return Err(RateLimitError::Config(error));
         }
-        let house = self.house();
-        let full = RateLimitError::TableFull { capacity: self.keys(), retry_after: None };
-        let Some(Home { index, shard }) = self.shard(hash) else { return Err(full) };
-        let (mut new, mut act) = (Some(key.to_key()), act);
-        loop {
-            let (brings, mut served) = (new.is_some(), None);
-            // What is forgotten for it is dropped outside the lock, and before anything is taken: it may panic.
-            drop(shard.with(|shard| {
-                let now = shard.steady.advance(read, &self.clock);
-                // Another caller may have brought it meanwhile.
-                let known = shard.table.find(hash, |known| known.borrow() == key);
-                let (place, forgotten) = match (known, new.take()) {
-                    (Some(place), unused) => {
-                        new = unused;
-                        (place, None)
-                    }
-                    (None, None) => return None,
-                    (None, Some(key)) => match shard.add(house, hash, key, now) {
-                        Ok(added) => added,
-                        Err(Crowded { key, until }) => {
-                            new = Some(key);
-                            let retry_after = until.map(|at| at.saturating_duration_since(now));
-                            served = Some(Err(RateLimitError::TableFull { capacity: self.keys(), retry_after }));
-                            return None;
-                        }
-                    },
-                };
-                if const { needs_drop::<Known<A, S::Link>>() || needs_drop::<K>() } && (forgotten.is_some() || new.is_some()) {
-                    return forgotten;
-                }
-                let of_key = act.take().and_then(|act| shard.with(house, place, now, act));
-                let of_key = of_key.map(|Served { result, crowd }| (Spot { shard: index, crowd }, result));
-                served = Some(of_key.ok_or(full));
-                forgotten
-            }));
-            match served {
-                Some(served) => return served,
-                None if brings => new = None,
-                // It has been forgotten meanwhile.
-                None => new = Some(key.to_key()),
+        let Some(Home { shard, .. }) = self.shard(hash) else { return Err(self.full()) };
+        let (mut new, house) = (Some(key.to_key()), self.house());
+        let added = shard.with(|shard| {
+            let now = shard.steady.advance(read, &self.clock);
+            // Another caller may have brought it meanwhile.
+            if shard.table.find(hash, |known| known.borrow() == key).is_some() {
+                return Ok(None);
             }
-        }
+            let Some(key) = new.take() else { return Ok(None) };
+            shard.add(house, hash, key, now).map_err(|Crowded { key, until }| {
+                new = Some(key);
+                let retry_after = until.map(|at| at.saturating_duration_since(now));
+                RateLimitError::TableFull { capacity: self.keys(), retry_after }
+            })
+        });
+        added.map(drop)
+    }
+
+    #[cold]
+    fn full(&self) -> RateLimitError {
+        RateLimitError::TableFull { capacity: self.keys(), retry_after: None }
     }
 }

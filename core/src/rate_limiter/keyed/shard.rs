@@ -38,9 +38,6 @@ pub(super) struct Known<A: Algorithm, L> {
 /// What was forgotten to make room, to be dropped outside the lock.
 pub(super) type Forgotten<K, A, S> = Option<Entry<K, Known<A, <S as Storage>::Link>>>;
 
-/// Where a new line is, and what was forgotten for it.
-pub(super) type Added<K, A, S> = (usize, Forgotten<K, A, S>);
-
 /// There is no room for a key.
 pub(super) struct Crowded<K> {
     /// The key comes back.
@@ -164,12 +161,12 @@ impl<K, A: Algorithm + Copy, S: Storage> Shard<K, A, S> {
         self.with(house, index, now, |desk| act(desk.crowd)).map(|served| served.result)
     }
 
-    /// Adds a line for a key that is not there. If there is no room, one is forgotten that is as good as new.
+    /// Adds a line for a key that is not there. If there is no room, one is forgotten that is as good as new, and comes back.
     ///
     /// # Errors
     ///
     /// The key comes back if all are in use, with the instant at which one may not be any more, where that is known.
-    pub(super) fn add(&mut self, house: House<'_, A>, hash: u64, key: K, now: Instant) -> Result<Added<K, A, S>, Crowded<K>> {
+    pub(super) fn add(&mut self, house: House<'_, A>, hash: u64, key: K, now: Instant) -> Result<Forgotten<K, A, S>, Crowded<K>> {
         let forgotten = if self.table.len() >= house.capacity {
             match self.forget_renewed(house, self.table.home(hash), now) {
                 Ok(forgotten) => forgotten,
@@ -189,7 +186,7 @@ impl<K, A: Algorithm + Copy, S: Storage> Shard<K, A, S> {
         match self.table.insert(hash, key, Known { taken: A::START, crowd: None }, house.capacity) {
             Ok(index) => {
                 self.renewals.lower(index, now);
-                Ok((index, forgotten))
+                Ok(forgotten)
             }
             Err(Entry { key, .. }) => Err(Crowded { key, until: None }),
         }
