@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::future::Future;
+use std::hash::{Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
@@ -216,7 +217,7 @@ fn a_new_rate_wakes_also_those_whose_keys_move_meanwhile() {
             Zero
         }
     }
-    impl std::hash::Hasher for Zero {
+    impl Hasher for Zero {
         fn finish(&self) -> u64 {
             0
         }
@@ -320,7 +321,6 @@ fn two_calls_of_a_key_that_is_new_meet_in_one_line() {
 #[test]
 fn keys_are_cloned_and_dropped_outside_the_lock() {
     use std::cell::RefCell;
-    use std::hash::{Hash, Hasher};
     thread_local! {
         static LIMITER: RefCell<Option<&'static Keyed<Nosy, Inline<2>>>> = const { RefCell::new(None) };
     }
@@ -493,5 +493,30 @@ fn a_rule_that_panics_leaves_the_queue_of_its_key() {
         assert_eq!((aplomb_sim::now(), last.at()), (at(0), at(2_000)));
         waits.await.unwrap();
         assert_eq!(aplomb_sim::now(), at(1_000));
+    });
+}
+
+/// A key that breaks the law is never found. Nobody goes on looking for it for ever.
+#[test]
+fn a_key_that_is_not_equal_to_itself_is_turned_away() {
+    #[derive(Clone)]
+    struct Unlike;
+
+    impl Hash for Unlike {
+        fn hash<H: Hasher>(&self, _state: &mut H) {}
+    }
+
+    impl PartialEq for Unlike {
+        fn eq(&self, _other: &Self) -> bool {
+            false
+        }
+    }
+
+    impl Eq for Unlike {}
+
+    aplomb_sim::block_on(async {
+        let users = Keyed::<Unlike, Inline<4>>::with_clock(SimClock, TokenBucket::new(Rate::per_second(1)));
+        let refused = users.try_acquire(&Unlike, 1).unwrap_err();
+        assert!(matches!(refused, RateLimitError::TableFull { retry_after: None, .. }), "{refused}");
     });
 }

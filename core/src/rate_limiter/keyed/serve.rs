@@ -18,6 +18,9 @@ use crate::storage::Storage;
 use crate::sync::Shared;
 use crate::time::{Clock, Instant};
 
+/// How often a new key is brought that is not found: others may have displaced it at once, or it may not be equal to itself.
+const TRIES: usize = 8;
+
 /// Where a key belongs.
 pub(super) struct Home<'l, P: Platform, K, A: Algorithm, S: Storage> {
     index: usize,
@@ -130,7 +133,7 @@ where
     ) -> Result<(Spot<S::Link>, R), RateLimitError> {
         let (hash, house) = (KeyedRateLimiter::<P, K, A, S, H, SHARDS, O>::hash(*self), lines.house());
         let mut act = Some(act);
-        while act.is_some() {
+        for _ in 0..TRIES {
             if let Some(Home { index, shard }) = lines.shard(hash) {
                 // It stays here if the key is new: nothing of a caller's is dropped under the lock.
                 let served = shard.with(|shard| {
